@@ -1,0 +1,26 @@
+#pragma once
+/* Token buckets per (endpoint, token id, source), in a bounded table: the least recently used leave first. Any thread;
+ * takes a short lock. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "auth/tokens.h"
+#include "protocol/source.h"
+#include "util/cleanup.h"
+
+enum rate_limit_kind { RATE_LIMIT_LOGS, RATE_LIMIT_CRASHES };
+
+struct rate_limit;
+
+struct rate_limit *rate_limit_new(size_t max_buckets); /* NULL on ENOMEM */
+struct rate_limit *rate_limit_free(struct rate_limit *r);
+DEFINE_FREEP(rate_limit_free, struct rate_limit)
+
+/* One unit a source, all or none: when any bucket is empty nothing is taken. limits come from the token's set, a burst
+ * of 0 refuses everything. 0, or RATE_LIMIT_EMPTY with *ret_retry_after_ms (>= 1): when the emptiest bucket has a unit
+ * again. The same source twice costs two units. now_ns: clock_monotonic_ns(). -ENOMEM. */
+enum { RATE_LIMIT_EMPTY = 1 };
+int rate_limit_take(struct rate_limit *r, enum rate_limit_kind kind, const struct tokens_rate_limit *limits,
+                    const char *token_id, const struct source *const sources[], size_t n, uint64_t now_ns,
+                    unsigned *ret_retry_after_ms);

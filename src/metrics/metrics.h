@@ -1,0 +1,68 @@
+#pragma once
+/* Counters, gauges and histograms, and their OpenMetrics text. Any thread may count (relaxed atomics); rendering reads
+ * them one by one. No label grows without bound. Source: OpenMetrics 1.0; family names as in docs/protocol.md. */
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "util/buf.h"
+
+enum metrics_endpoint {
+        METRICS_LOGS,
+        METRICS_CRASHES,
+        METRICS_METRICS,
+        METRICS_HEALTHZ,
+        METRICS_OTHER,
+        METRICS_ENDPOINT_MAX_
+};
+
+/* Gauges of what is alive: all are zero when nobody is connected and nothing is queued. Tests end on that. */
+enum metrics_gauge {
+        METRICS_CONNECTIONS,     /* detritus_connections */
+        METRICS_REQUESTS,        /* detritus_requests_in_flight: streams that a handler holds */
+        METRICS_BODY_BYTES,      /* detritus_body_bytes: request bytes buffered in memory */
+        METRICS_UPLOADS,         /* detritus_uploads_in_flight */
+        METRICS_TEMPORARY_FILES, /* detritus_temporary_files: blobs being received */
+        METRICS_LOG_QUEUE,       /* detritus_writer_queue_depth: log batches waiting */
+        METRICS_INDEX_QUEUE,     /* detritus_index_queue_depth */
+        METRICS_VERIFIER_QUEUE,  /* detritus_verifier_queue_depth */
+        METRICS_LOG_FILES_OPEN,  /* detritus_log_files_open (may stay above zero: the descriptor cache) */
+        METRICS_READY,           /* detritus_ready: 1 while every store takes writes */
+        METRICS_JANITOR_LAST_LOGS_DELETED,
+        METRICS_JANITOR_LAST_INDEXES_DELETED,
+        METRICS_JANITOR_LAST_BLOBS_DELETED,
+        METRICS_GAUGE_MAX_
+};
+
+enum metrics_counter {
+        METRICS_DEDUP_HITS,          /* detritus_dedup_hits_total */
+        METRICS_JANITOR_CYCLES,      /* detritus_janitor_cycles_total */
+        METRICS_JANITOR_BLOBS_FREED, /* detritus_janitor_blobs_freed_total */
+        METRICS_JANITOR_BYTES_FREED, /* detritus_janitor_bytes_freed_total */
+        METRICS_VALIDATION_FAILURES_LOGS,
+        METRICS_VALIDATION_FAILURES_CRASHES,
+        METRICS_LOG_RECORDS,          /* detritus_log_records_total: records made durable */
+        METRICS_LOG_COMMITS,          /* detritus_log_commits_total: group commits */
+        METRICS_INDEX_COMMITS,        /* detritus_index_commits_total: SQLite transactions of reports */
+        METRICS_VERIFICATIONS,        /* detritus_verifications_total: Argon2 computations */
+        METRICS_CONNECTIONS_ACCEPTED, /* detritus_connections_accepted_total */
+        METRICS_COUNTER_MAX_
+};
+
+struct metrics;
+
+struct metrics *metrics_new(void); /* NULL on ENOMEM */
+struct metrics *metrics_free(struct metrics *m);
+
+void metrics_count(struct metrics *m, enum metrics_counter c, uint64_t n);
+void metrics_gauge_add(struct metrics *m, enum metrics_gauge g, int64_t n); /* n may be negative */
+void metrics_gauge_set(struct metrics *m, enum metrics_gauge g, int64_t value);
+int64_t metrics_gauge_get(const struct metrics *m, enum metrics_gauge g);
+
+/* One finished request. status is 100..599; statuses outside the set we answer with are counted as 500. */
+void metrics_request(struct metrics *m, enum metrics_endpoint e, int status, uint64_t duration_ns);
+void metrics_bytes(struct metrics *m, enum metrics_endpoint e, uint64_t n); /* detritus_bytes_ingested_total */
+void metrics_janitor_cycle(struct metrics *m, int ok, uint64_t duration_ns);
+
+/* The whole exposition, ending in "# EOF\n". 0 or -ENOMEM. */
+int metrics_render(const struct metrics *m, struct buf *out);

@@ -1,0 +1,39 @@
+#pragma once
+/* Streaming decompression of gzip and zstd bodies, with a ceiling, so that a bomb costs no more than the ceiling.
+ * Pure over bytes; not thread-safe. Sources: RFC 1952, RFC 8878. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/cleanup.h"
+
+enum encoding { ENCODING_IDENTITY, ENCODING_GZIP, ENCODING_ZSTD, ENCODING_UNKNOWN };
+
+/* A Content-Encoding or grpc-encoding value, case-insensitive; "" and "identity" are identity, "x-gzip" is gzip. */
+enum encoding encoding_from_name(const char *name, size_t len);
+const char *encoding_name(enum encoding e);
+
+struct inflate;
+
+enum {
+        INFLATE_CORRUPT = 1, /* not what the encoding says, or bytes behind its end */
+        INFLATE_TOO_LARGE,   /* more than max_bytes come out */
+        INFLATE_STOPPED,     /* the sink said so; see its own state */
+};
+
+/* Takes decoded bytes; 0 to go on, anything else stops with INFLATE_STOPPED. */
+typedef int (*inflate_sink)(void *userdata, const uint8_t *data, size_t len);
+
+/* max_bytes: of output, over the whole body. zstd windows above 8 MiB are refused as INFLATE_TOO_LARGE.
+ * 0 or -ENOMEM. */
+int inflate_new(enum encoding e, uint64_t max_bytes, struct inflate **ret);
+struct inflate *inflate_free(struct inflate *f); /* NULL-safe */
+DEFINE_FREEP(inflate_free, struct inflate)
+
+/* Decodes data into sink, in pieces of at most 64 KiB. 0, one of the codes above, or -ENOMEM. Identity passes
+ * through (and counts). Concatenated gzip members and zstd frames are one stream. */
+int inflate_write(struct inflate *f, const uint8_t *data, size_t len, inflate_sink sink, void *userdata);
+
+/* The input is over: 0, or INFLATE_CORRUPT when it ends in the middle. An empty body of a compressed encoding is
+ * corrupt. */
+int inflate_end(struct inflate *f);

@@ -1,0 +1,53 @@
+#pragma once
+/* multipart/form-data, parsed as it streams: no part is ever held whole. Pure over bytes; not thread-safe.
+ * Sources: RFC 7578, RFC 2046 §5.1. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "protocol/answer.h"
+#include "util/cleanup.h"
+
+#define MULTIPART_BOUNDARY_MAX 70 /* RFC 2046 §5.1.1 */
+
+struct multipart_part {
+        const char *name;             /* of Content-Disposition; NUL-terminated, valid UTF-8, never NULL */
+        const char *filename;         /* NULL when absent */
+        const char *content_type;     /* NULL when absent */
+        const char *content_encoding; /* NULL when absent */
+};
+
+/* Called as the body arrives. Strings live for the call only. Each returns 0, or an answer (with its words put where
+ * the callee keeps them) that stops the parser and comes back from multipart_write. */
+struct multipart_events {
+        int (*begin)(void *userdata, const struct multipart_part *part);
+        int (*data)(void *userdata, const uint8_t *data, size_t len);
+        int (*end)(void *userdata);
+};
+
+struct multipart_limits {
+        size_t part_head_bytes; /* all header lines of one part */
+        unsigned parts;         /* parts a body */
+};
+
+struct multipart;
+
+/* The boundary of a Content-Type value. The media type must be multipart/form-data (any case), else
+ * ANSWER_MEDIA_TYPE; a boundary missing, over 70 bytes or not of RFC 2046's characters: ANSWER_MALFORMED
+ * ("missing multipart boundary"). Quoted or bare. */
+int multipart_boundary(const char *content_type, char ret[MULTIPART_BOUNDARY_MAX + 1], struct refusal *r);
+
+/* events and userdata must outlive the parser. 0 or -ENOMEM. */
+int multipart_new(const char *boundary, const struct multipart_limits *limits, const struct multipart_events *events,
+                  void *userdata, struct multipart **ret);
+struct multipart *multipart_free(struct multipart *m); /* NULL-safe */
+DEFINE_FREEP(multipart_free, struct multipart)
+
+/* The next bytes of the body, in pieces of any size. 0; ANSWER_MALFORMED (says what was wrong: the part's number and
+ * what was expected); ANSWER_TOO_LARGE for the limits; or what an event returned. Bytes behind the closing boundary
+ * (the epilogue) are ignored. Do not call again after a non-zero return. */
+int multipart_write(struct multipart *m, const uint8_t *data, size_t len, struct refusal *r);
+
+/* The body is over. ANSWER_MALFORMED unless the closing boundary was seen. */
+int multipart_end(const struct multipart *m, struct refusal *r);

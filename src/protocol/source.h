@@ -1,0 +1,20 @@
+#pragma once
+/* Who sends: project and install_id name the source and become path components, so their alphabet is narrow. Pure. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define SOURCE_COMPONENT_MAX 128 /* bytes */
+
+struct source {
+        char project[SOURCE_COMPONENT_MAX + 1];
+        char install_id[SOURCE_COMPONENT_MAX + 1];
+};
+
+#define SOURCE_CANONICAL_SIZE (2 * SOURCE_COMPONENT_MAX + 2)
+
+/* 1 to 128 bytes of A-Z a-z 0-9 . _ - @ + : ~, not starting with a dot. */
+bool source_component_valid(const char *s, size_t len);
+
+/* "<project>/<install_id>". Returns its length. */
+size_t source_canonical(const struct source *s, char ret[SOURCE_CANONICAL_SIZE]);

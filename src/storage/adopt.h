@@ -1,0 +1,14 @@
+#pragma once
+/* A data directory without a database, as the reference leaves one, or with files the database does not know: reads the
+ * mirror's JSON files and the log directory into the index. Runs once before the threads start; logs its progress.
+ * What cannot be read is reported (path and reason) and left alone. */
+
+#include "storage/crashes/index.h"
+#include "util/error.h"
+
+struct adopt_counts {
+        uint64_t crashes, blobs_missing, unreadable, log_files;
+};
+
+/* Rows already there are kept. received_at is the mirror file's mtime. 0 or -errno. */
+int adopt_data_dir(int datadir_fd, struct index *index, struct adopt_counts *ret);

@@ -1,0 +1,48 @@
+#pragma once
+/* Content-addressed files: crashes/by-hash/<2 hex>/<sha256>.bin below the data directory. A blob being received is an
+ * unlinked file, so whatever ends early leaves nothing; publishing gives it its name.
+ *
+ * blob_writer_* up to finish: the thread that receives (page cache only, no sync). publish, unlink: the index writer's
+ * thread alone, which is why a blob cannot be published and deleted at once. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "util/cleanup.h"
+
+#define BLOB_HEX_SIZE 65  /* 64 hex digits + NUL */
+#define BLOB_PATH_SIZE 96 /* "crashes/by-hash/ab/<64 hex>.bin" + NUL */
+
+struct blob_store;
+
+/* datadir_fd is borrowed and must stay open. Makes crashes/by-hash and tmp/, empties tmp/. 0 or -errno. */
+int blob_store_new(int datadir_fd, struct blob_store **ret);
+struct blob_store *blob_store_free(struct blob_store *s); /* NULL-safe; no writer may be alive */
+DEFINE_FREEP(blob_store_free, struct blob_store)
+
+unsigned blob_store_open_writers(const struct blob_store *s); /* any thread; for /metrics */
+
+struct blob_writer;
+
+/* 0 or -errno. */
+int blob_writer_new(struct blob_store *s, struct blob_writer **ret);
+struct blob_writer *blob_writer_free(struct blob_writer *w); /* NULL-safe; an unpublished blob is gone */
+DEFINE_FREEP(blob_writer_free, struct blob_writer)
+
+/* Appends and hashes. 0 or -errno (-ENOSPC, -EDQUOT, -EIO). */
+int blob_writer_write(struct blob_writer *w, const void *data, size_t len);
+uint64_t blob_writer_len(const struct blob_writer *w);
+
+/* No more bytes: fixes the hash. 0 or -errno. */
+int blob_writer_finish(struct blob_writer *w);
+const char *blob_writer_sha256(const struct blob_writer *w); /* after finish: 64 lower-case hex digits */
+
+/* Makes it durable under its name: data synced, linked, directory synced (also when the name was there already).
+ * *ret_existed: the blob was there before. 0 or -errno. */
+int blob_writer_publish(struct blob_writer *w, bool *ret_existed);
+
+/* "crashes/by-hash/ab/<hex>.bin", relative to the data directory. */
+void blob_path(const char *sha256, char ret[BLOB_PATH_SIZE]);
+
+/* Removes a blob. 0, -ENOENT or another -errno; *ret_len (may be NULL): its size. */
+int blob_unlink(struct blob_store *s, const char *sha256, uint64_t *ret_len);

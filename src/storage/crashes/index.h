@@ -1,0 +1,86 @@
+#pragma once
+/* The SQLite index of crashes, blobs, sources and log files: every statement this program runs lives in index.c or in
+ * sql/. Exactly one connection in the world writes (docs/architecture.md): a `struct index` opened for writing belongs
+ * to the index writer's thread, or to detritusctl when it holds the data directory's lock.
+ *
+ * Functions return 0, -errno, or INDEX_* codes. SQLITE_FULL is -ENOSPC, SQLITE_IOERR and SQLITE_CORRUPT are -EIO,
+ * SQLITE_NOMEM -ENOMEM, everything else -EPROTO; the SQLite message is logged. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "protocol/crash_metadata.h"
+#include "storage/crashes/blob.h"
+#include "util/cleanup.h"
+#include "util/clock.h"
+#include "util/error.h"
+
+struct index;
+
+enum { INDEX_TOO_NEW = 1 /* user_version is from a newer detritus; err says both */ };
+
+/* Opens <data_dir>/detritus.db for writing, WAL, synchronous=FULL, foreign keys on, automatic checkpoints off; runs the
+ * migrations of sql/ that user_version lacks, each in one transaction. *ret_created: there was no database. */
+int index_open(const char *data_dir, struct index **ret, bool *ret_created, struct error *err);
+/* Read-only, for people's tools: no migration, INDEX_TOO_NEW likewise. */
+int index_open_readonly(const char *data_dir, struct index **ret, struct error *err);
+struct index *index_free(struct index *x); /* NULL-safe; a writer checkpoints (TRUNCATE) first */
+DEFINE_FREEP(index_free, struct index)
+
+int index_begin(struct index *x);
+int index_commit(struct index *x);
+void index_rollback(struct index *x);
+/* For one report inside a batch: undone alone when it fails. */
+int index_savepoint(struct index *x);
+int index_release(struct index *x);
+void index_rollback_to(struct index *x);
+
+/* Runs a PASSIVE checkpoint when the WAL holds 1,000 pages or more, TRUNCATE past 16 MiB. Outside transactions. */
+int index_checkpoint_if_due(struct index *x);
+
+/* One file of a report, as it was stored. Strings are borrowed. */
+struct index_blob_use {
+        const char *sha256;
+        uint64_t len;
+        const char *content_encoding; /* NULL: none */
+        bool dedup;                   /* the blob was there before */
+        const char *key;              /* attachments only, as are the next two */
+        const char *filename;         /* NULL: none */
+        const char *content_type;
+};
+
+struct index_crash {
+        const struct crash_metadata *metadata;
+        struct moment received_at;
+        struct index_blob_use dump;
+        size_t n_attachments;
+        const struct index_blob_use *attachments;
+};
+
+/* Is this report (same source, timestamp, dump hash) there already? */
+int index_has_crash(struct index *x, const struct crash_metadata *m, const char *dump_sha256, bool *ret);
+
+/* Source upserted, blobs upserted, crash and attachments inserted; triggers count references. Inside a transaction. */
+int index_insert_crash(struct index *x, const struct index_crash *crash);
+
+/* Notes that a source's log file of a day now has these totals (bytes, lines), and the source itself. */
+int index_upsert_log_file(struct index *x, const struct source *source, const char *platform, const char *version,
+                          const char *day, uint64_t bytes, uint64_t lines, struct moment seen_at);
+
+/* What the janitor asks. Each returns at most `max` rows through the callback (0 goes on, else stops and is returned).
+ * A row's strings live for the call only. */
+struct index_expired_crash {
+        int64_t id;
+        const char *project, *install_id, *crashed_at, *dump_sha256;
+};
+typedef int (*index_crash_cb)(void *userdata, const struct index_expired_crash *row);
+typedef int (*index_blob_cb)(void *userdata, const char *sha256, uint64_t len);
+typedef int (*index_log_file_cb)(void *userdata, int64_t source_id, const char *project, const char *install_id,
+                                 const char *day, uint64_t bytes);
+int index_expired_crashes(struct index *x, struct moment received_before, unsigned max, index_crash_cb cb, void *ud);
+int index_orphan_blobs(struct index *x, unsigned max, index_blob_cb cb, void *ud);
+int index_expired_log_files(struct index *x, const char *day_before, unsigned max, index_log_file_cb cb, void *ud);
+int index_delete_crash(struct index *x, int64_t id);
+int index_delete_blob(struct index *x, const char *sha256); /* only while refs = 0 */
+int index_delete_log_file(struct index *x, int64_t source_id, const char *day);

@@ -1,0 +1,76 @@
+#pragma once
+/* The one thread that writes SQLite, publishes blobs and writes mirrors. Jobs come in a bounded queue, are gathered into
+ * one transaction per batch, and are answered when that transaction is durable.
+ *
+ * Invariants:
+ *   1. Only this thread calls blob_writer_publish() and blob_unlink(), so dedup and deletion cannot race.
+ *   2. Every blob is durable under its name before a row names it; a row is durable before done() says 0.
+ *   3. done() runs on this thread, once per accepted job; it must not block.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "metrics/metrics.h"
+#include "storage/crashes/blob.h"
+#include "storage/crashes/index.h"
+#include "util/work_queue.h"
+
+struct index_writer;
+
+struct index_writer_config {
+        const char *data_dir;
+        int datadir_fd;           /* borrowed */
+        struct blob_store *blobs; /* borrowed */
+        struct metrics *metrics;  /* borrowed */
+        size_t queue_reports;     /* at most so many jobs wait */
+};
+
+/* Takes the index (already migrated) and starts the thread. 0 or -errno. */
+int index_writer_new(const struct index_writer_config *config, struct index *index, struct index_writer **ret);
+/* Finishes what is queued, stops the thread, closes the index. NULL-safe. */
+struct index_writer *index_writer_free(struct index_writer *w);
+DEFINE_FREEP(index_writer_free, struct index_writer)
+
+/* A file received: its writer is finished. */
+struct crash_file {
+        struct blob_writer *blob; /* owned by the report */
+        char *key;                /* attachments only; owned, as are the next three */
+        char *filename;           /* NULL: none */
+        char *content_type;
+        char *content_encoding; /* NULL: none */
+};
+
+/* One report on its way to disk. The submitter fills it, the writer answers in result and dedup, and the submitter
+ * frees it in (or after) done. */
+struct crash_report {
+        struct work work;
+        void (*done)(struct crash_report *report);
+        struct crash_metadata *metadata; /* owned */
+        struct crash_file dump;
+        size_t n_attachments;
+        struct crash_file *attachments; /* owned array */
+        struct moment received_at;
+        int result; /* 0: durable; -errno: nothing of it is indexed */
+        bool dedup; /* the dump's blob, or the whole report, was there before */
+};
+
+struct crash_report *crash_report_free(struct crash_report *r); /* NULL-safe */
+DEFINE_FREEP(crash_report_free, struct crash_report)
+
+/* Takes the report on 0. WORK_QUEUE_FULL or WORK_QUEUE_CLOSED: still the caller's. Any thread. */
+int index_writer_submit(struct index_writer *w, struct crash_report *r);
+
+/* A small job of another kind run on the writer's thread inside its own transaction; used by the janitor and by the log
+ * store's bookkeeping. run() returns 0 to commit, else the transaction is rolled back; done() then tells. Both run on
+ * the writer's thread. */
+struct index_job {
+        struct work work;
+        int (*run)(struct index_job *job, struct index *index);
+        void (*done)(struct index_job *job, int result);
+};
+int index_writer_submit_job(struct index_writer *w, struct index_job *job);
+
+/* True once a write failed in a way that is not a full disk: no report is acknowledged any more. Any thread. */
+bool index_writer_failed(const struct index_writer *w);
+size_t index_writer_depth(const struct index_writer *w);

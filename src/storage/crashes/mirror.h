@@ -1,0 +1,20 @@
+#pragma once
+/* The JSON index files of the reference, kept beside the database for compatibility:
+ * crashes/by-source/<project>/<install_id>/<stamp>-<sha256>.json. Index writer's thread. All return 0 or -errno. */
+
+#include <stdbool.h>
+
+#include "storage/crashes/index.h"
+#include "util/buf.h"
+
+#define MIRROR_PATH_SIZE 512
+
+/* The path of a report's file, relative to the data directory. */
+void mirror_path(const struct source *source, struct moment timestamp, const char *dump_sha256,
+                 char ret[MIRROR_PATH_SIZE]);
+
+/* The file's content: pretty-printed JSON in the reference's key order. */
+int mirror_render(const struct index_crash *crash, struct buf *out);
+
+/* Renders and writes it atomically (temporary file, sync, rename, directory sync). */
+int mirror_write(int datadir_fd, const struct index_crash *crash);

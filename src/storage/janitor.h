@@ -1,0 +1,26 @@
+#pragma once
+/* Retention: deletes log files and crashes older than their time to live, then blobs that nothing refers to. One thread
+ * at idle priority; it asks the index writer in short transactions and never walks directories. */
+
+#include "config/config.h"
+#include "metrics/metrics.h"
+#include "storage/crashes/index_writer.h"
+#include "storage/logs/committer.h"
+
+struct janitor;
+
+struct janitor_config {
+        unsigned logs_ttl_days;    /* 0: everything at the next cycle */
+        unsigned crashes_ttl_days; /* likewise */
+        unsigned interval_secs;
+        int datadir_fd;           /* borrowed */
+        struct blob_store *blobs; /* borrowed, as are the rest */
+        struct index_writer *index;
+        struct log_committer *logs;
+        struct metrics *metrics;
+};
+
+/* Starts the thread; the first cycle runs at once, as the reference's does. 0 or -errno. */
+int janitor_new(const struct janitor_config *config, struct janitor **ret);
+struct janitor *janitor_free(struct janitor *j); /* stops between two steps and joins; NULL-safe */
+DEFINE_FREEP(janitor_free, struct janitor)

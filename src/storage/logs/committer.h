@@ -1,0 +1,86 @@
+#pragma once
+/* Group commit of log lines: accepted batches are appended to logs/<project>/<install_id>/<YYYY-MM-DD>.ndjson and synced
+ * together; a batch is answered when its lines are durable. One thread owns all log files.
+ *
+ * Invariants:
+ *   1. A batch is in its files whole or not at all: a failed append is cut off again before the next batch.
+ *   2. After a failed sync nothing is acknowledged any more (log_committer_failed()).
+ *   3. done() runs on the committer's thread, once per accepted batch; it must not block.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "metrics/metrics.h"
+#include "protocol/source.h"
+#include "util/cleanup.h"
+#include "util/clock.h"
+#include "util/work_queue.h"
+
+struct log_committer;
+
+/* Told, on the committer's thread and outside any request's wait, that a file has new totals: when it is first opened
+ * or created, when the day ends, when it leaves the descriptor cache, at most every few seconds while it grows, and at
+ * the end. Must not block; platform and version are those of the newest batch. */
+struct log_file_note {
+        struct source source;
+        const char *platform;
+        const char *version;
+        char day[CLOCK_DAY_SIZE];
+        uint64_t bytes; /* the file's size */
+        uint64_t lines; /* appended since the last note */
+        struct moment at;
+};
+
+struct log_committer_config {
+        int datadir_fd;          /* borrowed */
+        struct metrics *metrics; /* borrowed */
+        size_t queue_batches;    /* batches that may wait */
+        size_t queue_bytes;      /* their bytes */
+        unsigned open_files;     /* descriptors kept in the LRU */
+        bool sync;               /* durability: commit; false: answer after write(2) */
+        void (*note)(void *userdata, const struct log_file_note *note); /* may be NULL */
+        void *note_userdata;
+};
+
+/* The lines of one source within a batch. */
+struct log_append {
+        struct source source;
+        const char *platform; /* borrowed until done() */
+        const char *version;
+        const uint8_t *data; /* whole lines; borrowed until done() */
+        size_t len;
+        unsigned lines;
+};
+
+struct log_batch {
+        struct work work; /* weight: bytes, set by submit */
+        void (*done)(struct log_batch *batch);
+        size_t n_appends;
+        struct log_append *appends; /* borrowed until done() */
+        int result;                 /* for done(): 0 durable, -errno nothing of it was kept */
+};
+
+/* Starts the thread. 0 or -errno. */
+int log_committer_new(const struct log_committer_config *config, struct log_committer **ret);
+/* Commits what is queued, then stops. NULL-safe. */
+struct log_committer *log_committer_free(struct log_committer *c);
+DEFINE_FREEP(log_committer_free, struct log_committer)
+
+/* 0: the committer has it until done(). WORK_QUEUE_FULL, WORK_QUEUE_CLOSED, or -EROFS after a failed sync: still the
+ * caller's. Any thread. */
+int log_committer_submit(struct log_committer *c, struct log_batch *batch);
+
+bool log_committer_failed(const struct log_committer *c);
+size_t log_committer_depth(const struct log_committer *c);
+
+/* Forgets and unlinks a day's file, on the committer's thread, so that an open descriptor is never left behind: for the
+ * janitor. today's file is deleted too when asked. done() tells 0, -ENOENT or -errno. */
+struct log_unlink {
+        struct work work;
+        struct source source;
+        char day[CLOCK_DAY_SIZE];
+        void (*done)(struct log_unlink *u, int result);
+};
+int log_committer_unlink(struct log_committer *c, struct log_unlink *u);

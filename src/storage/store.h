@@ -1,0 +1,27 @@
+#pragma once
+/* What the use cases see of the disk: one data directory with its lock, log committer, blob store, index writer and
+ * janitor, started and stopped in the right order. */
+
+#include <stdbool.h>
+
+#include "config/config.h"
+#include "metrics/metrics.h"
+#include "storage/crashes/index_writer.h"
+#include "storage/logs/committer.h"
+#include "util/error.h"
+
+struct store;
+
+/* Makes the directory when it is missing, takes <data_dir>/lock (flock; held by another process: an error that says
+ * so), opens or migrates the index, indexes a data directory of the reference, starts the threads. 0 or < 0 with err. */
+int store_open(const struct config *config, struct metrics *metrics, struct store **ret, struct error *err);
+/* Answers everything accepted, then closes. NULL-safe. */
+struct store *store_free(struct store *s);
+DEFINE_FREEP(store_free, struct store)
+
+struct log_committer *store_logs(struct store *s);
+struct index_writer *store_index(struct store *s);
+struct blob_store *store_blobs(struct store *s);
+
+/* NULL while every store takes writes, else why not, in words for /healthz and the log. Any thread. */
+const char *store_failure(const struct store *s);

@@ -1,0 +1,15 @@
+#pragma once
+/* Why something was refused, in words for the operator. Filled by the function that fails, printed by whoever stops
+ * there. Not thread-safe; owned by the caller, usually on its stack. */
+
+#include "util/cleanup.h"
+
+struct error {
+        char text[512];
+};
+
+/* Writes the text, cut to fit. err may be NULL (nobody asked). */
+void error_set(struct error *err, const char *fmt, ...) _printf_(2, 3);
+
+/* Puts "<prefix>: " before the present text. err may be NULL. */
+void error_prefix(struct error *err, const char *fmt, ...) _printf_(2, 3);

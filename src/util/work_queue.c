@@ -1,0 +1,143 @@
+#include "util/work_queue.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+struct work_queue {
+        pthread_mutex_t lock;
+        pthread_cond_t filled; /* monotonic */
+        struct work *first, **last;
+        size_t items, weight;
+        size_t max_items, max_weight;
+        bool closed;
+};
+
+struct work_queue *work_queue_new(size_t max_items, size_t max_weight)
+{
+        struct work_queue *q = calloc(1, sizeof(*q));
+        if (!q)
+                return NULL;
+        pthread_condattr_t attr;
+        pthread_condattr_init(&attr);
+        pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+        pthread_mutex_init(&q->lock, NULL);
+        pthread_cond_init(&q->filled, &attr);
+        pthread_condattr_destroy(&attr);
+        q->last = &q->first;
+        q->max_items = max_items;
+        q->max_weight = max_weight;
+        return q;
+}
+
+struct work_queue *work_queue_free(struct work_queue *q)
+{
+        if (!q)
+                return NULL;
+        pthread_cond_destroy(&q->filled);
+        pthread_mutex_destroy(&q->lock);
+        free(q);
+        return NULL;
+}
+
+static int push_locked(struct work_queue *q, struct work *w)
+{
+        if (q->closed)
+                return WORK_QUEUE_CLOSED;
+        if (q->items >= q->max_items)
+                return WORK_QUEUE_FULL;
+        if (q->items > 0 && (w->weight > q->max_weight || q->weight > q->max_weight - w->weight))
+                return WORK_QUEUE_FULL;
+        w->next = NULL;
+        *q->last = w;
+        q->last = &w->next;
+        q->items++;
+        q->weight += w->weight;
+        if (q->items == 1)
+                pthread_cond_signal(&q->filled);
+        return 0;
+}
+
+int work_queue_push(struct work_queue *q, struct work *w)
+{
+        pthread_mutex_lock(&q->lock);
+        int r = push_locked(q, w);
+        pthread_mutex_unlock(&q->lock);
+        return r;
+}
+
+static struct work *take_locked(struct work_queue *q, size_t max)
+{
+        struct work *list = q->first, *w = list;
+        if (!list)
+                return NULL;
+        if (max == 0 || q->items <= max) {
+                q->first = NULL;
+                q->last = &q->first;
+                q->items = q->weight = 0;
+                return list;
+        }
+        for (size_t i = 1;; i++) {
+                q->weight -= w->weight;
+                q->items--;
+                if (i == max)
+                        break;
+                w = w->next;
+        }
+        q->first = w->next;
+        w->next = NULL;
+        pthread_cond_signal(&q->filled); /* another consumer may take the rest */
+        return list;
+}
+
+static struct timespec deadline_in(int timeout_ms)
+{
+        struct timespec ts;
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        ts.tv_sec += timeout_ms / 1000;
+        ts.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+        if (ts.tv_nsec >= 1000000000) {
+                ts.tv_sec++;
+                ts.tv_nsec -= 1000000000;
+        }
+        return ts;
+}
+
+struct work *work_queue_take(struct work_queue *q, size_t max, int timeout_ms, bool *ret_timeout)
+{
+        struct timespec deadline = { 0 };
+        bool timed_out = false;
+        if (timeout_ms >= 0)
+                deadline = deadline_in(timeout_ms);
+
+        pthread_mutex_lock(&q->lock);
+        while (!q->first && !q->closed && !timed_out) {
+                if (timeout_ms < 0)
+                        pthread_cond_wait(&q->filled, &q->lock);
+                else
+                        timed_out = pthread_cond_timedwait(&q->filled, &q->lock, &deadline) == ETIMEDOUT;
+        }
+        struct work *list = take_locked(q, max);
+        bool closed = q->closed;
+        pthread_mutex_unlock(&q->lock);
+        if (ret_timeout)
+                *ret_timeout = !list && !closed;
+        return list;
+}
+
+void work_queue_close(struct work_queue *q)
+{
+        pthread_mutex_lock(&q->lock);
+        q->closed = true;
+        pthread_cond_broadcast(&q->filled);
+        pthread_mutex_unlock(&q->lock);
+}
+
+size_t work_queue_depth(struct work_queue *q)
+{
+        pthread_mutex_lock(&q->lock);
+        size_t n = q->items;
+        pthread_mutex_unlock(&q->lock);
+        return n;
+}
