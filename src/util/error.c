@@ -2,7 +2,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 void error_set(struct error *err, const char *fmt, ...)
 {
@@ -18,12 +17,15 @@ void error_prefix(struct error *err, const char *fmt, ...)
 {
         if (!err)
                 return;
-        char text[sizeof(err->text)];
+        struct error old = *err;
         va_list args;
         va_start(args, fmt);
-        int n = vsnprintf(text, sizeof(text), fmt, args);
+        int n = vsnprintf(err->text, sizeof(err->text), fmt, args);
         va_end(args);
-        size_t used = n < 0 ? 0 : (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1;
-        snprintf(text + used, sizeof(text) - used, ": %s", err->text);
-        memcpy(err->text, text, sizeof(text));
+        size_t used = n < 0 ? 0 : (size_t)n;
+        for (const char *p = ": "; *p && used < sizeof(err->text) - 1; p++)
+                err->text[used++] = *p;
+        for (const char *p = old.text; *p && used < sizeof(err->text) - 1; p++)
+                err->text[used++] = *p;
+        err->text[used < sizeof(err->text) ? used : sizeof(err->text) - 1] = '\0';
 }
