@@ -134,19 +134,27 @@ class Http2:
         return bool(data)
 
     def pump(self, wait=False):
-        """Takes what has come. wait: reads at least once more from the socket."""
-        if wait and not self.ended:
-            self._receive()
+        """Takes what has come. wait: takes at least one frame more, or the end of the connection."""
         while not self.ended and select.select([self.socket], [], [], 0)[0]:
             self._receive()
-        while len(self.buffer) >= 9:
-            frame, size = frames.Frame.parse_frame_header(memoryview(self.buffer[:9]))
-            assert size <= 16384, "a frame larger than we allowed"
-            if len(self.buffer) < 9 + size:
-                break
-            frame.parse_body(memoryview(self.buffer[9:9 + size]))
-            self.buffer = self.buffer[9 + size:]
-            self._take(frame)
+        while self._take_next():
+            wait = False
+        while wait and not self.ended:
+            self._receive()
+            while self._take_next():
+                wait = False
+
+    def _take_next(self):
+        if len(self.buffer) < 9:
+            return False
+        frame, size = frames.Frame.parse_frame_header(memoryview(self.buffer[:9]))
+        assert size <= 16384, "a frame larger than we allowed"
+        if len(self.buffer) < 9 + size:
+            return False
+        frame.parse_body(memoryview(self.buffer[9:9 + size]))
+        self.buffer = self.buffer[9 + size:]
+        self._take(frame)
+        return True
 
     def until(self, check, what):
         """Reads until check() is true."""
