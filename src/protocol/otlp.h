@@ -27,6 +27,7 @@ struct otlp_limits {
         unsigned submessages; /* all embedded messages a request */
         unsigned attributes;  /* attributes a record, a scope or a resource */
         size_t line_bytes;    /* one rendered line, newline included */
+        size_t total_bytes;   /* all lines of a request: each repeats its resource, which multiplies */
 };
 
 /* 0, or an answer with its words in *r: ANSWER_MALFORMED (INVALID_ARGUMENT; says which field: "log_records[3].body:
@@ -58,7 +59,7 @@ int otlp_source(const OtlpResourceLogs *logs, bool derive, const char *token_pro
                 struct refusal *r);
 
 /* Appends one line per log record, keys as docs/protocol.md lists them. 0; ANSWER_TOO_LARGE when a line is over
- * limits->line_bytes (out is then as it was); -ENOMEM. */
+ * limits->line_bytes or out over limits->total_bytes (out is then as it was); -ENOMEM. */
 int otlp_render(const OtlpResourceLogs *logs, const struct otlp_source *source, const struct otlp_limits *limits,
                 struct buf *out, struct refusal *r);
 
