@@ -1,5 +1,5 @@
 /* Strings are copied eight bytes at a time until one needs escaping. Doubles try, in order: integers; a decimal with few
- * places, found by exact arithmetic; printf with growing precision. */
+ * places, found by exact arithmetic; printf's 17 digits, rounded. */
 
 #include "protocol/json_text.h"
 
@@ -85,19 +85,31 @@ static struct decimal decimal_of(const char *text)
         return d;
 }
 
-/* v > 0. 15 digits always survive as text of a normal double, so fewer need no trial; subnormals have fewer. */
+static bool reads_back(struct decimal d, double v)
+{
+        uint8_t text[2 * JSON_U64_SIZE + 4], *p = json_put_u64(text, d.digits);
+        *p++ = 'e'; /* no point, so no locale */
+        *json_put_i64(p, d.exponent) = '\0';
+        return strtod((const char *)text, NULL) == v;
+}
+
+/* v > 0. 17 digits tell any two doubles apart, and 15 are often enough; subnormals may have fewer. */
 static struct decimal shortest(double v)
 {
         struct decimal d;
         char text[48];
         if (few_places(v, &d))
                 return d;
-        for (int precision = v < DBL_MIN ? 1 : 15; precision <= 17; precision++) {
-                snprintf(text, sizeof(text), "%.*e", precision - 1, v);
-                if (strtod(text, NULL) == v)
-                        break;
-        }
+        snprintf(text, sizeof(text), "%.16e", v);
         d = decimal_of(text);
+        uint64_t scale = v < DBL_MIN ? UINT64_C(10000000000000000) : 100;
+        for (; scale > 1; scale /= 10) {
+                struct decimal shorter = { (d.digits + scale / 2) / scale * scale, d.exponent };
+                if (reads_back(shorter, v)) {
+                        d = shorter;
+                        break;
+                }
+        }
         while (d.digits % 10 == 0) {
                 d.digits /= 10;
                 d.exponent++;
