@@ -184,7 +184,7 @@ static int prepare(struct log_call *l, const uint8_t *data, size_t len, struct r
                 .submessages = config->limits.otlp_submessages,
                 .attributes = config->limits.otlp_attributes,
                 .line_bytes = config->limits.otlp_line_bytes,
-                .total_bytes = config->limits.otlp_rendered_bytes,
+                .output_bytes = config->limits.otlp_rendered_bytes,
         };
         struct arena *arena = l->call.in->arena;
         OtlpRequest *request;
