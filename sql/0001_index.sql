@@ -15,19 +15,22 @@ CREATE TABLE source (
   platform      TEXT NOT NULL,  -- as last seen; '' when nothing has told it yet
   version       TEXT NOT NULL,  -- as last seen; '' likewise
   first_seen_at TEXT NOT NULL   -- milliseconds: 2026-05-19T08:30:00.000Z
-                CHECK (first_seen_at GLOB '*T*.*Z' AND length(first_seen_at) = 24 AND datetime(first_seen_at) IS NOT NULL),
+                CHECK (first_seen_at GLOB '*T*.*Z' AND length(first_seen_at) = 24
+                       AND datetime(first_seen_at) IS NOT NULL),
   last_seen_at  TEXT NOT NULL   -- milliseconds
-                CHECK (last_seen_at GLOB '*T*.*Z' AND length(last_seen_at) = 24 AND datetime(last_seen_at) IS NOT NULL),
+                CHECK (last_seen_at GLOB '*T*.*Z' AND length(last_seen_at) = 24
+                       AND datetime(last_seen_at) IS NOT NULL),
   UNIQUE (project, install_id)
 ) STRICT;
 
 CREATE TABLE blob (
-  -- One stored file, a dump or an attachment: crashes/by-hash/<first 2 digits>/<sha256>.bin, the bytes as they were sent.
+  -- One stored file, dump or attachment: crashes/by-hash/<first 2 digits>/<sha256>.bin, the bytes as they were sent.
   sha256     TEXT NOT NULL PRIMARY KEY CHECK (length(sha256) = 64 AND sha256 NOT GLOB '*[^0-9a-f]*'),
   len        INTEGER NOT NULL CHECK (len >= 0),             -- bytes on disk
   refs       INTEGER NOT NULL DEFAULT 0 CHECK (refs >= 0),  -- uses as a dump or an attachment; kept by triggers
   created_at TEXT NOT NULL                                  -- milliseconds
-             CHECK (created_at GLOB '*T*.*Z' AND length(created_at) = 24 AND datetime(created_at) IS NOT NULL)
+             CHECK (created_at GLOB '*T*.*Z' AND length(created_at) = 24
+                    AND datetime(created_at) IS NOT NULL)
 ) STRICT, WITHOUT ROWID;
 
 -- What the janitor may delete. A blob is in here for an instant at its birth, and again when its last use is gone.
@@ -41,9 +44,11 @@ CREATE TABLE crash (
   dump_content_encoding TEXT,           -- 'zstd' or 'gzip' when the client sent the dump compressed
   kind                  TEXT NOT NULL CHECK (kind IN ('Minidump', 'PanicTarball', 'RustcIce')),
   crashed_at            TEXT NOT NULL   -- by the client's clock, nanoseconds: 2026-05-19T08:30:00.000000000Z
-                        CHECK (crashed_at GLOB '*T*.*Z' AND length(crashed_at) = 30 AND datetime(crashed_at) IS NOT NULL),
+                        CHECK (crashed_at GLOB '*T*.*Z' AND length(crashed_at) = 30
+                               AND datetime(crashed_at) IS NOT NULL),
   received_at           TEXT NOT NULL   -- by our clock, milliseconds; retention counts from here
-                        CHECK (received_at GLOB '*T*.*Z' AND length(received_at) = 24 AND datetime(received_at) IS NOT NULL),
+                        CHECK (received_at GLOB '*T*.*Z' AND length(received_at) = 24
+                               AND datetime(received_at) IS NOT NULL),
   platform              TEXT NOT NULL,  -- of the program that crashed, as are the next four
   version               TEXT NOT NULL,
   git_sha               TEXT NOT NULL,
