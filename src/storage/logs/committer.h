@@ -20,6 +20,8 @@
 
 struct log_committer;
 
+#define LOG_FILE_TEXT_SIZE 256 /* platform and version in a note: longer ones are cut, at a character, with their NUL */
+
 /* Told, on the committer's thread and outside any request's wait, that a file has new totals: when it is first opened
  * or created, when the day ends, when it leaves the descriptor cache, at most every few seconds while it grows, and at
  * the end. Must not block; platform and version are those of the newest batch. */
@@ -40,7 +42,9 @@ struct log_committer_config {
         size_t queue_bytes;      /* their bytes */
         unsigned open_files;     /* descriptors kept in the LRU */
         bool sync;               /* durability: commit; false: answer after write(2) */
-        void (*note)(void *userdata, const struct log_file_note *note); /* may be NULL */
+        /* Returns 0 when it was taken; else the same totals are offered again later, or dropped when the file is just
+         * being closed. May be NULL. */
+        int (*note)(void *userdata, const struct log_file_note *note);
         void *note_userdata;
 };
 
