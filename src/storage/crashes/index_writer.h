@@ -51,6 +51,7 @@ struct index_work {
 struct crash_report {
         struct index_work queued;
         void (*done)(struct crash_report *report);
+        void *userdata;                  /* the submitter's */
         struct crash_metadata *metadata; /* owned */
         struct crash_file dump;
         size_t n_attachments;
