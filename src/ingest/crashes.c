@@ -238,7 +238,7 @@ static void admitted(struct call *c)
 {
         struct crash_call *u = crash_call_of(c);
         char boundary[MULTIPART_BOUNDARY_MAX + 1];
-        enum encoding encoding;
+        enum encoding encoding = ENCODING_IDENTITY;
         struct refusal refusal = { 0 };
 
         int r = check_head(u, boundary, &encoding, &refusal);
