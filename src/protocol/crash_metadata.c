@@ -8,13 +8,13 @@
 #include <string.h>
 
 #include "protocol/crash_metadata_print.h"
-#include "protocol/json_text.h"
+#include "protocol/json_document.h"
 #include "protocol/uuid.h"
 #include "util/arena.h"
 
-/* Text to tree (checked to the letter first, see json_text.h), tree to fields, tree to normalised text. json-c's tree is
- * gone when this returns: 64 KiB of "{}," make one of 15 MiB, which may live for a moment but not as long as an upload.
- * What stays is one arena, at most ARENA_MAX.
+/* Text to tree (checked to the letter first, see json_document.h), tree to fields, tree to normalised text. json-c's
+ * tree is gone when this returns: 64 KiB of "{}," make one of 15 MiB, which may live for a moment but not as long as an
+ * upload. What stays is one arena, at most ARENA_MAX.
  *
  * Failure: the first field that is wrong, by its path; its value is never repeated. */
 
@@ -311,7 +311,7 @@ static int parse_tree(const uint8_t *data, size_t len, struct json_object **ret,
         _cleanup_(tokener_freep) struct json_tokener *tokener = NULL;
         struct error err;
 
-        int answer = json_text_check((const char *)data, len, DEPTH_MAX, &text, &err);
+        int answer = json_document_check((const char *)data, len, DEPTH_MAX, &text, &err);
         if (answer < 0)
                 return answer;
         if (answer > 0)

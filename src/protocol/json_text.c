@@ -1,320 +1,303 @@
+/* Strings are copied eight bytes at a time until one needs escaping. Doubles try, in order: integers; a decimal with few
+ * places, found by exact arithmetic; printf's 17 digits, rounded. */
+
 #include "protocol/json_text.h"
 
-#include <errno.h>
+#include <float.h>
+#include <math.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <string.h>
+#include <stdio.h>
+#include <stdlib.h>
 
-#include "util/utf8.h"
+#include "util/hex.h"
 
-/* A recursive descent over RFC 8259's grammar; max_depth bounds the recursion. Every check returns 0, JSON_TEXT_BAD
- * with the words in err, or -ENOMEM. Bytes are copied to `out` in runs: `copied` is where the next run starts. */
+#define CHUNK_BYTES ((size_t)4096) /* of input, so that the worst case reserved for it stays small */
+#define ESCAPE_BYTES_MAX 6         /* \u0000 */
+#define WORD sizeof(uint64_t)
 
-struct scan {
-        const char *begin, *at, *end, *copied;
-        unsigned depth_left;
-        struct buf *out;
-        struct error *err;
+uint8_t *json_put_u64(uint8_t *p, uint64_t v)
+{
+        static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+                                    "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+                                    "8081828384858687888990919293949596979899";
+        uint8_t digits[JSON_U64_SIZE], *at = digits + sizeof(digits);
+        while (v >= 100) {
+                at -= 2;
+                memcpy(at, pairs + v % 100 * 2, 2);
+                v /= 100;
+        }
+        if (v >= 10) {
+                at -= 2;
+                memcpy(at, pairs + v * 2, 2);
+        } else {
+                *--at = (uint8_t)('0' + v);
+        }
+        size_t n = (size_t)(digits + sizeof(digits) - at);
+        memcpy(p, at, n);
+        return p + n;
+}
+
+uint8_t *json_put_i64(uint8_t *p, int64_t v)
+{
+        if (v >= 0)
+                return json_put_u64(p, (uint64_t)v);
+        *p = '-';
+        return json_put_u64(p + 1, 0 - (uint64_t)v);
+}
+
+/* digits * 10^exponent */
+struct decimal {
+        uint64_t digits;
+        int exponent;
 };
 
-static int bad(const struct scan *s, const char *what)
+/* v = m / 10^k for an m below 2^53 and the smallest such k: both are exact doubles, so their quotient is correctly
+ * rounded, and reading "m e-k" gives v again. */
+static bool few_places(double v, struct decimal *ret)
 {
-        error_set(s->err, "%s at byte %zu", what, (size_t)(s->at - s->begin));
-        return JSON_TEXT_BAD;
-}
-
-static bool next_is(const struct scan *s, char c)
-{
-        return s->at < s->end && *s->at == c;
-}
-
-static bool take(struct scan *s, char c)
-{
-        if (!next_is(s, c))
+        static const double powers[] = { 1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6 };
+        if (v >= 1e9)
                 return false;
-        s->at++;
-        return true;
-}
-
-static bool is_digit(char c)
-{
-        return c >= '0' && c <= '9';
-}
-
-static bool take_digits(struct scan *s)
-{
-        const char *first = s->at;
-        while (s->at < s->end && is_digit(*s->at))
-                s->at++;
-        return s->at > first;
-}
-
-static void skip_space(struct scan *s)
-{
-        while (s->at < s->end && (*s->at == ' ' || *s->at == '\t' || *s->at == '\n' || *s->at == '\r'))
-                s->at++;
-}
-
-static int flush(struct scan *s)
-{
-        int r = buf_append(s->out, s->copied, (size_t)(s->at - s->copied));
-        s->copied = s->at;
-        return r;
-}
-
-/* Digits compare like numbers when they are equally many and have no leading zero. */
-static bool integer_fits(const char *digits, size_t n, bool negative)
-{
-        const char *limit = negative ? "9223372036854775808" : "18446744073709551615";
-        size_t limit_len = strlen(limit);
-        return n < limit_len || (n == limit_len && memcmp(digits, limit, n) <= 0);
-}
-
-static int check_number(struct scan *s)
-{
-        bool negative = take(s, '-'), integer = true;
-        const char *digits = s->at;
-        if (!take(s, '0') && !take_digits(s))
-                return bad(s, "expected a digit");
-        size_t n = (size_t)(s->at - digits);
-        if (take(s, '.')) {
-                integer = false;
-                if (!take_digits(s))
-                        return bad(s, "expected a digit behind the point");
-        }
-        if (take(s, 'e') || take(s, 'E')) {
-                integer = false;
-                if (!take(s, '+'))
-                        take(s, '-');
-                if (!take_digits(s))
-                        return bad(s, "expected a digit in the exponent");
-        }
-        bool minus_zero = negative && n == 1 && *digits == '0';
-        if (!integer || (integer_fits(digits, n, negative) && !minus_zero))
-                return 0;
-        int r = flush(s);
-        return r < 0 ? r : buf_append_str(s->out, ".0");
-}
-
-static int hex_value(char c)
-{
-        if (is_digit(c))
-                return c - '0';
-        if (c >= 'a' && c <= 'f')
-                return c - 'a' + 10;
-        return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-static int take_hex4(struct scan *s, unsigned *ret)
-{
-        unsigned value = 0;
-        for (int i = 0; i < 4; i++, s->at++) {
-                int digit = s->at < s->end ? hex_value(*s->at) : -1;
-                if (digit < 0)
-                        return bad(s, "expected four hex digits");
-                value = value << 4 | (unsigned)digit;
-        }
-        *ret = value;
-        return 0;
-}
-
-/* Behind "\u". RFC 8259 §7: beyond the BMP a character is a pair of surrogates. */
-static int check_unicode_escape(struct scan *s, bool key)
-{
-        unsigned high, low;
-        int r = take_hex4(s, &high);
-        if (r != 0)
-                return r;
-        if (high == 0 && key)
-                return bad(s, "NUL in an object's key");
-        if (high < 0xD800 || high > 0xDFFF)
-                return 0;
-        if (high > 0xDBFF || !take(s, '\\') || !take(s, 'u'))
-                return bad(s, "unpaired surrogate");
-        r = take_hex4(s, &low);
-        if (r == 0 && (low < 0xDC00 || low > 0xDFFF))
-                return bad(s, "unpaired surrogate");
-        return r;
-}
-
-static int check_string(struct scan *s, bool key)
-{
-        if (!take(s, '"'))
-                return bad(s, key ? "expected a key in quotes" : "expected a string");
-        for (;;) {
-                if (s->at == s->end)
-                        return bad(s, "string without end");
-                if ((uint8_t)*s->at < 0x20)
-                        return bad(s, "control character in a string");
-                char c = *s->at++;
-                if (c == '"')
-                        return 0;
-                if (c != '\\')
-                        continue;
-                if (take(s, 'u')) {
-                        int r = check_unicode_escape(s, key);
-                        if (r != 0)
-                                return r;
-                } else if (s->at == s->end || !*s->at || !strchr("\"\\/bfnrt", *s->at)) {
-                        return bad(s, "unknown escape");
-                } else {
-                        s->at++;
+        for (int k = 1; k < (int)(sizeof(powers) / sizeof(powers[0])); k++) {
+                double m = (double)(uint64_t)(v * powers[k] + 0.5);
+                if (m / powers[k] == v && m < 1e15) {
+                        *ret = (struct decimal){ (uint64_t)m, -k };
+                        return true;
                 }
         }
+        return false;
 }
 
-static int check_word(struct scan *s, const char *word)
+/* Reads printf's "d.ddde-xx", whatever the locale puts for the point. */
+static struct decimal decimal_of(const char *text)
 {
-        size_t n = strlen(word);
-        if ((size_t)(s->end - s->at) < n || memcmp(s->at, word, n) != 0)
-                return bad(s, "expected a value");
-        s->at += n;
-        return 0;
-}
-
-static int check_value(struct scan *s);
-
-static int check_member(struct scan *s)
-{
-        skip_space(s);
-        int r = check_string(s, true);
-        if (r != 0)
-                return r;
-        skip_space(s);
-        return take(s, ':') ? check_value(s) : bad(s, "expected ':'");
-}
-
-/* An array or an object: behind its opening bracket, up to and with its closing one. */
-static int check_container(struct scan *s, int (*check_item)(struct scan *), char close)
-{
-        if (s->depth_left == 0)
-                return bad(s, "nested too deeply");
-        s->depth_left--;
-        skip_space(s);
-        if (!next_is(s, close)) {
-                do {
-                        int r = check_item(s);
-                        if (r != 0)
-                                return r;
-                        skip_space(s);
-                } while (take(s, ','));
-        }
-        s->depth_left++;
-        return take(s, close) ? 0 : bad(s, close == ']' ? "expected ',' or ']'" : "expected ',' or '}'");
-}
-
-static int check_value(struct scan *s)
-{
-        skip_space(s);
-        if (s->at == s->end)
-                return bad(s, "expected a value");
-        switch (*s->at) {
-        case '{': s->at++; return check_container(s, check_member, '}');
-        case '[': s->at++; return check_container(s, check_value, ']');
-        case '"': return check_string(s, false);
-        case 't': return check_word(s, "true");
-        case 'f': return check_word(s, "false");
-        case 'n': return check_word(s, "null");
-        default: return *s->at == '-' || is_digit(*s->at) ? check_number(s) : bad(s, "expected a value");
-        }
-}
-
-int json_text_check(const char *text, size_t len, unsigned max_depth, struct buf *out, struct error *err)
-{
-        struct scan s = { text, text, text + len, text, max_depth, out, err };
-
-        if (!utf8_valid(text, len))
-                return bad(&s, "not UTF-8");
-        int r = check_value(&s);
-        if (r != 0)
-                return r;
-        skip_space(&s);
-        return s.at == s.end ? flush(&s) : bad(&s, "expected the end");
-}
-
-static int append_escaped(struct buf *out, uint8_t c)
-{
-        switch (c) {
-        case '"': return buf_append_str(out, "\\\"");
-        case '\\': return buf_append_str(out, "\\\\");
-        case '\b': return buf_append_str(out, "\\b");
-        case '\f': return buf_append_str(out, "\\f");
-        case '\n': return buf_append_str(out, "\\n");
-        case '\r': return buf_append_str(out, "\\r");
-        case '\t': return buf_append_str(out, "\\t");
-        default: return buf_printf(out, "\\u%04x", c);
-        }
-}
-
-int json_text_append_string(struct buf *out, const char *s)
-{
-        int r = buf_append_char(out, '"');
-        while (r == 0 && *s) {
-                size_t plain = 0;
-                while ((uint8_t)s[plain] >= 0x20 && s[plain] != '"' && s[plain] != '\\')
-                        plain++;
-                r = buf_append(out, s, plain);
-                s += plain;
-                if (r == 0 && *s)
-                        r = append_escaped(out, (uint8_t)*s++);
-        }
-        return r < 0 ? r : buf_append_char(out, '"');
-}
-
-static int new_line(struct buf *out, size_t depth)
-{
-        int r = buf_reserve(out, 1 + 2 * depth);
-        if (r < 0)
-                return r;
-        out->data[out->len++] = '\n';
-        if (depth > 0)
-                memset(out->data + out->len, ' ', 2 * depth);
-        out->len += 2 * depth;
-        return 0;
-}
-
-/* The length of the string or scalar at p: what indenting leaves alone. */
-static size_t atom_length(const char *p, size_t left)
-{
-        size_t n = 1;
-        if (*p == '"') {
-                while (n < left && p[n] != '"')
-                        n += p[n] == '\\' ? 2 : 1;
-                return n < left ? n + 1 : left;
-        }
-        while (n < left && !strchr("{}[],:\"", p[n]))
-                n++;
-        return n;
-}
-
-int json_text_indent(const char *compact, size_t len, struct buf *out)
-{
-        size_t depth = 0;
-        int r = 0;
-
-        for (size_t i = 0, n; i < len && r == 0; i += n) {
-                char c = compact[i];
-                n = 1;
-                if (c == '{' || c == '[') {
-                        bool empty = i + 1 < len && (compact[i + 1] == '}' || compact[i + 1] == ']');
-                        n = empty ? 2 : 1;
-                        r = buf_append(out, compact + i, n);
-                        if (r == 0 && !empty)
-                                r = new_line(out, ++depth);
-                } else if (c == '}' || c == ']') {
-                        r = new_line(out, depth > 0 ? --depth : 0);
-                        if (r == 0)
-                                r = buf_append_char(out, c);
-                } else if (c == ',') {
-                        r = buf_append_char(out, c);
-                        if (r == 0)
-                                r = new_line(out, depth);
-                } else if (c == ':') {
-                        r = buf_append_str(out, ": ");
+        struct decimal d = { 0 };
+        bool fraction = false;
+        for (; *text != 'e'; text++) {
+                if (*text >= '0' && *text <= '9') {
+                        d.digits = d.digits * 10 + (uint64_t)(*text - '0');
+                        d.exponent -= fraction;
                 } else {
-                        n = atom_length(compact + i, len - i);
-                        r = buf_append(out, compact + i, n);
+                        fraction = true;
                 }
         }
-        return r;
+        d.exponent += atoi(text + 1);
+        return d;
+}
+
+static bool reads_back(struct decimal d, double v)
+{
+        uint8_t text[2 * JSON_U64_SIZE + 4], *p = json_put_u64(text, d.digits);
+        *p++ = 'e'; /* no point, so no locale */
+        *json_put_i64(p, d.exponent) = '\0';
+        return strtod((const char *)text, NULL) == v;
+}
+
+/* v > 0. 17 digits tell any two doubles apart, and 15 are often enough; subnormals may have fewer. */
+static struct decimal shortest(double v)
+{
+        struct decimal d;
+        char text[48];
+        if (few_places(v, &d))
+                return d;
+        snprintf(text, sizeof(text), "%.16e", v);
+        d = decimal_of(text);
+        uint64_t scale = v < DBL_MIN ? UINT64_C(10000000000000000) : 100;
+        for (; scale > 1; scale /= 10) {
+                struct decimal shorter = { (d.digits + scale / 2) / scale * scale, d.exponent };
+                if (reads_back(shorter, v)) {
+                        d = shorter;
+                        break;
+                }
+        }
+        while (d.digits % 10 == 0) {
+                d.digits /= 10;
+                d.exponent++;
+        }
+        return d;
+}
+
+static uint8_t *put_zeros(uint8_t *p, int n)
+{
+        memset(p, '0', (size_t)n);
+        return p + n;
+}
+
+/* The layout of serde_json: plain digits from 1e-5 up to 1e16, else an exponent. */
+static uint8_t *put_decimal(uint8_t *p, struct decimal d)
+{
+        uint8_t digits[JSON_U64_SIZE];
+        int n = (int)(json_put_u64(digits, d.digits) - digits);
+        int point = n + d.exponent; /* how many digits stand before it */
+
+        if (d.exponent >= 0 && point <= 16) {
+                memcpy(p, digits, (size_t)n);
+                p = put_zeros(p + n, d.exponent);
+                memcpy(p, ".0", 2);
+                return p + 2;
+        }
+        if (point > 0 && point <= 16) {
+                memcpy(p, digits, (size_t)point);
+                p[point] = '.';
+                memcpy(p + point + 1, digits + point, (size_t)(n - point));
+                return p + n + 1;
+        }
+        if (point > -5 && point <= 0) {
+                memcpy(p, "0.", 2);
+                p = put_zeros(p + 2, -point);
+                memcpy(p, digits, (size_t)n);
+                return p + n;
+        }
+        *p++ = digits[0];
+        if (n > 1) {
+                *p++ = '.';
+                memcpy(p, digits + 1, (size_t)n - 1);
+                p += n - 1;
+        }
+        *p++ = 'e';
+        return json_put_i64(p, point - 1);
+}
+
+uint8_t *json_put_double(uint8_t *p, double v)
+{
+        if (!isfinite(v)) {
+                const char *name = isnan(v) ? "\"NaN\"" : v < 0 ? "\"-Infinity\"" : "\"Infinity\"";
+                memcpy(p, name, strlen(name));
+                return p + strlen(name);
+        }
+        if (signbit(v)) {
+                *p++ = '-';
+                v = -v;
+        }
+        if (v < 1e15 && v == (double)(uint64_t)v)
+                return put_decimal(p, (struct decimal){ (uint64_t)v, 0 });
+        return put_decimal(p, shortest(v));
+}
+
+void json_text_double(struct json_text *j, double v)
+{
+        uint8_t *p = json_text_room(j, JSON_DOUBLE_SIZE);
+        if (p)
+                j->buf->len += (size_t)(json_put_double(p, v) - p);
+}
+
+void json_text_i64(struct json_text *j, int64_t v)
+{
+        uint8_t *p = json_text_room(j, JSON_U64_SIZE + 1);
+        if (p)
+                j->buf->len += (size_t)(json_put_i64(p, v) - p);
+}
+
+/* Bytes 1 to 7 at p as the low bytes of a word, spaces above them. */
+static inline uint64_t load_tail(const uint8_t *p, size_t n)
+{
+        uint64_t word;
+        if (n >= 4) {
+                uint32_t low, high;
+                memcpy(&low, p, sizeof(low));
+                memcpy(&high, p + n - 4, sizeof(high));
+                word = low | (uint64_t)high << (8 * (n - 4));
+        } else {
+                word = p[0] | (uint64_t)p[n / 2] << (8 * (n / 2)) | (uint64_t)p[n - 1] << (8 * (n - 1));
+        }
+        return word | UINT64_C(0x2020202020202020) << (8 * n);
+}
+
+/* The high bit of each byte that must be escaped; above the lowest such byte there may be false ones. */
+static inline uint64_t must_escape(uint64_t word)
+{
+        const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
+        uint64_t quote = word ^ (ones * '"'), backslash = word ^ (ones * '\\');
+        uint64_t control = (word - ones * 0x20) & ~word;
+        return (control | ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash)) & highs;
+}
+
+static inline uint64_t little_endian(uint64_t word)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+        return __builtin_bswap64(word);
+#else
+        return word;
+#endif
+}
+
+static uint8_t *put_escape(uint8_t *p, uint8_t c)
+{
+        static const char short_forms[0x20] = { ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r' };
+        *p++ = '\\';
+        if (c >= 0x20 || short_forms[c]) {
+                *p++ = c >= 0x20 ? c : (uint8_t)short_forms[c];
+                return p;
+        }
+        memcpy(p, "u00", 3);
+        return (uint8_t *)hex_encode((char *)p + 3, &c, 1);
+}
+
+/* Needs ESCAPE_BYTES_MAX * n + WORD bytes at p: whole words are stored, whatever of them counts. */
+static uint8_t *put_escaped(uint8_t *p, const uint8_t *s, size_t n)
+{
+        while (n > 0) {
+                uint64_t word;
+                size_t take = n < WORD ? n : WORD;
+                if (take == WORD)
+                        memcpy(&word, s, WORD);
+                else
+                        word = little_endian(load_tail(s, n));
+                memcpy(p, &word, WORD);
+                uint64_t special = must_escape(little_endian(word));
+                if (special)
+                        take = (size_t)__builtin_ctzll(special) / 8;
+                p += take;
+                s += take;
+                n -= take;
+                if (special) {
+                        p = put_escape(p, *s++);
+                        n--;
+                }
+        }
+        return p;
+}
+
+void json_text_string(struct json_text *j, const void *data, size_t len)
+{
+        const uint8_t *s = data;
+        if (len > j->end_max || j->buf->len > j->end_max - len) { /* cannot fit: do not even begin */
+                j->error = j->error ? j->error : JSON_TEXT_TOO_LONG;
+                return;
+        }
+        size_t n = len < CHUNK_BYTES ? len : CHUNK_BYTES;
+        uint8_t *p = json_text_room(j, ESCAPE_BYTES_MAX * n + WORD + 2);
+        if (!p)
+                return;
+        *p++ = '"';
+        p = put_escaped(p, s, n);
+        while (n < len) {
+                s += n;
+                len -= n;
+                n = len < CHUNK_BYTES ? len : CHUNK_BYTES;
+                j->buf->len = (size_t)(p - j->buf->data);
+                p = json_text_room(j, ESCAPE_BYTES_MAX * n + WORD + 2);
+                if (!p)
+                        return;
+                p = put_escaped(p, s, n);
+        }
+        *p++ = '"';
+        j->buf->len = (size_t)(p - j->buf->data);
+}
+
+void json_text_hex(struct json_text *j, const void *data, size_t len)
+{
+        const uint8_t *s = data;
+        json_text_literal(j, "\"");
+        while (len > 0) {
+                size_t n = len < CHUNK_BYTES ? len : CHUNK_BYTES;
+                uint8_t *p = json_text_room(j, 2 * n);
+                if (!p)
+                        return;
+                hex_encode((char *)p, s, n);
+                j->buf->len += 2 * n;
+                s += n;
+                len -= n;
+        }
+        json_text_literal(j, "\"");
 }

@@ -1,25 +1,65 @@
 #pragma once
-/* JSON as text: what has to be settled before json-c makes a tree of it, and the layout people read. Pure.
- *
- * json-c 0.16, strict as it can be made, still takes NaN, `-01`, `1.`, raw control characters, unpaired surrogates
- * (which it replaces) and bytes behind a NUL; it cuts keys at \u0000 and clamps integers to 64 bits. A report must be
- * stored as it was sent or be refused, so json_text_check() goes first. Source: RFC 8259. */
+/* JSON values written straight into a buffer, on the log path: no tree, no allocation but the buffer's growth. Errors
+ * stick: once one is set, nothing more is written, and the caller looks at the end. The functions write what they are
+ * told; commas and nesting are the caller's. Not thread-safe. Source: RFC 8259; numbers look as serde_json writes
+ * them. */
 
+#include <errno.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
 #include "util/buf.h"
-#include "util/error.h"
 
-enum { JSON_TEXT_BAD = 1 }; /* err says what, and at which byte */
+struct json_text {
+        struct buf *buf;
+        size_t end_max; /* buf->len may not pass this; noticed within a few KiB */
+        int error;      /* 0, JSON_TEXT_TOO_LONG or -ENOMEM */
+};
 
-/* Is text one JSON text of valid UTF-8, at most max_depth arrays and objects deep, whose keys hold no NUL? Appends it to
- * *out, changed only where json-c would lose something: integers beyond 64 bits, and "-0", get ".0" and so count as
- * doubles, whose digits json-c keeps. 0, JSON_TEXT_BAD or -ENOMEM (*out is then of no use). */
-int json_text_check(const char *text, size_t len, unsigned max_depth, struct buf *out, struct error *err);
+enum { JSON_TEXT_TOO_LONG = 1 };
 
-/* Appends s, valid UTF-8, as a JSON string. 0 or -ENOMEM. */
-int json_text_append_string(struct buf *out, const char *s);
+#define JSON_U64_SIZE 20    /* digits */
+#define JSON_DOUBLE_SIZE 32 /* more than any */
 
-/* Appends compact JSON (valid, without white space) indented by two spaces as serde_json's pretty printer does it: one
- * member a line, ": " behind keys, [] and {} when empty, no newline at the end. 0 or -ENOMEM. */
-int json_text_indent(const char *compact, size_t len, struct buf *out);
+/* Where n bytes may be written; the caller adds to buf->len what it used. NULL when there is an error. */
+static inline uint8_t *json_text_room(struct json_text *j, size_t n)
+{
+        struct buf *b = j->buf;
+        if (j->error)
+                return NULL;
+        if (b->len > j->end_max)
+                j->error = JSON_TEXT_TOO_LONG;
+        else if (b->cap - b->len < n)
+                j->error = buf_reserve(b, n);
+        return j->error ? NULL : b->data + b->len;
+}
+
+static inline void json_text_raw(struct json_text *j, const char *s, size_t n)
+{
+        uint8_t *p = json_text_room(j, n);
+        if (p) {
+                memcpy(p, s, n);
+                j->buf->len += n;
+        }
+}
+
+#define json_text_literal(j, literal) json_text_raw((j), (literal), sizeof(literal) - 1)
+
+/* Writes the digits at p and returns their end. */
+uint8_t *json_put_u64(uint8_t *p, uint64_t v);
+uint8_t *json_put_i64(uint8_t *p, int64_t v);
+
+/* The shortest digits that read back as the same double (at powers of two sometimes one more), with ".0" or an exponent
+ * so that it stays a float: 1.0, 1e16, 2.5e-7. Not finite: "NaN", "Infinity", "-Infinity", quotes included. Locales do
+ * not matter. */
+uint8_t *json_put_double(uint8_t *p, double v);
+
+void json_text_double(struct json_text *j, double v);
+void json_text_i64(struct json_text *j, int64_t v);
+
+/* UTF-8 in quotes, escaping ", \ and what is below U+0020. data may be NULL when len is 0. */
+void json_text_string(struct json_text *j, const void *data, size_t len);
+
+/* Lower-case hex in quotes. */
+void json_text_hex(struct json_text *j, const void *data, size_t len);

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "protocol/crash_metadata.h"
-#include "protocol/json_text.h"
+#include "protocol/json_document.h"
 #include "util/utf8.h"
 
 #define CHECK(condition)                                                                                               \
@@ -50,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 return 0;
         CHECK(strlen(m->source.install_id) == 36 && m->source.project[0]);
         check_same(m, m->json, strlen(m->json));
-        CHECK(json_text_indent(m->json, strlen(m->json), &indented) == 0);
+        CHECK(json_document_indent(m->json, strlen(m->json), &indented) == 0);
         check_same(m, indented.data, indented.len);
         return 0;
 }

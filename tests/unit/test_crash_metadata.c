@@ -1,13 +1,13 @@
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "protocol/crash_metadata.h"
-#include "protocol/json_text.h"
-#include "until_merge.h"
+#include "protocol/json_document.h"
 
 #define SOURCE                                                                                                         \
         "\"source\":{\"project\":\"acme\",\"platform\":\"linux\",\"version\":\"1.4.2\","                               \
@@ -437,7 +437,7 @@ static void test_limit_of_size(void **state)
 static void expect_indent(const char *compact, const char *expected)
 {
         _cleanup_(buf_done) struct buf out = { 0 };
-        assert_int_equal(json_text_indent(compact, strlen(compact), &out), 0);
+        assert_int_equal(json_document_indent(compact, strlen(compact), &out), 0);
         assert_int_equal(out.len, strlen(expected));
         assert_memory_equal(out.data, expected, out.len);
 }
@@ -458,8 +458,8 @@ static void test_append_string(void **state)
 {
         _cleanup_(buf_done) struct buf out = { 0 };
         (void)state;
-        assert_int_equal(json_text_append_string(&out, "a\"\\/\b\f\n\r\t\x01\x1f\x7f\xc3\xa9"), 0);
-        assert_int_equal(json_text_append_string(&out, ""), 0);
+        assert_int_equal(json_document_append_string(&out, "a\"\\/\b\f\n\r\t\x01\x1f\x7f\xc3\xa9"), 0);
+        assert_int_equal(json_document_append_string(&out, ""), 0);
         assert_int_equal(buf_append_char(&out, '\0'), 0);
         assert_string_equal((char *)out.data, "\"a\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\\u001f\x7f\xc3\xa9\"\"\"");
 }

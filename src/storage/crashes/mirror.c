@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "protocol/json_text.h"
+#include "protocol/json_document.h"
 #include "util/durable.h"
 
 /* One JSON file a report, as the reference's serde_json::to_vec_pretty lays it out: put together compact, the metadata
@@ -31,7 +31,7 @@ void mirror_path(const struct source *source, struct moment timestamp, const cha
 static int append_member(struct buf *out, const char *key, const char *value)
 {
         int r = buf_printf(out, ",\"%s\":", key);
-        return r < 0 ? r : json_text_append_string(out, value);
+        return r < 0 ? r : json_document_append_string(out, value);
 }
 
 /* What a dump and an attachment have in common, without braces. */
@@ -48,7 +48,7 @@ static int append_pointer(struct buf *out, const struct index_blob_use *use)
 static int append_attachment(struct buf *out, const struct index_blob_use *use)
 {
         int r = buf_append_str(out, "{\"key\":");
-        if (r < 0 || (r = json_text_append_string(out, use->key)) < 0 ||
+        if (r < 0 || (r = json_document_append_string(out, use->key)) < 0 ||
             (r = append_member(out, "content_type", use->content_type)) < 0 || (r = buf_append_char(out, ',')) < 0 ||
             (r = append_pointer(out, use)) < 0)
                 return r;
@@ -74,7 +74,7 @@ int mirror_render(const struct index_crash *crash, struct buf *out)
 {
         _cleanup_(buf_done) struct buf compact = { 0 };
         int r = render_compact(crash, &compact);
-        return r < 0 ? r : json_text_indent((const char *)compact.data, compact.len, out);
+        return r < 0 ? r : json_document_indent((const char *)compact.data, compact.len, out);
 }
 
 int mirror_write(int datadir_fd, const struct index_crash *crash)
