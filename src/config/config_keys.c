@@ -80,10 +80,12 @@ const struct config_key config_keys[] = {
         LIMIT(connections_per_address, 1, 1000000, 256),
         LIMIT_BYTES(inflight_body_bytes, MIB, TIB, 256 * MIB),
         LIMIT(otlp_depth, 1, 100, 32), /* protobuf-c unpacks by recursion */
+        LIMIT(otlp_resources, 1, 1048576, 4096),
         LIMIT(otlp_records, 1, 16777216, 65536),
         LIMIT(otlp_submessages, 1, 67108864, 262144),
         LIMIT(otlp_attributes, 1, 1048576, 128),
         LIMIT_BYTES(otlp_line_bytes, KIB, GIB, MIB),
+        LIMIT_BYTES(otlp_rendered_bytes, KIB, TIB, 64 * MIB),
         LIMIT_BYTES(otlp_arena_bytes, MIB, TIB, 64 * MIB),
         LIMIT(log_queue_batches, 1, 16777216, 65536),
         LIMIT_BYTES(log_queue_bytes, MIB, TIB, 128 * MIB),
