@@ -1,1 +1,471 @@
-/* To be written. */
+/* HTTP/1.1 (RFC 9112) over http_parser. One request at a time: while one is being answered the connection reads no
+ * further, so pipelined requests wait in the socket and in `in`, and answers keep their order.
+ *
+ * A head is gathered whole and checked line by line before the parser sees it, because the parser forgives what a strict
+ * server must not: bare LF, folded lines, too many fields. A refused head is answered and the connection closed. When a
+ * handler answers before the body is over, a short rest is read and dropped; otherwise the connection closes. */
+
+#include <errno.h>
+#include <http_parser.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "http/connection_internal.h"
+
+#define DROPPED_BODY_BYTES ((uint64_t)64 * 1024) /* a rest of a body worth reading to keep the connection */
+#define TRAILER_BYTES 4096
+
+enum state {
+        STATE_HEAD,   /* gathering a head in `in` */
+        STATE_BODY,   /* the parser takes the body */
+        STATE_ANSWER, /* body over, the answer is due */
+};
+
+struct http1 {
+        struct connection *c;
+        http_parser parser;
+        struct http_request request;
+        enum state state;
+        struct buf in;     /* a head being gathered, or bytes that came before their turn */
+        size_t checked;    /* bytes of in already checked as head */
+        uint64_t head_ns;  /* when the first byte of this head came */
+        uint64_t idle_ns;  /* since when no request is under way */
+        unsigned requests; /* served */
+        size_t trailer_bytes;
+        const char *field; /* name under way, in `in` */
+        size_t field_len;
+        bool keep_alive, answered, complete, draining;
+        const char *refusal; /* set by a callback that fails */
+        int refusal_status;
+};
+
+static const struct http_transport transport;
+
+static struct http1 *http1_of(struct http_request *r)
+{
+        return container_of(r, struct http1, request);
+}
+
+static int refuse_head(struct http1 *h, int status, const char *why)
+{
+        h->refusal_status = status;
+        h->refusal = why;
+        return -1;
+}
+
+/* ---- the parser's callbacks; pointers into the head stay put, as it was gathered whole ---- */
+
+static int on_url(http_parser *p, const char *at, size_t len)
+{
+        struct http1 *h = p->data;
+        const char *method = http_method_str((enum http_method)p->method);
+        return http_request_set_line(&h->request, method, strlen(method), at, len) < 0 ? -1 : 0;
+}
+
+static int on_header_field(http_parser *p, const char *at, size_t len)
+{
+        struct http1 *h = p->data;
+        if (h->state == STATE_BODY) { /* trailers: read over, bounded */
+                h->trailer_bytes += len;
+                return h->trailer_bytes > TRAILER_BYTES ? refuse_head(h, 431, "trailer section too large") : 0;
+        }
+        h->field = at;
+        h->field_len = len;
+        return 0;
+}
+
+static int on_header_value(http_parser *p, const char *at, size_t len)
+{
+        struct http1 *h = p->data;
+        if (h->state == STATE_BODY) {
+                h->trailer_bytes += len;
+                return h->trailer_bytes > TRAILER_BYTES ? refuse_head(h, 431, "trailer section too large") : 0;
+        }
+        if (h->request.n_fields >= connection_limits(h->c)->head_fields)
+                return refuse_head(h, 431, "too many header fields");
+        return http_request_add_field(&h->request, h->field, h->field_len, at, len) < 0 ? -1 : 0;
+}
+
+static int on_body(http_parser *p, const char *at, size_t len)
+{
+        struct http1 *h = p->data;
+        http_request_deliver(&h->request, (const uint8_t *)at, len, connection_now_ns(h->c));
+        return 0;
+}
+
+static int on_message_complete(http_parser *p)
+{
+        struct http1 *h = p->data;
+        h->complete = true;
+        http_parser_pause(p, 1); /* what follows is the next request */
+        return 0;
+}
+
+static const http_parser_settings settings = {
+        .on_url = on_url,
+        .on_header_field = on_header_field,
+        .on_header_value = on_header_value,
+        .on_body = on_body,
+        .on_message_complete = on_message_complete,
+};
+
+/* ---- heads ---- */
+
+static void begin_head(struct http1 *h)
+{
+        http_parser_init(&h->parser, HTTP_REQUEST);
+        h->parser.data = h;
+        http_request_reset(&h->request);
+        h->request.transport = &transport;
+        h->state = STATE_HEAD;
+        h->checked = 0;
+        h->trailer_bytes = 0;
+        h->answered = h->complete = false;
+        h->refusal = NULL;
+        h->refusal_status = 400;
+        h->idle_ns = connection_now_ns(h->c);
+        h->head_ns = h->in.len > 0 ? h->idle_ns : 0;
+        if (h->in.len == 0)
+                buf_done(&h->in); /* an idle connection costs little */
+}
+
+/* Looks for the end of the head in `in`, refusing what RFC 9112 §2.2 and §5.2 let us refuse. *ret_end: its length, or 0
+ * when more must come. */
+static int check_head(struct http1 *h, size_t *ret_end)
+{
+        const struct config_limits *l = connection_limits(h->c);
+        const uint8_t *p = h->in.data;
+        size_t i = h->checked;
+
+        *ret_end = 0;
+        for (; i < h->in.len; i++) {
+                if (i >= l->head_bytes)
+                        return refuse_head(h, 431, "request head too large");
+                if (p[i] == '\r' && i + 1 < h->in.len && p[i + 1] != '\n')
+                        return refuse_head(h, 400, "bare CR in the request head");
+                if (p[i] == '\0')
+                        return refuse_head(h, 400, "NUL in the request head");
+                if (p[i] != '\n')
+                        continue;
+                if (i == 0 || p[i - 1] != '\r')
+                        return refuse_head(h, 400, "bare LF in the request head");
+                if (i >= 3 && p[i - 2] == '\n') {
+                        *ret_end = i + 1;
+                        return 0;
+                }
+                if (i + 1 < h->in.len && (p[i + 1] == ' ' || p[i + 1] == '\t'))
+                        return refuse_head(h, 400, "folded header line");
+        }
+        h->checked = i > 0 ? i - 1 : 0; /* the last byte is looked at again with its successor */
+        return 0;
+}
+
+static const char *parser_error(const struct http1 *h)
+{
+        enum http_errno e = HTTP_PARSER_ERRNO(&h->parser);
+        if (h->refusal)
+                return h->refusal;
+        switch (e) {
+        case HPE_UNEXPECTED_CONTENT_LENGTH: return "both content-length and transfer-encoding, or two lengths";
+        case HPE_INVALID_CONTENT_LENGTH: return "bad content-length field";
+        case HPE_INVALID_CHUNK_SIZE: return "bad chunk size";
+        case HPE_INVALID_METHOD: return "bad request method";
+        case HPE_INVALID_VERSION: return "bad HTTP version";
+        case HPE_INVALID_URL: return "bad request target";
+        case HPE_INVALID_HEADER_TOKEN: return "bad header field";
+        case HPE_INVALID_TRANSFER_ENCODING: return "transfer coding not understood";
+        default: return "bad HTTP/1.1 request";
+        }
+}
+
+static int refuse_and_close(struct http1 *h)
+{
+        const char *reason = parser_error(h), *unused;
+        h->keep_alive = false;
+        if (h->answered)
+                return CONNECTION_CLOSE;
+        if (h->request.begun) { /* the handler has it: its stream dies */
+                http_request_abort(&h->request);
+                h->request.answered = false;
+        } else if (!h->request.method) {
+                if (h->request.head.len == 0)
+                        http_request_set_line(&h->request, "", 0, "/", 1);
+                http_request_finish_head(&h->request, connection_now_ns(h->c), &unused);
+        }
+        connection_refuse_request(h->c, &h->request, h->refusal_status, reason);
+        return CONNECTION_CLOSE;
+}
+
+static void set_version(struct http1 *h)
+{
+        h->request.version = h->parser.http_major == 1 && h->parser.http_minor >= 1 ? 11 : 10;
+        h->keep_alive = http_should_keep_alive(&h->parser) && !h->draining && h->request.version == 11 &&
+                        h->requests < connection_limits(h->c)->http1_requests;
+}
+
+/* RFC 9112 §3.2: a Host field, once, unless HTTP/1.0. */
+static int check_request(struct http1 *h)
+{
+        const char *reason = NULL;
+        if (h->parser.http_major != 1)
+                return refuse_head(h, 505, "HTTP version not supported");
+        if (http_request_finish_head(&h->request, connection_now_ns(h->c), &reason) != 0)
+                return refuse_head(h, 400, reason);
+        if (h->request.version == 11 && !http_request_field(&h->request, "host"))
+                return refuse_head(h, 400, "missing host field");
+        return 0;
+}
+
+static int parse(struct http1 *h, const uint8_t *data, size_t len, size_t *ret_used)
+{
+        size_t used = http_parser_execute(&h->parser, &settings, (const char *)data, len);
+        enum http_errno e = HTTP_PARSER_ERRNO(&h->parser);
+        if (e == HPE_PAUSED && h->complete) {
+                http_parser_pause(&h->parser, 0);
+                e = HPE_OK;
+        }
+        *ret_used = used;
+        return e == HPE_OK ? 0 : -1;
+}
+
+/* A complete head is in in[0..end). Parses it and begins the request. */
+static int take_head(struct http1 *h, size_t end)
+{
+        size_t used;
+        h->requests++;
+        int r = parse(h, h->in.data, end, &used);
+        if (r < 0)
+                return refuse_and_close(h);
+        set_version(h);
+        if (check_request(h) < 0)
+                return refuse_and_close(h);
+        buf_consume(&h->in, end);
+        h->state = STATE_BODY;
+        connection_begin_request(h->c, &h->request);
+        if (h->complete)
+                http_request_deliver_end(&h->request);
+        return 0;
+}
+
+/* ---- the way of a request ---- */
+
+static int take_body(struct http1 *h, const uint8_t *data, size_t len, size_t *ret_used)
+{
+        int r = parse(h, data, len, ret_used);
+        if (r < 0)
+                return refuse_and_close(h);
+        if (h->complete)
+                http_request_deliver_end(&h->request);
+        return 0;
+}
+
+/* Should reading wait? While the handler holds a window's worth of body, and while an answer is due. */
+static bool must_wait(const struct http1 *h)
+{
+        return (h->state == STATE_ANSWER && !h->answered) ||
+               h->request.unconsumed >= connection_limits(h->c)->http2_stream_window;
+}
+
+/* RFC 9112 §2.2: empty lines before a request are passed over. */
+static void skip_empty_lines(struct http1 *h)
+{
+        while (h->in.len >= 2 && memcmp(h->in.data, "\r\n", 2) == 0) {
+                buf_consume(&h->in, 2);
+                h->checked = 0;
+        }
+        if (h->in.len > 0 && h->head_ns == 0)
+                h->head_ns = connection_now_ns(h->c);
+}
+
+/* One step with what is in `in`: 0 and *ret_more, or what to return from feed. */
+static int step(struct http1 *h, bool *ret_more)
+{
+        size_t used = 0;
+        int r;
+
+        if (h->state == STATE_HEAD) {
+                skip_empty_lines(h);
+                if (check_head(h, &used) < 0)
+                        return refuse_and_close(h);
+                *ret_more = used > 0;
+                return used > 0 ? take_head(h, used) : 0;
+        }
+        *ret_more = h->in.len > 0;
+        if (h->in.len == 0)
+                return 0;
+        r = take_body(h, h->in.data, h->in.len, &used);
+        if (r == 0)
+                buf_consume(&h->in, used);
+        return r;
+}
+
+/* Moves on as far as the bytes in `in` allow. */
+static int advance(struct http1 *h)
+{
+        for (bool more = true; more;) {
+                if (h->state == STATE_BODY && h->complete)
+                        h->state = STATE_ANSWER;
+                if (h->answered && !h->keep_alive)
+                        return CONNECTION_CLOSE;
+                if (h->answered && h->state == STATE_ANSWER)
+                        begin_head(h);
+                if (must_wait(h) || h->c->out.len - h->c->out_done > CONNECTION_READ_BYTES) {
+                        connection_pause_read(h->c, true);
+                        return 0;
+                }
+                int r = step(h, &more);
+                if (r != 0)
+                        return r;
+                more = more || h->complete;
+        }
+        connection_pause_read(h->c, false);
+        return 0;
+}
+
+static int http1_feed(struct connection *c, const uint8_t *data, size_t len)
+{
+        struct http1 *h = c->session;
+        size_t used = 0;
+        if (h->state == STATE_BODY && h->in.len == 0) { /* the long way of an upload: nothing is copied here */
+                int r = take_body(h, data, len, &used);
+                if (r != 0)
+                        return r;
+        }
+        int r = buf_append(&h->in, data + used, len - used);
+        return r < 0 ? r : advance(h);
+}
+
+/* ---- answers ---- */
+
+static const char *reason_phrase(int status)
+{
+        switch (status) {
+#define XX(num, name, string)                                                                                          \
+        case num: return #string;
+                HTTP_STATUS_MAP(XX)
+#undef XX
+        default: return "";
+        }
+}
+
+static bool rest_is_short(const struct http1 *h)
+{
+        const struct http_request *r = &h->request;
+        if (h->complete)
+                return true;
+        if (r->expects_continue || r->content_length == HTTP_LENGTH_UNKNOWN)
+                return false; /* RFC 9110 §10.1.1: the client may or may not send it now */
+        return r->content_length - r->body_bytes <= DROPPED_BODY_BYTES;
+}
+
+static void http1_respond(struct http_request *r, const struct http_response *response)
+{
+        struct http1 *h = http1_of(r);
+        struct buf *out = &h->c->out;
+
+        if (!rest_is_short(h))
+                h->keep_alive = false;
+        buf_printf(out, "HTTP/1.1 %d %s\r\n", response->status, reason_phrase(response->status));
+        for (size_t i = 0; i < response->n_fields; i++)
+                buf_printf(out, "%s: %s\r\n", response->fields[i].name, response->fields[i].value);
+        buf_append_str(out, h->keep_alive ? "\r\n" : "connection: close\r\n\r\n");
+        buf_append(out, response->body, response->body_len);
+        h->answered = true;
+        connection_wants_flush(h->c);
+}
+
+static void http1_consume(struct http_request *r, size_t n _unused_)
+{
+        connection_wants_flush(http1_of(r)->c); /* produce() looks whether to read on */
+}
+
+static void http1_accept_body(struct http_request *r, unsigned window_bytes _unused_)
+{
+        struct http1 *h = http1_of(r);
+        if (!r->expects_continue || r->body_bytes > 0)
+                return;
+        buf_append_str(&h->c->out, "HTTP/1.1 100 Continue\r\n\r\n");
+        connection_wants_flush(h->c);
+}
+
+static const struct http_transport transport = {
+        .respond = http1_respond,
+        .consume = http1_consume,
+        .accept_body = http1_accept_body,
+};
+
+static int http1_produce(struct connection *c)
+{
+        struct http1 *h = c->session;
+        return c->closing ? 0 : advance(h);
+}
+
+/* A client may shut down its side once the request is out (RFC 9112 §9.6); then only the answer is due. */
+static bool http1_end(struct connection *c)
+{
+        struct http1 *h = c->session;
+        h->keep_alive = false;
+        return h->state == STATE_ANSWER || c->out.len > c->out_done;
+}
+
+static int http1_tick(struct connection *c, uint64_t now)
+{
+        const struct config_limits *l = connection_limits(c);
+        const uint64_t second = 1000000000u;
+        struct http1 *h = c->session;
+
+        if (h->state == STATE_HEAD) {
+                if (h->head_ns)
+                        return now - h->head_ns > l->head_timeout_secs * second ? -ETIMEDOUT : 0;
+                return now - h->idle_ns > l->idle_timeout_secs * second ? -ETIMEDOUT : 0;
+        }
+        if (!http_request_is_slow(&h->request, now, l->body_idle_timeout_secs, l->body_min_rate))
+                return h->state == STATE_BODY && h->answered && now - c->read_ns > l->body_idle_timeout_secs * second
+                               ? -ETIMEDOUT
+                               : 0;
+        h->keep_alive = false;
+        if (h->request.ops && h->request.ops->timeout)
+                h->request.ops->timeout(&h->request);
+        return CONNECTION_CLOSE;
+}
+
+static int http1_drain(struct connection *c)
+{
+        struct http1 *h = c->session;
+        h->draining = true;
+        h->keep_alive = false;
+        return h->state == STATE_HEAD && h->in.len == 0 ? CONNECTION_CLOSE : 0;
+}
+
+static int http1_open(struct connection *c)
+{
+        struct http1 *h = calloc(1, sizeof(*h));
+        if (!h)
+                return -ENOMEM;
+        h->c = c;
+        h->keep_alive = true;
+        c->session = h;
+        begin_head(h);
+        return 0;
+}
+
+static void http1_free(struct connection *c)
+{
+        struct http1 *h = c->session;
+        if (h->request.begun)
+                http_request_abort(&h->request);
+        http_request_done(&h->request);
+        buf_done(&h->in);
+        free(h);
+}
+
+const struct connection_protocol http1_protocol = {
+        .name = "HTTP/1.1",
+        .open = http1_open,
+        .feed = http1_feed,
+        .produce = http1_produce,
+        .end = http1_end,
+        .tick = http1_tick,
+        .drain = http1_drain,
+        .free = http1_free,
+};

@@ -1,1 +1,376 @@
-/* To be written. */
+/* What all versions of HTTP have in common: a head is collected into one buffer and checked, bodies are lent to the
+ * handler and counted, answers get the fields that every answer carries. Failure is the transport's to act on: this file
+ * knows no socket. */
+
+#include "http/request_internal.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/random.h>
+#include <time.h>
+#include <zlib.h>
+
+#include "util/clock.h"
+
+void http_request_reset(struct http_request *r)
+{
+        struct buf head = r->head;
+        struct http_field_ref *fields = r->fields;
+        unsigned cap = r->cap_fields;
+        head.len = 0;
+        *r = (struct http_request){ .head = head, .fields = fields, .cap_fields = cap };
+        r->content_length = HTTP_LENGTH_UNKNOWN;
+}
+
+void http_request_done(struct http_request *r)
+{
+        buf_done(&r->head);
+        free(r->fields);
+        r->fields = NULL;
+}
+
+static int add_text(struct http_request *r, const char *text, size_t len, uint32_t *ret_offset)
+{
+        *ret_offset = (uint32_t)r->head.len;
+        int e = buf_append(&r->head, text, len);
+        return e < 0 ? e : buf_append_char(&r->head, '\0');
+}
+
+int http_request_set_line(struct http_request *r, const char *method, size_t method_len, const char *target,
+                          size_t target_len)
+{
+        int e = add_text(r, method, method_len, &r->method_at);
+        return e < 0 ? e : add_text(r, target, target_len, &r->target_at);
+}
+
+int http_request_add_field(struct http_request *r, const char *name, size_t name_len, const char *value,
+                           size_t value_len)
+{
+        if (r->n_fields == r->cap_fields) {
+                unsigned cap = r->cap_fields ? r->cap_fields * 2 : 16;
+                struct http_field_ref *fields = realloc(r->fields, cap * sizeof(*fields));
+                if (!fields)
+                        return -ENOMEM;
+                r->fields = fields;
+                r->cap_fields = cap;
+        }
+        while (value_len > 0 && (value[value_len - 1] == ' ' || value[value_len - 1] == '\t'))
+                value_len--;
+        struct http_field_ref *f = &r->fields[r->n_fields];
+        int e = add_text(r, name, name_len, &f->name);
+        if (e < 0)
+                return e;
+        for (char *p = (char *)r->head.data + f->name; *p; p++)
+                *p = (char)tolower((unsigned char)*p);
+        e = add_text(r, value, value_len, &f->value);
+        if (e == 0)
+                r->n_fields++;
+        return e;
+}
+
+static const char *field_name(const struct http_request *r, unsigned i)
+{
+        return (const char *)r->head.data + r->fields[i].name;
+}
+
+const char *http_request_field(const struct http_request *r, const char *name)
+{
+        for (unsigned i = 0; i < r->n_fields; i++) {
+                if (strcmp(field_name(r, i), name) == 0)
+                        return (const char *)r->head.data + r->fields[i].value;
+        }
+        return NULL;
+}
+
+/* Fields that must stand once at most, because a second one would be read by someone else (RFC 9110 §5.3). */
+static bool has_duplicate(const struct http_request *r, const char **ret_reason)
+{
+        static const struct {
+                const char *name, *reason;
+        } singles[] = {
+                { "authorization", "duplicate authorization field" },
+                { "content-type", "duplicate content-type field" },
+                { "content-length", "duplicate content-length field" },
+                { "content-encoding", "duplicate content-encoding field" },
+                { "host", "duplicate host field" },
+        };
+        for (size_t s = 0; s < ARRAY_LEN(singles); s++) {
+                unsigned count = 0;
+                for (unsigned i = 0; i < r->n_fields; i++)
+                        count += strcmp(field_name(r, i), singles[s].name) == 0;
+                if (count > 1) {
+                        *ret_reason = singles[s].reason;
+                        return true;
+                }
+        }
+        return false;
+}
+
+static bool parse_length(const char *text, uint64_t *ret)
+{
+        uint64_t n = 0;
+        size_t digits = strspn(text, "0123456789");
+        if (digits == 0 || digits > 18 || text[digits])
+                return false;
+        for (size_t i = 0; i < digits; i++)
+                n = n * 10 + (uint64_t)(text[i] - '0');
+        *ret = n;
+        return true;
+}
+
+/* RFC 9112 §3.2: origin-form, or absolute-form, whose authority we ignore as there is one site only. */
+static bool split_target(struct http_request *r, char *target)
+{
+        if (strncasecmp(target, "http://", 7) == 0 || strncasecmp(target, "https://", 8) == 0) {
+                char *slash = strchr(strstr(target, "//") + 2, '/');
+                if (!slash)
+                        return false;
+                target = slash;
+        }
+        if (*target != '/' && strcmp(target, "*") != 0)
+                return false;
+        char *mark = strchr(target, '?');
+        if (mark)
+                *mark++ = '\0';
+        r->path = target;
+        r->query = mark;
+        return true;
+}
+
+static uint64_t random_word(void)
+{
+        /* splitmix64 from a random start, one per thread: ids must be distinct, not secret. */
+        static _Thread_local uint64_t state;
+        if (state == 0) {
+                ssize_t n = getrandom(&state, sizeof(state), 0);
+                if (n != (ssize_t)sizeof(state) || state == 0)
+                        state = clock_monotonic_ns();
+        }
+        state += 0x9E3779B97F4A7C15u;
+        uint64_t z = state;
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+        return z ^ (z >> 31);
+}
+
+/* A UUID of version 4 (RFC 9562 §5.4). */
+static void fresh_id(char ret[HTTP_REQUEST_ID_SIZE])
+{
+        uint64_t a = random_word(), b = random_word();
+        snprintf(ret, HTTP_REQUEST_ID_SIZE, "%08x-%04x-4%03x-%04x-%012llx", (unsigned)(a >> 32),
+                 (unsigned)(a >> 16 & 0xFFFF), (unsigned)(a & 0xFFF), (unsigned)(b >> 48 & 0x3FFF) | 0x8000,
+                 (unsigned long long)(b & 0xFFFFFFFFFFFFu));
+}
+
+static bool is_sane_id(const char *id)
+{
+        size_t n = strlen(id);
+        if (n == 0 || n >= HTTP_REQUEST_ID_SIZE)
+                return false;
+        for (size_t i = 0; i < n; i++) {
+                if (id[i] < 0x21 || id[i] > 0x7E)
+                        return false;
+        }
+        return true;
+}
+
+int http_request_finish_head(struct http_request *r, uint64_t now_ns, const char **ret_reason)
+{
+        char *text = (char *)r->head.data;
+        r->method = text + r->method_at;
+        r->started_ns = r->body_active_ns = r->body_started_ns = now_ns;
+
+        const char *id = http_request_field(r, "x-request-id");
+        if (id && is_sane_id(id))
+                memcpy(r->id, id, strlen(id) + 1);
+        else
+                fresh_id(r->id);
+
+        if (!split_target(r, text + r->target_at)) {
+                r->path = "/";
+                *ret_reason = "bad request target";
+                return HTTP_HEAD_BAD;
+        }
+        if (has_duplicate(r, ret_reason))
+                return HTTP_HEAD_BAD;
+        const char *length = http_request_field(r, "content-length");
+        if (length && !parse_length(length, &r->content_length)) {
+                *ret_reason = "bad content-length field";
+                return HTTP_HEAD_BAD;
+        }
+        const char *expect = http_request_field(r, "expect");
+        r->expects_continue = expect && strcasecmp(expect, "100-continue") == 0 && r->version >= 11;
+        return 0;
+}
+
+void http_request_deliver(struct http_request *r, const uint8_t *data, size_t len, uint64_t now_ns)
+{
+        r->body_bytes += len;
+        r->body_active_ns = now_ns;
+        r->unconsumed += len;
+        if (r->answered || !r->ops || !r->ops->data)
+                http_request_consume(r, len);
+        else
+                r->ops->data(r, data, len);
+}
+
+void http_request_deliver_end(struct http_request *r)
+{
+        if (r->ended)
+                return;
+        r->ended = true;
+        if (!r->answered && r->ops && r->ops->end)
+                r->ops->end(r);
+}
+
+void http_request_abort(struct http_request *r)
+{
+        if (r->answered)
+                return;
+        r->answered = true;
+        const struct http_request_ops *ops = TAKE_PTR(r->ops);
+        if (ops && ops->close)
+                ops->close(r);
+}
+
+bool http_request_is_slow(struct http_request *r, uint64_t now_ns, unsigned idle_secs, unsigned min_rate)
+{
+        const uint64_t second = 1000000000u;
+        if (!r->begun || r->ended || r->answered)
+                return false;
+        if (r->unconsumed > 0) { /* held up by us: the clock starts again */
+                r->body_active_ns = r->body_started_ns = now_ns;
+                r->body_since = r->body_bytes;
+                return false;
+        }
+        if (now_ns - r->body_active_ns > idle_secs * second)
+                return true;
+        uint64_t age_secs = (now_ns - r->body_started_ns) / second;
+        return age_secs > idle_secs && (r->body_bytes - r->body_since) / age_secs < min_rate;
+}
+
+void http_request_consume(struct http_request *r, size_t n)
+{
+        if (n > r->unconsumed)
+                n = r->unconsumed;
+        if (n == 0)
+                return;
+        r->unconsumed -= n;
+        r->transport->consume(r, n);
+}
+
+void http_request_accept_body(struct http_request *r, unsigned window_bytes)
+{
+        r->transport->accept_body(r, window_bytes);
+        r->expects_continue = false;
+}
+
+/* The quality of one coding of an Accept-Encoding list: "gzip;q=0" refuses it. */
+static bool is_refused(const char *parameters, size_t len)
+{
+        for (size_t i = 0; i + 2 < len; i++) {
+                if (tolower((unsigned char)parameters[i]) == 'q' && parameters[i + 1] == '=')
+                        return strspn(parameters + i + 2, "0.") >= strcspn(parameters + i + 2, ", \t;");
+        }
+        return false;
+}
+
+bool http_accepts_gzip(const char *accept_encoding)
+{
+        for (const char *p = accept_encoding; p && *p;) {
+                p += strspn(p, ", \t");
+                size_t item = strcspn(p, ","), name = strcspn(p, ",; \t");
+                if (name == 4 && strncasecmp(p, "gzip", 4) == 0)
+                        return !is_refused(p + name, item - name);
+                p += item;
+        }
+        return false;
+}
+
+#define COMPRESS_FROM_BYTES 1024 /* below, the answer fits a packet anyway */
+
+static int compress_gzip(const void *body, size_t len, struct buf *out)
+{
+        z_stream z = { 0 };
+        if (len > UINT32_MAX || deflateInit2(&z, Z_BEST_SPEED, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+                return -ENOMEM;
+        size_t bound = deflateBound(&z, len);
+        int r = buf_reserve(out, bound);
+        if (r == 0) {
+                z.next_in = (Bytef *)(uintptr_t)body;
+                z.avail_in = (uInt)len;
+                z.next_out = out->data;
+                z.avail_out = (uInt)bound;
+                r = deflate(&z, Z_FINISH) == Z_STREAM_END ? 0 : -EIO;
+                out->len = z.total_out;
+        }
+        deflateEnd(&z);
+        return r;
+}
+
+/* RFC 9110 §5.6.7, made once a second and thread. */
+static const char *http_date(void)
+{
+        static _Thread_local char text[32];
+        static _Thread_local time_t made_at;
+        time_t now = time(NULL);
+        if (now != made_at) {
+                struct tm tm;
+                gmtime_r(&now, &tm);
+                strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &tm);
+                made_at = now;
+        }
+        return text;
+}
+
+void http_respond(struct http_request *r, const struct http_response *response)
+{
+        _cleanup_(buf_done) struct buf compressed = { 0 };
+        struct http_field fields[16];
+        struct http_response full = *response;
+        char length[24];
+        size_t n = response->n_fields;
+
+        if (r->answered || n > ARRAY_LEN(fields) - HTTP_FIELDS_EXTRA)
+                return;
+        if (n > 0)
+                memcpy(fields, response->fields, n * sizeof(fields[0]));
+        if (full.may_compress && full.body_len >= COMPRESS_FROM_BYTES &&
+            http_accepts_gzip(http_request_field(r, "accept-encoding")) &&
+            compress_gzip(full.body, full.body_len, &compressed) == 0) {
+                full.body = compressed.data;
+                full.body_len = compressed.len;
+                fields[n++] = (struct http_field){ "content-encoding", "gzip" };
+        }
+        if (full.status != 204 && !full.no_length) {
+                snprintf(length, sizeof(length), "%zu", full.body_len);
+                fields[n++] = (struct http_field){ "content-length", length };
+        }
+        if (strcmp(r->method, "HEAD") == 0)
+                full.body_len = 0;
+        fields[n++] = (struct http_field){ "x-request-id", r->id };
+        fields[n++] = (struct http_field){ "date", http_date() };
+        full.fields = fields;
+        full.n_fields = n;
+
+        r->answered = true;
+        size_t held = r->unconsumed;
+        http_request_consume(r, held);
+        const struct http_request_ops *ops = TAKE_PTR(r->ops);
+        r->transport->respond(r, &full);
+        if (ops && ops->close)
+                ops->close(r);
+}
+
+void http_request_refuse(struct http_request *r, int status, const char *message)
+{
+        char body[256];
+        int n = snprintf(body, sizeof(body), "{\"error\":{\"code\":%d,\"message\":\"%s\"}}", status, message);
+        const struct http_field type = { "content-type", "application/json" };
+        http_respond(r,
+                     &(struct http_response){
+                             .status = status, .fields = &type, .n_fields = 1, .body = body, .body_len = (size_t)n });
+}

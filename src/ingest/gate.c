@@ -1,1 +1,80 @@
-/* To be written. */
+/* The gate: every request but those of operators.c shows a bearer token here (RFC 6750 §2.1). A token seen before is
+ * known at once; a new one costs an Argon2 on the verifier's threads, while the call is parked. Overload is never
+ * answered with 401, which clients take for final. */
+
+#include <string.h>
+#include <strings.h>
+
+#include "ingest/call.h"
+
+static void refuse_token(struct call *c, enum answer answer, const char *why)
+{
+        struct refusal r = { 0 };
+        refuse(&r, answer, "%s", why);
+        if (answer == ANSWER_UNAVAILABLE)
+                r.retry_after_ms = 1000;
+        call_refuse(c, &r);
+}
+
+static void on_verified(struct verification *v)
+{
+        call_wake(container_of(v, struct call, verification));
+}
+
+static void resumed(struct call *c)
+{
+        switch (c->verification.outcome) {
+        case VERIFICATION_OK:
+                principal_copy(&c->principal, &c->verification.principal);
+                principal_done(&c->verification.principal);
+                c->admitted(c);
+                break;
+        case VERIFICATION_UNKNOWN: refuse_token(c, ANSWER_UNAUTHENTICATED, "invalid bearer token"); break;
+        case VERIFICATION_UNAVAILABLE:
+                refuse_token(c, ANSWER_UNAVAILABLE, "the token could not be verified now");
+                break;
+        }
+}
+
+/* The token of "Bearer <token>"; NULL with the reason. */
+static const char *bearer_token(const struct http_request *r, const char **ret_reason)
+{
+        const char *field = http_request_field(r, "authorization");
+        if (!field) {
+                *ret_reason = "missing bearer token";
+                return NULL;
+        }
+        if (strncasecmp(field, "Bearer ", 7) != 0) {
+                *ret_reason = "authorization header must use Bearer";
+                return NULL;
+        }
+        field += 7;
+        field += strspn(field, " ");
+        if (!*field) {
+                *ret_reason = "missing bearer token";
+                return NULL;
+        }
+        return field;
+}
+
+void gate_enter(struct call *c, void (*admitted)(struct call *c))
+{
+        const char *reason, *token = bearer_token(c->request, &reason);
+        if (!token) {
+                refuse_token(c, ANSWER_UNAUTHENTICATED, reason);
+                return;
+        }
+        c->admitted = admitted;
+        c->verification.done = on_verified;
+        call_park(c, resumed); /* before the verifier can wake it */
+        int r = verifier_check(c->in->ingest->verifier, token, strlen(token), &c->verification, &c->principal);
+        if (r == VERIFIER_PENDING)
+                return;
+        c->parked = false;
+        if (r == 0)
+                admitted(c);
+        else if (r == VERIFIER_UNKNOWN)
+                refuse_token(c, ANSWER_UNAUTHENTICATED, "invalid bearer token");
+        else
+                refuse_token(c, ANSWER_UNAVAILABLE, "too many tokens are being verified now");
+}

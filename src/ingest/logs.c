@@ -1,1 +1,425 @@
-/* To be written. */
+/* Log exports over gRPC. Reads like the contract: authenticate, gather one message, inflate, scan, decode, find out who
+ * sent it, admit, render, commit, answer. Nothing is written before everything is checked, and the answer is OK only
+ * once the lines are durable.
+ *
+ * Failure at any step refuses the whole request; nothing of it is kept. A client that leaves while its lines are being
+ * committed changes nothing: they stay. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "ingest/call.h"
+#include "protocol/grpc.h"
+#include "protocol/inflate.h"
+#include "protocol/otlp.h"
+#include "util/clock.h"
+
+#define SCRATCH_KEPT_BYTES ((size_t)1024 * 1024) /* what a loop's scratch buffer keeps between requests */
+
+struct log_call {
+        struct call call;
+        uint64_t deadline_ns; /* of the client; 0: none */
+        enum encoding encoding;
+        bool admitted, ended;
+        struct buf body;
+        uint64_t counted_bytes; /* of body, in ingest->body_bytes */
+
+        struct log_batch batch;
+        struct buf lines;   /* what batch.appends point into */
+        struct buf strings; /* platform and version of each append, NUL-terminated */
+        unsigned records;
+        size_t message_bytes;
+};
+
+static struct log_call *log_call_of(struct call *c)
+{
+        return container_of(c, struct log_call, call);
+}
+
+static void drop_body(struct log_call *l)
+{
+        atomic_fetch_sub(&l->call.in->ingest->body_bytes, l->counted_bytes);
+        metrics_gauge_add(l->call.in->ingest->metrics, METRICS_BODY_BYTES, -(int64_t)l->counted_bytes);
+        l->counted_bytes = 0;
+        buf_done(&l->body);
+}
+
+static void release(struct call *c)
+{
+        struct log_call *l = log_call_of(c);
+        drop_body(l);
+        buf_done(&l->lines);
+        buf_done(&l->strings);
+        free(l->batch.appends);
+        call_done(c);
+        free(l);
+}
+
+/* ---- after the commit ---- */
+
+static void on_committed(struct log_batch *batch)
+{
+        call_wake(&container_of(batch, struct log_call, batch)->call);
+}
+
+static void answer(struct call *c)
+{
+        struct log_call *l = log_call_of(c);
+        if (l->batch.result < 0) {
+                call_fail(c, l->batch.result == -EIO ? -EROFS : l->batch.result, "log store");
+                return;
+        }
+        metrics_bytes(c->in->ingest->metrics, METRICS_LOGS, l->message_bytes);
+        call_answer_grpc(c, NULL, 0);
+}
+
+static void commit(struct log_call *l)
+{
+        struct refusal refusal = { .retry_after_ms = 1000 };
+        l->batch.done = on_committed;
+        call_park(&l->call, answer);
+        int r = log_committer_submit(store_logs(l->call.in->ingest->store), &l->batch);
+        if (r == 0)
+                return;
+        l->call.parked = false;
+        if (r < 0) {
+                call_fail(&l->call, r, "log store");
+        } else {
+                refuse(&refusal, ANSWER_UNAVAILABLE,
+                       r == WORK_QUEUE_FULL ? "too many log batches are waiting for the disk" : "shutting down");
+                call_refuse(&l->call, &refusal);
+        }
+}
+
+/* ---- the message ---- */
+
+/* What one ResourceLogs becomes. Lives in the arena. */
+struct resource {
+        struct otlp_source source;
+        size_t from, to; /* its lines, offsets into l->lines */
+};
+
+/* Everything about all resources that can be wrong is found here, before anything is admitted. */
+static int identify(struct log_call *l, const OtlpRequest *request, struct resource *resources, struct refusal *r)
+{
+        const struct token *token = l->call.principal.token;
+        size_t n = otlp_resource_count(request);
+        for (size_t i = 0; i < n; i++) {
+                struct otlp_source *s = &resources[i].source;
+                int e = otlp_source(otlp_resource(request, i), call_config(&l->call)->derive_source, token->project, s,
+                                    r);
+                if (e != 0)
+                        return e;
+                source_canonical(&s->id, l->call.source);
+                if (!token_permits(token, &s->id))
+                        return refuse(r, ANSWER_FORBIDDEN, "token is not permitted to write this source");
+        }
+        return 0;
+}
+
+static int admit(struct log_call *l, const struct resource *resources, size_t n, struct refusal *r)
+{
+        const struct principal *p = &l->call.principal;
+        const struct source **sources = arena_alloc(l->call.in->arena, n * sizeof(*sources));
+        if (!sources)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++)
+                sources[i] = &resources[i].source.id;
+        unsigned retry_ms = 0;
+        int e = rate_limit_take(l->call.in->ingest->rate_limit, RATE_LIMIT_LOGS, &p->tokens->rate_limit, p->token->id,
+                                sources, n, clock_monotonic_ns(), &retry_ms);
+        if (e <= 0)
+                return e;
+        r->retry_after_ms = retry_ms;
+        return refuse(r, ANSWER_RATE_LIMITED, "log rate limit exceeded");
+}
+
+static int render(struct log_call *l, const OtlpRequest *request, const struct otlp_limits *limits,
+                  struct resource *resources, size_t n, struct refusal *r)
+{
+        for (size_t i = 0; i < n; i++) {
+                resources[i].from = l->lines.len;
+                int e = otlp_render(otlp_resource(request, i), &resources[i].source, limits, &l->lines, r);
+                if (e != 0)
+                        return e;
+                resources[i].to = l->lines.len;
+        }
+        return 0;
+}
+
+/* Copies out of the arena what the committer needs; the buffers grow no more afterwards, so pointers hold. */
+static int make_batch(struct log_call *l, const OtlpRequest *request, const struct resource *resources, size_t n)
+{
+        size_t text = 0, used = 0;
+        for (size_t i = 0; i < n; i++)
+                text += strlen(resources[i].source.platform) + strlen(resources[i].source.version) + 2;
+        l->batch.appends = calloc(n, sizeof(*l->batch.appends));
+        if (!l->batch.appends || buf_reserve(&l->strings, text) < 0)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++) {
+                const struct resource *res = &resources[i];
+                if (res->from == res->to)
+                        continue;
+                struct log_append *a = &l->batch.appends[used++];
+                a->source = res->source.id;
+                a->platform = (const char *)l->strings.data + l->strings.len;
+                buf_append(&l->strings, res->source.platform, strlen(res->source.platform) + 1);
+                a->version = (const char *)l->strings.data + l->strings.len;
+                buf_append(&l->strings, res->source.version, strlen(res->source.version) + 1);
+                a->data = l->lines.data + res->from;
+                a->len = res->to - res->from;
+                a->lines = (unsigned)otlp_record_count(otlp_resource(request, i));
+        }
+        l->batch.n_appends = used;
+        return 0;
+}
+
+/* Wire bytes of one message to a batch of lines. 0, -errno, or an answer in *r. */
+static int prepare(struct log_call *l, const uint8_t *data, size_t len, struct refusal *r)
+{
+        const struct config *config = call_config(&l->call);
+        const struct otlp_limits limits = {
+                .depth = config->limits.otlp_depth,
+                .records = config->limits.otlp_records,
+                .submessages = config->limits.otlp_submessages,
+                .attributes = config->limits.otlp_attributes,
+                .line_bytes = config->limits.otlp_line_bytes,
+                .output_bytes = config->limits.otlp_rendered_bytes,
+        };
+        struct arena *arena = l->call.in->arena;
+        OtlpRequest *request;
+        int e = otlp_scan(data, len, &limits, &l->records, r);
+        if (e == 0)
+                e = otlp_decode(arena, data, len, &request, r);
+        if (e != 0)
+                return e;
+
+        size_t n = otlp_resource_count(request);
+        if (n > config->limits.otlp_resources)
+                return refuse(r, ANSWER_TOO_LARGE, "more than %u resource_logs in one request",
+                              config->limits.otlp_resources);
+        if (n == 0)
+                return 0;
+        struct resource *resources = arena_alloc(arena, n * sizeof(*resources));
+        if (!resources)
+                return refuse(r, ANSWER_TOO_LARGE, "the request needs too much memory");
+        e = identify(l, request, resources, r);
+        if (e == 0)
+                e = render(l, request, &limits, resources, n, r);
+        if (e == 0)
+                e = admit(l, resources, n, r);
+        return e == 0 ? make_batch(l, request, resources, n) : e;
+}
+
+static int keep_inflated(void *userdata, const uint8_t *data, size_t len)
+{
+        return buf_append(userdata, data, len);
+}
+
+static int decompress(struct log_call *l, const uint8_t *data, size_t len, struct refusal *r)
+{
+        _cleanup_(inflate_freep) struct inflate *f = NULL;
+        uint64_t max = call_config(&l->call)->logs_max_message_bytes;
+        struct buf *out = &l->call.in->inflated;
+        out->len = 0;
+        int e = inflate_new(l->encoding, max, &f);
+        if (e == 0)
+                e = inflate_write(f, data, len, keep_inflated, out);
+        if (e == 0)
+                e = inflate_end(f);
+        if (e == INFLATE_CORRUPT)
+                return refuse(r, ANSWER_MALFORMED, "the message is not valid %s", encoding_name(l->encoding));
+        if (e == INFLATE_TOO_LARGE)
+                return refuse(r, ANSWER_TOO_LARGE, "the message is over %llu bytes after decompression",
+                              (unsigned long long)max);
+        return e == INFLATE_STOPPED ? -ENOMEM : e;
+}
+
+/* The whole body is here and whole: one frame. */
+static void process(struct log_call *l)
+{
+        struct ingest_loop *in = l->call.in;
+        struct refusal refusal = { 0 };
+        const uint8_t *message = l->body.data + GRPC_PREFIX_SIZE;
+        size_t len = l->body.len - GRPC_PREFIX_SIZE;
+        int r = 0;
+
+        if (l->deadline_ns && clock_monotonic_ns() >= l->deadline_ns)
+                r = refuse(&refusal, ANSWER_TIMEOUT, "the client's grpc-timeout has passed");
+        if (r == 0 && l->body.data[0] == 1) {
+                r = decompress(l, message, len, &refusal);
+                message = in->inflated.data;
+                len = in->inflated.len;
+        }
+        l->message_bytes = len;
+        if (r == 0)
+                r = prepare(l, message, len, &refusal);
+        arena_reset(in->arena);
+        if (in->inflated.cap > SCRATCH_KEPT_BYTES)
+                buf_done(&in->inflated);
+        drop_body(l);
+        if (r > 0)
+                call_refuse(&l->call, &refusal);
+        else if (r < 0)
+                call_fail(&l->call, r, "logs");
+        else if (l->batch.n_appends == 0)
+                call_answer_grpc(&l->call, NULL, 0);
+        else
+                commit(l);
+}
+
+/* ---- the frame ---- */
+
+/* Is what has come so far the beginning of one frame that we take? 0 or an answer in *r. */
+static int check_frame(struct log_call *l, struct refusal *r)
+{
+        uint64_t max = call_config(&l->call)->logs_max_message_bytes;
+        bool compressed;
+        uint32_t len;
+
+        if (l->body.len < GRPC_PREFIX_SIZE)
+                return l->ended ? refuse(r, ANSWER_MALFORMED, "the body ends before a gRPC message") : 0;
+        if (grpc_read_prefix(l->body.data, &compressed, &len) != 0)
+                return refuse(r, ANSWER_MALFORMED, "bad compressed flag in the gRPC frame");
+        if (compressed && l->encoding == ENCODING_IDENTITY)
+                return refuse(r, ANSWER_MALFORMED, "compressed message without grpc-encoding");
+        if (len > max)
+                return refuse(r, ANSWER_TOO_LARGE, "a message of %u bytes is over the limit of %llu", len,
+                              (unsigned long long)max);
+        size_t have = l->body.len - GRPC_PREFIX_SIZE;
+        if (have > len)
+                return refuse(r, ANSWER_MALFORMED, "bytes behind the message of a unary call");
+        if (l->ended && have < len)
+                return refuse(r, ANSWER_MALFORMED, "the body ends within the gRPC message: %zu of %u bytes", have, len);
+        return 0;
+}
+
+static void go_on(struct log_call *l)
+{
+        struct refusal refusal = { 0 };
+        if (check_frame(l, &refusal) != 0)
+                call_refuse(&l->call, &refusal);
+        else if (l->ended)
+                process(l);
+}
+
+/* Counts bytes against what all requests may hold in memory. */
+static bool may_hold(struct log_call *l, size_t len)
+{
+        struct ingest *ingest = l->call.in->ingest;
+        uint64_t before = atomic_fetch_add(&ingest->body_bytes, len);
+        l->counted_bytes += len;
+        metrics_gauge_add(ingest->metrics, METRICS_BODY_BYTES, (int64_t)len);
+        return before + len <= call_config(&l->call)->limits.inflight_body_bytes;
+}
+
+static void on_data(struct http_request *r, const uint8_t *data, size_t len)
+{
+        struct log_call *l = log_call_of(r->state);
+        struct refusal refusal = { .retry_after_ms = 1000 };
+        if (!may_hold(l, len)) {
+                refuse(&refusal, ANSWER_UNAVAILABLE, "too many request bytes in memory");
+                call_refuse(&l->call, &refusal);
+        } else if (buf_append(&l->body, data, len) < 0) {
+                call_fail(&l->call, -ENOMEM, "logs");
+        } else if (l->admitted) {
+                http_request_consume(r, len);
+                go_on(l);
+        }
+}
+
+static void on_end(struct http_request *r)
+{
+        struct log_call *l = log_call_of(r->state);
+        l->ended = true;
+        if (l->admitted)
+                go_on(l);
+}
+
+/* ---- the head ---- */
+
+static int check_version(const struct http_request *r, bool strict, struct refusal *refusal)
+{
+        const char *version = http_request_field(r, "x-protocol-version");
+        if (!version)
+                return strict ? refuse(refusal, ANSWER_VERSION, "missing x-protocol-version metadata") : 0;
+        if (strspn(version, "0123456789") != strlen(version) || !*version || strlen(version) > 9)
+                return refuse(refusal, ANSWER_VERSION, "x-protocol-version metadata is not a number");
+        unsigned long n = strtoul(version, NULL, 10);
+        return n == 1 ? 0 : refuse(refusal, ANSWER_VERSION, "protocol version %lu does not match 1", n);
+}
+
+static int check_head(struct log_call *l, struct refusal *refusal)
+{
+        const struct http_request *r = l->call.request;
+        const char *encoding = http_request_field(r, "grpc-encoding"), *timeout = http_request_field(r, "grpc-timeout");
+        uint64_t ns;
+
+        int e = check_version(r, call_config(&l->call)->strict_protocol_version, refusal);
+        if (e != 0)
+                return e;
+        l->encoding = encoding ? encoding_from_name(encoding, strlen(encoding)) : ENCODING_IDENTITY;
+        if (l->encoding == ENCODING_UNKNOWN)
+                return refuse(refusal, ANSWER_MEDIA_TYPE, "grpc-encoding is not one of identity, gzip, zstd");
+        if (timeout) {
+                if (grpc_parse_timeout(timeout, strlen(timeout), &ns) != 0)
+                        return refuse(refusal, ANSWER_MALFORMED, "bad grpc-timeout");
+                l->deadline_ns = r->started_ns + ns < ns ? 0 : r->started_ns + ns;
+        }
+        return 0;
+}
+
+static void admitted(struct call *c)
+{
+        struct log_call *l = log_call_of(c);
+        struct refusal refusal = { 0 };
+        if (check_head(l, &refusal) != 0) {
+                call_refuse(c, &refusal);
+                return;
+        }
+        l->admitted = true;
+        http_request_accept_body(c->request, call_config(c)->limits.http2_upload_window);
+        http_request_consume(c->request, c->request->unconsumed);
+        go_on(l);
+}
+
+/* What is wrong with a request that cannot be a gRPC call at all. */
+static int check_grpc(const struct http_request *r, struct refusal *refusal)
+{
+        const char *type = http_request_field(r, "content-type");
+        if (strcmp(r->method, "POST") != 0) {
+                refusal->allow = "POST";
+                return refuse(refusal, ANSWER_METHOD, "%s is not allowed here; use POST", r->method);
+        }
+        if (!type || (strcmp(type, "application/grpc") != 0 && strcmp(type, "application/grpc+proto") != 0))
+                return refuse(refusal, ANSWER_MEDIA_TYPE, "content-type is not application/grpc");
+        if (r->version != 20)
+                return refuse(refusal, ANSWER_MEDIA_TYPE, "gRPC needs HTTP/2");
+        return 0;
+}
+
+static void admitted_wrongly(struct call *c)
+{
+        struct refusal refusal = { 0 };
+        check_grpc(c->request, &refusal);
+        call_refuse(c, &refusal);
+}
+
+void logs_begin(struct ingest_loop *in, struct http_request *r)
+{
+        static const struct http_request_ops ops = {
+                .data = on_data,
+                .end = on_end,
+                .timeout = call_on_timeout,
+                .close = call_on_close,
+        };
+        struct refusal refusal = { 0 };
+        struct log_call *l = calloc(1, sizeof(*l));
+        if (!l) {
+                http_respond(r, &(struct http_response){ .status = 503 });
+                return;
+        }
+        bool grpc = check_grpc(r, &refusal) == 0;
+        call_start(&l->call, in, r, &ops, METRICS_LOGS, grpc, release);
+        gate_enter(&l->call, grpc ? admitted : admitted_wrongly);
+}

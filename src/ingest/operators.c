@@ -1,1 +1,103 @@
-/* To be written. */
+/* For those who run the daemon: /healthz, /metrics and the gRPC health check. No token. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "ingest/call.h"
+
+static void release(struct call *c)
+{
+        call_done(c);
+        free(c);
+}
+
+static const struct http_request_ops at_once = { .close = call_on_close };
+
+static struct call *start(struct ingest_loop *l, struct http_request *r, const struct http_request_ops *ops,
+                          enum metrics_endpoint endpoint, bool grpc)
+{
+        struct call *c = calloc(1, sizeof(*c));
+        if (!c) {
+                http_respond(r, &(struct http_response){ .status = 503 });
+                return NULL;
+        }
+        call_start(c, l, r, ops, endpoint, grpc, release);
+        return c;
+}
+
+/* GET, and HEAD as its shadow (RFC 9110 §9.3.2). */
+static bool is_get(struct call *c)
+{
+        struct refusal refusal = { .allow = "GET, HEAD" };
+        const char *method = c->request->method;
+        if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0)
+                return true;
+        refuse(&refusal, ANSWER_METHOD, "%s is not allowed here; use GET", method);
+        call_refuse(c, &refusal);
+        return false;
+}
+
+void operators_health(struct ingest_loop *l, struct http_request *r)
+{
+        struct call *c = start(l, r, &at_once, METRICS_HEALTHZ, false);
+        if (!c || !is_get(c))
+                return;
+        const char *failure = store_failure(l->ingest->store);
+        if (failure) {
+                struct refusal refusal = { .retry_after_ms = 30000 };
+                refuse(&refusal, ANSWER_UNAVAILABLE, "%s", failure);
+                call_refuse(c, &refusal);
+                return;
+        }
+        metrics_request(l->ingest->metrics, METRICS_HEALTHZ, 204, loop_now_ns(l->loop) - r->started_ns);
+        http_respond(r, &(struct http_response){ .status = 204 });
+}
+
+void operators_metrics(struct ingest_loop *l, struct http_request *r)
+{
+        static const struct http_field type = { "content-type",
+                                                "application/openmetrics-text; version=1.0.0; charset=utf-8" };
+        _cleanup_(buf_done) struct buf text = { 0 };
+        struct call *c = start(l, r, &at_once, METRICS_METRICS, false);
+        if (!c || !is_get(c))
+                return;
+        metrics_gauge_set(l->ingest->metrics, METRICS_READY, store_failure(l->ingest->store) == NULL);
+        int e = metrics_render(l->ingest->metrics, &text);
+        if (e < 0) {
+                call_fail(c, e, "metrics");
+                return;
+        }
+        metrics_request(l->ingest->metrics, METRICS_METRICS, 200, loop_now_ns(l->loop) - r->started_ns);
+        http_respond(r, &(struct http_response){ .status = 200,
+                                                 .fields = &type,
+                                                 .n_fields = 1,
+                                                 .body = text.data,
+                                                 .body_len = text.len,
+                                                 .may_compress = true });
+}
+
+/* ---- grpc.health.v1.Health/Check: HealthCheckResponse{status: SERVING = 1 | NOT_SERVING = 2} ---- */
+
+static void drop(struct http_request *r, const uint8_t *data _unused_, size_t len)
+{
+        http_request_consume(r, len);
+}
+
+static void answer_health(struct http_request *r)
+{
+        struct call *c = r->state;
+        const uint8_t message[] = { 0x08, store_failure(c->in->ingest->store) ? 2 : 1 };
+        call_answer_grpc(c, message, sizeof(message));
+}
+
+static const struct http_request_ops health_ops = {
+        .data = drop,
+        .end = answer_health,
+        .timeout = call_on_timeout,
+        .close = call_on_close,
+};
+
+void operators_grpc_health(struct ingest_loop *l, struct http_request *r)
+{
+        start(l, r, &health_ops, METRICS_OTHER, true);
+}

@@ -1,1 +1,237 @@
-/* To be written. */
+/* The epoll loop. A pass waits for events, lets each owner handle its own, runs what other threads posted, and then what
+ * the pass itself deferred. Posting is a list under a mutex and one eventfd write per empty-to-filled change, so a burst
+ * of completions costs one wake-up. */
+
+#include "net/loop.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include "util/clock.h"
+
+#define EVENTS_PER_PASS 128
+#define TICK_NS 1000000000u
+
+struct task_list {
+        struct loop_task *first, **last;
+};
+
+struct loop {
+        int epoll_fd;
+        struct loop_io wakeup;
+        uint64_t now_ns;
+        atomic_bool stopping;
+
+        struct epoll_event events[EVENTS_PER_PASS];
+        int n_events, next_event;
+
+        pthread_mutex_t lock; /* guards posted */
+        struct task_list posted;
+        struct task_list deferred;
+
+        void (*tick)(void *userdata);
+        void *tick_userdata;
+        uint64_t next_tick_ns;
+};
+
+static void list_init(struct task_list *list)
+{
+        list->first = NULL;
+        list->last = &list->first;
+}
+
+static void list_append(struct task_list *list, struct loop_task *task)
+{
+        task->next = NULL;
+        *list->last = task;
+        list->last = &task->next;
+}
+
+static void drain_wakeup(struct loop_io *io, uint32_t events _unused_)
+{
+        uint64_t count;
+        ssize_t n = read(io->fd, &count, sizeof(count));
+        (void)n; /* EAGAIN: somebody was faster */
+}
+
+int loop_new(struct loop **ret)
+{
+        struct loop *l = calloc(1, sizeof(*l));
+        if (!l)
+                return -ENOMEM;
+        pthread_mutex_init(&l->lock, NULL);
+        list_init(&l->posted);
+        list_init(&l->deferred);
+        l->wakeup.fd = -1;
+        l->now_ns = clock_monotonic_ns();
+        l->next_tick_ns = l->now_ns + TICK_NS;
+        l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+        int r = l->epoll_fd < 0 ? -errno : 0;
+        if (r == 0) {
+                l->wakeup = (struct loop_io){ .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), .ready = drain_wakeup };
+                r = l->wakeup.fd < 0 ? -errno : loop_add(l, &l->wakeup, EPOLLIN | EPOLLET);
+        }
+        if (r < 0) {
+                loop_free(l);
+                return r;
+        }
+        *ret = l;
+        return 0;
+}
+
+static bool run_posted(struct loop *l)
+{
+        pthread_mutex_lock(&l->lock);
+        struct loop_task *task = l->posted.first;
+        list_init(&l->posted);
+        pthread_mutex_unlock(&l->lock);
+        bool any = task != NULL;
+        while (task) {
+                struct loop_task *next = task->next;
+                task->run(task);
+                task = next;
+        }
+        return any;
+}
+
+static bool run_deferred(struct loop *l)
+{
+        bool any = false;
+        while (l->deferred.first) { /* a task may defer another */
+                struct loop_task *task = l->deferred.first;
+                l->deferred.first = task->next;
+                if (!l->deferred.first)
+                        l->deferred.last = &l->deferred.first;
+                task->run(task);
+                any = true;
+        }
+        return any;
+}
+
+struct loop *loop_free(struct loop *l)
+{
+        if (!l)
+                return NULL;
+        while (run_posted(l) || run_deferred(l))
+                ;
+        if (l->wakeup.fd >= 0)
+                close(l->wakeup.fd);
+        if (l->epoll_fd >= 0)
+                close(l->epoll_fd);
+        pthread_mutex_destroy(&l->lock);
+        free(l);
+        return NULL;
+}
+
+void loop_set_tick(struct loop *l, void (*tick)(void *userdata), void *userdata)
+{
+        l->tick = tick;
+        l->tick_userdata = userdata;
+}
+
+int loop_add(struct loop *l, struct loop_io *io, uint32_t events)
+{
+        struct epoll_event e = { .events = events, .data.ptr = io };
+        return epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, io->fd, &e) < 0 ? -errno : 0;
+}
+
+int loop_modify(struct loop *l, struct loop_io *io, uint32_t events)
+{
+        struct epoll_event e = { .events = events, .data.ptr = io };
+        return epoll_ctl(l->epoll_fd, EPOLL_CTL_MOD, io->fd, &e) < 0 ? -errno : 0;
+}
+
+void loop_remove(struct loop *l, struct loop_io *io)
+{
+        epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, io->fd, NULL);
+        for (int i = l->next_event; i < l->n_events; i++) {
+                if (l->events[i].data.ptr == io)
+                        l->events[i].data.ptr = NULL;
+        }
+}
+
+static void wake(struct loop *l)
+{
+        uint64_t one = 1;
+        ssize_t n = write(l->wakeup.fd, &one, sizeof(one));
+        (void)n; /* only a full counter refuses, and that is awake already */
+}
+
+void loop_post(struct loop *l, struct loop_task *task)
+{
+        pthread_mutex_lock(&l->lock);
+        bool was_empty = !l->posted.first;
+        list_append(&l->posted, task);
+        if (was_empty)
+                wake(l); /* under the lock: the loop may be freed as soon as its last task has run */
+        pthread_mutex_unlock(&l->lock);
+}
+
+void loop_defer(struct loop *l, struct loop_task *task)
+{
+        list_append(&l->deferred, task);
+}
+
+void loop_undefer(struct loop *l, struct loop_task *task)
+{
+        struct loop_task **p = &l->deferred.first;
+        while (*p && *p != task)
+                p = &(*p)->next;
+        if (!*p)
+                return;
+        *p = task->next;
+        if (l->deferred.last == &task->next)
+                l->deferred.last = p;
+}
+
+uint64_t loop_now_ns(const struct loop *l)
+{
+        return l->now_ns;
+}
+
+static void tick_if_due(struct loop *l)
+{
+        if (l->now_ns < l->next_tick_ns)
+                return;
+        l->next_tick_ns = l->now_ns + TICK_NS;
+        if (l->tick)
+                l->tick(l->tick_userdata);
+}
+
+static int wait_ms(const struct loop *l)
+{
+        uint64_t now = clock_monotonic_ns();
+        return now >= l->next_tick_ns ? 0 : (int)((l->next_tick_ns - now) / 1000000 + 1);
+}
+
+int loop_run(struct loop *l)
+{
+        while (!atomic_load(&l->stopping)) {
+                int n = epoll_wait(l->epoll_fd, l->events, EVENTS_PER_PASS, wait_ms(l));
+                if (n < 0 && errno != EINTR)
+                        return -errno;
+                l->now_ns = clock_monotonic_ns();
+                l->n_events = n < 0 ? 0 : n;
+                for (l->next_event = 0; l->next_event < l->n_events;) {
+                        struct epoll_event *e = &l->events[l->next_event++];
+                        struct loop_io *io = e->data.ptr;
+                        if (io)
+                                io->ready(io, e->events);
+                }
+                l->n_events = l->next_event = 0;
+                run_posted(l);
+                tick_if_due(l);
+                run_deferred(l);
+        }
+        return 0;
+}
+
+void loop_stop(struct loop *l)
+{
+        atomic_store(&l->stopping, true);
+        wake(l);
+}

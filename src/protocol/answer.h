@@ -35,6 +35,7 @@ bool answer_is_retryable(enum answer a); /* carries Retry-After / RetryInfo */
 struct refusal {
         enum answer answer;
         unsigned retry_after_ms; /* 0: none */
+        const char *allow;       /* ANSWER_METHOD: the methods that are, a literal */
         char message[400];
 };
 

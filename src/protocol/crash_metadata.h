@@ -39,10 +39,10 @@ struct crash_metadata {
         const struct crash_manifest *manifest;
 };
 
-/* Parses and checks. Order: JSON syntax, then schema_version (ANSWER_VERSION, "protocol version 2 does not match 1"),
- * then each field: ANSWER_MALFORMED with its path and what was expected ("metadata.source.install_id: not a UUID").
- * Nesting over 32, NaN and Infinity, duplicate manifest keys, and a manifest longer than max_manifest are
- * ANSWER_MALFORMED. -ENOMEM. */
+/* Parses and checks. Over CRASH_METADATA_MAX_BYTES: ANSWER_TOO_LARGE. Order: JSON syntax, then schema_version
+ * (ANSWER_VERSION, "protocol version 2 does not match 1"), then each field: ANSWER_MALFORMED with its path and what was
+ * expected ("metadata.source.install_id: not a UUID"). Nesting over 32, NaN and Infinity, duplicate manifest keys, and a
+ * manifest longer than max_manifest are ANSWER_MALFORMED. -ENOMEM. */
 int crash_metadata_parse(const uint8_t *data, size_t len, unsigned max_manifest, struct crash_metadata **ret,
                          struct refusal *r);
 struct crash_metadata *crash_metadata_free(struct crash_metadata *m); /* NULL-safe */

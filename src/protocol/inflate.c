@@ -1,1 +1,252 @@
-/* To be written. */
+/* Bounded decompression. inflate_write() decodes into one 64 KiB piece at a time and hands each to the sink; nothing else
+ * is kept but the decoder's own window (32 KiB for gzip, at most 8 MiB for zstd).
+ *
+ * The ceiling: a piece has room for one byte more than may still come, so that max_bytes passes and the next byte is
+ * seen, and refused, before it is delivered. Input that decodes to nothing is bounded by the caller, who counts it.
+ *
+ * Failure: INFLATE_CORRUPT for anything that the formats do not allow, bytes behind the last member or frame included;
+ * INFLATE_TOO_LARGE for the ceiling and for zstd windows over 8 MiB. Formats older than RFC 8878, which libzstd can
+ * still read, are corrupt: their decoders know no window limit. */
+
+#include "protocol/inflate.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+#include <strings.h>
+#include <zlib.h>
+#include <zstd.h>
+#include <zstd_errors.h>
+
+#define PIECE_BYTES ((size_t)64 * 1024)
+#define ZSTD_WINDOW_LOG_MAX 23
+#define ZSTD_MAGIC_SIZE 4
+
+struct inflate {
+        enum encoding encoding;
+        uint64_t left; /* how much may still come out */
+        bool complete; /* the input may end here: the last member or frame is whole */
+        z_stream gzip;
+        ZSTD_DStream *zstd;
+        uint8_t magic[ZSTD_MAGIC_SIZE]; /* of the frame that begins */
+        size_t magic_len;
+        uint8_t piece[];
+};
+
+static const struct {
+        const char *name;
+        enum encoding encoding;
+} encodings[] = {
+        { "identity", ENCODING_IDENTITY }, { "gzip", ENCODING_GZIP }, { "zstd", ENCODING_ZSTD },
+        { "x-gzip", ENCODING_GZIP },       { "", ENCODING_IDENTITY },
+};
+
+enum encoding encoding_from_name(const char *name, size_t len)
+{
+        for (size_t i = 0; i < ARRAY_LEN(encodings); i++) {
+                if (strlen(encodings[i].name) == len && strncasecmp(encodings[i].name, name, len) == 0)
+                        return encodings[i].encoding;
+        }
+        return ENCODING_UNKNOWN;
+}
+
+const char *encoding_name(enum encoding e)
+{
+        for (size_t i = 0; i < ARRAY_LEN(encodings); i++) {
+                if (encodings[i].encoding == e)
+                        return encodings[i].name;
+        }
+        return "unknown";
+}
+
+static int start_decoder(struct inflate *f)
+{
+        switch (f->encoding) {
+        case ENCODING_IDENTITY: f->complete = true; return 0;
+        case ENCODING_GZIP: return inflateInit2(&f->gzip, 15 + 16) == Z_OK ? 0 : -ENOMEM; /* 16: gzip alone */
+        case ENCODING_ZSTD:
+                f->zstd = ZSTD_createDStream();
+                if (!f->zstd)
+                        return -ENOMEM;
+                return ZSTD_isError(ZSTD_DCtx_setParameter(f->zstd, ZSTD_d_windowLogMax, ZSTD_WINDOW_LOG_MAX)) ? -EINVAL
+                                                                                                               : 0;
+        case ENCODING_UNKNOWN: break;
+        }
+        return -EINVAL;
+}
+
+int inflate_new(enum encoding e, uint64_t max_bytes, struct inflate **ret)
+{
+        size_t piece = e == ENCODING_IDENTITY ? 0 : PIECE_BYTES;
+        _cleanup_(inflate_freep) struct inflate *f = malloc(sizeof(*f) + piece);
+        if (!f)
+                return -ENOMEM;
+        *f = (struct inflate){ .encoding = e, .left = max_bytes };
+        int r = start_decoder(f);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(f);
+        return 0;
+}
+
+struct inflate *inflate_free(struct inflate *f)
+{
+        if (!f)
+                return NULL;
+        if (f->encoding == ENCODING_GZIP)
+                inflateEnd(&f->gzip); /* harmless when inflateInit2 failed */
+        ZSTD_freeDStream(f->zstd);
+        free(f);
+        return NULL;
+}
+
+struct out {
+        inflate_sink sink;
+        void *userdata;
+};
+
+static int deliver(struct inflate *f, const struct out *out, const uint8_t *data, size_t len)
+{
+        if (len > f->left)
+                return INFLATE_TOO_LARGE;
+        f->left -= len;
+        if (len > 0 && out->sink(out->userdata, data, len) != 0)
+                return INFLATE_STOPPED;
+        return 0;
+}
+
+static size_t piece_room(const struct inflate *f)
+{
+        return f->left < PIECE_BYTES ? (size_t)f->left + 1 : PIECE_BYTES;
+}
+
+static int write_identity(struct inflate *f, const uint8_t *data, size_t len, const struct out *out)
+{
+        int r = 0;
+        while (len > 0 && r == 0) {
+                size_t n = len < PIECE_BYTES ? len : PIECE_BYTES;
+                r = deliver(f, out, data, n);
+                data += n;
+                len -= n;
+        }
+        return r;
+}
+
+/* One piece out of the current member; *ret_more when the decoder has not said all about the input it took. */
+static int step_gzip(struct inflate *f, const struct out *out, bool *ret_more)
+{
+        size_t room = piece_room(f);
+        f->gzip.next_out = f->piece;
+        f->gzip.avail_out = (uInt)room;
+        int z = inflate(&f->gzip, Z_NO_FLUSH);
+        if (z == Z_MEM_ERROR)
+                return -ENOMEM;
+        if (z != Z_OK && z != Z_STREAM_END && z != Z_BUF_ERROR)
+                return INFLATE_CORRUPT;
+        f->complete = z == Z_STREAM_END;
+        *ret_more = z == Z_OK && f->gzip.avail_out == 0;
+        return deliver(f, out, f->piece, room - f->gzip.avail_out);
+}
+
+static int write_gzip(struct inflate *f, const uint8_t *data, size_t len, const struct out *out)
+{
+        while (len > 0) {
+                uInt slice = len < UINT32_MAX ? (uInt)len : UINT32_MAX;
+                bool more = false;
+                f->gzip.next_in = (Bytef *)data;
+                f->gzip.avail_in = slice;
+                while (f->gzip.avail_in > 0 || more) {
+                        if (f->complete) { /* RFC 1952 §2.2: members simply follow one another */
+                                inflateReset(&f->gzip);
+                                f->complete = false;
+                        }
+                        int r = step_gzip(f, out, &more);
+                        if (r != 0)
+                                return r;
+                }
+                data += slice;
+                len -= slice;
+        }
+        return 0;
+}
+
+static int zstd_error(size_t code)
+{
+        switch (ZSTD_getErrorCode(code)) {
+        case ZSTD_error_frameParameter_windowTooLarge: return INFLATE_TOO_LARGE;
+        case ZSTD_error_memory_allocation: return -ENOMEM;
+        default: return INFLATE_CORRUPT;
+        }
+}
+
+/* Feeds the current frame until the input or the frame is over. */
+static int feed_zstd(struct inflate *f, ZSTD_inBuffer *in, const struct out *out)
+{
+        bool more = in->pos < in->size;
+        while (more) {
+                ZSTD_outBuffer piece = { f->piece, piece_room(f), 0 };
+                size_t hint = ZSTD_decompressStream(f->zstd, &piece, in);
+                if (ZSTD_isError(hint))
+                        return zstd_error(hint);
+                int r = deliver(f, out, f->piece, piece.pos);
+                if (r != 0)
+                        return r;
+                if (hint == 0) {
+                        f->complete = true;
+                        f->magic_len = 0;
+                        return 0;
+                }
+                more = in->pos < in->size || piece.pos == piece.size;
+        }
+        return 0;
+}
+
+/* RFC 8878 §3.1.1 and §3.1.2: Zstandard and skippable frames. */
+static bool is_zstd_magic(const uint8_t magic[ZSTD_MAGIC_SIZE])
+{
+        static const uint8_t frame[ZSTD_MAGIC_SIZE] = { 0x28, 0xB5, 0x2F, 0xFD };
+        static const uint8_t skippable[ZSTD_MAGIC_SIZE - 1] = { 0x2A, 0x4D, 0x18 };
+        if (memcmp(magic, frame, sizeof(frame)) == 0)
+                return true;
+        return (magic[0] & 0xF0) == 0x50 && memcmp(magic + 1, skippable, sizeof(skippable)) == 0;
+}
+
+/* Collects the magic number of the frame that begins, however the input is cut, and feeds it once it is whole. */
+static int begin_zstd_frame(struct inflate *f, ZSTD_inBuffer *in, const struct out *out)
+{
+        f->complete = false;
+        while (in->pos < in->size && f->magic_len < ZSTD_MAGIC_SIZE)
+                f->magic[f->magic_len++] = ((const uint8_t *)in->src)[in->pos++];
+        if (f->magic_len < ZSTD_MAGIC_SIZE)
+                return 0;
+        if (!is_zstd_magic(f->magic))
+                return INFLATE_CORRUPT;
+        ZSTD_inBuffer magic = { f->magic, ZSTD_MAGIC_SIZE, 0 };
+        return feed_zstd(f, &magic, out);
+}
+
+static int write_zstd(struct inflate *f, const uint8_t *data, size_t len, const struct out *out)
+{
+        ZSTD_inBuffer in = { data, len, 0 };
+        while (in.pos < in.size) {
+                int r = f->magic_len < ZSTD_MAGIC_SIZE ? begin_zstd_frame(f, &in, out) : feed_zstd(f, &in, out);
+                if (r != 0)
+                        return r;
+        }
+        return 0;
+}
+
+int inflate_write(struct inflate *f, const uint8_t *data, size_t len, inflate_sink sink, void *userdata)
+{
+        struct out out = { sink, userdata };
+        switch (f->encoding) {
+        case ENCODING_GZIP: return write_gzip(f, data, len, &out);
+        case ENCODING_ZSTD: return write_zstd(f, data, len, &out);
+        default: return write_identity(f, data, len, &out);
+        }
+}
+
+int inflate_end(struct inflate *f)
+{
+        return f->complete ? 0 : INFLATE_CORRUPT;
+}

@@ -11,8 +11,9 @@
 
 #define MULTIPART_BOUNDARY_MAX 70 /* RFC 2046 §5.1.1 */
 
+/* All valid UTF-8, without control characters (but HTAB in the last two). */
 struct multipart_part {
-        const char *name;             /* of Content-Disposition; NUL-terminated, valid UTF-8, never NULL */
+        const char *name;             /* of Content-Disposition; never NULL, may be "" */
         const char *filename;         /* NULL when absent */
         const char *content_type;     /* NULL when absent */
         const char *content_encoding; /* NULL when absent */
@@ -38,14 +39,14 @@ struct multipart;
  * ("missing multipart boundary"). Quoted or bare. */
 int multipart_boundary(const char *content_type, char ret[MULTIPART_BOUNDARY_MAX + 1], struct refusal *r);
 
-/* events and userdata must outlive the parser. 0 or -ENOMEM. */
+/* boundary: 1 to 70 bytes without CR (else -EINVAL), copied. events and userdata must outlive the parser. 0 or -ENOMEM. */
 int multipart_new(const char *boundary, const struct multipart_limits *limits, const struct multipart_events *events,
                   void *userdata, struct multipart **ret);
 struct multipart *multipart_free(struct multipart *m); /* NULL-safe */
 DEFINE_FREEP(multipart_free, struct multipart)
 
 /* The next bytes of the body, in pieces of any size. 0; ANSWER_MALFORMED (says what was wrong: the part's number and
- * what was expected); ANSWER_TOO_LARGE for the limits; or what an event returned. Bytes behind the closing boundary
+ * what was expected); ANSWER_TOO_LARGE for the limits; -ENOMEM; or what an event returned. Bytes behind the closing boundary
  * (the epilogue) are ignored. Do not call again after a non-zero return. */
 int multipart_write(struct multipart *m, const uint8_t *data, size_t len, struct refusal *r);
 

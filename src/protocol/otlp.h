@@ -27,7 +27,11 @@ struct otlp_limits {
         unsigned submessages; /* all embedded messages a request */
         unsigned attributes;  /* attributes a record, a scope or a resource */
         size_t line_bytes;    /* one rendered line, newline included */
+        size_t output_bytes;  /* out of otlp_render() as a whole, lines of earlier calls included; 0: the default. The
+                                 resource is repeated on each line, so a small request could otherwise ask for GiBs */
 };
+
+#define OTLP_OUTPUT_BYTES_DEFAULT ((size_t)64 * 1024 * 1024)
 
 /* 0, or an answer with its words in *r: ANSWER_MALFORMED (INVALID_ARGUMENT; says which field: "log_records[3].body:
  * invalid UTF-8") or ANSWER_TOO_LARGE for the limits on counts; depth is ANSWER_MALFORMED.
@@ -45,8 +49,9 @@ size_t otlp_record_count(const OtlpResourceLogs *logs);
 
 struct otlp_source {
         struct source id;
-        const char *platform; /* points into the arena */
+        const char *platform; /* NUL-terminated, points into the arena; may hold U+0000, hence the lengths */
         const char *version;
+        size_t platform_len, version_len;
 };
 
 /* The string attributes source.project, source.platform, source.version, source.install_id of the resource. With
@@ -58,7 +63,7 @@ int otlp_source(const OtlpResourceLogs *logs, bool derive, const char *token_pro
                 struct refusal *r);
 
 /* Appends one line per log record, keys as docs/protocol.md lists them. 0; ANSWER_TOO_LARGE when a line is over
- * limits->line_bytes (out is then as it was); -ENOMEM. */
+ * limits->line_bytes or out would be over limits->output_bytes; -ENOMEM. On any failure out is as it was. */
 int otlp_render(const OtlpResourceLogs *logs, const struct otlp_source *source, const struct otlp_limits *limits,
                 struct buf *out, struct refusal *r);
 

@@ -10,5 +10,7 @@ struct adopt_counts {
         uint64_t crashes, blobs_missing, unreadable, log_files;
 };
 
-/* Rows already there are kept. received_at is the mirror file's mtime. 0 or -errno. */
-int adopt_data_dir(int datadir_fd, struct index *index, struct adopt_counts *ret);
+/* crashes_too: the whole directory, crashes and blobs too, for an index that was never adopted (index_open()'s created),
+ * marked as adopted at the end; else only log files without a row. Rows already there are kept. received_at is the
+ * mirror file's mtime. 0 or -errno. */
+int adopt_data_dir(int datadir_fd, struct index *index, bool crashes_too, struct adopt_counts *ret);

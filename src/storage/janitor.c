@@ -1,1 +1,138 @@
-/* To be written. */
+/* Retention, one cycle at start and one per interval, in short steps: at most JANITOR_STEP_ROWS rows a transaction, run
+ * by the index writer between its batches; the janitor waits for each. Log files go first, then crashes
+ * (janitor_logs.c, janitor_crashes.c), then the blobs that these were the last to use. Rows go before files, so that a
+ * stop in between leaves files that no row names, never a row without its blob.
+ *
+ * Failure modes: a step that fails ends its part of the cycle, and the next cycle goes on from there.
+ */
+#include "storage/janitor.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <time.h>
+
+#include "storage/janitor_internal.h"
+#include "util/log.h"
+
+void janitor_handoff_finish(struct janitor_handoff *h, int result)
+{
+        h->result = result;
+        sem_post(&h->done);
+}
+
+int janitor_handoff_wait(struct janitor_handoff *h)
+{
+        while (sem_wait(&h->done) < 0) /* EINTR */
+                ;
+        sem_destroy(&h->done);
+        return h->result;
+}
+
+bool janitor_is_stopping(struct janitor *j)
+{
+        pthread_mutex_lock(&j->lock);
+        bool stopping = j->stopping;
+        pthread_mutex_unlock(&j->lock);
+        return stopping;
+}
+
+int janitor_run_job(struct janitor *j, struct index_job *job, struct janitor_handoff *h)
+{
+        sem_init(&h->done, 0, 0);
+        return index_writer_submit_job(j->config.index, job) == 0 ? janitor_handoff_wait(h) : -EAGAIN;
+}
+
+static void publish_tally(struct janitor *j, const struct janitor_tally *t, int result, uint64_t duration_ns)
+{
+        struct metrics *m = j->config.metrics;
+        metrics_count(m, METRICS_JANITOR_CYCLES, 1);
+        metrics_count(m, METRICS_JANITOR_BLOBS_FREED, t->blobs);
+        metrics_count(m, METRICS_JANITOR_BYTES_FREED, t->blob_bytes);
+        metrics_gauge_set(m, METRICS_JANITOR_LAST_LOGS_DELETED, (int64_t)t->log_files);
+        metrics_gauge_set(m, METRICS_JANITOR_LAST_INDEXES_DELETED, (int64_t)t->crashes);
+        metrics_gauge_set(m, METRICS_JANITOR_LAST_BLOBS_DELETED, (int64_t)t->blobs);
+        metrics_janitor_cycle(m, result == 0, duration_ns);
+        log_at(result == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
+               result == 0 ? "retention cycle finished" : "retention cycle failed",
+               LOG_INT("log_files_deleted", t->log_files), LOG_INT("log_bytes_deleted", t->log_bytes),
+               LOG_INT("crashes_deleted", t->crashes), LOG_INT("blobs_deleted", t->blobs),
+               LOG_INT("blob_bytes_deleted", t->blob_bytes), LOG_INT("duration_ms", duration_ns / 1000000),
+               LOG_STR("result", result == 0 ? "ok" : strerror(-result)));
+}
+
+static void run_cycle(struct janitor *j)
+{
+        struct janitor_tally tally = { 0 };
+        struct moment now = clock_now();
+        uint64_t started = clock_monotonic_ns();
+        int logs = janitor_expire_log_files(j, now, &tally);
+        int crashes = janitor_expire_crashes(j, now, &tally);
+        int blobs = janitor_free_blobs(j, &tally);
+        publish_tally(j, &tally, logs ? logs : crashes ? crashes : blobs, clock_monotonic_ns() - started);
+}
+
+/* True: again; false: stop. */
+static bool wait_for_next_cycle(struct janitor *j)
+{
+        struct timespec deadline;
+        clock_gettime(CLOCK_MONOTONIC, &deadline);
+        deadline.tv_sec += j->config.interval_secs;
+        int r = 0;
+        pthread_mutex_lock(&j->lock);
+        while (!j->stopping && r != ETIMEDOUT)
+                r = pthread_cond_timedwait(&j->wake, &j->lock, &deadline);
+        bool again = !j->stopping;
+        pthread_mutex_unlock(&j->lock);
+        return again;
+}
+
+static void *janitor_main(void *userdata)
+{
+        struct janitor *j = userdata;
+        pthread_setname_np(pthread_self(), "janitor");
+        /* Uploads come first; where the kernel refuses, retention is as eager as they are. */
+        pthread_setschedparam(pthread_self(), SCHED_IDLE, &(struct sched_param){ 0 });
+        do
+                run_cycle(j);
+        while (wait_for_next_cycle(j));
+        return NULL;
+}
+
+int janitor_new(const struct janitor_config *config, struct janitor **ret)
+{
+        struct janitor *j = calloc(1, sizeof(*j));
+        if (!j)
+                return -ENOMEM;
+        j->config = *config;
+        pthread_condattr_t attr;
+        pthread_condattr_init(&attr);
+        pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+        pthread_mutex_init(&j->lock, NULL);
+        pthread_cond_init(&j->wake, &attr);
+        pthread_condattr_destroy(&attr);
+        int r = pthread_create(&j->thread, NULL, janitor_main, j);
+        if (r != 0) {
+                pthread_cond_destroy(&j->wake);
+                pthread_mutex_destroy(&j->lock);
+                free(j);
+                return -r;
+        }
+        *ret = j;
+        return 0;
+}
+
+struct janitor *janitor_free(struct janitor *j)
+{
+        if (!j)
+                return NULL;
+        pthread_mutex_lock(&j->lock);
+        j->stopping = true;
+        pthread_cond_signal(&j->wake);
+        pthread_mutex_unlock(&j->lock);
+        pthread_join(j->thread, NULL);
+        pthread_cond_destroy(&j->wake);
+        pthread_mutex_destroy(&j->lock);
+        free(j);
+        return NULL;
+}

@@ -1,1 +1,204 @@
-/* To be written. */
+/* One data directory, from lock to threads, in the order in which each part needs the one before it; closed in reverse.
+ *
+ * Failure modes: another process holds the lock, the disk or the index cannot be opened, the data directory holds an
+ * index from a newer detritus: all refused at start, with words. What fails later shows in store_failure().
+ */
+#include "storage/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+
+#include "storage/adopt.h"
+#include "storage/janitor.h"
+#include "storage/log_totals.h"
+#include "util/durable.h"
+#include "util/log.h"
+
+struct store {
+        int datadir_fd;
+        int lock_fd;
+        struct index *index; /* until the index writer has it */
+        struct blob_store *blobs;
+        struct index_writer *writer;
+        struct log_totals *totals;
+        struct log_committer *logs;
+        struct janitor *janitor;
+};
+
+static int fail(struct error *err, int error, const char *doing, const char *what)
+{
+        error_set(err, "cannot %s %s: %s", doing, what, strerror(-error));
+        return error;
+}
+
+static int open_directory(struct store *s, const char *data_dir, struct error *err)
+{
+        int r = durable_mkdirs(AT_FDCWD, data_dir);
+        if (r < 0)
+                return fail(err, r, "make the data directory", data_dir);
+        s->datadir_fd = open(data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return s->datadir_fd < 0 ? fail(err, -errno, "open the data directory", data_dir) : 0;
+}
+
+static int refuse_second(int lock_fd, const char *data_dir, struct error *err)
+{
+        char pid[16] = "";
+        ssize_t n = pread(lock_fd, pid, sizeof(pid) - 1, 0);
+        pid[n > 0 ? n : 0] = '\0';
+        pid[strcspn(pid, "\n")] = '\0';
+        error_set(err, "data directory %s is in use by another detritusd (pid %s)", data_dir, *pid ? pid : "unknown");
+        return -EBUSY;
+}
+
+/* Held until the process ends, however it ends. The pid in it is for people. */
+static int take_lock(struct store *s, const char *data_dir, struct error *err)
+{
+        char pid[16];
+        s->lock_fd = openat(s->datadir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+        if (s->lock_fd < 0)
+                return fail(err, -errno, "open the lock of", data_dir);
+        if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0)
+                return errno == EWOULDBLOCK ? refuse_second(s->lock_fd, data_dir, err)
+                                            : fail(err, -errno, "lock", data_dir);
+        int n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
+        if (ftruncate(s->lock_fd, 0) < 0 || pwrite(s->lock_fd, pid, (size_t)n, 0) != n)
+                log_warn("cannot write the pid into the lock file", LOG_STR("error", strerror(errno)));
+        return 0;
+}
+
+static int open_index(struct store *s, const char *data_dir, struct error *err)
+{
+        struct adopt_counts counts;
+        bool created;
+        int r = index_open(data_dir, &s->index, &created, err);
+        if (r != 0)
+                return r < 0 ? r : -EINVAL;
+        r = adopt_data_dir(s->datadir_fd, s->index, created, &counts);
+        if (r < 0)
+                return fail(err, r, "index the files of", data_dir);
+        if (counts.crashes || counts.log_files || counts.unreadable || counts.blobs_missing)
+                log_info("indexed what the data directory held", LOG_INT("crashes", counts.crashes),
+                         LOG_INT("log_files", counts.log_files), LOG_INT("unreadable", counts.unreadable),
+                         LOG_INT("blobs_missing", counts.blobs_missing));
+        return 0;
+}
+
+static int start_crashes(struct store *s, const struct config *config, struct metrics *metrics)
+{
+        int r = blob_store_new(s->datadir_fd, &s->blobs);
+        if (r < 0)
+                return r;
+        struct index_writer_config writer = {
+                .datadir_fd = s->datadir_fd,
+                .blobs = s->blobs,
+                .metrics = metrics,
+                .queue_reports = config->limits.index_queue_reports,
+        };
+        r = index_writer_new(&writer, s->index, &s->writer);
+        if (r == 0)
+                s->index = NULL;
+        return r;
+}
+
+static int start_logs(struct store *s, const struct config *config, struct metrics *metrics)
+{
+        int r = log_totals_new(s->writer, &s->totals);
+        if (r < 0)
+                return r;
+        struct log_committer_config committer = {
+                .datadir_fd = s->datadir_fd,
+                .metrics = metrics,
+                .queue_batches = config->limits.log_queue_batches,
+                .queue_bytes = config->limits.log_queue_bytes,
+                .open_files = config->limits.log_files_open,
+                .sync = config->durability == CONFIG_DURABILITY_COMMIT,
+                .note = log_totals_note,
+                .note_userdata = s->totals,
+        };
+        return log_committer_new(&committer, &s->logs);
+}
+
+static int start_janitor(struct store *s, const struct config *config, struct metrics *metrics)
+{
+        struct janitor_config janitor = {
+                .logs_ttl_days = config->logs_ttl_days,
+                .crashes_ttl_days = config->crashes_ttl_days,
+                .interval_secs = config->janitor_interval_secs,
+                .datadir_fd = s->datadir_fd,
+                .blobs = s->blobs,
+                .index = s->writer,
+                .logs = s->logs,
+                .metrics = metrics,
+        };
+        return janitor_new(&janitor, &s->janitor);
+}
+
+int store_open(const struct config *config, struct metrics *metrics, struct store **ret, struct error *err)
+{
+        _cleanup_(store_freep) struct store *s = calloc(1, sizeof(*s));
+        if (!s)
+                return fail(err, -ENOMEM, "open", config->data_dir);
+        s->datadir_fd = s->lock_fd = -1;
+
+        int r = open_directory(s, config->data_dir, err);
+        if (r == 0)
+                r = take_lock(s, config->data_dir, err);
+        if (r == 0)
+                r = open_index(s, config->data_dir, err);
+        if (r < 0)
+                return r;
+        r = start_crashes(s, config, metrics);
+        if (r == 0)
+                r = start_logs(s, config, metrics);
+        if (r == 0)
+                r = start_janitor(s, config, metrics);
+        if (r < 0)
+                return fail(err, r, "start the stores of", config->data_dir);
+        *ret = TAKE_PTR(s);
+        return 0;
+}
+
+struct store *store_free(struct store *s)
+{
+        if (!s)
+                return NULL;
+        janitor_free(s->janitor);
+        log_committer_free(s->logs); /* its last notes go to totals, whose last job goes to the writer */
+        log_totals_free(s->totals);
+        index_writer_free(s->writer);
+        index_free(s->index);
+        blob_store_free(s->blobs);
+        if (s->lock_fd >= 0)
+                close(s->lock_fd);
+        if (s->datadir_fd >= 0)
+                close(s->datadir_fd);
+        free(s);
+        return NULL;
+}
+
+struct log_committer *store_logs(struct store *s)
+{
+        return s->logs;
+}
+
+struct index_writer *store_index(struct store *s)
+{
+        return s->writer;
+}
+
+struct blob_store *store_blobs(struct store *s)
+{
+        return s->blobs;
+}
+
+const char *store_failure(const struct store *s)
+{
+        if (log_committer_failed(s->logs))
+                return "the log store failed to sync and takes no writes until the daemon is restarted";
+        if (index_writer_failed(s->writer))
+                return "the crash store failed and takes no writes until the daemon is restarted";
+        return NULL;
+}

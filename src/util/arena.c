@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #define BLOCK_BYTES ((size_t)64 * 1024)
+#define KEEP_BLOCKS 16 /* 1 MiB over resets: what a large export needs; its pages stay mapped */
 #define ALIGN ((size_t)16)
 
 struct block {
@@ -45,18 +46,20 @@ struct arena *arena_free(struct arena *a)
         return NULL;
 }
 
-static int add_block(struct arena *a, size_t n)
+/* Makes a block with room for n bytes current: the next one that was kept, or a new one in front of those. */
+static int next_block(struct arena *a, size_t n)
 {
-        size_t size = n > BLOCK_BYTES ? n : BLOCK_BYTES;
-        struct block *b = malloc(sizeof(*b) + size);
-        if (!b)
-                return -1;
-        b->next = NULL;
-        b->size = size;
-        if (a->current)
-                a->current->next = b;
-        else
-                a->first = b;
+        struct block **link = a->current ? &a->current->next : &a->first;
+        struct block *b = *link;
+        if (!b || b->size < n) {
+                size_t size = n > BLOCK_BYTES ? n : BLOCK_BYTES;
+                b = malloc(sizeof(*b) + size);
+                if (!b)
+                        return -1;
+                b->next = *link;
+                b->size = size;
+                *link = b;
+        }
         a->current = b;
         a->offset = 0;
         return 0;
@@ -64,13 +67,13 @@ static int add_block(struct arena *a, size_t n)
 
 void *arena_alloc(struct arena *a, size_t n)
 {
-        if (n > a->max_bytes)
+        if (n > a->max_bytes || n > SIZE_MAX / 2)
                 return NULL;
         n = n == 0 ? ALIGN : (n + ALIGN - 1) & ~(ALIGN - 1);
         if (n > a->max_bytes - a->used_bytes)
                 return NULL;
         if (!a->current || a->current->size - a->offset < n) {
-                if (add_block(a, n) < 0)
+                if (next_block(a, n) < 0)
                         return NULL;
         }
         void *p = a->current->bytes + a->offset;
@@ -81,15 +84,20 @@ void *arena_alloc(struct arena *a, size_t n)
 
 void arena_reset(struct arena *a)
 {
-        if (!a->first)
-                return;
-        drop_blocks(a->first->next);
-        a->first->next = NULL;
-        a->current = a->first;
+        struct block **link = &a->first;
+        for (size_t kept = 0; *link && kept < KEEP_BLOCKS;) {
+                struct block *b = *link;
+                if (b->size > BLOCK_BYTES) { /* one outsized request must not keep its memory */
+                        *link = b->next;
+                        free(b);
+                } else {
+                        link = &b->next;
+                        kept++;
+                }
+        }
+        drop_blocks(*link);
+        *link = NULL;
+        a->current = NULL;
         a->offset = 0;
         a->used_bytes = 0;
-        if (a->first->size > BLOCK_BYTES) { /* one outsized request must not keep its memory */
-                free(a->first);
-                a->first = a->current = NULL;
-        }
 }

@@ -12,5 +12,5 @@ struct arena *arena_free(struct arena *a); /* NULL-safe, returns NULL */
 /* 16-byte aligned, not zeroed. NULL past the ceiling or on ENOMEM. */
 void *arena_alloc(struct arena *a, size_t n);
 
-/* Forgets all allocations, keeps the first block for the next request. */
+/* Forgets all allocations; keeps up to 1 MiB of blocks for the next request. */
 void arena_reset(struct arena *a);

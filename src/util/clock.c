@@ -182,6 +182,16 @@ void clock_format_rfc3339(struct moment at, char ret[CLOCK_RFC3339_SIZE])
                  f.hour, f.minute, f.second, fraction);
 }
 
+void clock_format_fixed(struct moment at, unsigned digits, char ret[CLOCK_RFC3339_SIZE])
+{
+        struct fields f = split(at);
+        uint32_t fraction = at.nsec % 1000000000;
+        for (unsigned i = digits; i < 9; i++)
+                fraction /= 10;
+        snprintf(ret, CLOCK_RFC3339_SIZE, "%04d-%02d-%02dT%02u:%02u:%02u.%0*uZ", f.date.year, f.date.month, f.date.day,
+                 f.hour, f.minute, f.second, (int)digits, fraction);
+}
+
 void clock_format_stamp(struct moment at, char ret[CLOCK_STAMP_SIZE])
 {
         struct fields f = split(at);

@@ -26,6 +26,10 @@ int clock_parse_rfc3339(const char *text, size_t len, struct moment *ret);
 /* "2026-05-19T00:00:00Z", the fraction with 3, 6 or 9 digits, none when it is zero. */
 void clock_format_rfc3339(struct moment at, char ret[CLOCK_RFC3339_SIZE]);
 
+/* "2026-05-19T00:00:00.000Z": always so many fraction digits (1..9, the rest is cut), so that the order of such texts is
+ * the order in time. */
+void clock_format_fixed(struct moment at, unsigned digits, char ret[CLOCK_RFC3339_SIZE]);
+
 /* "20260519T000000Z", fraction likewise: the <stamp> of a mirror file's name. */
 void clock_format_stamp(struct moment at, char ret[CLOCK_STAMP_SIZE]);
 

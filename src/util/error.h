@@ -4,6 +4,10 @@
 
 #include "util/cleanup.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct error {
         char text[512];
 };
@@ -13,3 +17,7 @@ void error_set(struct error *err, const char *fmt, ...) _printf_(2, 3);
 
 /* Puts "<prefix>: " before the present text. err may be NULL. */
 void error_prefix(struct error *err, const char *fmt, ...) _printf_(2, 3);
+
+#ifdef __cplusplus
+}
+#endif

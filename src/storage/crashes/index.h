@@ -1,10 +1,12 @@
 #pragma once
-/* The SQLite index of crashes, blobs, sources and log files: every statement this program runs lives in index.c or in
- * sql/. Exactly one connection in the world writes (docs/architecture.md): a `struct index` opened for writing belongs
+/* The SQLite index of crashes, blobs, sources and log files: every statement this program runs lives in
+ * index_statements.c or in sql/. Exactly one connection in the world writes (docs/architecture.md): a `struct index` opened for writing belongs
  * to the index writer's thread, or to detritusctl when it holds the data directory's lock.
  *
  * Functions return 0, -errno, or INDEX_* codes. SQLITE_FULL is -ENOSPC, SQLITE_IOERR and SQLITE_CORRUPT are -EIO,
- * SQLITE_NOMEM -ENOMEM, everything else -EPROTO; the SQLite message is logged. */
+ * SQLITE_NOMEM -ENOMEM, SQLITE_BUSY (someone else writes) -EBUSY, SQLITE_CONSTRAINT and SQLITE_TOOBIG (this row cannot
+ * be stored) -EINVAL, everything else -EPROTO; the SQLite message is logged. Functions of one `struct index` are for
+ * one thread at a time. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,12 +23,16 @@ struct index;
 enum { INDEX_TOO_NEW = 1 /* user_version is from a newer detritus; err says both */ };
 
 /* Opens <data_dir>/detritus.db for writing, WAL, synchronous=FULL, foreign keys on, automatic checkpoints off; runs the
- * migrations of sql/ that user_version lacks, each in one transaction. *ret_created: there was no database. */
+ * migrations of sql/ that user_version lacks, each in one transaction. *ret_created: there was no database, or
+ * index_set_adopted() never said that the data directory's older files are in it. */
 int index_open(const char *data_dir, struct index **ret, bool *ret_created, struct error *err);
 /* Read-only, for people's tools: no migration, INDEX_TOO_NEW likewise. */
 int index_open_readonly(const char *data_dir, struct index **ret, struct error *err);
 struct index *index_free(struct index *x); /* NULL-safe; a writer checkpoints (TRUNCATE) first */
 DEFINE_FREEP(index_free, struct index)
+
+/* From now on the database is complete: the next index_open() says created = false. */
+int index_set_adopted(struct index *x);
 
 int index_begin(struct index *x);
 int index_commit(struct index *x);
@@ -34,7 +40,7 @@ void index_rollback(struct index *x);
 /* For one report inside a batch: undone alone when it fails. */
 int index_savepoint(struct index *x);
 int index_release(struct index *x);
-void index_rollback_to(struct index *x);
+int index_rollback_to(struct index *x); /* -ECANCELED: SQLite has undone the whole transaction already */
 
 /* Runs a PASSIVE checkpoint when the WAL holds 1,000 pages or more, TRUNCATE past 16 MiB. Outside transactions. */
 int index_checkpoint_if_due(struct index *x);
@@ -58,15 +64,28 @@ struct index_crash {
         const struct index_blob_use *attachments;
 };
 
-/* Is this report (same source, timestamp, dump hash) there already? */
-int index_has_crash(struct index *x, const struct crash_metadata *m, const char *dump_sha256, bool *ret);
+/* Is this report (same source, timestamp, dump hash) there already? *ret_id: its id, 0 when not. */
+int index_has_crash(struct index *x, const struct crash_metadata *m, const char *dump_sha256, int64_t *ret_id);
+
+/* Hands out a stored report as it was inserted, for its mirror file; cb's result is returned. -ENOENT. */
+typedef int (*index_report_cb)(void *userdata, const struct index_crash *crash);
+int index_read_crash(struct index *x, int64_t id, index_report_cb cb, void *userdata);
 
 /* Source upserted, blobs upserted, crash and attachments inserted; triggers count references. Inside a transaction. */
 int index_insert_crash(struct index *x, const struct index_crash *crash);
 
-/* Notes that a source's log file of a day now has these totals (bytes, lines), and the source itself. */
+int index_has_blob(struct index *x, const char *sha256, bool *ret);
+/* A file found on disk that no crash uses; kept when it is there. */
+int index_add_blob(struct index *x, const char *sha256, uint64_t len, struct moment created_at);
+
+/* Notes that a source's log file of a day now has so many bytes, and so many lines more than at the last call; and the
+ * source itself. */
 int index_upsert_log_file(struct index *x, const struct source *source, const char *platform, const char *version,
-                          const char *day, uint64_t bytes, uint64_t lines, struct moment seen_at);
+                          const char *day, uint64_t bytes, uint64_t lines_more, struct moment seen_at);
+/* A file found on disk that the index may not know, its lines uncounted. A row already there is kept. */
+int index_has_log_file(struct index *x, const struct source *source, const char *day, bool *ret);
+int index_add_log_file(struct index *x, const struct source *source, const char *day, uint64_t bytes,
+                       struct moment seen_at);
 
 /* What the janitor asks. Each returns at most `max` rows through the callback (0 goes on, else stops and is returned).
  * A row's strings live for the call only. */
@@ -78,9 +97,18 @@ typedef int (*index_crash_cb)(void *userdata, const struct index_expired_crash *
 typedef int (*index_blob_cb)(void *userdata, const char *sha256, uint64_t len);
 typedef int (*index_log_file_cb)(void *userdata, int64_t source_id, const char *project, const char *install_id,
                                  const char *day, uint64_t bytes);
+/* Oldest first; held crashes never. */
 int index_expired_crashes(struct index *x, struct moment received_before, unsigned max, index_crash_cb cb, void *ud);
 int index_orphan_blobs(struct index *x, unsigned max, index_blob_cb cb, void *ud);
 int index_expired_log_files(struct index *x, const char *day_before, unsigned max, index_log_file_cb cb, void *ud);
 int index_delete_crash(struct index *x, int64_t id);
 int index_delete_blob(struct index *x, const char *sha256); /* only while refs = 0 */
 int index_delete_log_file(struct index *x, int64_t source_id, const char *day);
+
+/* What detritusctl asks. Each crash comes as one JSON object: for the list, the columns of crash_overview; for one, all
+ * that is known. A cb that returns other than 0 stops, and that is returned. */
+typedef int (*index_json_cb)(void *userdata, const char *json);
+int index_list_crashes(struct index *x, unsigned max, index_json_cb cb, void *userdata); /* newest receipt first */
+int index_show_crash(struct index *x, int64_t id, index_json_cb cb, void *userdata);     /* -ENOENT */
+/* The ids of crashes whose dump's hash starts so (lower-case hex), newest first. */
+int index_find_crashes(struct index *x, const char *hash_prefix, size_t max, int64_t *ret_ids, size_t *ret_n);

@@ -19,14 +19,13 @@
 struct index_writer;
 
 struct index_writer_config {
-        const char *data_dir;
         int datadir_fd;           /* borrowed */
         struct blob_store *blobs; /* borrowed */
         struct metrics *metrics;  /* borrowed */
-        size_t queue_reports;     /* at most so many jobs wait */
+        size_t queue_reports;     /* at most so many reports wait; the few jobs of our own have room beside them */
 };
 
-/* Takes the index (already migrated) and starts the thread. 0 or -errno. */
+/* Takes the index (already migrated) and starts the thread. 0, or -errno: the index is still the caller's. */
 int index_writer_new(const struct index_writer_config *config, struct index *index, struct index_writer **ret);
 /* Finishes what is queued, stops the thread, closes the index. NULL-safe. */
 struct index_writer *index_writer_free(struct index_writer *w);
@@ -41,11 +40,18 @@ struct crash_file {
         char *content_encoding; /* NULL: none */
 };
 
+/* What the queue holds; the writer fills it. */
+struct index_work {
+        struct work work;
+        enum { INDEX_WORK_REPORT, INDEX_WORK_JOB } kind;
+};
+
 /* One report on its way to disk. The submitter fills it, the writer answers in result and dedup, and the submitter
  * frees it in (or after) done. */
 struct crash_report {
-        struct work work;
+        struct index_work queued;
         void (*done)(struct crash_report *report);
+        void *userdata;                  /* the submitter's */
         struct crash_metadata *metadata; /* owned */
         struct crash_file dump;
         size_t n_attachments;
@@ -65,7 +71,7 @@ int index_writer_submit(struct index_writer *w, struct crash_report *r);
  * store's bookkeeping. run() returns 0 to commit, else the transaction is rolled back; done() then tells. Both run on
  * the writer's thread. */
 struct index_job {
-        struct work work;
+        struct index_work queued;
         int (*run)(struct index_job *job, struct index *index);
         void (*done)(struct index_job *job, int result);
 };

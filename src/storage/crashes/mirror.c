@@ -1,1 +1,95 @@
-/* To be written. */
+#include "storage/crashes/mirror.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "protocol/json_document.h"
+#include "util/durable.h"
+
+/* One JSON file a report, as the reference's serde_json::to_vec_pretty lays it out: put together compact, the metadata
+ * as it was normalised, then indented in one pass. The file's name holds the timestamp and the dump's hash, so the same
+ * report sent again replaces its own file.
+ *
+ * Failure: -ENOMEM, or what the file system says; no half-written file is ever seen under the name. */
+
+static int directory_of(const struct source *source, char *ret, size_t size)
+{
+        return snprintf(ret, size, "crashes/by-source/%s/%s", source->project, source->install_id);
+}
+
+void mirror_path(const struct source *source, struct moment timestamp, const char *dump_sha256,
+                 char ret[MIRROR_PATH_SIZE])
+{
+        char stamp[CLOCK_STAMP_SIZE];
+
+        clock_format_stamp(timestamp, stamp);
+        int n = directory_of(source, ret, MIRROR_PATH_SIZE);
+        snprintf(ret + n, MIRROR_PATH_SIZE - (size_t)n, "/%s-%s.json", stamp, dump_sha256);
+}
+
+/* ,"key":"value" */
+static int append_member(struct buf *out, const char *key, const char *value)
+{
+        int r = buf_printf(out, ",\"%s\":", key);
+        return r < 0 ? r : json_document_append_string(out, value);
+}
+
+/* What a dump and an attachment have in common, without braces. */
+static int append_pointer(struct buf *out, const struct index_blob_use *use)
+{
+        char path[BLOB_PATH_SIZE];
+
+        blob_path(use->sha256, path);
+        int r = buf_printf(out, "\"sha256\":\"%s\",\"len\":%llu,\"path\":\"%s\",\"dedup\":%s", use->sha256,
+                           (unsigned long long)use->len, path, use->dedup ? "true" : "false");
+        return r == 0 && use->content_encoding ? append_member(out, "content_encoding", use->content_encoding) : r;
+}
+
+static int append_attachment(struct buf *out, const struct index_blob_use *use)
+{
+        int r = buf_append_str(out, "{\"key\":");
+        if (r < 0 || (r = json_document_append_string(out, use->key)) < 0 ||
+            (r = append_member(out, "content_type", use->content_type)) < 0 || (r = buf_append_char(out, ',')) < 0 ||
+            (r = append_pointer(out, use)) < 0)
+                return r;
+        return buf_append_char(out, '}');
+}
+
+static int render_compact(const struct index_crash *crash, struct buf *out)
+{
+        int r = buf_printf(out, "{\"metadata\":%s,\"dump\":{", crash->metadata->json);
+        if (r < 0 || (r = append_pointer(out, &crash->dump)) < 0 ||
+            (r = buf_append_str(out, "},\"attachments\":[")) < 0)
+                return r;
+        for (size_t i = 0; i < crash->n_attachments; i++) {
+                if (i > 0 && (r = buf_append_char(out, ',')) < 0)
+                        return r;
+                if ((r = append_attachment(out, &crash->attachments[i])) < 0)
+                        return r;
+        }
+        return buf_append_str(out, "]}");
+}
+
+int mirror_render(const struct index_crash *crash, struct buf *out)
+{
+        _cleanup_(buf_done) struct buf compact = { 0 };
+        int r = render_compact(crash, &compact);
+        return r < 0 ? r : json_document_indent((const char *)compact.data, compact.len, out);
+}
+
+int mirror_write(int datadir_fd, const struct index_crash *crash)
+{
+        _cleanup_(buf_done) struct buf text = { 0 };
+        char path[MIRROR_PATH_SIZE];
+        const struct crash_metadata *m = crash->metadata;
+
+        int r = mirror_render(crash, &text);
+        if (r < 0)
+                return r;
+        directory_of(&m->source, path, sizeof(path));
+        r = durable_mkdirs(datadir_fd, path);
+        if (r < 0)
+                return r;
+        mirror_path(&m->source, m->timestamp, crash->dump.sha256, path);
+        return durable_replace_file(datadir_fd, path, text.data, text.len, 0640);
+}

@@ -1,1 +1,360 @@
-/* To be written. */
+/* Group commit: take what is queued, write it, sync once, answer.
+ *
+ * Batches of one append, nearly all there are, first wait at their file (a run) and are written together by one writev.
+ * A batch over several files is a barrier: the runs are written, then its appends one by one, so that on a failure they
+ * are the tails of their files and can be cut off again. An unlink is a barrier too. Then every file touched is synced,
+ * and the whole group answered in the order of the queue.
+ *
+ * Failure modes: a write that fails (ENOSPC) is cut back to the last whole batch; that batch and those behind it in the
+ * same run fail, the rest of the group goes on. LOG_FILE_BROKEN (a failed sync, or a cut that failed) fails the group
+ * with -EIO and the store for good: what is queued then, and comes later, is answered -EROFS, and no file is touched or
+ * synced again. */
+#include "storage/logs/committer.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "storage/logs/log_cache.h"
+#include "storage/logs/log_file.h"
+#include "util/log.h"
+
+#define GROUP_MAX 4096 /* batches under one sync, so that the first does not wait for ever */
+#define TICK_MS 1000   /* how often an idle committer looks for notes that are due */
+
+struct log_committer {
+        struct log_committer_config config;
+        struct work_queue *queue;
+        pthread_t thread;
+        atomic_bool failed;
+
+        /* The thread's. */
+        struct log_cache *files;
+        struct log_file *runs; /* files with a run */
+        struct iovec iov[IOV_MAX];
+};
+
+static struct log_batch *to_batch(struct log_work *w)
+{
+        return container_of(w, struct log_batch, work);
+}
+
+static struct log_unlink *to_unlink(struct log_work *w)
+{
+        return container_of(w, struct log_unlink, work);
+}
+
+static struct log_work *to_work(struct work *w)
+{
+        return w ? container_of(w, struct log_work, item) : NULL;
+}
+
+static struct log_work *next_work(const struct log_work *w)
+{
+        return to_work(w->item.next);
+}
+
+static struct iovec piece(const struct log_append *a)
+{
+        return (struct iovec){ .iov_base = (void *)a->data, .iov_len = a->len };
+}
+
+/* Part of a run, at most IOV_MAX batches: all that got in whole stay, what follows is cut off. first has at least one
+ * batch; *ret_next is the batch after the part. 0, -errno or LOG_FILE_BROKEN. */
+static int write_part(struct log_committer *c, struct log_file *f, struct log_batch *first, struct log_batch **ret_next)
+{
+        uint64_t whole = f->size;
+        size_t n = 0;
+        struct log_batch *b;
+
+        for (b = first; b && n < IOV_MAX; b = b->next_in_run)
+                c->iov[n++] = piece(&b->appends[0]);
+        *ret_next = b;
+        log_cache_touch(c->files, f);
+        int r = log_file_append(f, c->iov, n);
+        for (b = first; b != *ret_next && b->appends[0].len <= f->size - whole; b = b->next_in_run) {
+                whole += b->appends[0].len;
+                log_cache_count(c->files, f, &b->appends[0]);
+        }
+        for (; b != *ret_next; b = b->next_in_run)
+                b->result = r;
+        return f->size > whole && log_file_cut(f, whole) != 0 ? LOG_FILE_BROKEN : r;
+}
+
+static int write_run(struct log_committer *c, struct log_file *f)
+{
+        struct log_batch *b = f->run_first;
+        int r = 0;
+        while (b && r == 0)
+                r = write_part(c, f, b, &b);
+        for (; b; b = b->next_in_run)
+                b->result = r;
+        f->run_first = NULL;
+        f->run_last = &f->run_first;
+        return r < 0 ? 0 : r;
+}
+
+/* 0 or LOG_FILE_BROKEN; what concerns single batches is in their results. */
+static int write_runs(struct log_committer *c)
+{
+        int r = 0;
+        while (c->runs && r == 0) {
+                struct log_file *f = c->runs;
+                c->runs = f->run_next;
+                r = write_run(c, f);
+        }
+        return r;
+}
+
+static void join_run(struct log_committer *c, struct log_file *f, struct log_batch *b)
+{
+        if (!f->run_first) {
+                f->run_next = c->runs;
+                c->runs = f;
+        }
+        b->next_in_run = NULL;
+        *f->run_last = b;
+        f->run_last = &b->next_in_run;
+}
+
+/* Opening may close another file, so no run may wait there. */
+static int open_file(struct log_committer *c, const struct source *source, struct log_file **ret)
+{
+        *ret = log_cache_find(c->files, source);
+        if (*ret)
+                return 0;
+        int r = log_cache_full(c->files) ? write_runs(c) : 0;
+        return r != 0 ? r : log_cache_open(c->files, source, ret);
+}
+
+/* One append of several: whole or not at all. 0, -errno or LOG_FILE_BROKEN. */
+static int append_one(struct log_committer *c, const struct log_append *a)
+{
+        struct log_file *f;
+        int r = open_file(c, &a->source, &f);
+        if (r != 0)
+                return r;
+        uint64_t before = f->size;
+        struct iovec iov = piece(a);
+        log_cache_touch(c->files, f);
+        r = log_file_append(f, &iov, 1);
+        if (r == 0)
+                log_cache_count(c->files, f, a);
+        else if (f->size > before && log_file_cut(f, before) != 0)
+                return LOG_FILE_BROKEN;
+        return r;
+}
+
+/* Cuts off an append that is the tail of its file, which may have been closed meanwhile. 0 or LOG_FILE_BROKEN. */
+static int undo_one(struct log_committer *c, const struct log_append *a)
+{
+        struct log_file *f;
+        int r = open_file(c, &a->source, &f);
+        if (r < 0)
+                log_error("log store failed, a batch could not be taken back", LOG_STR("project", a->source.project),
+                          LOG_STR("install_id", a->source.install_id), LOG_STR("error", strerror(-r)));
+        if (r != 0)
+                return LOG_FILE_BROKEN;
+        log_cache_touch(c->files, f);
+        log_cache_uncount(f, a);
+        return log_file_cut(f, f->size - a->len);
+}
+
+static int write_together(struct log_committer *c, struct log_batch *b)
+{
+        size_t n = 0;
+        int r = write_runs(c);
+        if (r != 0)
+                return r;
+        while (n < b->n_appends && r == 0)
+                r = append_one(c, &b->appends[n++]);
+        if (r >= 0)
+                return r;
+        b->result = r;
+        r = 0;
+        for (n--; n > 0 && r == 0; n--)
+                r = undo_one(c, &b->appends[n - 1]);
+        return r;
+}
+
+/* 0 or LOG_FILE_BROKEN. */
+static int stage_batch(struct log_committer *c, struct log_batch *b)
+{
+        struct log_file *f;
+        b->result = 0;
+        if (b->n_appends != 1)
+                return write_together(c, b);
+        int r = open_file(c, &b->appends[0].source, &f);
+        if (r == 0)
+                join_run(c, f, b);
+        else if (r < 0)
+                b->result = r;
+        return r < 0 ? 0 : r;
+}
+
+static int stage_unlink(struct log_committer *c, struct log_unlink *u)
+{
+        int r = write_runs(c);
+        if (r == 0)
+                u->result = log_cache_unlink(c->files, &u->source, u->day);
+        return r;
+}
+
+/* Writes and syncs a group. 0 or LOG_FILE_BROKEN. */
+static int store_group(struct log_committer *c, struct log_work *list)
+{
+        int r = 0;
+        log_cache_set_time(c->files, clock_now());
+        for (struct log_work *w = list; w && r == 0; w = next_work(w))
+                r = w->kind == LOG_WORK_BATCH ? stage_batch(c, to_batch(w)) : stage_unlink(c, to_unlink(w));
+        if (r == 0)
+                r = write_runs(c);
+        return r == 0 ? log_cache_sync(c->files) : r;
+}
+
+static void fail_all(struct log_work *list, int error)
+{
+        for (struct log_work *w = list; w; w = next_work(w)) {
+                if (w->kind == LOG_WORK_BATCH)
+                        to_batch(w)->result = error;
+                else
+                        to_unlink(w)->result = error;
+        }
+}
+
+static void count_durable(const struct log_committer *c, struct log_work *list)
+{
+        uint64_t lines = 0;
+        for (struct log_work *w = list; w; w = next_work(w)) {
+                const struct log_batch *b = w->kind == LOG_WORK_BATCH ? to_batch(w) : NULL;
+                for (size_t i = 0; b && b->result == 0 && i < b->n_appends; i++)
+                        lines += b->appends[i].lines;
+        }
+        metrics_count(c->config.metrics, METRICS_LOG_COMMITS, 1);
+        metrics_count(c->config.metrics, METRICS_LOG_RECORDS, lines);
+}
+
+/* done() may free the work. */
+static void answer_all(struct log_work *list)
+{
+        for (struct log_work *w = list, *next; w; w = next) {
+                next = next_work(w);
+                if (w->kind == LOG_WORK_BATCH)
+                        to_batch(w)->done(to_batch(w));
+                else
+                        to_unlink(w)->done(to_unlink(w), to_unlink(w)->result);
+        }
+}
+
+static void commit(struct log_committer *c, struct log_work *list)
+{
+        int64_t n = 0;
+        for (struct log_work *w = list; w; w = next_work(w))
+                n++;
+        metrics_gauge_add(c->config.metrics, METRICS_LOG_QUEUE, -n);
+
+        if (log_committer_failed(c)) {
+                fail_all(list, -EROFS);
+        } else if (store_group(c, list) != 0) {
+                atomic_store(&c->failed, true);
+                fail_all(list, -EIO);
+        } else {
+                count_durable(c, list);
+        }
+        metrics_gauge_set(c->config.metrics, METRICS_LOG_FILES_OPEN, (int64_t)log_cache_size(c->files));
+        answer_all(list);
+}
+
+static void *run(void *userdata)
+{
+        struct log_committer *c = userdata;
+        for (;;) {
+                bool timeout = false;
+                struct work *list =
+                        work_queue_take(c->queue, GROUP_MAX, log_cache_has_news(c->files) ? TICK_MS : -1, &timeout);
+                if (list)
+                        commit(c, to_work(list));
+                else if (!timeout)
+                        break;
+                log_cache_notes(c->files);
+        }
+        c->files = log_cache_free(c->files);
+        metrics_gauge_set(c->config.metrics, METRICS_LOG_FILES_OPEN, 0);
+        return NULL;
+}
+
+static void destroy(struct log_committer *c)
+{
+        log_cache_free(c->files);
+        work_queue_free(c->queue);
+        free(c);
+}
+
+int log_committer_new(const struct log_committer_config *config, struct log_committer **ret)
+{
+        struct log_committer *c = calloc(1, sizeof(*c));
+        if (!c)
+                return -ENOMEM;
+        c->config = *config;
+        atomic_init(&c->failed, false);
+        c->files = log_cache_new(&c->config);
+        c->queue = work_queue_new(config->queue_batches, config->queue_bytes);
+        int r = c->files && c->queue ? -pthread_create(&c->thread, NULL, run, c) : -ENOMEM;
+        if (r < 0) {
+                destroy(c);
+                return r;
+        }
+        pthread_setname_np(c->thread, "log-committer");
+        *ret = c;
+        return 0;
+}
+
+struct log_committer *log_committer_free(struct log_committer *c)
+{
+        if (!c)
+                return NULL;
+        work_queue_close(c->queue);
+        pthread_join(c->thread, NULL);
+        destroy(c);
+        return NULL;
+}
+
+static int push(struct log_committer *c, struct log_work *w)
+{
+        if (log_committer_failed(c))
+                return -EROFS;
+        /* Counted before the thread can take it, so that the gauge never falls below zero. */
+        metrics_gauge_add(c->config.metrics, METRICS_LOG_QUEUE, 1);
+        int r = work_queue_push(c->queue, &w->item);
+        if (r != 0)
+                metrics_gauge_add(c->config.metrics, METRICS_LOG_QUEUE, -1);
+        return r;
+}
+
+int log_committer_submit(struct log_committer *c, struct log_batch *batch)
+{
+        size_t bytes = 0;
+        for (size_t i = 0; i < batch->n_appends; i++)
+                bytes += batch->appends[i].len;
+        batch->work = (struct log_work){ .item.weight = bytes, .kind = LOG_WORK_BATCH };
+        return push(c, &batch->work);
+}
+
+int log_committer_unlink(struct log_committer *c, struct log_unlink *u)
+{
+        u->work = (struct log_work){ .kind = LOG_WORK_UNLINK };
+        return push(c, &u->work);
+}
+
+bool log_committer_failed(const struct log_committer *c)
+{
+        return atomic_load(&c->failed);
+}
+
+size_t log_committer_depth(const struct log_committer *c)
+{
+        return work_queue_depth(c->queue);
+}

@@ -20,17 +20,19 @@
 
 struct log_committer;
 
+#define LOG_FILE_TEXT_SIZE 256 /* platform and version in a note: longer ones are cut, at a character, with their NUL */
+
 /* Told, on the committer's thread and outside any request's wait, that a file has new totals: when it is first opened
  * or created, when the day ends, when it leaves the descriptor cache, at most every few seconds while it grows, and at
- * the end. Must not block; platform and version are those of the newest batch. */
+ * the end. Must not block; platform and version are those of the newest batch. Everything is borrowed for the call. */
 struct log_file_note {
         struct source source;
         const char *platform;
         const char *version;
         char day[CLOCK_DAY_SIZE];
-        uint64_t bytes; /* the file's size */
-        uint64_t lines; /* appended since the last note */
-        struct moment at;
+        uint64_t bytes;   /* the file's size */
+        uint64_t lines;   /* appended since the last note */
+        struct moment at; /* receipt of the newest of them */
 };
 
 struct log_committer_config {
@@ -40,8 +42,16 @@ struct log_committer_config {
         size_t queue_bytes;      /* their bytes */
         unsigned open_files;     /* descriptors kept in the LRU */
         bool sync;               /* durability: commit; false: answer after write(2) */
-        void (*note)(void *userdata, const struct log_file_note *note); /* may be NULL */
+        /* Returns 0 when it was taken; else the same totals are offered again later, or dropped when the file is just
+         * being closed. May be NULL. */
+        int (*note)(void *userdata, const struct log_file_note *note);
         void *note_userdata;
+};
+
+/* First in everything that is queued; the committer's alone, need not be initialised. */
+struct log_work {
+        struct work item; /* weight: bytes */
+        enum { LOG_WORK_BATCH, LOG_WORK_UNLINK } kind;
 };
 
 /* The lines of one source within a batch. */
@@ -55,12 +65,17 @@ struct log_append {
 };
 
 struct log_batch {
-        struct work work; /* weight: bytes, set by submit */
+        struct log_work work;
         void (*done)(struct log_batch *batch);
         size_t n_appends;
-        struct log_append *appends; /* borrowed until done() */
-        int result;                 /* for done(): 0 durable, -errno nothing of it was kept */
+        struct log_append *appends;    /* borrowed until done() */
+        int result;                    /* for done(): 0 durable; -errno: not acknowledged, see below */
+        struct log_batch *next_in_run; /* the committer's */
 };
+
+/* A batch's result. 0: durable (config.sync), or written. -EIO: a sync failed; whether its lines survive is unknown, and
+ * the store takes nothing more. -EROFS: a sync had failed before. Any other -errno (-ENOSPC, -EMFILE, ...): nothing of it
+ * was kept, and later batches may succeed. */
 
 /* Starts the thread. 0 or -errno. */
 int log_committer_new(const struct log_committer_config *config, struct log_committer **ret);
@@ -75,12 +90,14 @@ int log_committer_submit(struct log_committer *c, struct log_batch *batch);
 bool log_committer_failed(const struct log_committer *c);
 size_t log_committer_depth(const struct log_committer *c);
 
-/* Forgets and unlinks a day's file, on the committer's thread, so that an open descriptor is never left behind: for the
- * janitor. today's file is deleted too when asked. done() tells 0, -ENOENT or -errno. */
+/* Forgets and unlinks a day's file and what was set aside from it (<file>.torn), on the committer's thread, so that an
+ * open descriptor is never left behind: for the janitor. today's file is deleted too when asked, with the batches
+ * submitted before. done() tells 0, -ENOENT, -errno, or -EROFS after a failed sync. Returns as submit does. */
 struct log_unlink {
-        struct work work;
+        struct log_work work;
         struct source source;
         char day[CLOCK_DAY_SIZE];
         void (*done)(struct log_unlink *u, int result);
+        int result; /* the committer's */
 };
 int log_committer_unlink(struct log_committer *c, struct log_unlink *u);

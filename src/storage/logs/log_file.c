@@ -1,1 +1,262 @@
-/* To be written. */
+/* A log file that always ends in a newline.
+ *
+ * Opening an existing file reads its last block: when a crash left an unterminated line, that tail is appended to
+ * <file>.torn, synced there, and only then cut off here; a crash in between leaves it twice, never lost. Appending moves
+ * `size` by what the kernel took, so that after a failed write the caller knows where to cut.
+ *
+ * Failure modes: what concerns one file (ENOSPC, EMFILE, a directory in the way) is -errno, and the file is as it was.
+ * A failed sync is final, since the kernel may have dropped the pages, and so is a cut that fails, since a torn batch
+ * would stay: LOG_FILE_BROKEN, logged here once. EIO while directories are made counts as a failed sync of theirs. */
+#include "storage/logs/log_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "util/cleanup.h"
+#include "util/durable.h"
+#include "util/log.h"
+
+/* "logs/" project "/" install_id "/" day ".ndjson.torn" */
+#define PATH_SIZE (5 + 2 * (SOURCE_COMPONENT_MAX + 1) + CLOCK_DAY_SIZE + 12)
+
+static void dir_path(const struct source *s, char ret[PATH_SIZE])
+{
+        snprintf(ret, PATH_SIZE, "logs/%s/%s", s->project, s->install_id);
+}
+
+static void file_path(const struct source *s, const char *day, const char *suffix, char ret[PATH_SIZE])
+{
+        snprintf(ret, PATH_SIZE, "logs/%s/%s/%.10s.ndjson%s", s->project, s->install_id, day, suffix);
+}
+
+static int broken(const struct log_file *f, const char *what, int error)
+{
+        char path[PATH_SIZE];
+        file_path(&f->source, f->day, "", path);
+        log_error("log store failed, no batch is acknowledged any more", LOG_STR("step", what), LOG_STR("file", path),
+                  LOG_STR("error", strerror(-error)));
+        return LOG_FILE_BROKEN;
+}
+
+/* The last line of defence: names that reach here were validated at the door. */
+static bool source_valid(const struct source *s)
+{
+        return source_component_valid(s->project, strlen(s->project)) &&
+               source_component_valid(s->install_id, strlen(s->install_id));
+}
+
+static int create(struct log_file *f, const char *path, int flags)
+{
+        char dir[PATH_SIZE];
+        dir_path(&f->source, dir);
+        int r = durable_mkdirs(f->datadir_fd, dir);
+        if (r == -EIO)
+                return broken(f, "sync directories", r);
+        if (r < 0)
+                return r;
+        f->fd = openat(f->datadir_fd, path, flags | O_CREAT, 0640);
+        return f->fd < 0 ? -errno : 0;
+}
+
+static int open_or_create(struct log_file *f)
+{
+        const int flags = O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW;
+        char path[PATH_SIZE];
+        struct stat st;
+
+        file_path(&f->source, f->day, "", path);
+        f->fd = openat(f->datadir_fd, path, flags);
+        if (f->fd < 0) {
+                if (errno != ENOENT)
+                        return -errno;
+                int r = create(f, path, flags);
+                if (r != 0)
+                        return r;
+        }
+        if (fstat(f->fd, &st) < 0)
+                return -errno;
+        if (!S_ISREG(st.st_mode))
+                return -EINVAL;
+        f->size = (uint64_t)st.st_size;
+        f->unnamed = f->size == 0; /* new, or made by somebody who did not live to sync its directory */
+        return 0;
+}
+
+static int read_at(int fd, uint8_t *block, size_t len, uint64_t at)
+{
+        while (len > 0) {
+                ssize_t n = pread(fd, block, len, (off_t)at);
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n <= 0)
+                        return n < 0 ? -errno : -EIO; /* shorter than fstat said */
+                block += n;
+                len -= (size_t)n;
+                at += (uint64_t)n;
+        }
+        return 0;
+}
+
+/* Just behind the last newline; 0 when there is none. */
+static int find_end_of_lines(const struct log_file *f, uint64_t *ret_end)
+{
+        uint8_t block[4096];
+        uint64_t end = f->size;
+
+        while (end > 0) {
+                size_t n = end < sizeof(block) ? (size_t)end : sizeof(block);
+                int r = read_at(f->fd, block, n, end - n);
+                if (r < 0)
+                        return r;
+                const uint8_t *newline = memrchr(block, '\n', n);
+                if (newline) {
+                        end -= n - (size_t)(newline - block) - 1;
+                        break;
+                }
+                end -= n;
+        }
+        *ret_end = end;
+        return 0;
+}
+
+static int copy_tail(const struct log_file *f, uint64_t from, int torn_fd)
+{
+        uint8_t block[4096];
+        while (from < f->size) {
+                size_t n = f->size - from < sizeof(block) ? (size_t)(f->size - from) : sizeof(block);
+                int r = read_at(f->fd, block, n, from);
+                if (r == 0)
+                        r = durable_write_all(torn_fd, block, n);
+                if (r < 0)
+                        return r;
+                from += n;
+        }
+        return 0;
+}
+
+static int set_aside(const struct log_file *f, uint64_t from)
+{
+        char path[PATH_SIZE], dir[PATH_SIZE];
+        struct stat st;
+
+        file_path(&f->source, f->day, ".torn", path);
+        dir_path(&f->source, dir);
+        _cleanup_(closep) int fd =
+                openat(f->datadir_fd, path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return -errno;
+        int r = copy_tail(f, from, fd);
+        if (r < 0) {
+                if (ftruncate(fd, st.st_size) < 0)
+                        return broken(f, "cut torn", -errno);
+                return r;
+        }
+        r = durable_sync(fd);
+        if (r == 0)
+                r = durable_sync_dir(f->datadir_fd, dir);
+        if (r < 0)
+                return broken(f, "sync torn", r);
+        log_warn("unterminated last line set aside", LOG_STR("file", path), LOG_INT("bytes", f->size - from));
+        return 0;
+}
+
+static int repair_tail(struct log_file *f)
+{
+        uint64_t end;
+        int r = find_end_of_lines(f, &end);
+        if (r < 0 || end == f->size)
+                return r;
+        r = set_aside(f, end);
+        return r != 0 ? r : log_file_cut(f, end);
+}
+
+int log_file_open(struct log_file *f, int datadir_fd, const struct source *source, const char *day)
+{
+        *f = (struct log_file){ .source = *source, .datadir_fd = datadir_fd, .fd = -1 };
+        if (!source_valid(source))
+                return -EINVAL;
+        snprintf(f->day, sizeof(f->day), "%s", day);
+        int r = open_or_create(f);
+        if (r == 0)
+                r = repair_tail(f);
+        if (r != 0)
+                log_file_close(f);
+        return r;
+}
+
+bool log_file_is_ours(const struct log_file *f)
+{
+        struct stat st;
+        return fstat(f->fd, &st) == 0 && st.st_nlink > 0 && (uint64_t)st.st_size == f->size;
+}
+
+void log_file_close(struct log_file *f)
+{
+        if (f->fd >= 0)
+                close(TAKE_FD(f->fd));
+}
+
+/* Drops the first n bytes of the pieces; returns how many pieces were used up. */
+static size_t iov_advance(struct iovec *iov, size_t count, size_t n)
+{
+        size_t i = 0;
+        while (i < count && n >= iov[i].iov_len)
+                n -= iov[i++].iov_len;
+        if (i < count) {
+                iov[i].iov_base = (uint8_t *)iov[i].iov_base + n;
+                iov[i].iov_len -= n;
+        }
+        return i;
+}
+
+int log_file_append(struct log_file *f, struct iovec *iov, size_t n)
+{
+        size_t used = iov_advance(iov, n, 0);
+        while (used < n) {
+                ssize_t written = writev(f->fd, iov + used, (int)(n - used));
+                if (written < 0 && errno == EINTR)
+                        continue;
+                if (written <= 0)
+                        return written < 0 ? -errno : -EIO;
+                f->size += (uint64_t)written;
+                used += iov_advance(iov + used, n - used, (size_t)written);
+        }
+        return 0;
+}
+
+int log_file_cut(struct log_file *f, uint64_t size)
+{
+        if (ftruncate(f->fd, (off_t)size) < 0)
+                return broken(f, "cut", -errno);
+        f->size = size;
+        return 0;
+}
+
+int log_file_sync(struct log_file *f)
+{
+        char dir[PATH_SIZE];
+        int r = durable_sync(f->fd);
+        if (r == 0 && f->unnamed) {
+                dir_path(&f->source, dir);
+                r = durable_sync_dir(f->datadir_fd, dir);
+        }
+        if (r < 0)
+                return broken(f, "sync", r);
+        f->unnamed = false;
+        return 0;
+}
+
+int log_file_unlink(int datadir_fd, const struct source *source, const char *day)
+{
+        char path[PATH_SIZE];
+        if (!source_valid(source))
+                return -EINVAL;
+        file_path(source, day, ".torn", path);
+        if (unlinkat(datadir_fd, path, 0) < 0 && errno != ENOENT)
+                return -errno;
+        file_path(source, day, "", path);
+        return unlinkat(datadir_fd, path, 0) < 0 ? -errno : 0;
+}

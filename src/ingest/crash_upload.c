@@ -1,0 +1,232 @@
+/* From bytes to a report: inflate, multipart, then part by part in the order the protocol demands: `metadata` first and
+ * once, `dump` once, then `attach:<key>`. A dump is never in memory: its bytes go to an unlinked file as they come, so an
+ * upload that ends early leaves nothing. */
+
+#include "ingest/crash_upload.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "protocol/multipart.h"
+
+enum part { PART_NONE, PART_METADATA, PART_DUMP, PART_ATTACHMENT };
+
+struct crash_upload {
+        struct crash_upload_config config;
+        struct inflate *inflate;
+        struct multipart *multipart;
+        struct crash_report *report;
+        struct buf metadata;
+        enum part part;
+        size_t cap_attachments;
+        struct refusal refusal; /* what an event refused with */
+};
+
+static struct crash_file *current_file(struct crash_upload *u)
+{
+        return u->part == PART_DUMP ? &u->report->dump : &u->report->attachments[u->report->n_attachments - 1];
+}
+
+static int copy_text(const char *text, char **ret)
+{
+        if (!text)
+                return 0;
+        *ret = strdup(text);
+        return *ret ? 0 : -ENOMEM;
+}
+
+static int open_blob(struct crash_upload *u, const struct multipart_part *part)
+{
+        struct crash_file *f = current_file(u);
+        int r = copy_text(part->content_encoding, &f->content_encoding);
+        return r < 0 ? r : blob_writer_new(u->config.blobs, &f->blob);
+}
+
+/* The file name a client declared for this key, else the one its part carries. */
+static const char *file_name(const struct crash_metadata *m, const char *key, const struct multipart_part *part)
+{
+        for (size_t i = 0; i < m->n_manifest; i++) {
+                if (strcmp(m->manifest[i].key, key) == 0 && m->manifest[i].filename)
+                        return m->manifest[i].filename;
+        }
+        return part->filename;
+}
+
+static int add_attachment(struct crash_upload *u, const char *key, const struct multipart_part *part)
+{
+        struct crash_report *report = u->report;
+        if (report->n_attachments == u->cap_attachments) {
+                size_t cap = u->cap_attachments ? u->cap_attachments * 2 : 4;
+                struct crash_file *files = realloc(report->attachments, cap * sizeof(*files));
+                if (!files)
+                        return -ENOMEM;
+                report->attachments = files;
+                u->cap_attachments = cap;
+        }
+        struct crash_file *f = &report->attachments[report->n_attachments++];
+        *f = (struct crash_file){ 0 };
+        u->part = PART_ATTACHMENT;
+        int r = copy_text(key, &f->key);
+        if (r == 0)
+                r = copy_text(file_name(report->metadata, key, part), &f->filename);
+        if (r == 0)
+                r = copy_text(part->content_type ? part->content_type : "application/octet-stream", &f->content_type);
+        return r == 0 ? open_blob(u, part) : r;
+}
+
+static int begin_attachment(struct crash_upload *u, const struct multipart_part *part)
+{
+        const char *key = part->name + strlen("attach:");
+        if (!*key)
+                return refuse(&u->refusal, ANSWER_MALFORMED, "attachment part without a key");
+        if (!u->report->dump.blob)
+                return refuse(&u->refusal, ANSWER_MALFORMED, "part `%s` before `dump`", part->name);
+        if (u->report->n_attachments >= u->config.config->limits.multipart_parts)
+                return refuse(&u->refusal, ANSWER_TOO_LARGE, "more than %u attachments",
+                              u->config.config->limits.multipart_parts);
+        return add_attachment(u, key, part);
+}
+
+static int on_begin(void *userdata, const struct multipart_part *part)
+{
+        struct crash_upload *u = userdata;
+        if (strcmp(part->name, "metadata") == 0) {
+                if (u->report->metadata)
+                        return refuse(&u->refusal, ANSWER_MALFORMED, "metadata part must appear exactly once");
+                u->part = PART_METADATA;
+                return 0;
+        }
+        if (!u->report->metadata)
+                return refuse(&u->refusal, ANSWER_MALFORMED, "first multipart part must be `metadata`");
+        if (strcmp(part->name, "dump") == 0) {
+                if (u->report->dump.blob)
+                        return refuse(&u->refusal, ANSWER_MALFORMED, "dump part must appear exactly once");
+                u->part = PART_DUMP;
+                return open_blob(u, part);
+        }
+        if (strncmp(part->name, "attach:", 7) == 0)
+                return begin_attachment(u, part);
+        return refuse(&u->refusal, ANSWER_MALFORMED, "unexpected part `%s`", part->name);
+}
+
+static int on_data(void *userdata, const uint8_t *data, size_t len)
+{
+        struct crash_upload *u = userdata;
+        if (u->part == PART_METADATA) {
+                if (u->metadata.len + len > CRASH_METADATA_MAX_BYTES)
+                        return refuse(&u->refusal, ANSWER_TOO_LARGE, "metadata exceeds maximum size of %d bytes",
+                                      CRASH_METADATA_MAX_BYTES);
+                return buf_append(&u->metadata, data, len);
+        }
+        struct blob_writer *blob = current_file(u)->blob;
+        uint64_t max = u->config.config->crashes_max_part_bytes;
+        if (blob_writer_len(blob) + len > max)
+                return refuse(&u->refusal, ANSWER_TOO_LARGE, "payload exceeds maximum size of %llu bytes",
+                              (unsigned long long)max);
+        return blob_writer_write(blob, data, len);
+}
+
+static int end_metadata(struct crash_upload *u)
+{
+        struct crash_metadata *metadata;
+        int r = crash_metadata_parse(u->metadata.data, u->metadata.len, u->config.config->limits.multipart_parts,
+                                     &metadata, &u->refusal);
+        if (r != 0)
+                return r;
+        buf_done(&u->metadata);
+        u->report->metadata = metadata;
+        return u->config.admit(u->config.userdata, metadata, &u->refusal);
+}
+
+static int on_end(void *userdata)
+{
+        struct crash_upload *u = userdata;
+        int r = u->part == PART_METADATA ? end_metadata(u) : blob_writer_finish(current_file(u)->blob);
+        u->part = PART_NONE;
+        return r;
+}
+
+static const struct multipart_events events = { .begin = on_begin, .data = on_data, .end = on_end };
+
+int crash_upload_new(const struct crash_upload_config *config, const char *boundary, enum encoding encoding,
+                     struct crash_upload **ret)
+{
+        const struct config *c = config->config;
+        const struct multipart_limits limits = {
+                .part_head_bytes = c->limits.multipart_head_bytes,
+                .parts = c->limits.multipart_parts + 2, /* metadata and dump besides the attachments */
+        };
+        _cleanup_(crash_upload_freep) struct crash_upload *u = calloc(1, sizeof(*u));
+        if (!u)
+                return -ENOMEM;
+        u->config = *config;
+        u->report = calloc(1, sizeof(*u->report));
+        if (!u->report)
+                return -ENOMEM;
+        int r = inflate_new(encoding, c->crashes_max_request_bytes, &u->inflate);
+        if (r == 0)
+                r = multipart_new(boundary, &limits, &events, u, &u->multipart);
+        if (r == 0)
+                *ret = TAKE_PTR(u);
+        return r;
+}
+
+struct crash_upload *crash_upload_free(struct crash_upload *u)
+{
+        if (!u)
+                return NULL;
+        inflate_free(u->inflate);
+        multipart_free(u->multipart);
+        crash_report_free(u->report);
+        buf_done(&u->metadata);
+        free(u);
+        return NULL;
+}
+
+static int explain(struct crash_upload *u, int r, int stopped, struct refusal *refusal)
+{
+        uint64_t max = u->config.config->crashes_max_request_bytes;
+        switch (r) {
+        case INFLATE_CORRUPT: return refuse(refusal, ANSWER_MALFORMED, "the body is not what content-encoding says");
+        case INFLATE_TOO_LARGE:
+                return refuse(refusal, ANSWER_TOO_LARGE, "request exceeds maximum size of %llu bytes",
+                              (unsigned long long)max);
+        case INFLATE_STOPPED: *refusal = u->refusal; return stopped;
+        default: return r;
+        }
+}
+
+struct decoding {
+        struct crash_upload *upload;
+        int stopped; /* what stopped it */
+};
+
+static int decode_piece(void *userdata, const uint8_t *data, size_t len)
+{
+        struct decoding *d = userdata;
+        d->stopped = multipart_write(d->upload->multipart, data, len, &d->upload->refusal);
+        return d->stopped;
+}
+
+int crash_upload_write(struct crash_upload *u, const uint8_t *data, size_t len, struct refusal *r)
+{
+        struct decoding d = { .upload = u };
+        int e = inflate_write(u->inflate, data, len, decode_piece, &d);
+        return explain(u, e, d.stopped, r);
+}
+
+int crash_upload_finish(struct crash_upload *u, struct crash_report **ret, struct refusal *r)
+{
+        int e = explain(u, inflate_end(u->inflate), 0, r);
+        if (e != 0)
+                return e;
+        e = multipart_end(u->multipart, r);
+        if (e != 0)
+                return e;
+        if (!u->report->metadata)
+                return refuse(r, ANSWER_MALFORMED, "missing multipart part `metadata`");
+        if (!u->report->dump.blob)
+                return refuse(r, ANSWER_MALFORMED, "missing multipart part `dump`");
+        *ret = TAKE_PTR(u->report);
+        return 0;
+}

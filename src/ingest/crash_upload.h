@@ -1,0 +1,34 @@
+#pragma once
+/* A crash report being taken apart: the parts of its multipart body become a checked metadata object and blobs on disk.
+ * Knows nothing of HTTP or tokens; crashes.c asks it and decides. Loop's thread. */
+
+#include "config/config.h"
+#include "protocol/answer.h"
+#include "protocol/inflate.h"
+#include "storage/crashes/index_writer.h"
+
+struct crash_upload;
+
+/* Decides, once the metadata is read and before any byte of the dump is stored, whether the report is taken: 0, -errno,
+ * or an answer in *r. */
+typedef int (*crash_upload_admit)(void *userdata, const struct crash_metadata *metadata, struct refusal *r);
+
+struct crash_upload_config {
+        const struct config *config;
+        struct blob_store *blobs;
+        struct metrics *metrics;
+        crash_upload_admit admit;
+        void *userdata;
+};
+
+/* boundary as from multipart_boundary(). 0 or -errno. */
+int crash_upload_new(const struct crash_upload_config *config, const char *boundary, enum encoding encoding,
+                     struct crash_upload **ret);
+struct crash_upload *crash_upload_free(struct crash_upload *u); /* NULL-safe; what was not taken is gone */
+DEFINE_FREEP(crash_upload_free, struct crash_upload)
+
+/* The next bytes of the body as sent. 0, -errno, or an answer in *r; then the upload is over. */
+int crash_upload_write(struct crash_upload *u, const uint8_t *data, size_t len, struct refusal *r);
+
+/* The body is over and must be whole. *ret: the report, now the caller's. 0, -errno, or an answer in *r. */
+int crash_upload_finish(struct crash_upload *u, struct crash_report **ret, struct refusal *r);

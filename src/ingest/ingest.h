@@ -1,0 +1,50 @@
+#pragma once
+/* What the use cases work with. One `struct ingest` for the server, one `struct ingest_loop` for each network thread. */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "auth/rate_limit.h"
+#include "auth/verifier.h"
+#include "config/config.h"
+#include "http/request.h"
+#include "ingest/upload_slots.h"
+#include "metrics/metrics.h"
+#include "net/loop.h"
+#include "storage/store.h"
+#include "util/arena.h"
+#include "util/buf.h"
+
+/* Shared by all loops; everything is borrowed from the server and safe for any thread. */
+struct ingest {
+        const struct config *config;
+        struct metrics *metrics;
+        struct store *store;
+        struct verifier *verifier;
+        struct rate_limit *rate_limit;
+        struct upload_slots *uploads;
+        atomic_uint_fast64_t body_bytes; /* of log requests held in memory, against limits.inflight_body_bytes */
+};
+
+/* A network thread's own: scratch that lives from request to request. */
+struct ingest_loop {
+        struct ingest *ingest;
+        struct loop *loop;
+        struct arena *arena;
+        struct buf inflated;
+};
+
+/* 0 or -ENOMEM. */
+int ingest_loop_init(struct ingest_loop *l, struct ingest *ingest, struct loop *loop);
+void ingest_loop_done(struct ingest_loop *l);
+
+/* The handler of http/connection.h: finds the use case for a request's path. userdata is a struct ingest_loop. */
+void route_begin(void *ingest_loop, struct http_request *r);
+
+/* The use cases. Each takes the request over. */
+void logs_begin(struct ingest_loop *l, struct http_request *r);
+void crashes_begin(struct ingest_loop *l, struct http_request *r);
+void operators_health(struct ingest_loop *l, struct http_request *r);
+void operators_metrics(struct ingest_loop *l, struct http_request *r);
+void operators_grpc_health(struct ingest_loop *l, struct http_request *r);
+void unknown_begin(struct ingest_loop *l, struct http_request *r);

@@ -1,0 +1,67 @@
+#pragma once
+/* What the index's files share: index_open.c (life), index.c (what the index writer does), index_janitor.c (retention),
+ * index_read.c (what people and the mirror read). */
+
+#include <sqlite3.h>
+
+#include "storage/crashes/index.h"
+
+enum index_statement {
+        INDEX_BEGIN,
+        INDEX_COMMIT,
+        INDEX_ROLLBACK,
+        INDEX_SAVEPOINT,
+        INDEX_RELEASE,
+        INDEX_ROLLBACK_TO,
+        INDEX_HAS_CRASH,
+        INDEX_UPSERT_SOURCE,
+        INDEX_UPSERT_BLOB,
+        INDEX_INSERT_CRASH,
+        INDEX_INSERT_ATTACHMENT,
+        INDEX_HAS_BLOB,
+        INDEX_ADD_BLOB,
+        INDEX_UPSERT_LOG_FILE,
+        INDEX_HAS_LOG_FILE,
+        INDEX_ADD_LOG_FILE,
+        INDEX_EXPIRED_CRASHES,
+        INDEX_ORPHAN_BLOBS,
+        INDEX_EXPIRED_LOG_FILES,
+        INDEX_DELETE_CRASH,
+        INDEX_DELETE_BLOB,
+        INDEX_DELETE_LOG_FILE,
+        INDEX_READ_CRASH,
+        INDEX_READ_ATTACHMENTS,
+        INDEX_LIST_CRASHES,
+        INDEX_SHOW_CRASH,
+        INDEX_FIND_CRASHES,
+        INDEX_STATEMENT_MAX_
+};
+
+extern const char *const index_statements[INDEX_STATEMENT_MAX_];
+
+#define INDEX_RECEIVED_DIGITS 3 /* our own times: milliseconds */
+#define INDEX_CRASHED_DIGITS 9  /* the client's: part of a report's identity */
+
+struct index {
+        sqlite3 *db;
+        sqlite3_stmt *prepared[INDEX_STATEMENT_MAX_]; /* each made at its first use */
+        bool writable;
+        int wal_pages;          /* in the WAL after the last commit */
+        int checkpointed_pages; /* what it held at our last checkpoint */
+};
+
+/* Logs SQLite's words and translates its code. */
+int index_failed(struct index *x, const char *doing);
+
+/* The statement, reset and without parameters. Text bound to it must live until it is done. */
+int index_prepare(struct index *x, enum index_statement which, sqlite3_stmt **ret);
+void index_bind_text(sqlite3_stmt *s, int at, const char *text); /* NULL binds NULL */
+void index_bind_int(sqlite3_stmt *s, int at, int64_t value);
+void index_bind_time(sqlite3_stmt *s, int at, struct moment time, unsigned digits);
+
+/* INDEX_ROW: there is a row. 0: done. -errno. A statement left before 0 must be reset, else it keeps its snapshot. */
+enum { INDEX_ROW = 1 };
+int index_step(struct index *x, sqlite3_stmt *s);
+/* For statements without rows. */
+int index_run(struct index *x, sqlite3_stmt *s);
+const char *index_text(sqlite3_stmt *s, int column);

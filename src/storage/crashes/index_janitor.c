@@ -1,0 +1,103 @@
+/* What retention asks of the index: what is too old, what nothing refers to, and their deletion. All by index, a bounded
+ * number of rows at a time. */
+#include <errno.h>
+
+#include "storage/crashes/index_internal.h"
+
+/* A callback that stops early must not leave the statement's snapshot open behind it. */
+static int stop(sqlite3_stmt *s, int r)
+{
+        sqlite3_reset(s);
+        return r;
+}
+
+int index_expired_crashes(struct index *x, struct moment received_before, unsigned max, index_crash_cb cb, void *ud)
+{
+        sqlite3_stmt *s;
+        int r = index_prepare(x, INDEX_EXPIRED_CRASHES, &s);
+        if (r < 0)
+                return r;
+        index_bind_time(s, 1, received_before, INDEX_RECEIVED_DIGITS);
+        index_bind_int(s, 2, max);
+        while ((r = index_step(x, s)) == INDEX_ROW) {
+                struct index_expired_crash row = {
+                        .id = sqlite3_column_int64(s, 0),
+                        .project = index_text(s, 1),
+                        .install_id = index_text(s, 2),
+                        .crashed_at = index_text(s, 3),
+                        .dump_sha256 = index_text(s, 4),
+                };
+                if (!row.project || !row.install_id || !row.crashed_at || !row.dump_sha256)
+                        return stop(s, -ENOMEM);
+                r = cb(ud, &row);
+                if (r != 0)
+                        return stop(s, r);
+        }
+        return r;
+}
+
+int index_orphan_blobs(struct index *x, unsigned max, index_blob_cb cb, void *ud)
+{
+        sqlite3_stmt *s;
+        int r = index_prepare(x, INDEX_ORPHAN_BLOBS, &s);
+        if (r < 0)
+                return r;
+        index_bind_int(s, 1, max);
+        while ((r = index_step(x, s)) == INDEX_ROW) {
+                const char *sha256 = index_text(s, 0);
+                r = sha256 ? cb(ud, sha256, (uint64_t)sqlite3_column_int64(s, 1)) : -ENOMEM;
+                if (r != 0)
+                        return stop(s, r);
+        }
+        return r;
+}
+
+int index_expired_log_files(struct index *x, const char *day_before, unsigned max, index_log_file_cb cb, void *ud)
+{
+        sqlite3_stmt *s;
+        int r = index_prepare(x, INDEX_EXPIRED_LOG_FILES, &s);
+        if (r < 0)
+                return r;
+        index_bind_text(s, 1, day_before);
+        index_bind_int(s, 2, max);
+        while ((r = index_step(x, s)) == INDEX_ROW) {
+                const char *project = index_text(s, 1), *install_id = index_text(s, 2), *day = index_text(s, 3);
+                if (!project || !install_id || !day)
+                        return stop(s, -ENOMEM);
+                r = cb(ud, sqlite3_column_int64(s, 0), project, install_id, day, (uint64_t)sqlite3_column_int64(s, 4));
+                if (r != 0)
+                        return stop(s, r);
+        }
+        return r;
+}
+
+int index_delete_crash(struct index *x, int64_t id)
+{
+        sqlite3_stmt *s;
+        int r = index_prepare(x, INDEX_DELETE_CRASH, &s);
+        if (r < 0)
+                return r;
+        index_bind_int(s, 1, id);
+        return index_run(x, s);
+}
+
+int index_delete_blob(struct index *x, const char *sha256)
+{
+        sqlite3_stmt *s;
+        int r = index_prepare(x, INDEX_DELETE_BLOB, &s);
+        if (r < 0)
+                return r;
+        index_bind_text(s, 1, sha256);
+        return index_run(x, s);
+}
+
+int index_delete_log_file(struct index *x, int64_t source_id, const char *day)
+{
+        sqlite3_stmt *s;
+        int r = index_prepare(x, INDEX_DELETE_LOG_FILE, &s);
+        if (r < 0)
+                return r;
+        index_bind_int(s, 1, source_id);
+        index_bind_text(s, 2, day);
+        return index_run(x, s);
+}

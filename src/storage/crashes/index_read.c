@@ -1,0 +1,185 @@
+/* What people and the mirror read from the index. A stored report is put together again from its metadata and its rows;
+ * people's rows are made into JSON by SQLite itself, so that one query serves tables and scripts alike. */
+#include <errno.h>
+#include <string.h>
+
+#include "storage/crashes/index_internal.h"
+#include "util/log.h"
+
+#define ATTACHMENTS_MAX 100000 /* of one report; far above what an upload may have */
+
+/* A report read from the database; its strings are its own. */
+struct stored_report {
+        struct crash_metadata *metadata;
+        struct index_crash crash;
+        struct index_blob_use *attachments;
+};
+
+static void blob_use_done(struct index_blob_use *use)
+{
+        free((char *)use->sha256);
+        free((char *)use->content_encoding);
+        free((char *)use->key);
+        free((char *)use->filename);
+        free((char *)use->content_type);
+}
+
+static void stored_report_done(struct stored_report *report)
+{
+        blob_use_done(&report->crash.dump);
+        for (size_t i = 0; i < report->crash.n_attachments; i++)
+                blob_use_done(&report->attachments[i]);
+        free(report->attachments);
+        crash_metadata_free(report->metadata);
+}
+
+/* NULL stays NULL; false on ENOMEM. */
+static bool copy_text(sqlite3_stmt *s, int column, const char **ret)
+{
+        if (sqlite3_column_type(s, column) == SQLITE_NULL)
+                return true;
+        const char *text = index_text(s, column);
+        *ret = text ? strdup(text) : NULL;
+        return *ret;
+}
+
+static int parse_stored_metadata(sqlite3_stmt *s, struct crash_metadata **ret)
+{
+        struct refusal refusal;
+        const char *text = index_text(s, 0);
+        if (!text)
+                return -ENOMEM;
+        int r = crash_metadata_parse((const uint8_t *)text, strlen(text), ATTACHMENTS_MAX, ret, &refusal);
+        if (r > 0) {
+                log_error("a crash in the index has metadata that cannot be read", LOG_STR("reason", refusal.message));
+                return -EINVAL;
+        }
+        return r;
+}
+
+/* The row of INDEX_READ_CRASH. */
+static int read_dump(sqlite3_stmt *s, struct stored_report *report)
+{
+        struct index_blob_use *dump = &report->crash.dump;
+        int r = parse_stored_metadata(s, &report->metadata);
+        if (r < 0)
+                return r;
+        const char *received = index_text(s, 1);
+        if (!received || !copy_text(s, 2, &dump->sha256) || !copy_text(s, 4, &dump->content_encoding))
+                return -ENOMEM;
+        if (clock_parse_rfc3339(received, strlen(received), &report->crash.received_at) != 0)
+                return -EINVAL;
+        dump->len = (uint64_t)sqlite3_column_int64(s, 3);
+        dump->dedup = sqlite3_column_int(s, 5) != 0;
+        report->crash.metadata = report->metadata;
+        return 0;
+}
+
+static int read_attachment(sqlite3_stmt *s, struct stored_report *report)
+{
+        size_t n = report->crash.n_attachments;
+        struct index_blob_use *uses = reallocarray(report->attachments, n + 1, sizeof(*uses));
+        if (!uses)
+                return -ENOMEM;
+        report->crash.attachments = report->attachments = uses;
+        report->crash.n_attachments = n + 1;
+        struct index_blob_use *use = &uses[n];
+        *use = (struct index_blob_use){
+                .len = (uint64_t)sqlite3_column_int64(s, 1),
+                .dedup = sqlite3_column_int(s, 3) != 0,
+        };
+        return copy_text(s, 0, &use->sha256) && copy_text(s, 2, &use->content_encoding) && copy_text(s, 4, &use->key) &&
+                               copy_text(s, 5, &use->filename) && copy_text(s, 6, &use->content_type)
+                       ? 0
+                       : -ENOMEM;
+}
+
+static int read_report(struct index *x, int64_t id, struct stored_report *report)
+{
+        sqlite3_stmt *s;
+        int r = index_prepare(x, INDEX_READ_CRASH, &s);
+        if (r < 0)
+                return r;
+        index_bind_int(s, 1, id);
+        r = index_step(x, s);
+        if (r != INDEX_ROW)
+                return r < 0 ? r : -ENOENT;
+        r = read_dump(s, report);
+        sqlite3_reset(s);
+        if (r == 0)
+                r = index_prepare(x, INDEX_READ_ATTACHMENTS, &s);
+        if (r < 0)
+                return r;
+        index_bind_int(s, 1, id);
+        while ((r = index_step(x, s)) == INDEX_ROW) {
+                r = read_attachment(s, report);
+                if (r < 0) {
+                        sqlite3_reset(s);
+                        return r;
+                }
+        }
+        return r;
+}
+
+int index_read_crash(struct index *x, int64_t id, index_report_cb cb, void *userdata)
+{
+        _cleanup_(stored_report_done) struct stored_report report = { 0 };
+        int r = read_report(x, id, &report);
+        return r < 0 ? r : cb(userdata, &report.crash);
+}
+
+/* s is bound and yields JSON texts; *ret_n counts them. */
+static int each_json(struct index *x, sqlite3_stmt *s, index_json_cb cb, void *userdata, size_t *ret_n)
+{
+        int r;
+        *ret_n = 0;
+        while ((r = index_step(x, s)) == INDEX_ROW) {
+                const char *json = index_text(s, 0);
+                r = json ? cb(userdata, json) : -ENOMEM;
+                if (r != 0) {
+                        sqlite3_reset(s);
+                        return r;
+                }
+                ++*ret_n;
+        }
+        return r;
+}
+
+int index_list_crashes(struct index *x, unsigned max, index_json_cb cb, void *userdata)
+{
+        sqlite3_stmt *s;
+        size_t n;
+        int r = index_prepare(x, INDEX_LIST_CRASHES, &s);
+        if (r < 0)
+                return r;
+        index_bind_int(s, 1, max ? (int64_t)max : -1); /* LIMIT -1: all */
+        return each_json(x, s, cb, userdata, &n);
+}
+
+int index_show_crash(struct index *x, int64_t id, index_json_cb cb, void *userdata)
+{
+        sqlite3_stmt *s;
+        size_t n;
+        int r = index_prepare(x, INDEX_SHOW_CRASH, &s);
+        if (r < 0)
+                return r;
+        index_bind_int(s, 1, id);
+        r = each_json(x, s, cb, userdata, &n);
+        return r == 0 && n == 0 ? -ENOENT : r;
+}
+
+int index_find_crashes(struct index *x, const char *hash_prefix, size_t max, int64_t *ret_ids, size_t *ret_n)
+{
+        sqlite3_stmt *s;
+        int r = index_prepare(x, INDEX_FIND_CRASHES, &s);
+        if (r < 0)
+                return r;
+        index_bind_text(s, 1, hash_prefix);
+        index_bind_int(s, 2, (int64_t)max);
+        size_t n = 0;
+        while ((r = index_step(x, s)) == INDEX_ROW)
+                ret_ids[n++] = sqlite3_column_int64(s, 0);
+        if (r == 0)
+                *ret_n = n;
+        return r;
+}

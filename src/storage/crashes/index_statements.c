@@ -1,0 +1,93 @@
+/* Every statement this program runs on the index. A test explains each of them and refuses one that reads a whole
+ * table. */
+#include "storage/crashes/index_internal.h"
+
+const char *const index_statements[INDEX_STATEMENT_MAX_] = {
+        [INDEX_BEGIN] = "BEGIN IMMEDIATE",
+        [INDEX_COMMIT] = "COMMIT",
+        [INDEX_ROLLBACK] = "ROLLBACK",
+        [INDEX_SAVEPOINT] = "SAVEPOINT report",
+        [INDEX_RELEASE] = "RELEASE report",
+        [INDEX_ROLLBACK_TO] = "ROLLBACK TO report",
+
+        [INDEX_HAS_CRASH] = "SELECT crash.id FROM source JOIN crash ON crash.source_id = source.id"
+                            " WHERE source.project = ?1 AND source.install_id = ?2"
+                            " AND crash.crashed_at = ?3 AND crash.dump_sha256 = ?4",
+
+        /* platform and version follow the newest news; an empty one is no news */
+        [INDEX_UPSERT_SOURCE] =
+                "INSERT INTO source (project, install_id, platform, version, first_seen_at, last_seen_at)"
+                " VALUES (?1, ?2, ?3, ?4, ?5, ?5)"
+                " ON CONFLICT (project, install_id) DO UPDATE SET"
+                " platform = iif(excluded.platform <> '' AND excluded.last_seen_at >= last_seen_at,"
+                "                excluded.platform, platform),"
+                " version = iif(excluded.version <> '' AND excluded.last_seen_at >= last_seen_at,"
+                "               excluded.version, version),"
+                " first_seen_at = min(first_seen_at, excluded.first_seen_at),"
+                " last_seen_at = max(last_seen_at, excluded.last_seen_at)"
+                " RETURNING id",
+        [INDEX_UPSERT_BLOB] = "INSERT INTO blob (sha256, len, created_at) VALUES (?1, ?2, ?3)"
+                              " ON CONFLICT (sha256) DO UPDATE SET len = excluded.len WHERE len <> excluded.len",
+        [INDEX_INSERT_CRASH] =
+                "INSERT INTO crash (source_id, dump_sha256, dump_content_encoding, kind, crashed_at, received_at,"
+                " platform, version, git_sha, profile, target_triple, panic_text, context, metadata, dedup)"
+                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+        [INDEX_INSERT_ATTACHMENT] =
+                "INSERT INTO attachment (crash_id, position, key, filename, content_type, content_encoding, sha256,"
+                " len, dedup) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        [INDEX_HAS_BLOB] = "SELECT 1 FROM blob WHERE sha256 = ?1",
+        [INDEX_ADD_BLOB] = "INSERT INTO blob (sha256, len, created_at) VALUES (?1, ?2, ?3)"
+                           " ON CONFLICT (sha256) DO NOTHING",
+
+        [INDEX_UPSERT_LOG_FILE] = "INSERT INTO log_file (source_id, day, bytes, lines) VALUES (?1, ?2, ?3, ?4)"
+                                  " ON CONFLICT (source_id, day) DO UPDATE SET bytes = excluded.bytes,"
+                                  " lines = lines + excluded.lines",
+        [INDEX_HAS_LOG_FILE] = "SELECT 1 FROM source JOIN log_file ON log_file.source_id = source.id"
+                               " WHERE source.project = ?1 AND source.install_id = ?2 AND log_file.day = ?3",
+        [INDEX_ADD_LOG_FILE] = "INSERT INTO log_file (source_id, day, bytes, lines) VALUES (?1, ?2, ?3, NULL)"
+                               " ON CONFLICT (source_id, day) DO NOTHING",
+
+        [INDEX_EXPIRED_CRASHES] =
+                "SELECT crash.id, source.project, source.install_id, crash.crashed_at, crash.dump_sha256"
+                " FROM crash JOIN source ON source.id = crash.source_id"
+                " WHERE crash.received_at < ?1 AND crash.held = 0 ORDER BY crash.received_at LIMIT ?2",
+        [INDEX_ORPHAN_BLOBS] = "SELECT sha256, len FROM blob WHERE refs = 0 LIMIT ?1",
+        [INDEX_EXPIRED_LOG_FILES] =
+                "SELECT log_file.source_id, source.project, source.install_id, log_file.day, log_file.bytes"
+                " FROM log_file JOIN source ON source.id = log_file.source_id"
+                " WHERE log_file.day < ?1 ORDER BY log_file.day LIMIT ?2",
+        [INDEX_DELETE_CRASH] = "DELETE FROM crash WHERE id = ?1",
+        [INDEX_DELETE_BLOB] = "DELETE FROM blob WHERE sha256 = ?1 AND refs = 0",
+        [INDEX_DELETE_LOG_FILE] = "DELETE FROM log_file WHERE source_id = ?1 AND day = ?2",
+
+        [INDEX_READ_CRASH] = "SELECT crash.metadata, crash.received_at, crash.dump_sha256, blob.len,"
+                             " crash.dump_content_encoding, crash.dedup"
+                             " FROM crash JOIN blob ON blob.sha256 = crash.dump_sha256 WHERE crash.id = ?1",
+        [INDEX_READ_ATTACHMENTS] = "SELECT sha256, len, content_encoding, dedup, key, filename, content_type"
+                                   " FROM attachment WHERE crash_id = ?1 ORDER BY position",
+
+        [INDEX_LIST_CRASHES] =
+                "SELECT json_object('id', id, 'project', project, 'install_id', install_id, 'platform', platform,"
+                " 'version', version, 'kind', kind, 'crashed_at', crashed_at, 'received_at', received_at,"
+                " 'dump_sha256', dump_sha256, 'dump_len', dump_len, 'attachments', attachments,"
+                " 'panic_text', panic_text, 'held', json(iif(held, 'true', 'false')))"
+                " FROM crash_overview ORDER BY received_at DESC LIMIT ?1",
+        [INDEX_SHOW_CRASH] =
+                "SELECT json_object('id', o.id, 'project', o.project, 'install_id', o.install_id,"
+                " 'platform', o.platform, 'version', o.version, 'kind', o.kind, 'crashed_at', o.crashed_at,"
+                " 'received_at', o.received_at, 'git_sha', crash.git_sha, 'profile', crash.profile,"
+                " 'target_triple', crash.target_triple, 'held', json(iif(o.held, 'true', 'false')),"
+                " 'dump', json_object('sha256', o.dump_sha256, 'len', o.dump_len,"
+                "   'content_encoding', crash.dump_content_encoding,"
+                "   'path', 'crashes/by-hash/' || substr(o.dump_sha256, 1, 2) || '/' || o.dump_sha256 || '.bin',"
+                "   'dedup', json(iif(crash.dedup, 'true', 'false'))),"
+                " 'attachments', (SELECT json_group_array(json_object('key', a.key, 'filename', a.filename,"
+                "   'content_type', a.content_type, 'content_encoding', a.content_encoding, 'sha256', a.sha256,"
+                "   'len', a.len, 'path', 'crashes/by-hash/' || substr(a.sha256, 1, 2) || '/' || a.sha256 || '.bin',"
+                "   'dedup', json(iif(a.dedup, 'true', 'false'))))"
+                "   FROM (SELECT * FROM attachment WHERE attachment.crash_id = ?1 ORDER BY position) AS a),"
+                " 'panic_text', o.panic_text, 'context', json(crash.context))"
+                " FROM crash_overview AS o JOIN crash ON crash.id = o.id WHERE o.id = ?1",
+        [INDEX_FIND_CRASHES] = "SELECT id FROM crash WHERE dump_sha256 >= ?1 AND dump_sha256 < ?1 || 'g'"
+                               " ORDER BY id DESC LIMIT ?2",
+};

@@ -1,0 +1,46 @@
+#pragma once
+/* What the janitor's files share: janitor.c (thread and cycle), janitor_crashes.c, janitor_logs.c (what it deletes).
+ * All run on the janitor's thread but the done() functions of what is handed off. */
+
+#include <pthread.h>
+#include <semaphore.h>
+
+#include "storage/janitor.h"
+
+#define JANITOR_STEP_ROWS 250     /* rows a transaction */
+#define JANITOR_STEPS_MAX 100000u /* a cycle ends, whatever comes in meanwhile */
+#define JANITOR_SECONDS_PER_DAY 86400
+
+struct janitor {
+        struct janitor_config config;
+        pthread_t thread;
+        pthread_mutex_t lock;
+        pthread_cond_t wake; /* monotonic */
+        bool stopping;
+};
+
+/* Something given to another thread and waited for. A semaphore, since the thread that finishes it must never wait for
+ * one of idle priority that holds a lock. */
+struct janitor_handoff {
+        sem_t done;
+        int result;
+};
+
+void janitor_handoff_finish(struct janitor_handoff *h, int result); /* the other thread, its last touch */
+int janitor_handoff_wait(struct janitor_handoff *h);
+
+bool janitor_is_stopping(struct janitor *j);
+
+/* Runs a job on the index writer's thread and waits for its result. The job's done() must finish h. -EAGAIN: it takes
+ * none now. */
+int janitor_run_job(struct janitor *j, struct index_job *job, struct janitor_handoff *h);
+
+/* What a cycle deleted. */
+struct janitor_tally {
+        uint64_t crashes, blobs, blob_bytes, log_files, log_bytes;
+};
+
+/* 0, or -errno when the cycle cannot go on; the tally holds what was done until then. */
+int janitor_expire_log_files(struct janitor *j, struct moment now, struct janitor_tally *tally);
+int janitor_expire_crashes(struct janitor *j, struct moment now, struct janitor_tally *tally);
+int janitor_free_blobs(struct janitor *j, struct janitor_tally *tally);

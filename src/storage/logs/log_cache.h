@@ -1,0 +1,45 @@
+#pragma once
+/* The log files that are open: the least recently used are closed beyond a bound, and all of them when the UTC day
+ * changes. Also keeps who was told what about them (struct log_file_note). The committer's thread alone. */
+
+#include "storage/logs/committer.h"
+#include "storage/logs/log_file.h"
+
+struct log_cache;
+
+/* The config is borrowed. NULL on ENOMEM. */
+struct log_cache *log_cache_new(const struct log_committer_config *config);
+/* Gives the last notes and closes the files, syncing nothing. NULL-safe. */
+struct log_cache *log_cache_free(struct log_cache *c);
+DEFINE_FREEP(log_cache_free, struct log_cache)
+
+/* The receipt time of everything until the next call. Files of another day than its own are closed; there must be no
+ * dirty ones. */
+void log_cache_set_time(struct log_cache *c, struct moment at);
+
+/* Today's file of the source when it is open, else NULL. It stays valid until log_cache_open() or an unlink. A file that
+ * an operator removed or emptied since the last group counts as not open, so that no line goes where nobody sees it. */
+struct log_file *log_cache_find(struct log_cache *c, const struct source *source);
+bool log_cache_full(const struct log_cache *c);
+/* Opens today's file of a source that is not open yet. When full, the least recently used file leaves, after its sync
+ * when it is dirty. 0, -errno or LOG_FILE_BROKEN. */
+int log_cache_open(struct log_cache *c, const struct source *source, struct log_file **ret);
+
+/* The file is about to be changed: log_cache_sync() must see it. */
+void log_cache_touch(struct log_cache *c, struct log_file *f);
+/* Counts the lines of an append for the next note. */
+void log_cache_count(struct log_cache *c, struct log_file *f, const struct log_append *a);
+/* Takes them back. */
+void log_cache_uncount(struct log_file *f, const struct log_append *a);
+/* Syncs every dirty file, if the config says so. 0 or LOG_FILE_BROKEN. */
+int log_cache_sync(struct log_cache *c);
+
+/* See log_file_unlink(). On success an open descriptor is closed, unsynced and without a note. */
+int log_cache_unlink(struct log_cache *c, const struct source *source, const char *day);
+
+/* Gives the notes that are due; cheap when called again too soon. */
+void log_cache_notes(struct log_cache *c);
+/* Whether there are totals nobody has been told yet: log_cache_notes() should be called within a second or so. */
+bool log_cache_has_news(const struct log_cache *c);
+
+size_t log_cache_size(const struct log_cache *c); /* files open */

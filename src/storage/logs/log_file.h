@@ -1,0 +1,63 @@
+#pragma once
+/* One day's NDJSON file of one source, open for appending: logs/<project>/<install_id>/<YYYY-MM-DD>.ndjson below the
+ * data directory. The fields are shared by the committer and its cache of files; all run on the committer's thread. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+#include <uthash.h>
+
+#include "protocol/source.h"
+#include "storage/logs/committer.h"
+#include "util/clock.h"
+
+/* A sync failed, or a file could not be brought back to a known end: nothing may be acknowledged any more. It was logged
+ * where it happened. */
+enum { LOG_FILE_BROKEN = 1 };
+
+struct log_file {
+        struct source source;
+        char day[CLOCK_DAY_SIZE];
+        int datadir_fd; /* borrowed */
+        int fd;
+        uint64_t size;
+        bool unnamed; /* new: its name is not durable before its directory is synced */
+
+        /* For the next note. */
+        char platform[LOG_FILE_TEXT_SIZE];
+        char version[LOG_FILE_TEXT_SIZE];
+        uint64_t lines;    /* appended since the last note */
+        uint64_t noted_ns; /* monotonic; 0: never */
+        struct moment at;
+
+        /* The committer's: batches of one append that wait to be written here, and the next file that has such. */
+        struct log_batch *run_first, **run_last;
+        struct log_file *run_next;
+
+        /* The cache's. */
+        char key[SOURCE_CANONICAL_SIZE];
+        UT_hash_handle hh;
+        struct log_file *lru_prev, *lru_next;     /* newest first */
+        struct log_file *dirty_prev, *dirty_next; /* those written since their last sync */
+        bool dirty;
+};
+
+/* Opens the file, made with its directories when missing. An unterminated last line, left by a crash, is moved to
+ * <file>.torn (and logged), so that a file always ends in a newline or is empty. 0 (f is filled, all else zero), -errno
+ * or LOG_FILE_BROKEN. */
+int log_file_open(struct log_file *f, int datadir_fd, const struct source *source, const char *day);
+/* False when somebody else unlinked or changed the file behind our back: it is to be opened anew. */
+bool log_file_is_ours(const struct log_file *f);
+void log_file_close(struct log_file *f); /* syncs nothing */
+
+/* Appends the pieces in order; they are changed. 0, or -errno: size tells how much of them is in the file, and the
+ * caller cuts. */
+int log_file_append(struct log_file *f, struct iovec *iov, size_t n);
+/* Cuts the file back. 0 or LOG_FILE_BROKEN. */
+int log_file_cut(struct log_file *f, uint64_t size);
+/* Makes the content, and a new file's name, durable. 0 or LOG_FILE_BROKEN. */
+int log_file_sync(struct log_file *f);
+
+/* Unlinks a day's file and its .torn, open or not. 0, -ENOENT or -errno. */
+int log_file_unlink(int datadir_fd, const struct source *source, const char *day);

@@ -1,0 +1,66 @@
+#pragma once
+/* A log committer on a temporary directory, with what it calls wrapped at link time (tests/meson.build), so that a test
+ * chooses what fails, when, and what time it is. One committer at a time. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "storage/logs/committer.h"
+
+#define PROBE_APPENDS_MAX 64
+
+/* What the wrapped calls do and saw. Written by tests only while the committer is idle or held. */
+struct faults {
+        atomic_int sync_fails_at;     /* this durable_sync() fails with EIO, counted down; 0: none */
+        atomic_int dir_sync_fails_at; /* likewise durable_sync_dir() */
+        atomic_int cut_fails_at;      /* likewise ftruncate() */
+        atomic_llong write_budget;    /* bytes until writev() says ENOSPC, after a short write; < 0: no end */
+        atomic_int syncs, dir_syncs, writes;
+        atomic_llong now_sec;   /* clock_now() */
+        atomic_ullong ticks_ns; /* clock_monotonic_ns() */
+        void (*in_sync)(void);  /* called by durable_sync(), may be NULL */
+        atomic_llong counters[METRICS_COUNTER_MAX_];
+        atomic_llong gauges[METRICS_GAUGE_MAX_];
+};
+extern struct faults faults;
+
+/* A batch and its answer. */
+struct probe {
+        struct log_batch batch;
+        struct log_append appends[PROBE_APPENDS_MAX];
+        struct source source; /* for one append */
+        bool answered;
+        size_t turn; /* the how many-th answer it was, from 1 */
+};
+
+#define DAY_1 "2026-05-19"
+#define DAY_1_SEC INT64_C(1779148800)
+
+int fixture_setup(void **state);
+int fixture_teardown(void **state);
+
+extern struct log_committer_config fixture_config; /* reset by setup: sync, 64 open files, roomy queue */
+extern struct log_committer *committer;
+
+void start(void);
+void stop(void);
+
+struct source source_of(const char *install_id);                           /* of project "p" */
+void probe_add(struct probe *p, const char *install_id, const char *text); /* text must live */
+int submit(struct probe *p);
+int await(struct probe *p); /* its result */
+/* One line of one source, answered. */
+int put(const char *install_id, const char *text);
+
+/* Between these, whatever is submitted is committed as one group. */
+void hold(void);
+void release(void);
+
+char *file_text(const char *install_id, const char *day, const char *suffix); /* NULL: no such file; to be freed */
+void expect_file(const char *install_id, const char *text);                   /* DAY_1; NULL: must not exist */
+void plant(const char *install_id, const char *content, size_t len);          /* makes DAY_1's file, without a .torn */

@@ -1,0 +1,328 @@
+/* A batch is in its files whole or not at all, and after a failed sync nothing is acknowledged. */
+#include "committer_fixture.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "util/buf.h"
+
+/* ---- writes that fail ---- */
+
+/* A run that the disk takes up to any byte: the batches that fit whole stay, the others fail, all of them answered. */
+static void test_full_disk_at_every_byte_of_a_run(void **state _unused_)
+{
+        static const char *const texts[] = { "1\n", "22\n", "4444\n333\n" };
+        static const char *const outcomes[] = { "0\n", "0\n1\n", "0\n1\n22\n", "0\n1\n22\n4444\n333\n" };
+        for (long long budget = 0; budget <= 14; budget++) {
+                struct probe probes[3] = { 0 };
+                size_t whole = budget < 2 ? 0 : budget < 5 ? 1 : budget < 14 ? 2 : 3;
+
+                plant("a", "0\n", 2);
+                start();
+                hold();
+                for (size_t i = 0; i < 3; i++) {
+                        probe_add(&probes[i], "a", texts[i]);
+                        assert_int_equal(submit(&probes[i]), 0);
+                }
+                atomic_store(&faults.write_budget, budget);
+                release();
+                for (size_t i = 0; i < 3; i++)
+                        assert_int_equal(await(&probes[i]), i < whole ? 0 : -ENOSPC);
+                expect_file("a", outcomes[whole]);
+
+                atomic_store(&faults.write_budget, -1); /* space returns */
+                assert_int_equal(put("a", "x\n"), 0);
+                _cleanup_(freep) char *text = file_text("a", DAY_1, "");
+                assert_int_equal(strlen(text), strlen(outcomes[whole]) + 2);
+                stop();
+        }
+}
+
+/* Only the file that is full suffers within a group. */
+static void test_full_disk_spares_the_rest(void **state _unused_)
+{
+        struct probe big = { 0 }, small = { 0 };
+        probe_add(&big, "a", "0123456789\n");
+        probe_add(&small, "b", "1\n");
+        start();
+        for (int order = 0; order < 2; order++) {
+                hold();
+                assert_int_equal(submit(order ? &big : &small), 0);
+                assert_int_equal(submit(order ? &small : &big), 0);
+                atomic_store(&faults.write_budget, 5);
+                release();
+                int big_result = await(&big), small_result = await(&small);
+                assert_int_equal(big_result, -ENOSPC);
+                assert_true(small_result == 0 || small_result == -ENOSPC); /* big took the space, or was later */
+                big.answered = small.answered = false;
+                atomic_store(&faults.write_budget, -1);
+        }
+        expect_file("a", "");
+}
+
+/* A batch over three files, one of them twice, cut at every byte: all of it or nothing, whatever came before. */
+static void test_batch_over_files_is_atomic(void **state _unused_)
+{
+        for (unsigned open_files = 1; open_files <= 3; open_files++) { /* few enough that undoing has to reopen */
+                for (long long budget = 2; budget <= 2 + 10; budget++) {
+                        struct probe before = { 0 }, p = { 0 };
+                        probe_add(&before, "b", "+\n");
+                        probe_add(&p, "a", "1\n");
+                        probe_add(&p, "b", "22\n");
+                        probe_add(&p, "a", "3\n");
+                        probe_add(&p, "c", "44\n");
+                        plant("a", "a\n", 2);
+                        plant("b", "b\n", 2);
+                        plant("c", "c\n", 2);
+                        fixture_config.open_files = open_files;
+                        start();
+                        hold();
+                        assert_int_equal(submit(&before), 0);
+                        assert_int_equal(submit(&p), 0);
+                        atomic_store(&faults.write_budget, budget);
+                        release();
+                        bool fits = budget == 2 + 10;
+                        assert_int_equal(await(&p), fits ? 0 : -ENOSPC);
+                        assert_int_equal(before.batch.result, 0);
+                        expect_file("a", fits ? "a\n1\n3\n" : "a\n");
+                        expect_file("b", fits ? "b\n+\n22\n" : "b\n+\n");
+                        expect_file("c", fits ? "c\n44\n" : "c\n");
+                        assert_false(log_committer_failed(committer));
+                        stop();
+                        atomic_store(&faults.write_budget, -1);
+                }
+        }
+}
+
+/* More files in one batch than may be open, and the last of them fails. */
+static void test_wide_batch_is_atomic(void **state _unused_)
+{
+        struct probe p = { 0 };
+        char names[50][8];
+        fixture_config.open_files = 4;
+        for (size_t i = 0; i < 50; i++) {
+                snprintf(names[i], sizeof(names[i]), "s%zu", i);
+                probe_add(&p, names[i], "x\n");
+        }
+        start();
+        atomic_store(&faults.write_budget, 2 * 49 + 1);
+        assert_int_equal(submit(&p), 0);
+        assert_int_equal(await(&p), -ENOSPC);
+        for (size_t i = 0; i < 50; i++)
+                expect_file(names[i], "");
+        assert_int_equal(faults.counters[METRICS_LOG_RECORDS], 0);
+}
+
+/* The kernel's own refusal, not the wrapper's: the limit on a file's size. */
+static void test_file_size_limit(void **state _unused_)
+{
+        struct rlimit old, limit;
+        signal(SIGXFSZ, SIG_IGN);
+        assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+        limit = (struct rlimit){ .rlim_cur = 10, .rlim_max = old.rlim_max };
+        start();
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+        int first = put("a", "1234567\n"), second = put("a", "890\n"), third = put("a", "8\n");
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+        assert_int_equal(first, 0);
+        assert_int_equal(second, -EFBIG);
+        assert_int_equal(third, 0);
+        expect_file("a", "1234567\n8\n");
+}
+
+static void fill_up(void)
+{
+        static char line[1500];
+        memset(line, 'x', sizeof(line) - 2);
+        line[sizeof(line) - 2] = '\n';
+        size_t whole = 0;
+        int r;
+        while ((r = put("a", line)) == 0)
+                whole++;
+        assert_int_equal(r, -ENOSPC);
+        assert_in_range(whole, 10, 1000);
+        _cleanup_(freep) char *text = file_text("a", DAY_1, "");
+        assert_int_equal(strlen(text), whole * (sizeof(line) - 1));
+}
+
+static void test_full_tmpfs(void **state _unused_)
+{
+        char path[64];
+        assert_int_equal(mkdirat(fixture_config.datadir_fd, "logs", 0750), 0);
+        snprintf(path, sizeof(path), "/proc/self/fd/%d/logs", fixture_config.datadir_fd);
+        if (mount("tmpfs", path, "tmpfs", 0, "size=128k") < 0) {
+                print_message("needs the right to mount\n");
+                skip();
+        }
+        start();
+        fill_up();
+}
+
+static int teardown_mount(void **state)
+{
+        char path[64];
+        stop();
+        snprintf(path, sizeof(path), "/proc/self/fd/%d/logs", fixture_config.datadir_fd);
+        umount2(path, MNT_DETACH); /* fails where it was not mounted */
+        return fixture_teardown(state);
+}
+
+/* ---- syncs that fail ---- */
+
+static void expect_failed(void)
+{
+        int syncs = faults.syncs, dir_syncs = faults.dir_syncs, writes = faults.writes;
+        struct log_unlink u = { .source = source_of("a"), .day = DAY_1 };
+        assert_true(log_committer_failed(committer));
+        assert_int_equal(put("a", "more\n"), -EROFS);
+        assert_int_equal(put("new", "more\n"), -EROFS);
+        assert_int_equal(log_committer_unlink(committer, &u), -EROFS);
+        stop();
+        assert_int_equal(faults.syncs, syncs);
+        assert_int_equal(faults.dir_syncs, dir_syncs);
+        assert_int_equal(faults.writes, writes);
+        assert_int_equal(faults.counters[METRICS_LOG_RECORDS], 1);
+}
+
+static void commit_broken_group(void)
+{
+        struct probe probes[4] = { 0 };
+        probe_add(&probes[0], "a", "x\n");
+        probe_add(&probes[1], "b", "x\n");
+        probe_add(&probes[2], "b", "x\n");
+        probe_add(&probes[2], "c", "x\n");
+        probe_add(&probes[3], "../c", "x\n");
+        hold();
+        for (size_t i = 0; i < ARRAY_LEN(probes); i++)
+                assert_int_equal(submit(&probes[i]), 0);
+        release();
+        for (size_t i = 0; i < ARRAY_LEN(probes); i++)
+                assert_int_equal(await(&probes[i]), -EIO);
+}
+
+static void test_failed_sync_is_final(void **state _unused_)
+{
+        for (int at = 1; at <= 3; at++) {
+                atomic_store(&faults.counters[METRICS_LOG_RECORDS], 0);
+                start();
+                assert_int_equal(put("a", "before\n"), 0);
+                atomic_store(&faults.sync_fails_at, at);
+                commit_broken_group();
+                expect_failed();
+        }
+}
+
+static void test_failed_directory_sync_is_final(void **state _unused_)
+{
+        start();
+        assert_int_equal(put("a", "before\n"), 0);
+        atomic_store(&faults.dir_sync_fails_at, 2);
+        commit_broken_group();
+        expect_failed();
+}
+
+/* Too many files for the descriptors: the sync that fails is one of those made early. */
+static void test_failed_early_sync_is_final(void **state _unused_)
+{
+        fixture_config.open_files = 1;
+        start();
+        assert_int_equal(put("a", "before\n"), 0);
+        atomic_store(&faults.sync_fails_at, 1);
+        commit_broken_group();
+        expect_failed();
+}
+
+/* A torn batch that cannot be cut off would break the first invariant. */
+static void test_failed_cut_is_final(void **state _unused_)
+{
+        start();
+        assert_int_equal(put("a", "before\n"), 0);
+        atomic_store(&faults.write_budget, 1);
+        atomic_store(&faults.cut_fails_at, 1);
+        assert_int_equal(put("a", "torn\n"), -EIO);
+        expect_failed();
+}
+
+static void test_failed_undo_is_final(void **state _unused_)
+{
+        struct probe p = { 0 };
+        probe_add(&p, "a", "1\n");
+        probe_add(&p, "b", "2\n");
+        start();
+        assert_int_equal(put("a", "before\n"), 0);
+        atomic_store(&faults.write_budget, 2);
+        atomic_store(&faults.cut_fails_at, 1);
+        assert_int_equal(submit(&p), 0);
+        assert_int_equal(await(&p), -EIO);
+        expect_failed();
+}
+
+static struct probe latecomers[3];
+static struct log_unlink late_unlink;
+static atomic_int late_unlink_result;
+
+static void on_late_unlink(struct log_unlink *u _unused_, int result)
+{
+        atomic_store(&late_unlink_result, result);
+}
+
+static void submit_latecomers(void)
+{
+        faults.in_sync = NULL;
+        for (size_t i = 0; i < ARRAY_LEN(latecomers); i++) {
+                if (submit(&latecomers[i]) != 0)
+                        abort();
+        }
+        late_unlink = (struct log_unlink){ .source = source_of("a"), .day = DAY_1, .done = on_late_unlink };
+        if (log_committer_unlink(committer, &late_unlink) != 0)
+                abort();
+}
+
+/* What was queued while the sync failed is answered too, and not written. */
+static void test_queued_behind_a_failed_sync(void **state _unused_)
+{
+        for (size_t i = 0; i < ARRAY_LEN(latecomers); i++) {
+                latecomers[i] = (struct probe){ 0 };
+                probe_add(&latecomers[i], i ? "a" : "b", "late\n");
+        }
+        start();
+        assert_int_equal(put("a", "before\n"), 0);
+        hold();
+        faults.in_sync = submit_latecomers;
+        release();
+        atomic_store(&faults.sync_fails_at, 1);
+        assert_int_equal(put("a", "x\n"), -EIO);
+        for (size_t i = 0; i < ARRAY_LEN(latecomers); i++)
+                assert_int_equal(await(&latecomers[i]), -EROFS);
+        expect_failed();
+        assert_int_equal(late_unlink_result, -EROFS);
+        expect_file("a", "before\nx\n");
+        expect_file("b", NULL);
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                CASE(test_full_disk_at_every_byte_of_a_run),
+                CASE(test_full_disk_spares_the_rest),
+                CASE(test_batch_over_files_is_atomic),
+                CASE(test_wide_batch_is_atomic),
+                CASE(test_file_size_limit),
+                cmocka_unit_test_setup_teardown(test_full_tmpfs, fixture_setup, teardown_mount),
+                CASE(test_failed_sync_is_final),
+                CASE(test_failed_directory_sync_is_final),
+                CASE(test_failed_early_sync_is_final),
+                CASE(test_failed_cut_is_final),
+                CASE(test_failed_undo_is_final),
+                CASE(test_queued_behind_a_failed_sync),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
