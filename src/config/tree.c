@@ -49,7 +49,7 @@ static int read_whole(int fd, struct buf *out)
 
 static int read_file(const char *path, struct buf *out, unsigned *ret_mode, struct error *err)
 {
-        struct stat st;
+        struct stat st = { 0 };
         _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
         int r = fd < 0 || fstat(fd, &st) < 0 ? -errno : read_whole(fd, out);
         if (r < 0)

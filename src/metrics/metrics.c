@@ -1,1 +1,295 @@
-/* To be written. */
+/* One flat block of atomics, counted with relaxed adds, and one function that writes it all as OpenMetrics text. What
+ * one endpoint counts shares cache lines with nothing else. A scrape reads value by value: it may see one counter of a
+ * request and not yet the other, which OpenMetrics allows; a histogram's _count is the sum of the buckets read, so a
+ * histogram is always consistent in itself. Only output memory can fail. */
+
+#include "metrics/metrics.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CACHE_LINE 64
+
+static const uint64_t bucket_ns[] = { 1000000,   2500000,   5000000,    10000000,   25000000,   50000000,   100000000,
+                                      250000000, 500000000, 1000000000, 2500000000, 5000000000, 10000000000 };
+/* OpenMetrics "Considerations: Canonical Numbers". */
+static const char *const bucket_names[] = { "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1",
+                                            "0.25",  "0.5",    "1.0",   "2.5",  "5.0",   "10.0", "+Inf" };
+#define BUCKETS ARRAY_LEN(bucket_names)
+_Static_assert(BUCKETS == ARRAY_LEN(bucket_ns) + 1, "every bucket has a name");
+
+/* What we answer with; anything else is counted as 500. */
+static const int statuses[] = { 200, 201, 204, 400, 401, 403, 404, 405, 408, 411, 412,
+                                413, 414, 415, 417, 422, 429, 431, 500, 501, 503, 505 };
+#define STATUSES ARRAY_LEN(statuses)
+
+static const char *const endpoint_names[METRICS_ENDPOINT_MAX_] = {
+        [METRICS_LOGS] = "logs",       [METRICS_CRASHES] = "crashes", [METRICS_METRICS] = "metrics",
+        [METRICS_HEALTHZ] = "healthz", [METRICS_OTHER] = "other",
+};
+
+struct histogram {
+        atomic_uint_least64_t buckets[BUCKETS]; /* not cumulative */
+        atomic_uint_least64_t sum_ns;
+};
+
+struct endpoint {
+        _Alignas(CACHE_LINE) atomic_uint_least64_t bytes;
+        struct histogram duration;
+        atomic_uint_least64_t requests[STATUSES];
+};
+
+struct gauge {
+        _Alignas(CACHE_LINE) atomic_int_least64_t value;
+};
+
+struct counter {
+        _Alignas(CACHE_LINE) atomic_uint_least64_t value;
+};
+
+struct metrics {
+        struct endpoint endpoints[METRICS_ENDPOINT_MAX_];
+        struct gauge gauges[METRICS_GAUGE_MAX_];
+        struct counter counters[METRICS_COUNTER_MAX_];
+        struct histogram cycles[2]; /* by ok */
+};
+
+struct metrics *metrics_new(void)
+{
+        struct metrics *m = aligned_alloc(CACHE_LINE, sizeof(*m));
+        if (m)
+                memset(m, 0, sizeof(*m));
+        return m;
+}
+
+struct metrics *metrics_free(struct metrics *m)
+{
+        free(m);
+        return NULL;
+}
+
+static void add(atomic_uint_least64_t *counter, uint64_t n)
+{
+        atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+static uint64_t get(const atomic_uint_least64_t *counter)
+{
+        return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+void metrics_count(struct metrics *m, enum metrics_counter c, uint64_t n)
+{
+        add(&m->counters[c].value, n);
+}
+
+void metrics_gauge_add(struct metrics *m, enum metrics_gauge g, int64_t n)
+{
+        atomic_fetch_add_explicit(&m->gauges[g].value, n, memory_order_relaxed);
+}
+
+void metrics_gauge_set(struct metrics *m, enum metrics_gauge g, int64_t value)
+{
+        atomic_store_explicit(&m->gauges[g].value, value, memory_order_relaxed);
+}
+
+int64_t metrics_gauge_get(const struct metrics *m, enum metrics_gauge g)
+{
+        return atomic_load_explicit(&m->gauges[g].value, memory_order_relaxed);
+}
+
+static void observe(struct histogram *h, uint64_t ns)
+{
+        size_t i = 0;
+        while (i < ARRAY_LEN(bucket_ns) && ns > bucket_ns[i])
+                i++;
+        add(&h->buckets[i], 1);
+        add(&h->sum_ns, ns);
+}
+
+static size_t status_index(int status)
+{
+        size_t unexpected = 0;
+        for (size_t i = 0; i < STATUSES; i++) {
+                if (statuses[i] == status)
+                        return i;
+                if (statuses[i] == 500)
+                        unexpected = i;
+        }
+        return unexpected;
+}
+
+void metrics_request(struct metrics *m, enum metrics_endpoint e, int status, uint64_t duration_ns)
+{
+        add(&m->endpoints[e].requests[status_index(status)], 1);
+        observe(&m->endpoints[e].duration, duration_ns);
+}
+
+void metrics_bytes(struct metrics *m, enum metrics_endpoint e, uint64_t n)
+{
+        add(&m->endpoints[e].bytes, n);
+}
+
+void metrics_janitor_cycle(struct metrics *m, int ok, uint64_t duration_ns)
+{
+        observe(&m->cycles[ok != 0], duration_ns);
+}
+
+/* The exposition. The first error sticks, as in stdio. */
+struct text {
+        struct buf *out;
+        int error;
+};
+
+static void put(struct text *t, const char *fmt, ...) _printf_(2, 3);
+static void put(struct text *t, const char *fmt, ...)
+{
+        char line[256]; /* longer than any we write */
+        va_list args;
+        if (t->error < 0)
+                return;
+        va_start(args, fmt);
+        int n = vsnprintf(line, sizeof(line), fmt, args);
+        va_end(args);
+        t->error = n < 0 || (size_t)n >= sizeof(line) ? -EINVAL : buf_append(t->out, line, (size_t)n);
+}
+
+static void put_family(struct text *t, const char *name, const char *type, const char *help)
+{
+        put(t, "# TYPE detritus_%s %s\n", name, type);
+        put(t, "# HELP detritus_%s %s\n", name, help);
+}
+
+static void put_histogram(struct text *t, const char *name, const char *label, const char *value,
+                          const struct histogram *h)
+{
+        uint64_t count = 0, sum = get(&h->sum_ns);
+        for (size_t i = 0; i < BUCKETS; i++) {
+                count += get(&h->buckets[i]);
+                put(t, "detritus_%s_bucket{%s=\"%s\",le=\"%s\"} %" PRIu64 "\n", name, label, value, bucket_names[i],
+                    count);
+        }
+        put(t, "detritus_%s_sum{%s=\"%s\"} %" PRIu64 ".%09" PRIu64 "\n", name, label, value, sum / 1000000000,
+            sum % 1000000000);
+        put(t, "detritus_%s_count{%s=\"%s\"} %" PRIu64 "\n", name, label, value, count);
+}
+
+static bool was_observed(const struct histogram *h)
+{
+        for (size_t i = 0; i < BUCKETS; i++) {
+                if (get(&h->buckets[i]) > 0)
+                        return true;
+        }
+        return false;
+}
+
+static void put_requests(struct text *t, const struct metrics *m)
+{
+        put_family(t, "requests", "counter", "Finished requests; gRPC outcomes as their HTTP equivalents.");
+        for (size_t e = 0; e < METRICS_ENDPOINT_MAX_; e++) {
+                for (size_t s = 0; s < STATUSES; s++) {
+                        uint64_t n = get(&m->endpoints[e].requests[s]);
+                        if (n > 0)
+                                put(t, "detritus_requests_total{endpoint=\"%s\",status=\"%d\"} %" PRIu64 "\n",
+                                    endpoint_names[e], statuses[s], n);
+                }
+        }
+        put_family(t, "request_duration_seconds", "histogram", "From the request's head to the end of its answer.");
+        for (size_t e = 0; e < METRICS_ENDPOINT_MAX_; e++) {
+                if (was_observed(&m->endpoints[e].duration))
+                        put_histogram(t, "request_duration_seconds", "endpoint", endpoint_names[e],
+                                      &m->endpoints[e].duration);
+        }
+        put_family(t, "bytes_ingested", "counter", "Request bytes accepted, after decompression.");
+        for (size_t e = 0; e < METRICS_ENDPOINT_MAX_; e++)
+                put(t, "detritus_bytes_ingested_total{endpoint=\"%s\"} %" PRIu64 "\n", endpoint_names[e],
+                    get(&m->endpoints[e].bytes));
+}
+
+static const struct {
+        enum metrics_counter counter;
+        const char *name, *labels;
+        const char *help; /* NULL: another sample of the family above */
+} counters[] = {
+        { METRICS_DEDUP_HITS, "dedup_hits", "", "Uploads whose bytes were there already." },
+        { METRICS_JANITOR_CYCLES, "janitor_cycles", "", "Retention cycles run." },
+        { METRICS_JANITOR_BLOBS_FREED, "janitor_blobs_freed", "", "Blobs deleted by retention." },
+        { METRICS_JANITOR_BYTES_FREED, "janitor_bytes_freed", "", "Bytes deleted by retention." },
+        { METRICS_VALIDATION_FAILURES_LOGS, "validation_failures", "{endpoint=\"logs\"}",
+          "Requests refused by a project's schema." },
+        { METRICS_VALIDATION_FAILURES_CRASHES, "validation_failures", "{endpoint=\"crashes\"}", NULL },
+        { METRICS_LOG_RECORDS, "log_records", "", "Log records made durable." },
+        { METRICS_LOG_COMMITS, "log_commits", "", "Group commits of log batches." },
+        { METRICS_INDEX_COMMITS, "index_commits", "", "SQLite transactions of crash reports." },
+        { METRICS_VERIFICATIONS, "verifications", "", "Argon2 computations for tokens." },
+        { METRICS_CONNECTIONS_ACCEPTED, "connections_accepted", "", "Connections accepted." },
+};
+_Static_assert(ARRAY_LEN(counters) == METRICS_COUNTER_MAX_, "every counter is shown");
+
+static const struct {
+        enum metrics_gauge gauge;
+        const char *name, *help;
+} gauges[] = {
+        { METRICS_CONNECTIONS, "connections", "Connections open." },
+        { METRICS_REQUESTS, "requests_in_flight", "Requests that a handler holds." },
+        { METRICS_BODY_BYTES, "body_bytes", "Request bytes buffered in memory." },
+        { METRICS_UPLOADS, "uploads_in_flight", "Crash uploads being received." },
+        { METRICS_TEMPORARY_FILES, "temporary_files", "Blobs being received." },
+        { METRICS_LOG_QUEUE, "writer_queue_depth", "Log batches waiting for the committer." },
+        { METRICS_INDEX_QUEUE, "index_queue_depth", "Reports waiting for the index writer." },
+        { METRICS_VERIFIER_QUEUE, "verifier_queue_depth", "Tokens waiting for verification." },
+        { METRICS_LOG_FILES_OPEN, "log_files_open", "Log files held open." },
+        { METRICS_READY, "ready", "1 while every store takes writes." },
+        { METRICS_JANITOR_LAST_LOGS_DELETED, "janitor_last_logs_deleted", "Log files deleted by the last cycle." },
+        { METRICS_JANITOR_LAST_INDEXES_DELETED, "janitor_last_indexes_deleted", "Crashes deleted by the last cycle." },
+        { METRICS_JANITOR_LAST_BLOBS_DELETED, "janitor_last_blobs_deleted", "Blobs deleted by the last cycle." },
+};
+_Static_assert(ARRAY_LEN(gauges) == METRICS_GAUGE_MAX_, "every gauge is shown");
+
+static void put_counters(struct text *t, const struct metrics *m)
+{
+        for (size_t i = 0; i < ARRAY_LEN(counters); i++) {
+                if (counters[i].help)
+                        put_family(t, counters[i].name, "counter", counters[i].help);
+                put(t, "detritus_%s_total%s %" PRIu64 "\n", counters[i].name, counters[i].labels,
+                    get(&m->counters[counters[i].counter].value));
+        }
+}
+
+static void put_gauges(struct text *t, const struct metrics *m)
+{
+        for (size_t i = 0; i < ARRAY_LEN(gauges); i++) {
+                put_family(t, gauges[i].name, "gauge", gauges[i].help);
+                put(t, "detritus_%s %" PRId64 "\n", gauges[i].name, metrics_gauge_get(m, gauges[i].gauge));
+        }
+}
+
+static void put_cycles(struct text *t, const struct metrics *m)
+{
+        static const char *const results[] = { "error", "ok" };
+        put_family(t, "janitor_cycle_duration_seconds", "histogram", "How long a retention cycle took.");
+        for (size_t i = 0; i < ARRAY_LEN(results); i++) {
+                if (was_observed(&m->cycles[i]))
+                        put_histogram(t, "janitor_cycle_duration_seconds", "result", results[i], &m->cycles[i]);
+        }
+}
+
+int metrics_render(const struct metrics *m, struct buf *out)
+{
+        struct text t = { .out = out };
+        size_t before = out->len;
+        put_requests(&t, m);
+        put_counters(&t, m);
+        put_cycles(&t, m);
+        put_gauges(&t, m);
+        put_family(&t, "build", "info", "What is running.");
+        put(&t, "detritus_build_info{version=\"%s\"} 1\n", DETRITUS_VERSION);
+        put(&t, "# EOF\n");
+        if (t.error < 0)
+                out->len = before;
+        return t.error;
+}

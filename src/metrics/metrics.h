@@ -62,6 +62,7 @@ int64_t metrics_gauge_get(const struct metrics *m, enum metrics_gauge g);
 /* One finished request. status is 100..599; statuses outside the set we answer with are counted as 500. */
 void metrics_request(struct metrics *m, enum metrics_endpoint e, int status, uint64_t duration_ns);
 void metrics_bytes(struct metrics *m, enum metrics_endpoint e, uint64_t n); /* detritus_bytes_ingested_total */
+/* detritus_janitor_cycle_duration_seconds; METRICS_JANITOR_CYCLES is counted apart. */
 void metrics_janitor_cycle(struct metrics *m, int ok, uint64_t duration_ns);
 
 /* The whole exposition, ending in "# EOF\n". 0 or -ENOMEM. */

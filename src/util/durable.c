@@ -45,14 +45,14 @@ static int parent_of(const char *path, char ret[PATH_MAX])
 {
         const char *slash = strrchr(path, '/');
         size_t n = slash ? (size_t)(slash - path) : 0;
+        if (n == 0) { /* "name" stands in ".", "/name" in "/" */
+                path = slash ? "/" : ".";
+                n = 1;
+        }
         if (n >= PATH_MAX)
                 return -ENAMETOOLONG;
-        if (n == 0)
-                strcpy(ret, slash ? "/" : ".");
-        else {
-                memcpy(ret, path, n);
-                ret[n] = '\0';
-        }
+        memcpy(ret, path, n);
+        ret[n] = '\0';
         return 0;
 }
 
@@ -72,9 +72,10 @@ int durable_mkdirs(int dirfd, const char *path)
 
         if (fstatat(dirfd, path, &st, 0) == 0)
                 return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
-        if (strlen(path) >= sizeof(prefix))
+        size_t len = strlen(path);
+        if (len >= sizeof(prefix))
                 return -ENAMETOOLONG;
-        strcpy(prefix, path);
+        memcpy(prefix, path, len + 1);
         for (char *p = strchr(prefix + 1, '/'); p; p = strchr(p + 1, '/')) {
                 *p = '\0';
                 int r = make_one(dirfd, prefix);

@@ -83,6 +83,27 @@ static void test_failed_torn_sync_is_final(void **state _unused_)
         expect_file("b", "half"); /* not cut before its tail is safe */
 }
 
+/* An operator removes, empties or adds to a file that is open: lines go where they can be seen, and whole. */
+static void test_changed_behind_our_back(void **state _unused_)
+{
+        start();
+        assert_int_equal(put("a", "1\n"), 0);
+        assert_int_equal(unlinkat(fixture_config.datadir_fd, "logs/p/a/" DAY_1 ".ndjson", 0), 0);
+        assert_int_equal(put("a", "2\n"), 0);
+        expect_file("a", "2\n");
+
+        int fd = openat(fixture_config.datadir_fd, "logs/p/a/" DAY_1 ".ndjson", O_WRONLY | O_TRUNC | O_CLOEXEC);
+        assert_true(fd >= 0);
+        assert_int_equal(put("a", "3\n"), 0);
+        expect_file("a", "3\n");
+        assert_int_equal(pwrite(fd, "4", 1, 2), 1);
+        close(fd);
+        assert_int_equal(put("a", "5\n"), 0);
+        expect_file("a", "3\n5\n");
+        assert_int_equal(faults.gauges[METRICS_LOG_FILES_OPEN], 1);
+        assert_int_equal(faults.dir_syncs, 1 + 1 + 1 + 1); /* new, made again, found empty, .torn */
+}
+
 /* What is in the way of one file fails its batches alone. */
 static void test_unusable_files(void **state _unused_)
 {
@@ -118,7 +139,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 CASE(test_torn_at_every_byte),        CASE(test_long_torn_lines), CASE(test_torn_twice),
-                CASE(test_failed_torn_sync_is_final), CASE(test_unusable_files),
+                CASE(test_failed_torn_sync_is_final), CASE(test_unusable_files),  CASE(test_changed_behind_our_back),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -113,6 +113,10 @@ struct log_file *log_cache_find(struct log_cache *c, const struct source *source
         size_t len = source_canonical(source, key);
 
         HASH_FIND(hh, c->by_source, key, len, f);
+        if (f && !f->dirty && !f->run_first && !log_file_is_ours(f)) {
+                retire(c, f);
+                return NULL;
+        }
         if (f && f != c->lru) {
                 DL_DELETE2(c->lru, f, lru_prev, lru_next);
                 DL_PREPEND2(c->lru, f, lru_prev, lru_next);

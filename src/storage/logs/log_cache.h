@@ -17,7 +17,8 @@ DEFINE_FREEP(log_cache_free, struct log_cache)
  * dirty ones. */
 void log_cache_set_time(struct log_cache *c, struct moment at);
 
-/* Today's file of the source when it is open, else NULL. It stays valid until log_cache_open() or an unlink. */
+/* Today's file of the source when it is open, else NULL. It stays valid until log_cache_open() or an unlink. A file that
+ * an operator removed or emptied since the last group counts as not open, so that no line goes where nobody sees it. */
 struct log_file *log_cache_find(struct log_cache *c, const struct source *source);
 bool log_cache_full(const struct log_cache *c);
 /* Opens today's file of a source that is not open yet. When full, the least recently used file leaves, after its sync

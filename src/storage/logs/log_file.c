@@ -187,6 +187,12 @@ int log_file_open(struct log_file *f, int datadir_fd, const struct source *sourc
         return r;
 }
 
+bool log_file_is_ours(const struct log_file *f)
+{
+        struct stat st;
+        return fstat(f->fd, &st) == 0 && st.st_nlink > 0 && (uint64_t)st.st_size == f->size;
+}
+
 void log_file_close(struct log_file *f)
 {
         if (f->fd >= 0)

@@ -47,6 +47,8 @@ struct log_file {
  * <file>.torn (and logged), so that a file always ends in a newline or is empty. 0 (f is filled, all else zero), -errno
  * or LOG_FILE_BROKEN. */
 int log_file_open(struct log_file *f, int datadir_fd, const struct source *source, const char *day);
+/* False when somebody else unlinked or changed the file behind our back: it is to be opened anew. */
+bool log_file_is_ours(const struct log_file *f);
 void log_file_close(struct log_file *f); /* syncs nothing */
 
 /* Appends the pieces in order; they are changed. 0, or -errno: size tells how much of them is in the file, and the
