@@ -10,7 +10,7 @@ import pytest
 
 from harness import crash, grpc, otlp
 from harness.crash import body, dump_part, metadata_part
-from harness.daemon import ACME, DEADLINE_SECS, sha256
+from harness.daemon import ACME, DEADLINE_SECS, IS_REFERENCE, sha256
 
 
 def tool(name):
@@ -109,7 +109,8 @@ def h2load_statuses(said):
 
 @tool("h2load")
 @pytest.mark.parametrize("options", [[], ["--h1"]])
-def test_h2load_on_crashes(daemon, source, tmp_path, options):
+def test_h2load_on_crashes(start_daemon, source, tmp_path, options):
+    daemon = start_daemon(None if IS_REFERENCE else {"limits": {"uploads_per_source": 16}})
     path = tmp_path / "body"
     path.write_bytes(body(metadata_part(source), dump_part(source.install_id.encode() * 100)))
     said = run("h2load", "-n200", "-c4", *(options or ["-m4"]), "-d", str(path), "-H",
