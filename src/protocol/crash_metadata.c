@@ -6,27 +6,28 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "protocol/crash_metadata_print.h"
 #include "protocol/json_document.h"
+#include "protocol/uuid.h"
 #include "util/arena.h"
 
-/* Text to tree (checked to the letter first, see json_document.h), tree to fields, tree to normalised text. json-c's tree is
- * gone when this returns: 64 KiB of "{}," make one of 15 MiB, which may live for a moment but not as long as an upload.
- * What stays is one arena, at most ARENA_MAX.
+/* Text to tree (checked to the letter first, see json_document.h), tree to fields, tree to normalised text. json-c's
+ * tree is gone when this returns: 64 KiB of "{}," make one of 15 MiB, which may live for a moment but not as long as an
+ * upload. What stays is one arena, at most ARENA_MAX.
  *
  * Failure: the first field that is wrong, by its path; its value is never repeated. */
 
 #define DEPTH_MAX 32
 #define TEXT_MAX 1024        /* platform, version and the like: they become columns and labels */
 #define ARENA_MAX (1u << 20) /* the fields, the context and the document are each at most twice the input */
-#define UUID_TEXT_SIZE 37    /* 8-4-4-4-12 hex digits + NUL */
 #define PATH_SIZE 48         /* "attachments[4294967295].content_type" */
 #define NO_MAX SIZE_MAX
+#define STRINGIFY_(x) #x
+#define STRINGIFY(x) STRINGIFY_(x)
 
 struct parsed {
-        struct crash_metadata metadata; /* first, so that it stands for the whole */
+        struct crash_metadata metadata;
         struct arena *arena;
 };
 
@@ -49,7 +50,8 @@ static void tokener_freep(struct json_tokener **t)
 
 static int malformed(const struct reader *rd, const char *path, const char *what)
 {
-        return refuse(rd->r, ANSWER_MALFORMED, "metadata.%s: %s", path, what);
+        refuse(rd->r, ANSWER_MALFORMED, "metadata.%s: %s", path, what);
+        return ANSWER_MALFORMED; /* a constant: the analyser must see that it is not 0 */
 }
 
 static const char *copy(const struct reader *rd, const char *s, size_t len)
@@ -99,7 +101,7 @@ static int read_text(const struct reader *rd, struct json_object *parent, const 
         if (memchr(s, '\0', len))
                 return malformed(rd, path, "holds a NUL");
         if (len > max)
-                return refuse(rd->r, ANSWER_MALFORMED, "metadata.%s: longer than %zu bytes", path, max);
+                return malformed(rd, path, "longer than " STRINGIFY(TEXT_MAX) " bytes");
         *ret = copy(rd, s, len);
         return *ret ? 0 : -ENOMEM;
 }
@@ -142,46 +144,11 @@ static int read_version(const struct reader *rd, struct json_object *root)
         return 0;
 }
 
-/* 36 characters, 8-4-4-4-12. */
-static bool is_hyphenated(const char *s)
-{
-        for (size_t i = 0; i < 36; i++) {
-                bool hyphen = i == 8 || i == 13 || i == 18 || i == 23;
-                if (hyphen ? s[i] != '-' : !strchr("0123456789abcdefABCDEF", s[i]))
-                        return false;
-        }
-        return true;
-}
-
-/* The forms that Rust's uuid reads: hyphenated, the same in braces or behind urn:uuid:, or 32 hex digits. */
-static bool normalise_uuid(const char *s, char ret[UUID_TEXT_SIZE])
-{
-        size_t len = strlen(s);
-        if (len == 32) {
-                snprintf(ret, UUID_TEXT_SIZE, "%.8s-%.4s-%.4s-%.4s-%.12s", s, s + 8, s + 12, s + 16, s + 20);
-        } else {
-                if (len == 38 && s[0] == '{' && s[37] == '}')
-                        s++;
-                else if (len == 45 && strncasecmp(s, "urn:uuid:", 9) == 0)
-                        s += 9;
-                else if (len != 36)
-                        return false;
-                snprintf(ret, UUID_TEXT_SIZE, "%.36s", s);
-        }
-        if (!is_hyphenated(ret))
-                return false;
-        for (char *c = ret; *c; c++) {
-                if (*c >= 'A' && *c <= 'F')
-                        *c = (char)(*c - 'A' + 'a');
-        }
-        return true;
-}
-
 static int read_source(const struct reader *rd, struct json_object *root)
 {
         struct json_object *source;
         const char *project, *install_id;
-        char uuid[UUID_TEXT_SIZE];
+        char uuid[UUID_SIZE];
 
         int r = find_typed(rd, root, "source", json_type_object, &source);
         if (r != 0 || (r = read_text(rd, source, "source.project", NO_MAX, &project)) != 0)
@@ -194,7 +161,7 @@ static int read_source(const struct reader *rd, struct json_object *root)
             (r = read_text(rd, source, "source.version", TEXT_MAX, &rd->m->version)) != 0 ||
             (r = read_text(rd, source, "source.install_id", NO_MAX, &install_id)) != 0)
                 return r;
-        if (!normalise_uuid(install_id, uuid))
+        if (!uuid_normalise(install_id, uuid))
                 return malformed(rd, "source.install_id", "not a UUID");
         memcpy(rd->m->source.project, project, len + 1);
         memcpy(rd->m->source.install_id, uuid, sizeof(uuid));
@@ -333,8 +300,8 @@ static int read_fields(const struct reader *rd, struct json_object *root, unsign
 static bool begins_object(const struct buf *text)
 {
         size_t i = 0;
-        while (i < text->len && memchr(" \t\r\n", text->data[i], 4))
-                i++;
+        while (i < text->len && text->data[i] <= ' ')
+                i++; /* it was checked: only white space */
         return i < text->len && text->data[i] == '{';
 }
 
@@ -359,38 +326,57 @@ static int parse_tree(const uint8_t *data, size_t len, struct json_object **ret,
         return *ret ? 0 : -ENOMEM; /* it was JSON */
 }
 
+static struct parsed *parsed_free(struct parsed *p)
+{
+        if (p)
+                arena_free(p->arena);
+        free(p);
+        return NULL;
+}
+
+static struct parsed *parsed_new(void)
+{
+        struct parsed *p = calloc(1, sizeof(*p));
+        if (!p)
+                return NULL;
+        p->arena = arena_new(ARENA_MAX);
+        return p->arena ? p : parsed_free(p);
+}
+
+static int fill(struct parsed *p, struct json_object *root, unsigned max_manifest, struct refusal *r)
+{
+        const struct reader rd = { &p->metadata, p->arena, r };
+        int answer = read_fields(&rd, root, max_manifest);
+        if (answer != 0)
+                return answer;
+        return crash_metadata_print_document(root, &p->metadata, p->arena, &p->metadata.json);
+}
+
 int crash_metadata_parse(const uint8_t *data, size_t len, unsigned max_manifest, struct crash_metadata **ret,
                          struct refusal *r)
 {
         _cleanup_(json_putp) struct json_object *root = NULL;
-        _cleanup_(crash_metadata_freep) struct crash_metadata *m = NULL;
 
         if (len > CRASH_METADATA_MAX_BYTES)
                 return refuse(r, ANSWER_TOO_LARGE, "metadata: longer than %d bytes", CRASH_METADATA_MAX_BYTES);
         int answer = parse_tree(data, len, &root, r);
         if (answer != 0)
                 return answer;
-        struct parsed *p = calloc(1, sizeof(*p));
+        struct parsed *p = parsed_new();
         if (!p)
                 return -ENOMEM;
-        m = &p->metadata;
-        p->arena = arena_new(ARENA_MAX);
-        if (!p->arena)
-                return -ENOMEM;
-        struct reader rd = { m, p->arena, r };
-        if ((answer = read_fields(&rd, root, max_manifest)) != 0 ||
-            (answer = crash_metadata_print_document(root, m, p->arena, &m->json)) != 0)
+        answer = fill(p, root, max_manifest, r);
+        if (answer != 0) {
+                parsed_free(p);
                 return answer;
-        *ret = TAKE_PTR(m);
+        }
+        *ret = &p->metadata;
         return 0;
 }
 
 struct crash_metadata *crash_metadata_free(struct crash_metadata *m)
 {
-        if (!m)
-                return NULL;
-        struct parsed *p = container_of(m, struct parsed, metadata);
-        arena_free(p->arena);
-        free(p);
+        if (m)
+                parsed_free(container_of(m, struct parsed, metadata));
         return NULL;
 }

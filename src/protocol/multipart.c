@@ -1,6 +1,7 @@
 #include "protocol/multipart.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,8 +65,7 @@ int multipart_new(const char *boundary, const struct multipart_limits *limits, c
         m->userdata = userdata;
         m->matched = m->borrowed = CRLF_LEN;
         m->delimiter_len = 4 + n;
-        memcpy(m->delimiter, "\r\n--", 4);
-        memcpy(m->delimiter + 4, boundary, n);
+        snprintf(m->delimiter, sizeof(m->delimiter), "\r\n--%s", boundary);
         *ret = m;
         return 0;
 }
@@ -160,12 +160,6 @@ static int begin_part(struct multipart *m, struct refusal *r)
         return answer;
 }
 
-static int head_too_large(const struct multipart *m, struct refusal *r)
-{
-        return refuse(r, ANSWER_TOO_LARGE, "multipart part %u: more than %zu bytes of header lines", m->part,
-                      m->limits.part_head_bytes);
-}
-
 static int end_line(struct multipart *m, struct refusal *r)
 {
         const uint8_t *line = m->head.data + m->line;
@@ -174,21 +168,21 @@ static int end_line(struct multipart *m, struct refusal *r)
                 return malformed(m, r, "header lines to end in CRLF");
         if (n == CRLF_LEN)
                 return begin_part(m, r);
-        if (m->head.len > m->limits.part_head_bytes)
-                return head_too_large(m, r);
         if (line[0] == ' ' || line[0] == '\t') /* obs-fold, RFC 9112 §5.2 */
                 return malformed(m, r, "a header on one line");
         m->line = m->head.len;
         return 0;
 }
 
-/* Takes the bytes of one header line, or of a part of one. The empty line is not counted against the limit. */
+/* Takes the bytes of one header line, or of a part of one. The limit leaves room for the empty line, which has to come:
+ * lines of one byte more are refused there at the latest. */
 static int take_head(struct multipart *m, const uint8_t *data, size_t len, size_t *ret_used, struct refusal *r)
 {
         const uint8_t *lf = memchr(data, '\n', len);
         size_t n = lf ? (size_t)(lf - data) + 1 : len;
         if (n > m->limits.part_head_bytes + CRLF_LEN - m->head.len)
-                return head_too_large(m, r);
+                return refuse(r, ANSWER_TOO_LARGE, "multipart part %u: more than %zu bytes of header lines", m->part,
+                              m->limits.part_head_bytes);
         int answer = buf_append(&m->head, data, n);
         if (answer < 0)
                 return answer;

@@ -1,5 +1,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,7 +8,6 @@
 
 #include "protocol/crash_metadata.h"
 #include "protocol/json_document.h"
-#include "until_merge.h"
 
 #define SOURCE                                                                                                         \
         "\"source\":{\"project\":\"acme\",\"platform\":\"linux\",\"version\":\"1.4.2\","                               \

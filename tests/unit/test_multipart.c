@@ -1,13 +1,13 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "protocol/multipart.h"
-#include "until_merge.h"
 #include "util/buf.h"
 
 /* Every fixture is parsed whole, cut in two at every byte, and in pieces of one to seven bytes; the transcript must come

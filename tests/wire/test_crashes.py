@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 
 import pytest
 import zstandard
@@ -69,7 +70,8 @@ def test_a_report_is_a_row(daemon, http, source):
     assert response.status == 201
     [row] = daemon.crash_rows(source)
     assert (row["dump_sha256"], row["dump_content_encoding"], row["kind"]) == (sha256(dump), None, "PanicTarball")
-    assert row["crashed_at"] == "2026-05-19T01:04:05.120Z" and row["received_at"].endswith("Z")
+    assert re.fullmatch(r"2026-05-19T01:04:05\.120(000)*Z", row["crashed_at"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", row["received_at"])
     assert (row["platform"], row["version"], row["git_sha"]) == ("linux", "1.4.2", "0123abcd")
     assert (row["profile"], row["target_triple"]) == ("release", "x86_64-unknown-linux-gnu")
     assert (row["panic_text"], json.loads(row["context"])) == ("boom", {"tick": 42})
@@ -145,7 +147,7 @@ def test_a_large_dump(daemon, http, source):
 
 def test_what_looks_like_a_boundary_is_data(daemon, source):
     almost = crash.BOUNDARY.encode()
-    dump = b"\r\n--" + almost[:-1] + b"\r\n--" + almost[:-1] + b"X\r\n-\r\n--\r\n" + b"--" + almost + b"\r\n\r\r\n"
+    dump = b"\r\n--" + almost[:-1] + b"\r\n--" + almost[:-1] + b"X\r\n-\r\n--\r\n" + b"x--" + almost + b"\r\n\r\r\n"
     crash.report(daemon, "1.1", ACME, source, dump=dump)
     assert daemon.blob(sha256(dump)).read_bytes() == dump
 

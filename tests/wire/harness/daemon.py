@@ -13,7 +13,6 @@ import os
 import pathlib
 import re
 import signal
-import socket
 import sqlite3
 import subprocess
 import threading
@@ -206,6 +205,13 @@ class Daemon:
         self.baseline = self._alive() if not self.reference else None
         return self
 
+    def refuses_to_start(self):
+        """Runs a daemon that cannot start. What it says about it."""
+        done = run(*self._arguments)
+        assert done.returncode == 1, done
+        assert "listening" not in done.stderr and not COMPLAINTS.search(done.stderr), done.stderr
+        return done.stderr
+
     @property
     def running(self):
         return self.process is not None and self.process.poll() is None
@@ -391,6 +397,11 @@ class Daemon:
         assert self.snapshot() == before
 
 
+def run(*arguments, stdin=""):
+    """detritusd with a command line that ends by itself."""
+    return subprocess.run([DETRITUSD, *arguments], input=stdin, capture_output=True, text=True, timeout=DEADLINE_SECS)
+
+
 def strict_object(pairs):
     """A JSON object that names no key twice."""
     keys = [key for key, _ in pairs]
@@ -415,9 +426,3 @@ def samples(text):
 
 def sha256(data):
     return hashlib.sha256(data).hexdigest()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

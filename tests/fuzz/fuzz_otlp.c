@@ -1,0 +1,120 @@
+/* Any bytes through scan, decode, source and render. Checked: what the scan passes the decoder takes or finds too large;
+ * the scan's count of records is the number of lines; each line reads back as one JSON object (json-c, strict) with our
+ * keys; a refusal says why and leaves the output as it was. */
+
+#include <json-c/json.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocol/otlp.h"
+#include "util/utf8.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const struct otlp_limits limits = {
+        .depth = 20,
+        .records = 100,
+        .submessages = 2000,
+        .attributes = 100,
+        .line_bytes = 16 * 1024,
+        .output_bytes = 256 * 1024,
+};
+
+#define check(condition)                                                                                               \
+        do {                                                                                                           \
+                if (!(condition)) {                                                                                    \
+                        fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                \
+                        abort();                                                                                       \
+                }                                                                                                      \
+        } while (0)
+
+static void check_refusal(int answer, const struct refusal *r)
+{
+        check(answer == ANSWER_MALFORMED || answer == ANSWER_TOO_LARGE);
+        check(r->answer == (enum answer)answer && r->message[0] && utf8_valid(r->message, strlen(r->message)));
+}
+
+static void check_line(const char *line, size_t len)
+{
+        check(len > 0 && len + 1 <= limits.line_bytes && utf8_valid(line, len));
+        for (size_t i = 0; i < len; i++)
+                check((uint8_t)line[i] >= 0x20);
+        struct json_tokener *tokener = json_tokener_new_ex(64);
+        check(tokener);
+        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+        struct json_object *o = json_tokener_parse_ex(tokener, line, (int)len);
+        check(json_tokener_get_error(tokener) == json_tokener_success && json_tokener_get_parse_end(tokener) == len);
+        check(json_object_is_type(o, json_type_object));
+        check(json_object_is_type(json_object_object_get(o, "attributes"), json_type_object));
+        check(json_object_is_type(json_object_object_get(o, "event_name"), json_type_string));
+        check(json_object_is_type(json_object_object_get(o, "version"), json_type_string));
+        json_object_put(o);
+        json_tokener_free(tokener);
+}
+
+static size_t check_lines(const struct buf *out, size_t from)
+{
+        size_t lines = 0;
+        for (size_t at = from; at < out->len; lines++) {
+                const uint8_t *end = memchr(out->data + at, '\n', out->len - at);
+                check(end);
+                check_line((const char *)out->data + at, (size_t)(end - out->data) - at);
+                at = (size_t)(end - out->data) + 1;
+        }
+        return lines;
+}
+
+static size_t render_one(const OtlpResourceLogs *logs, bool derive, struct buf *out, bool *ret_refused)
+{
+        struct otlp_source source = { .id = { "p", "i" }, .platform = "", .version = "" };
+        struct refusal r;
+        size_t before = out->len;
+        int a = otlp_source(logs, derive, "fuzz", &source, &r);
+        if (a == 0) {
+                check(source_component_valid(source.id.project, strlen(source.id.project)));
+                check(source_component_valid(source.id.install_id, strlen(source.id.install_id)));
+                check(source.platform[source.platform_len] == '\0' && source.version[source.version_len] == '\0');
+        } else {
+                check_refusal(a, &r);
+        }
+        a = otlp_render(logs, &source, &limits, out, &r);
+        if (a == 0)
+                return check_lines(out, before);
+        check_refusal(a, &r);
+        check(out->len == before);
+        *ret_refused = true;
+        return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+        struct arena *arena = arena_new((size_t)1 << 20);
+        struct buf out = { 0 };
+        OtlpRequest *request;
+        struct refusal r;
+        unsigned records = 0;
+        check(arena);
+
+        int a = otlp_scan(data, size, &limits, &records, &r);
+        if (a == 0) {
+                a = otlp_decode(arena, data, size, &request, &r);
+                check(a == 0 || a == ANSWER_TOO_LARGE);
+        }
+        if (a == 0) {
+                size_t lines = 0, counted = 0;
+                bool refused = false;
+                for (size_t i = 0; i < otlp_resource_count(request); i++) {
+                        counted += otlp_record_count(otlp_resource(request, i));
+                        lines += render_one(otlp_resource(request, i), i % 2 == 0, &out, &refused);
+                }
+                check(counted == records);
+                check(refused || lines == records);
+        } else {
+                check_refusal(a, &r);
+        }
+        buf_done(&out);
+        arena_free(arena);
+        return 0;
+}
