@@ -15,7 +15,7 @@
 #include "util/log.h"
 
 struct storage_faults storage_faults;
-char storage_dir[64];
+char storage_dir[128];
 int storage_fd = -1;
 
 int __real_durable_sync(int fd);

@@ -21,7 +21,7 @@ struct storage_faults {
 };
 extern struct storage_faults storage_faults;
 
-extern char storage_dir[64];
+extern char storage_dir[128];
 extern int storage_fd;
 
 int storage_setup(void **state);
