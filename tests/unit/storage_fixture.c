@@ -172,7 +172,7 @@ char *storage_text(const char *path)
 static sqlite3 *open_by_hand(int flags)
 {
         sqlite3 *db;
-        char path[128];
+        char path[192];
         snprintf(path, sizeof(path), "%s/detritus.db", storage_dir);
         assert_int_equal(sqlite3_open_v2(path, &db, flags, NULL), SQLITE_OK);
         sqlite3_busy_timeout(db, 5000);

@@ -25,6 +25,7 @@ static int setup(void **state)
         snprintf(data_dir, sizeof(data_dir), "%s/var/data/", storage_dir);
         free(config->data_dir);
         config->data_dir = strdup(data_dir);
+        config->logs_ttl_days = 36500; /* the days below are of long ago */
         metrics = metrics_new();
         return metrics && config->data_dir ? 0 : -1;
 }
