@@ -41,7 +41,7 @@ CREATE TABLE crash (
   id                    INTEGER PRIMARY KEY AUTOINCREMENT,  -- what detritusctl calls it; never used again
   source_id             INTEGER NOT NULL REFERENCES source (id),
   dump_sha256           TEXT NOT NULL REFERENCES blob (sha256),
-  dump_content_encoding TEXT,           -- 'zstd' or 'gzip' when the client sent the dump compressed
+  dump_content_encoding TEXT,           -- of the part as sent ('zstd', 'gzip', …); NULL: none
   kind                  TEXT NOT NULL CHECK (kind IN ('Minidump', 'PanicTarball', 'RustcIce')),
   crashed_at            TEXT NOT NULL   -- by the client's clock, nanoseconds: 2026-05-19T08:30:00.000000000Z
                         CHECK (crashed_at GLOB '*T*.*Z' AND length(crashed_at) = 30

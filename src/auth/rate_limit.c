@@ -30,6 +30,8 @@ struct bucket {
         struct bucket *prev, *next; /* least recently used first */
         double units;
         uint64_t filled_ns;
+        uint64_t call;  /* the last one that took from it */
+        unsigned taken; /* by that call */
         char key[];
 };
 
@@ -37,6 +39,7 @@ struct rate_limit {
         pthread_mutex_t lock;
         struct bucket *table, *by_use;
         size_t max_buckets;
+        uint64_t call; /* rate_limit_take()s so far */
         uint8_t seed[SEED_BYTES];
 };
 
@@ -101,6 +104,7 @@ static struct bucket *bucket_add(struct rate_limit *r, const char *key, size_t k
                 return NULL;
         b->units = units;
         b->filled_ns = now_ns;
+        b->call = b->taken = 0;
         memcpy(b->key, key, key_len);
         HASH_ADD_KEYPTR(hh, r->table, b->key, key_len, b);
         if (!b->hh.tbl) {
@@ -138,9 +142,14 @@ static int charge(struct rate_limit *r, const char *key, size_t key_len, const s
         }
         if (!b)
                 return -ENOMEM;
+        if (b->call != r->call) {
+                b->call = r->call;
+                b->taken = 0;
+        }
+        b->taken++;
         b->units -= 1;
         *ret_units = b->units;
-        return 0;
+        return b->taken > rate->burst ? RATE_LIMIT_NEVER : 0;
 }
 
 static void give_back(struct rate_limit *r, const char *key, size_t key_len)
@@ -164,6 +173,7 @@ static int take_locked(struct rate_limit *r, enum rate_limit_kind kind, const st
         double lowest = 0;
         int result = 0;
         size_t charged = 0;
+        r->call++;
         for (; charged < n && result == 0; charged++) {
                 double units = 0;
                 size_t len = make_key(r, kind, token_id, sources[charged], key);

@@ -20,7 +20,10 @@ DEFINE_FREEP(rate_limit_free, struct rate_limit)
 /* One unit a source, all or none: when any bucket is empty nothing is taken. limits come from the token's set, a burst
  * of 0 refuses everything. 0, or RATE_LIMIT_EMPTY with *ret_retry_after_ms (>= 1): when the emptiest bucket has a unit
  * again. The same source twice costs two units. now_ns: clock_monotonic_ns(). -ENOMEM. */
-enum { RATE_LIMIT_EMPTY = 1 };
+enum {
+        RATE_LIMIT_EMPTY = 1,
+        RATE_LIMIT_NEVER, /* a source wants more units at once than its bucket can ever hold: no retry helps */
+};
 int rate_limit_take(struct rate_limit *r, enum rate_limit_kind kind, const struct tokens_rate_limit *limits,
                     const char *token_id, const struct source *const sources[], size_t n, uint64_t now_ns,
                     unsigned *ret_retry_after_ms);

@@ -46,7 +46,7 @@ void verifier_set_tokens(struct verifier *v, struct tokens *tokens);
 struct tokens *verifier_tokens(struct verifier *v); /* the present set; a reference */
 
 /* UNAVAILABLE: nobody looked, for want of memory or because of shutdown. It must never read as "unauthenticated", which
- * clients take as final (reliability.md, fact 5): answer 503. */
+ * clients take as final (OTLP: UNAUTHENTICATED is not retried): answer 503. */
 enum verification_outcome { VERIFICATION_OK, VERIFICATION_UNKNOWN, VERIFICATION_UNAVAILABLE };
 
 struct verification {

@@ -34,7 +34,7 @@ static int field(struct buf *out, const char *name, const char *value)
 {
         if (!value)
                 return 0;
-        int r = buf_printf(out, "  %-14s", name);
+        int r = buf_printf(out, "  %-18s", name);
         if (r == 0)
                 r = terminal_line(out, value, 0);
         return r == 0 ? buf_append_char(out, '\n') : r;

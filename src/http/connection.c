@@ -234,7 +234,7 @@ static bool tick_one(struct connection *c, uint64_t now)
 {
         const struct config_limits *l = connection_limits(c);
         if (c->lingering)
-                return now - c->write_ns < LINGER_SECS * second_ns;
+                return now - c->write_ns < (c->set->draining ? 1 : LINGER_SECS) * second_ns;
         if (c->out_done < c->out.len && now - c->write_ns > l->write_timeout_secs * second_ns)
                 return false;
         if (!c->protocol)

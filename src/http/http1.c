@@ -187,7 +187,7 @@ static int check_head(struct http1 *h, size_t *ret_end)
                 if (end > max)
                         return refuse_head(h, 431, "request head too large");
                 if (!newline) /* not even a letter of a method: TLS, most likely */
-                        return h->checked == 0 && left > 0 && !is_token_char(*line)
+                        return h->checked == 0 && left > 0 && *line != '\r' && !is_token_char(*line)
                                        ? refuse_head(h, 400, "bad request line")
                                        : 0;
                 size_t len = (size_t)(newline - line);

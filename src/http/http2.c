@@ -1,8 +1,8 @@
 /* HTTP/2 (RFC 9113) through nghttp2; the only file that knows it. Each stream carries one request. nghttp2 checks frames,
- * HPACK and message syntax; the size and number of header fields are counted here, since it does not
- * (reliability.md, fact 3). Windows open only as bodies are consumed.
+ * HPACK and message syntax; the size and number of header fields are counted here, since it does not. Windows open only as bodies are consumed.
  *
- * An answer that comes before the request's end is followed by RST_STREAM(NO_ERROR) (§8.1). Draining sends GOAWAY with
+ * A client still sending when its answer is out may finish a short rest, which is dropped; then comes
+ * RST_STREAM(NO_ERROR) (§8.1). At once would be allowed, but curl before 8.x loses the answer over it. Draining sends GOAWAY with
  * the highest id, then, once a PING has come back so that nothing can be on its way, GOAWAY with the last stream taken
  * (§6.8). */
 
@@ -13,6 +13,8 @@
 
 #include "http/connection_internal.h"
 
+#define DROPPED_BODY_BYTES ((uint64_t)64 * 1024) /* of a request already answered */
+#define DROPPED_BODY_NS 2000000000u
 #define MAX_TRAILERS 4
 #define RESETS_BURST 200 /* RST_STREAM received: so many at once, then so many a second */
 #define RESETS_PER_SEC 20
@@ -33,11 +35,14 @@ struct http2_stream {
         struct http2 *h;
         struct http2_stream *prev, *next;
         int32_t id;
+        uint64_t opened_ns;
         size_t head_bytes;
         const char *refusal; /* of the head */
         struct buf method, path;
         struct buf body; /* of the answer */
         size_t body_done;
+        bool overdue;            /* the answer is out, the request is not over */
+        uint64_t dropped;        /* bytes of body since then */
         uint64_t progress_ns;    /* when the answer last moved */
         struct buf trailer_text; /* name NUL value NUL, n_trailers times */
         size_t n_trailers;
@@ -84,6 +89,7 @@ static struct http2_stream *stream_new(struct http2 *h, int32_t id)
                 return NULL;
         s->h = h;
         s->id = id;
+        s->opened_ns = connection_now_ns(h->c);
         http_request_reset(&s->request);
         s->request.transport = &transport;
         s->request.version = 20;
@@ -197,10 +203,13 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags _unused_, int32
 {
         struct http2 *h = user_data;
         struct http2_stream *s = nghttp2_session_get_stream_user_data(session, stream_id);
-        if (s)
-                http_request_deliver(&s->request, data, len, connection_now_ns(h->c));
-        else
+        if (!s) {
                 nghttp2_session_consume(session, stream_id, len);
+                return 0;
+        }
+        http_request_deliver(&s->request, data, len, connection_now_ns(h->c));
+        if (s->overdue && (s->dropped += len) > DROPPED_BODY_BYTES)
+                nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream_id, NGHTTP2_NO_ERROR);
         return 0;
 }
 
@@ -216,14 +225,14 @@ static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t
         return 0;
 }
 
-/* The answer is out; a client still sending may stop (RFC 9113 §8.1). */
 static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *user_data _unused_)
 {
         if ((frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) ||
             !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
                 return 0;
-        if (nghttp2_session_get_stream_remote_close(session, frame->hd.stream_id) == 0)
-                nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
+        struct http2_stream *s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+        if (s && nghttp2_session_get_stream_remote_close(session, s->id) == 0)
+                s->overdue = true;
         return 0;
 }
 
@@ -374,6 +383,14 @@ static bool is_stalled(const struct http2_stream *s, uint64_t now, unsigned time
                now - s->progress_ns > timeout_secs * (uint64_t)1000000000;
 }
 
+/* Headers that do not end, or a request that does not although it is answered. */
+static bool is_loitering(const struct http2_stream *s, uint64_t now, unsigned head_timeout_secs)
+{
+        if (!s->request.begun && !s->request.answered)
+                return now - s->opened_ns > head_timeout_secs * (uint64_t)1000000000;
+        return s->overdue && now - s->progress_ns > DROPPED_BODY_NS;
+}
+
 static void check_slow_streams(struct http2 *h, uint64_t now)
 {
         const struct config_limits *l = connection_limits(h->c);
@@ -383,6 +400,8 @@ static void check_slow_streams(struct http2 *h, uint64_t now)
                 if (http_request_is_slow(r, now, l->body_idle_timeout_secs, l->body_min_rate) && r->ops &&
                     r->ops->timeout)
                         r->ops->timeout(r);
+                else if (is_loitering(s, now, l->head_timeout_secs))
+                        nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_NO_ERROR);
                 else if (is_stalled(s, now, l->write_timeout_secs))
                         nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_CANCEL);
         }

@@ -28,6 +28,7 @@ void call_start(struct call *c, struct ingest_loop *in, struct http_request *r, 
 void call_done(struct call *c)
 {
         principal_done(&c->principal);
+        principal_done(&c->verification.principal); /* still there when the client left while it was verified */
         metrics_gauge_add(c->in->ingest->metrics, METRICS_REQUESTS, -1);
 }
 
@@ -78,6 +79,20 @@ int call_check_version(const struct call *c, bool required, struct refusal *r)
                 return refuse(r, ANSWER_VERSION, "x-protocol-version is not a number");
         unsigned long long n = strtoull(version, NULL, 10);
         return n == 1 ? 0 : refuse(r, ANSWER_VERSION, "protocol version %llu does not match 1", n);
+}
+
+int call_check_grpc(const struct http_request *request, struct refusal *r)
+{
+        const char *type = http_request_field(request, "content-type");
+        if (strcmp(request->method, "POST") != 0) {
+                r->allow = "POST";
+                return refuse(r, ANSWER_METHOD, "%s is not allowed here; use POST", request->method);
+        }
+        if (!type || (strcmp(type, "application/grpc") != 0 && strcmp(type, "application/grpc+proto") != 0))
+                return refuse(r, ANSWER_MEDIA_TYPE, "content-type is not application/grpc");
+        if (request->version != 20)
+                return refuse(r, ANSWER_MEDIA_TYPE, "gRPC needs HTTP/2");
+        return 0;
 }
 
 static void count(struct call *c, int status)
@@ -181,13 +196,30 @@ void call_fail(struct call *c, int error, const char *what)
         call_refuse(c, &refusal);
 }
 
+void call_refuse_unborn(struct ingest_loop *in, struct http_request *request, enum metrics_endpoint endpoint)
+{
+        static const char body[] = "{\"error\":{\"code\":503,\"message\":\"out of memory\"}}";
+        static const struct http_field fields[] = { { "content-type", "application/json" }, { "retry-after", "5" } };
+        log_error("request refused", LOG_STR("request_id", request->id), LOG_STR("reason", "out of memory"));
+        metrics_request(in->ingest->metrics, endpoint, 503, 0);
+        http_respond(request, &(struct http_response){ .status = 503,
+                                                       .fields = fields,
+                                                       .n_fields = ARRAY_LEN(fields),
+                                                       .body = body,
+                                                       .body_len = sizeof(body) - 1 });
+}
+
+void call_answer(struct call *c, const struct http_response *response)
+{
+        count(c, response->status);
+        http_respond(c->request, response);
+}
+
 void call_answer_json(struct call *c, int status, const void *body, size_t len)
 {
         const struct http_field type = { "content-type", "application/json" };
-        count(c, status);
-        http_respond(c->request,
-                     &(struct http_response){
-                             .status = status, .fields = &type, .n_fields = 1, .body = body, .body_len = len });
+        call_answer(c, &(struct http_response){
+                               .status = status, .fields = &type, .n_fields = 1, .body = body, .body_len = len });
 }
 
 void call_answer_grpc(struct call *c, const void *message, size_t len)

@@ -43,11 +43,19 @@ void call_wake(struct call *c);
 /* The x-protocol-version field: 1, or absent unless required. 0, or ANSWER_VERSION in *r. */
 int call_check_version(const struct call *c, bool required, struct refusal *r);
 
+/* Is it a gRPC call at all: POST, application/grpc, HTTP/2? 0 or an answer in *r. */
+int call_check_grpc(const struct http_request *request, struct refusal *r);
+
+/* No memory even for a call: 503. */
+void call_refuse_unborn(struct ingest_loop *in, struct http_request *request, enum metrics_endpoint endpoint);
+
 /* Ends the request with the words and status of the one table; one line in the log. */
 void call_refuse(struct call *c, const struct refusal *r);
 /* A failure inside: what is for the log, not for the client. */
 void call_fail(struct call *c, int error, const char *what);
 
+/* Answers with that, counted. */
+void call_answer(struct call *c, const struct http_response *response);
 void call_answer_json(struct call *c, int status, const void *body, size_t len);
 /* gRPC: one message (may be empty) and grpc-status 0. */
 void call_answer_grpc(struct call *c, const void *message, size_t len);

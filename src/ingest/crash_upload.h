@@ -16,7 +16,6 @@ typedef int (*crash_upload_admit)(void *userdata, const struct crash_metadata *m
 struct crash_upload_config {
         const struct config *config;
         struct blob_store *blobs;
-        struct metrics *metrics;
         crash_upload_admit admit;
         void *userdata;
 };

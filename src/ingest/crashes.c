@@ -210,7 +210,6 @@ static int open_upload(struct crash_call *u, const char *boundary, enum encoding
         const struct crash_upload_config config = {
                 .config = ingest->config,
                 .blobs = store_blobs(ingest->store),
-                .metrics = ingest->metrics,
                 .admit = admit,
                 .userdata = u,
         };
@@ -255,7 +254,7 @@ void crashes_begin(struct ingest_loop *in, struct http_request *r)
         };
         struct crash_call *u = calloc(1, sizeof(*u));
         if (!u) {
-                http_respond(r, &(struct http_response){ .status = 503 });
+                call_refuse_unborn(in, r, METRICS_CRASHES);
                 return;
         }
         call_start(&u->call, in, r, &ops, METRICS_CRASHES, false, release);

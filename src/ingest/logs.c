@@ -122,7 +122,7 @@ static int admit(struct log_call *l, const struct resource *resources, size_t n,
         const struct principal *p = &l->call.principal;
         const struct source **sources = arena_alloc(l->call.in->arena, n * sizeof(*sources));
         if (!sources)
-                return -ENOMEM;
+                return refuse(r, ANSWER_TOO_LARGE, "the request needs too much memory");
         for (size_t i = 0; i < n; i++)
                 sources[i] = &resources[i].source.id;
         unsigned retry_ms = 0;
@@ -131,7 +131,9 @@ static int admit(struct log_call *l, const struct resource *resources, size_t n,
         if (e <= 0)
                 return e;
         r->retry_after_ms = retry_ms;
-        return refuse(r, ANSWER_RATE_LIMITED, "log rate limit exceeded");
+        return refuse(r, ANSWER_RATE_LIMITED,
+                      e == RATE_LIMIT_NEVER ? "one source has more resource_logs in this request than logs_burst allows"
+                                            : "log rate limit exceeded");
 }
 
 static int render(struct log_call *l, const OtlpRequest *request, const struct otlp_limits *limits,
@@ -372,25 +374,10 @@ static void admitted(struct call *c)
         go_on(l);
 }
 
-/* What is wrong with a request that cannot be a gRPC call at all. */
-static int check_grpc(const struct http_request *r, struct refusal *refusal)
-{
-        const char *type = http_request_field(r, "content-type");
-        if (strcmp(r->method, "POST") != 0) {
-                refusal->allow = "POST";
-                return refuse(refusal, ANSWER_METHOD, "%s is not allowed here; use POST", r->method);
-        }
-        if (!type || (strcmp(type, "application/grpc") != 0 && strcmp(type, "application/grpc+proto") != 0))
-                return refuse(refusal, ANSWER_MEDIA_TYPE, "content-type is not application/grpc");
-        if (r->version != 20)
-                return refuse(refusal, ANSWER_MEDIA_TYPE, "gRPC needs HTTP/2");
-        return 0;
-}
-
 static void admitted_wrongly(struct call *c)
 {
         struct refusal refusal = { 0 };
-        check_grpc(c->request, &refusal);
+        call_check_grpc(c->request, &refusal);
         call_refuse(c, &refusal);
 }
 
@@ -405,10 +392,10 @@ void logs_begin(struct ingest_loop *in, struct http_request *r)
         struct refusal refusal = { 0 };
         struct log_call *l = calloc(1, sizeof(*l));
         if (!l) {
-                http_respond(r, &(struct http_response){ .status = 503 });
+                call_refuse_unborn(in, r, METRICS_LOGS);
                 return;
         }
-        bool grpc = check_grpc(r, &refusal) == 0;
+        bool grpc = call_check_grpc(r, &refusal) == 0;
         call_start(&l->call, in, r, &ops, METRICS_LOGS, grpc, release);
         gate_enter(&l->call, grpc ? admitted : admitted_wrongly);
 }

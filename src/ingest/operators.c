@@ -18,7 +18,7 @@ static struct call *start(struct ingest_loop *l, struct http_request *r, const s
 {
         struct call *c = calloc(1, sizeof(*c));
         if (!c) {
-                http_respond(r, &(struct http_response){ .status = 503 });
+                call_refuse_unborn(l, r, endpoint);
                 return NULL;
         }
         call_start(c, l, r, ops, endpoint, grpc, release);
@@ -49,8 +49,7 @@ void operators_health(struct ingest_loop *l, struct http_request *r)
                 call_refuse(c, &refusal);
                 return;
         }
-        metrics_request(l->ingest->metrics, METRICS_HEALTHZ, 204, loop_now_ns(l->loop) - r->started_ns);
-        http_respond(r, &(struct http_response){ .status = 204 });
+        call_answer(c, &(struct http_response){ .status = 204 });
 }
 
 void operators_metrics(struct ingest_loop *l, struct http_request *r)
@@ -62,18 +61,19 @@ void operators_metrics(struct ingest_loop *l, struct http_request *r)
         if (!c || !is_get(c))
                 return;
         metrics_gauge_set(l->ingest->metrics, METRICS_READY, store_failure(l->ingest->store) == NULL);
+        metrics_gauge_set(l->ingest->metrics, METRICS_TEMPORARY_FILES,
+                          blob_store_open_writers(store_blobs(l->ingest->store)));
         int e = metrics_render(l->ingest->metrics, &text);
         if (e < 0) {
                 call_fail(c, e, "metrics");
                 return;
         }
-        metrics_request(l->ingest->metrics, METRICS_METRICS, 200, loop_now_ns(l->loop) - r->started_ns);
-        http_respond(r, &(struct http_response){ .status = 200,
-                                                 .fields = &type,
-                                                 .n_fields = 1,
-                                                 .body = text.data,
-                                                 .body_len = text.len,
-                                                 .may_compress = true });
+        call_answer(c, &(struct http_response){ .status = 200,
+                                                .fields = &type,
+                                                .n_fields = 1,
+                                                .body = text.data,
+                                                .body_len = text.len,
+                                                .may_compress = true });
 }
 
 /* ---- grpc.health.v1.Health/Check: HealthCheckResponse{status: SERVING = 1 | NOT_SERVING = 2} ---- */
@@ -99,5 +99,13 @@ static const struct http_request_ops health_ops = {
 
 void operators_grpc_health(struct ingest_loop *l, struct http_request *r)
 {
-        start(l, r, &health_ops, METRICS_OTHER, true);
+        struct refusal refusal = { 0 };
+        bool grpc = call_check_grpc(r, &refusal) == 0;
+        struct call *c = start(l, r, grpc ? &health_ops : &at_once, METRICS_OTHER, grpc);
+        if (!c)
+                return;
+        if (grpc)
+                http_request_accept_body(r, 0);
+        else
+                call_refuse(c, &refusal);
 }

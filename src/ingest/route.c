@@ -1,5 +1,6 @@
 /* Which use case a path belongs to. */
 
+#include <errno.h>
 #include <string.h>
 
 #include "ingest/call.h"
@@ -30,7 +31,7 @@ int ingest_loop_init(struct ingest_loop *l, struct ingest *ingest, struct loop *
 {
         *l = (struct ingest_loop){ .ingest = ingest, .loop = loop };
         l->arena = arena_new(ingest->config->limits.otlp_arena_bytes);
-        return l->arena ? 0 : -1;
+        return l->arena ? 0 : -ENOMEM;
 }
 
 void ingest_loop_done(struct ingest_loop *l)
@@ -60,7 +61,7 @@ void unknown_begin(struct ingest_loop *l, struct http_request *r)
         const char *type = http_request_field(r, "content-type");
         struct call *c = calloc(1, sizeof(*c));
         if (!c) {
-                http_respond(r, &(struct http_response){ .status = 503 });
+                call_refuse_unborn(l, r, METRICS_OTHER);
                 return;
         }
         call_start(c, l, r, &ops, METRICS_OTHER, r->version == 20 && type && strncmp(type, "application/grpc", 16) == 0,

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,6 +33,7 @@ struct network_thread {
         struct detritus *server;
         pthread_t thread;
         bool started;
+        sem_t ended; /* posted when run() is about to return */
         struct loop *loop;
         struct connection_set *connections;
         struct ingest_loop ingest;
@@ -121,6 +123,7 @@ static void *run(void *thread)
         int r = loop_run(t->loop);
         if (r < 0)
                 log_error("network thread stopped", LOG_STR("error", strerror(-r)));
+        sem_post(&t->ended);
         return NULL;
 }
 
@@ -128,6 +131,7 @@ static int prepare_thread(struct detritus *d, struct network_thread *t)
 {
         t->server = d;
         t->drain.run = drain;
+        sem_init(&t->ended, 0, 0);
         int r = loop_new(&t->loop);
         if (r == 0)
                 r = ingest_loop_init(&t->ingest, &d->ingest, t->loop);
@@ -283,6 +287,14 @@ static int make_shared(struct detritus *d, struct error *err)
         return r;
 }
 
+static bool ends_before(struct network_thread *t, const struct timespec *deadline)
+{
+        int r;
+        while ((r = sem_clockwait(&t->ended, CLOCK_MONOTONIC, deadline)) < 0 && errno == EINTR)
+                ;
+        return r == 0;
+}
+
 static void join_threads(struct detritus *d, bool wait)
 {
         struct timespec deadline;
@@ -292,11 +304,11 @@ static void join_threads(struct detritus *d, bool wait)
                 struct network_thread *t = &d->threads[i];
                 if (!t->started)
                         continue;
-                if (wait && pthread_clockjoin_np(t->thread, NULL, CLOCK_MONOTONIC, &deadline) == 0)
-                        continue;
-                if (wait)
-                        log_warn("closing connections that did not finish in time");
-                loop_stop(t->loop);
+                if (!wait || !ends_before(t, &deadline)) {
+                        if (wait)
+                                log_warn("closing connections that did not finish in time");
+                        loop_stop(t->loop);
+                }
                 pthread_join(t->thread, NULL);
         }
 }

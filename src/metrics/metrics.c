@@ -198,7 +198,8 @@ static void put_requests(struct text *t, const struct metrics *m)
                                     endpoint_names[e], statuses[s], n);
                 }
         }
-        put_family(t, "request_duration_seconds", "histogram", "From the request's head to the end of its answer.");
+        put_family(t, "request_duration_seconds", "histogram",
+                   "From the request's head to its answer being handed to the connection.");
         for (size_t e = 0; e < METRICS_ENDPOINT_MAX_; e++) {
                 if (was_observed(&m->endpoints[e].duration))
                         put_histogram(t, "request_duration_seconds", "endpoint", endpoint_names[e],
@@ -218,11 +219,13 @@ static const struct {
         { METRICS_DEDUP_HITS, "dedup_hits", "", "Uploads whose bytes were there already." },
         { METRICS_JANITOR_CYCLES, "janitor_cycles", "", "Retention cycles run." },
         { METRICS_JANITOR_BLOBS_FREED, "janitor_blobs_freed", "", "Blobs deleted by retention." },
-        { METRICS_JANITOR_BYTES_FREED, "janitor_bytes_freed", "", "Bytes deleted by retention." },
+        { METRICS_JANITOR_BYTES_FREED, "janitor_bytes_freed", "",
+          "Bytes of log files and blobs deleted by retention." },
         { METRICS_VALIDATION_FAILURES_LOGS, "validation_failures", "{endpoint=\"logs\"}",
           "Requests refused by a project's schema." },
         { METRICS_VALIDATION_FAILURES_CRASHES, "validation_failures", "{endpoint=\"crashes\"}", NULL },
-        { METRICS_LOG_RECORDS, "log_records", "", "Log records made durable." },
+        { METRICS_LOG_RECORDS, "log_records", "",
+          "Log records acknowledged: durable, unless durability is `written`." },
         { METRICS_LOG_COMMITS, "log_commits", "", "Group commits of log batches." },
         { METRICS_INDEX_COMMITS, "index_commits", "", "SQLite transactions of crash reports." },
         { METRICS_VERIFICATIONS, "verifications", "", "Argon2 computations for tokens." },
