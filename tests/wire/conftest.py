@@ -1,5 +1,9 @@
 """Fixtures: `daemon` is one real detritusd for all tests of a file, `start_daemon` starts others with their own
-settings. Every test ends with "nothing left alive", on every daemon it used."""
+settings. Every test ends with "nothing left alive", on every daemon it used.
+
+DETRITUS_TEST_FRESH=1 gives each test a daemon of its own, to find the test behind what a daemon says when it ends."""
+
+import os
 
 import pytest
 
@@ -56,6 +60,8 @@ def daemon(request, shared_daemon, tmp_path_factory):
     yield shared_daemon[0]
     try:
         finish(request.node, shared_daemon[0])
+        if os.environ.get("DETRITUS_TEST_FRESH") and shared_daemon[0].running:
+            shared_daemon[0].stop()
     finally:
         if not shared_daemon[0].running:
             shared_daemon.clear()

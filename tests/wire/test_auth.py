@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from conftest import both
-from harness import crash, grpc, otlp
+from harness import crash, grpc, http1, otlp
 from harness.crash import body, dump_part, headers, metadata_part, upload
 from harness.daemon import (ACME, ACME_SLOW_PHC, LATE, OTHER, RATE_UNLIMITED, Daemon, Token, run, tokens_toml,
                             wait_until)
@@ -106,18 +106,18 @@ def test_a_busy_verifier_is_unavailable_to_grpc(start_daemon):
     assert busy and all(outcome.retry_ms >= 1 for outcome in busy)
 
 
-def test_a_client_that_leaves_during_verification(start_daemon):
-    daemon = start_daemon(tokens=[Token("", f"slow-{n}", ACME_SLOW_PHC, "acme", "acme/") for n in range(3)])
-    for http in ("1.1", "2"):
-        for n in range(4):
-            client = daemon.connect(http)
-            extra = [stranger(f"gone-{http}-{n}").header]
-            if http == "2":
-                client.reset(client.open("GET", "/nowhere", extra, end=True))
-                client.ping()
-            else:
-                client.send(b"GET /nowhere HTTP/1.1\r\nhost: x\r\nauthorization: %s\r\n\r\n" % extra[0][1].encode())
-            client.close()
+@both
+def test_a_client_that_leaves_during_verification(start_daemon, http):
+    """Whatever the outcome, which then nobody waits for."""
+    daemon = start_daemon(tokens=[Token("", f"slow-{n}", ACME_SLOW_PHC, "acme", "acme/") for n in range(2)])
+    for token in (ACME, stranger("gone"), ACME):
+        client = daemon.connect(http)
+        if http == "2":
+            client.reset(client.open("GET", "/nowhere", [token.header], end=True))
+            client.ping()
+        else:
+            client.send(http1.head("GET", "/nowhere", [token.header]))
+        client.close()
 
 
 # -- reload

@@ -200,7 +200,7 @@ def test_an_upgrade_to_h2c_is_ignored(daemon):
 
 def test_empty_lines_before_a_request_are_ignored(daemon):
     client = daemon.connect()
-    client.send(b"\r\n\r\n" + GET + b"\r\n" + b"\r\n" + GET + b"\r\n")
+    client.send(b"\r\n" + GET + b"\r\n" + b"\r\n" + GET + b"\r\n")
     assert [client.read().status, client.read().status] == [204, 204]
 
 

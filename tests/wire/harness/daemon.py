@@ -364,7 +364,11 @@ class Daemon:
 
         def quiet():
             found[:] = [self._alive(), self.disorder()]
-            return found[0] == self.baseline and not found[1]
+            gauges, descriptors = found[0]
+            if gauges != self.baseline[0] or descriptors - self.baseline[1] or found[1]:
+                return False
+            self.baseline = gauges, descriptors  # without what was only passing when the first count was made
+            return True
 
         wait_until(quiet, lambda: f"nothing left alive:\n  now    {found[0]}\n  before {self.baseline}\n"
                                   f"  index  {found[1]}\n{self.log.text()}")
