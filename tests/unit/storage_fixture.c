@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <openssl/sha.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 #include "util/log.h"
 
 struct storage_faults storage_faults;
-char storage_dir[64];
+char storage_dir[128];
 int storage_fd = -1;
 
 int __real_durable_sync(int fd);
@@ -54,9 +55,51 @@ int __wrap_openat64(int dirfd, const char *path, int flags, ...)
         return __real_openat64(dirfd, path, flags, mode);
 }
 
+void __real_metrics_janitor_cycle(struct metrics *m, int ok, uint64_t duration_ns);
+void __wrap_metrics_janitor_cycle(struct metrics *m, int ok, uint64_t duration_ns);
+
+static pthread_mutex_t cycle_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t cycle_ended = PTHREAD_COND_INITIALIZER;
+static unsigned cycles, failed_cycles;
+
+void __wrap_metrics_janitor_cycle(struct metrics *m, int ok, uint64_t duration_ns)
+{
+        __real_metrics_janitor_cycle(m, ok, duration_ns);
+        pthread_mutex_lock(&cycle_lock);
+        cycles++;
+        failed_cycles += !ok;
+        pthread_cond_broadcast(&cycle_ended);
+        pthread_mutex_unlock(&cycle_lock);
+}
+
+unsigned storage_cycles(void)
+{
+        pthread_mutex_lock(&cycle_lock);
+        unsigned n = cycles;
+        pthread_mutex_unlock(&cycle_lock);
+        return n;
+}
+
+unsigned storage_failed_cycles(void)
+{
+        pthread_mutex_lock(&cycle_lock);
+        unsigned n = failed_cycles;
+        pthread_mutex_unlock(&cycle_lock);
+        return n;
+}
+
+void storage_await_cycles(unsigned n)
+{
+        pthread_mutex_lock(&cycle_lock);
+        while (cycles < n)
+                pthread_cond_wait(&cycle_ended, &cycle_lock);
+        pthread_mutex_unlock(&cycle_lock);
+}
+
 int storage_setup(_unused_ void **state)
 {
         memset(&storage_faults, 0, sizeof(storage_faults));
+        cycles = failed_cycles = 0;
         log_setup(LOG_FORMAT_PRETTY, LOG_LEVEL_ERROR + 1);
         snprintf(storage_dir, sizeof(storage_dir), "/tmp/detritus-test-XXXXXX");
         if (!mkdtemp(storage_dir))
@@ -129,7 +172,7 @@ char *storage_text(const char *path)
 static sqlite3 *open_by_hand(int flags)
 {
         sqlite3 *db;
-        char path[128];
+        char path[192];
         snprintf(path, sizeof(path), "%s/detritus.db", storage_dir);
         assert_int_equal(sqlite3_open_v2(path, &db, flags, NULL), SQLITE_OK);
         sqlite3_busy_timeout(db, 5000);

@@ -21,7 +21,7 @@ struct storage_faults {
 };
 extern struct storage_faults storage_faults;
 
-extern char storage_dir[64];
+extern char storage_dir[128];
 extern int storage_fd;
 
 int storage_setup(void **state);
@@ -55,3 +55,8 @@ struct crash_report *storage_report(struct blob_store *s, const char *install_id
 
 /* sha256 of a text. */
 const char *storage_hash(const char *content, char ret[BLOB_HEX_SIZE]);
+
+/* Retention cycles that ended since the test began, and how many of them failed. */
+unsigned storage_cycles(void);
+unsigned storage_failed_cycles(void);
+void storage_await_cycles(unsigned n);

@@ -634,7 +634,7 @@ static void test_wal_is_checkpointed(_unused_ void **state)
         assert_int_equal(wal_bytes(), before); /* begun anew from its start */
 
         sqlite3 *reader;
-        char path[128];
+        char path[192];
         snprintf(path, sizeof(path), "%s/detritus.db", storage_dir);
         assert_int_equal(sqlite3_open_v2(path, &reader, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
         assert_int_equal(sqlite3_exec(reader, "BEGIN; SELECT * FROM source", NULL, NULL, NULL), SQLITE_OK);
