@@ -324,6 +324,42 @@ struct sender {
         unsigned number;
 };
 
+struct check {
+        struct index_job job;
+        const char *content;
+        bool done;
+};
+
+/* On the index writer's thread no deletion is half done: a blob that has a row has a file. */
+static int check_run(struct index_job *job, struct index *index)
+{
+        const struct check *c = container_of(job, struct check, job);
+        char sha256[BLOB_HEX_SIZE];
+        bool known;
+        if (index_has_blob(index, storage_hash(c->content, sha256), &known) != 0 || known != blob_exists(c->content))
+                abort();
+        return 0;
+}
+
+static void check_done(struct index_job *job, _unused_ int result)
+{
+        pthread_mutex_lock(&lock);
+        container_of(job, struct check, job)->done = true;
+        pthread_cond_broadcast(&changed);
+        pthread_mutex_unlock(&lock);
+}
+
+static void check(const char *content)
+{
+        struct check c = { .job = { .run = check_run, .done = check_done }, .content = content };
+        if (index_writer_submit_job(writer, &c.job) != 0)
+                abort();
+        pthread_mutex_lock(&lock);
+        while (!c.done)
+                pthread_cond_wait(&changed, &lock);
+        pthread_mutex_unlock(&lock);
+}
+
 static void *send_same_dumps(void *userdata)
 {
         const struct sender *sender = userdata;
@@ -333,6 +369,8 @@ static void *send_same_dumps(void *userdata)
                 snprintf(dump, sizeof(dump), "dump %u", i % 3);
                 if (put(sender->install_id, timestamp, dump, "attached", clock_now()) != 0)
                         abort();
+                check(dump);
+                check("attached");
         }
         return NULL;
 }
