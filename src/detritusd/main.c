@@ -98,8 +98,10 @@ static int read_flags(int argc, char **argv, struct detritus_config *config)
                                 break;
                         default: fputs("Try detritusd --help.\n", stderr); return EXIT_USAGE;
                         }
-                        if (r != 0)
-                                return complain(err.text);
+                        if (r != 0) {
+                                complain(err.text);
+                                return c == 'c' ? EXIT_FAILURE : EXIT_USAGE; /* a bad file, or a bad flag */
+                        }
                 }
         }
         return optind < argc ? complain("unexpected argument; try detritusd --help") : -1;

@@ -5,6 +5,7 @@
  * server must not: bare LF, folded lines, too many fields. A refused head is answered and the connection closed. When a
  * handler answers before the body is over, a short rest is read and dropped; otherwise the connection closes. */
 
+#include <ctype.h>
 #include <errno.h>
 #include <http_parser.h>
 #include <stdio.h>
@@ -27,7 +28,7 @@ struct http1 {
         struct http_request request;
         enum state state;
         struct buf in;     /* a head being gathered, or bytes that came before their turn */
-        size_t checked;    /* bytes of in already checked as head */
+        size_t checked;    /* bytes of in already checked as head: whole lines */
         uint64_t head_ns;  /* when the first byte of this head came */
         uint64_t idle_ns;  /* since when no request is under way */
         unsigned requests; /* served */
@@ -129,35 +130,77 @@ static void begin_head(struct http1 *h)
                 buf_done(&h->in); /* an idle connection costs little */
 }
 
-/* Looks for the end of the head in `in`, refusing what RFC 9112 §2.2 and §5.2 let us refuse. *ret_end: its length, or 0
- * when more must come. */
+static bool is_token_char(uint8_t c)
+{
+        return isalnum(c) || (c > ' ' && c < 0x7F && strchr("!#$%&'*+-.^_`|~", c));
+}
+
+/* RFC 9112 §3: method SP request-target SP HTTP-version, and no space more. */
+static bool is_request_line(const uint8_t *line, size_t len)
+{
+        const uint8_t *first = memchr(line, ' ', len), *last = memrchr(line, ' ', len);
+        if (!first || first == line || first == last || last == first + 1)
+                return false;
+        if ((size_t)(line + len - last) < 6 || memcmp(last, " HTTP/", 6) != 0)
+                return false;
+        for (const uint8_t *p = first + 1; p < last; p++) {
+                if (*p <= ' ' || *p == 0x7F)
+                        return false;
+        }
+        return true;
+}
+
+/* RFC 9112 §5: a name of token characters, and the colon right behind it. */
+static bool is_field_line(const uint8_t *line, size_t len)
+{
+        size_t name = 0;
+        while (name < len && is_token_char(line[name]))
+                name++;
+        return name > 0 && name < len && line[name] == ':';
+}
+
+/* One line of the head, without its CRLF. */
+static int check_line(struct http1 *h, const uint8_t *line, size_t len)
+{
+        if (memchr(line, '\0', len))
+                return refuse_head(h, 400, "NUL in the request head");
+        if (memchr(line, '\r', len))
+                return refuse_head(h, 400, "bare CR in the request head");
+        if (h->checked == 0)
+                return is_request_line(line, len) ? 0 : refuse_head(h, 400, "bad request line");
+        if (*line == ' ' || *line == '\t')
+                return refuse_head(h, 400, "folded header line");
+        return is_field_line(line, len) ? 0 : refuse_head(h, 400, "bad header field");
+}
+
+/* Looks for the end of the head in `in`, line by line, refusing what RFC 9112 §2.2 and §5.2 let us refuse. *ret_end: the
+ * head's length, or 0 when more must come. */
 static int check_head(struct http1 *h, size_t *ret_end)
 {
-        const struct config_limits *l = connection_limits(h->c);
-        const uint8_t *p = h->in.data;
-        size_t i = h->checked;
-
+        size_t max = connection_limits(h->c)->head_bytes;
         *ret_end = 0;
-        for (; i < h->in.len; i++) {
-                if (i >= l->head_bytes)
+        for (;;) {
+                const uint8_t *line = h->in.data + h->checked;
+                size_t left = h->in.len - h->checked;
+                const uint8_t *newline = left > 0 ? memchr(line, '\n', left) : NULL;
+                size_t end = newline ? (size_t)(newline - h->in.data) + 1 : h->in.len;
+                if (end > max)
                         return refuse_head(h, 431, "request head too large");
-                if (p[i] == '\r' && i + 1 < h->in.len && p[i + 1] != '\n')
-                        return refuse_head(h, 400, "bare CR in the request head");
-                if (p[i] == '\0')
-                        return refuse_head(h, 400, "NUL in the request head");
-                if (p[i] != '\n')
-                        continue;
-                if (i == 0 || p[i - 1] != '\r')
+                if (!newline) /* not even a letter of a method: TLS, most likely */
+                        return h->checked == 0 && left > 0 && !is_token_char(*line)
+                                       ? refuse_head(h, 400, "bad request line")
+                                       : 0;
+                size_t len = (size_t)(newline - line);
+                if (len == 0 || line[len - 1] != '\r')
                         return refuse_head(h, 400, "bare LF in the request head");
-                if (i >= 3 && p[i - 2] == '\n') {
-                        *ret_end = i + 1;
+                if (len == 1) {
+                        *ret_end = end;
                         return 0;
                 }
-                if (i + 1 < h->in.len && (p[i + 1] == ' ' || p[i + 1] == '\t'))
-                        return refuse_head(h, 400, "folded header line");
+                if (check_line(h, line, len - 1) < 0)
+                        return -1;
+                h->checked = end;
         }
-        h->checked = i > 0 ? i - 1 : 0; /* the last byte is looked at again with its successor */
-        return 0;
 }
 
 static const char *parser_error(const struct http1 *h)

@@ -14,14 +14,16 @@
 #include "http/connection_internal.h"
 
 #define MAX_TRAILERS 4
-#define RESET_BURST 200 /* RST_STREAM received: so many at once, then so many a second */
-#define RESET_PER_SEC 20
+#define RESETS_BURST 200 /* RST_STREAM received: so many at once, then so many a second */
+#define RESETS_PER_SEC 20
 
 struct http2 {
         struct connection *c;
         nghttp2_session *session;
         struct http2_stream *first;
         unsigned n_streams;
+        unsigned resets; /* received since resets_ns, less what time has forgiven */
+        uint64_t resets_ns;
         bool draining, went_away;
         uint64_t drain_ns, active_ns;
 };
@@ -155,6 +157,19 @@ static void begin_request(struct http2_stream *s)
                 connection_begin_request(h->c, r);
 }
 
+/* A client that opens streams only to reset them makes us work for nothing (CVE-2023-44487): it is sent away. */
+static void count_reset(struct http2 *h)
+{
+        uint64_t now = connection_now_ns(h->c);
+        uint64_t forgiven = (now - h->resets_ns) * RESETS_PER_SEC / 1000000000u;
+        if (forgiven > 0) {
+                h->resets = forgiven < h->resets ? h->resets - (unsigned)forgiven : 0;
+                h->resets_ns = now;
+        }
+        if (++h->resets > RESETS_BURST)
+                nghttp2_session_terminate_session(h->session, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
 static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
 {
         struct http2 *h = user_data;
@@ -163,6 +178,8 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
                 nghttp2_submit_goaway(session, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session),
                                       NGHTTP2_NO_ERROR, NULL, 0);
         }
+        if (frame->hd.type == NGHTTP2_RST_STREAM)
+                count_reset(h);
         if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
                 return 0;
         struct http2_stream *s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
@@ -428,7 +445,6 @@ static int make_session(struct http2 *h, const struct config_limits *l)
         }
         nghttp2_option_set_no_auto_window_update(option, 1);
         nghttp2_option_set_max_outbound_ack(option, l->http2_outbound_acks);
-        nghttp2_option_set_stream_reset_rate_limit(option, RESET_BURST, RESET_PER_SEC);
         int r = nghttp2_session_server_new2(&h->session, cb, h, option);
         nghttp2_option_del(option);
         nghttp2_session_callbacks_del(cb);

@@ -96,6 +96,7 @@ static bool has_duplicate(const struct http_request *r, const char **ret_reason)
                 { "content-length", "duplicate content-length field" },
                 { "content-encoding", "duplicate content-encoding field" },
                 { "host", "duplicate host field" },
+                { "transfer-encoding", "duplicate transfer-encoding field" },
         };
         for (size_t s = 0; s < ARRAY_LEN(singles); s++) {
                 unsigned count = 0;

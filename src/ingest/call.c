@@ -68,6 +68,18 @@ void call_wake(struct call *c)
         loop_post(c->in->loop, &c->wake);
 }
 
+int call_check_version(const struct call *c, bool required, struct refusal *r)
+{
+        const char *version = http_request_field(c->request, "x-protocol-version");
+        if (!version)
+                return required ? refuse(r, ANSWER_VERSION, "missing x-protocol-version") : 0;
+        size_t digits = strspn(version, "0123456789");
+        if (digits == 0 || digits > 10 || version[digits])
+                return refuse(r, ANSWER_VERSION, "x-protocol-version is not a number");
+        unsigned long long n = strtoull(version, NULL, 10);
+        return n == 1 ? 0 : refuse(r, ANSWER_VERSION, "protocol version %llu does not match 1", n);
+}
+
 static void count(struct call *c, int status)
 {
         metrics_request(c->in->ingest->metrics, c->endpoint, status, clock_monotonic_ns() - c->request->started_ns);

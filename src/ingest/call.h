@@ -40,6 +40,9 @@ void call_on_timeout(struct http_request *r);
 void call_park(struct call *c, void (*resumed)(struct call *c));
 void call_wake(struct call *c);
 
+/* The x-protocol-version field: 1, or absent unless required. 0, or ANSWER_VERSION in *r. */
+int call_check_version(const struct call *c, bool required, struct refusal *r);
+
 /* Ends the request with the words and status of the one table; one line in the log. */
 void call_refuse(struct call *c, const struct refusal *r);
 /* A failure inside: what is for the log, not for the client. */

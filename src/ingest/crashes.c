@@ -177,17 +177,6 @@ static void on_end(struct http_request *r)
 
 /* ---- the head ---- */
 
-static int check_version(const struct http_request *r, struct refusal *refusal)
-{
-        const char *version = http_request_field(r, "x-protocol-version");
-        if (!version || strcmp(version, "1") == 0)
-                return 0;
-        if (strspn(version, "0123456789") != strlen(version) || strlen(version) > 9 || !*version)
-                return refuse(refusal, ANSWER_MALFORMED, "x-protocol-version header is not a number");
-        unsigned long n = strtoul(version, NULL, 10);
-        return n == 1 ? 0 : refuse(refusal, ANSWER_VERSION, "protocol version %lu does not match 1", n);
-}
-
 static int check_head(struct crash_call *u, char boundary[MULTIPART_BOUNDARY_MAX + 1], enum encoding *ret_encoding,
                       struct refusal *refusal)
 {
@@ -203,7 +192,7 @@ static int check_head(struct crash_call *u, char boundary[MULTIPART_BOUNDARY_MAX
                 return refuse(refusal, ANSWER_MEDIA_TYPE, "missing content-type header");
         int e = multipart_boundary(type, boundary, refusal);
         if (e == 0)
-                e = check_version(r, refusal);
+                e = call_check_version(&u->call, false, refusal);
         if (e != 0)
                 return e;
         *ret_encoding = coding ? encoding_from_name(coding, strlen(coding)) : ENCODING_IDENTITY;

@@ -338,24 +338,13 @@ static void on_end(struct http_request *r)
 
 /* ---- the head ---- */
 
-static int check_version(const struct http_request *r, bool strict, struct refusal *refusal)
-{
-        const char *version = http_request_field(r, "x-protocol-version");
-        if (!version)
-                return strict ? refuse(refusal, ANSWER_VERSION, "missing x-protocol-version metadata") : 0;
-        if (strspn(version, "0123456789") != strlen(version) || !*version || strlen(version) > 9)
-                return refuse(refusal, ANSWER_VERSION, "x-protocol-version metadata is not a number");
-        unsigned long n = strtoul(version, NULL, 10);
-        return n == 1 ? 0 : refuse(refusal, ANSWER_VERSION, "protocol version %lu does not match 1", n);
-}
-
 static int check_head(struct log_call *l, struct refusal *refusal)
 {
         const struct http_request *r = l->call.request;
         const char *encoding = http_request_field(r, "grpc-encoding"), *timeout = http_request_field(r, "grpc-timeout");
         uint64_t ns;
 
-        int e = check_version(r, call_config(&l->call)->strict_protocol_version, refusal);
+        int e = call_check_version(&l->call, call_config(&l->call)->strict_protocol_version, refusal);
         if (e != 0)
                 return e;
         l->encoding = encoding ? encoding_from_name(encoding, strlen(encoding)) : ENCODING_IDENTITY;

@@ -70,7 +70,7 @@ static void drop_partial_character(char *s, size_t len)
 int refuse(struct refusal *r, enum answer a, const char *fmt, ...)
 {
         va_list args;
-        *r = (struct refusal){ .answer = a };
+        r->answer = a;
         va_start(args, fmt);
         int n = vsnprintf(r->message, sizeof(r->message), fmt, args);
         va_end(args);

@@ -39,5 +39,6 @@ struct refusal {
         char message[400];
 };
 
-/* Fills *r and returns a, so that a check reads `return refuse(r, ANSWER_MALFORMED, "…", …);`. */
+/* Sets answer and message and returns a; retry_after_ms and allow stay what the caller made them, who starts from a
+ * zeroed refusal. So a check reads `return refuse(r, ANSWER_MALFORMED, "…", …);`. */
 int refuse(struct refusal *r, enum answer a, const char *fmt, ...) _printf_(3, 4);

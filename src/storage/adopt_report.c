@@ -101,7 +101,7 @@ static int parse_document(const struct buf *text, struct json_object **ret, stru
 static int take_metadata(struct adopt_report *report, struct error *err)
 {
         struct json_object *metadata;
-        struct refusal refusal;
+        struct refusal refusal = { 0 };
         size_t len;
         if (!json_object_object_get_ex(report->document, "metadata", &metadata))
                 return unreadable(err, "metadata is missing");

@@ -85,7 +85,7 @@ RECEIVED = 1779177600  # 2026-05-19T08:00:00Z
 @pytest.fixture
 def taken_over(tmp_path, source):
     """A daemon, not started, upon the reference's files: two crashes that share a dump, logs, and leftovers."""
-    daemon = Daemon(tmp_path / "daemon")
+    daemon = Daemon(tmp_path / "daemon", {"logs": {"ttl_days": 36500}, "crashes": {"ttl_days": 36500}})
     files = Directory(daemon.data_dir)
     manifest = [{"key": "note", "filename": "note.txt", "content_type": "text/plain", "len": len(NOTE)}]
     first = crash.metadata(source, timestamp="2026-05-19T00:00:00.500Z", panic_text="boom", attachments=manifest,

@@ -220,6 +220,15 @@ def test_an_attachment_that_is_the_dump(daemon, http, source):
     assert index["attachments"][0]["dedup"] is True
 
 
+@both
+def test_attachments_may_share_a_key(daemon, http, source):
+    response = upload(daemon, http, ACME, metadata_part(source), dump_part(), attachment_part("a", b"x"),
+                      attachment_part("a", b"y"))
+    assert response.status == 201
+    index = json.loads(daemon.mirror_files(source)[0].read_text())
+    assert [(one["key"], one["sha256"]) for one in index["attachments"]] == [("a", sha256(b"x")), ("a", sha256(b"y"))]
+
+
 # -- encodings
 
 
@@ -315,8 +324,6 @@ BAD_PARTS = {
 }
 OURS_PARTS = {
     "attachment before dump": (lambda s: [metadata_part(s), attachment_part("a", b"x"), dump_part()], "dump"),
-    "an attachment twice": (lambda s: [metadata_part(s), dump_part(), attachment_part("a", b"x"),
-                                       attachment_part("a", b"y")], "a"),
     "an attachment without key": (lambda s: [metadata_part(s), dump_part(), attachment_part("", b"x")], "attach"),
 }
 
@@ -362,7 +369,7 @@ def test_metadata_that_is_no_document(daemon, http, text):
 
 
 WRONG_TYPES = [(path, value) for path, values in {
-    "schema_version": [ABSENT, "1", None, 1.5, -1, [], True],
+    "schema_version": [ABSENT, "1", None, 1.5, [], True],
     "source": [ABSENT, None, "x", []],
     "source.project": [ABSENT, None, 1, []],
     "source.platform": [ABSENT, None, 1],
@@ -435,7 +442,9 @@ def test_another_protocol_version_in_the_header(daemon, http, source):
     parts = metadata_part(source), dump_part()
     with daemon.unchanged():
         upload(daemon, http, ACME, *parts, extra=[("x-protocol-version", "2")]).refused(412, "does not match")
-        upload(daemon, http, ACME, *parts, extra=[("x-protocol-version", "one")]).refused(412)
+        response = upload(daemon, http, ACME, *parts, extra=[("x-protocol-version", "one")])
+        assert response.status in (400, 412)
+        response.refused(response.status, "x-protocol-version")
     assert upload(daemon, http, ACME, *parts, extra=[("x-protocol-version", "1")]).status == 201
 
 
@@ -443,6 +452,8 @@ def test_another_protocol_version_in_the_header(daemon, http, source):
 @pytest.mark.parametrize("authorization", [None, "Bearer", "Bearer ", "Bearer wrong", "Basic YWNtZTphY21l",
                                            "acme-secret", "Bearer acme-secret x", "Bearer acme-secre"])
 def test_no_or_a_bad_token(daemon, http, source, authorization):
+    if http == "2" and authorization == "Bearer ":
+        pytest.skip("RFC 9113 §8.2.1 allows no such value")
     extra = [("authorization", authorization)] if authorization is not None else []
     with daemon.unchanged():
         upload(daemon, http, None, metadata_part(source), dump_part(), extra=extra).refused(401)
@@ -512,7 +523,7 @@ def test_a_part_too_large(start_daemon, http, source):
 def test_a_request_too_large(start_daemon, http, source):
     parts = metadata_part(source), dump_part(b"a" * 3000), attachment_part("a", b"b" * 3000)
     size = len(body(*parts))
-    daemon = start_daemon({"crashes": {"max_request_bytes": size}})
+    daemon = start_daemon({"crashes": {"max_request_bytes": size, "max_part_bytes": size}})
     assert upload(daemon, http, ACME, *parts).status == 201
     with daemon.unchanged():
         upload(daemon, http, ACME, *parts[:2], attachment_part("a", b"b" * 3001)).refused(413)
@@ -520,7 +531,7 @@ def test_a_request_too_large(start_daemon, http, source):
 
 @ours
 def test_a_request_too_large_says_so_by_its_length(start_daemon, source):
-    daemon = start_daemon({"crashes": {"max_request_bytes": 100000}})
+    daemon = start_daemon({"crashes": {"max_request_bytes": 100000, "max_part_bytes": 100000}})
     client = daemon.connect()
     client.send(http1.head("POST", crash.PATH, headers(ACME, extra=[("content-length", "100001")])))
     client.read().refused(413)
@@ -528,7 +539,7 @@ def test_a_request_too_large_says_so_by_its_length(start_daemon, source):
 
 @ours
 def test_chunks_too_large(start_daemon, source):
-    daemon = start_daemon({"crashes": {"max_request_bytes": 10000}})
+    daemon = start_daemon({"crashes": {"max_request_bytes": 10000, "max_part_bytes": 10000}})
     with daemon.unchanged():
         client = daemon.connect()
         response = client.request("POST", crash.PATH, headers(ACME),
@@ -540,7 +551,7 @@ def test_chunks_too_large(start_daemon, source):
 @ours
 @pytest.mark.parametrize("name", ["gzip", "zstd"])
 def test_a_bomb_costs_no_more_than_the_limit(start_daemon, http, source, name):
-    daemon = start_daemon({"crashes": {"max_request_bytes": 200000}})
+    daemon = start_daemon({"crashes": {"max_request_bytes": 200000, "max_part_bytes": 200000}})
     sent = ENCODERS[name](body(metadata_part(source), dump_part(b"\0" * 20000000)))
     assert len(sent) < 100000
     with daemon.unchanged():

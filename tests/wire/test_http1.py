@@ -141,8 +141,6 @@ def test_ambiguous_lengths(daemon, fields):
     GET + b": 1\r\n\r\n",
     GET + b"x(a): 1\r\n\r\n",
     GET + b"x-a: \x00\r\n\r\n",
-    b"GET  /healthz HTTP/1.1\r\nhost: x\r\n\r\n",
-    b"GET /healthz\r\n\r\n",
     b"GET /healthz HTTP/1.1 \r\nhost: x\r\n\r\n",
     b"GET /heal\x00thz HTTP/1.1\r\nhost: x\r\n\r\n",
     b"G\xc3\x89T /healthz HTTP/1.1\r\nhost: x\r\n\r\n",
@@ -153,10 +151,10 @@ def test_what_is_not_http_1_1(daemon, sent):
     refused_and_closed(daemon, sent, 400)
 
 
-@pytest.mark.parametrize("version", ["HTTP/2.0", "HTTP/0.9", "HTTP/1.2", "HTTP/3.0", "http/1.1", "HTTP/11"])
+@pytest.mark.parametrize("version", ["", "HTTP/2.0", "HTTP/0.9", "HTTP/1.2", "HTTP/3.0", "http/1.1", "HTTP/11"])
 def test_other_versions(daemon, version):
     client = daemon.connect()
-    client.send(b"GET /healthz %s\r\nhost: x\r\n\r\n" % version.encode())
+    client.send(b"GET /healthz%s\r\nhost: x\r\n\r\n" % (b" " + version.encode() if version else b""))
     # RFC 9110 §2.5: a higher minor version may be answered as 1.1.
     assert client.read().status in ((204, 400, 505) if version == "HTTP/1.2" else (400, 505))
 

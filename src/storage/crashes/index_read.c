@@ -45,7 +45,7 @@ static bool copy_text(sqlite3_stmt *s, int column, const char **ret)
 
 static int parse_stored_metadata(sqlite3_stmt *s, struct crash_metadata **ret)
 {
-        struct refusal refusal;
+        struct refusal refusal = { 0 };
         const char *text = index_text(s, 0);
         if (!text)
                 return -ENOMEM;

@@ -134,7 +134,8 @@ class Http1:
                 return response
 
     def at_end(self):
-        """Asserts that the peer says nothing more and closes."""
+        """Asserts that the peer says nothing more and closes; then closes too, as any client would."""
         while not self.ended:
             self._receive()
         assert self.buffer == b"", self.buffer
+        self.close()

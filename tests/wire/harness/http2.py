@@ -9,7 +9,7 @@ from hyperframe import frame as frames
 from .response import ConnectionEnded, Response
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-NO_ERROR, PROTOCOL_ERROR, FLOW_CONTROL_ERROR, STREAM_CLOSED = 0, 1, 3, 5
+NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FLOW_CONTROL_ERROR, STREAM_CLOSED = 0, 1, 2, 3, 5
 REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM = 7, 8, 11
 
 
@@ -262,6 +262,7 @@ class Http2:
         self.pongs.remove(data)
 
     def at_end(self):
-        """Asserts that the peer closes."""
+        """Asserts that the peer closes; then closes too, as any client would."""
         while not self.ended:
             self.pump(wait=True)
+        self.close()
