@@ -201,14 +201,14 @@ static void test_held_crashes_stay(_unused_ void **state)
 static void test_many_steps(_unused_ void **state)
 {
         config.crashes_ttl_days = 0;
-        for (unsigned i = 0; i < 520; i++) {
+        for (unsigned i = 0; i < 260; i++) {
                 char timestamp[40], dump[16];
                 snprintf(timestamp, sizeof(timestamp), "2026-05-19T08:30:00.%03uZ", i);
                 snprintf(dump, sizeof(dump), "dump %u", i);
                 assert_int_equal(put(INSTALL_A, timestamp, dump, NULL, clock_now()), 0);
         }
         cycle();
-        expect_gauges(0, 520, 520);
+        expect_gauges(0, 260, 260);
         expect_consistent();
         assert_int_equal(storage_count("crashes"), 0);
 }
@@ -363,7 +363,7 @@ static void check(const char *content)
 static void *send_same_dumps(void *userdata)
 {
         const struct sender *sender = userdata;
-        for (unsigned i = 0; i < 150; i++) {
+        for (unsigned i = 0; i < 80; i++) {
                 char timestamp[40], dump[16];
                 snprintf(timestamp, sizeof(timestamp), "2026-05-19T08:%02u:00.%03uZ", sender->number, i);
                 snprintf(dump, sizeof(dump), "dump %u", i % 3);
