@@ -7,6 +7,7 @@
 
 #include "detritusctl/commands.h"
 #include "util/cleanup.h"
+#include "util/log.h"
 
 static const char usage[] =
         "Usage: detritusctl [--data-dir DIR] COMMAND ...\n"
@@ -52,6 +53,7 @@ int main(int argc, char **argv)
 {
         const char *from_environment = getenv("DETRITUS_DATA_DIR");
         struct ctl ctl = { .data_dir = from_environment && *from_environment ? from_environment : "./data/" };
+        log_setup(LOG_FORMAT_PRETTY, LOG_LEVEL_ERROR); /* what goes wrong is said once, in words */
         for (int c; (c = getopt_long(argc, argv, "+hV", options, NULL)) != -1;) {
                 switch (c) {
                 case 'd': ctl.data_dir = optarg; break;

@@ -131,7 +131,7 @@ static uint64_t missing_blobs(const struct adoption *a, const struct index_crash
 /* < 0: the index cannot go on. */
 static int insert_crash(struct adoption *a, const char *path, const struct index_crash *crash)
 {
-        int64_t id;
+        int64_t id = 0;
         int r = begin_row(a);
         if (r == 0)
                 r = index_has_crash(a->index, crash->metadata, crash->dump.sha256, &id);

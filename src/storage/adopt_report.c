@@ -64,7 +64,7 @@ static int read_all(int fd, struct buf *out)
 
 static int read_file(int datadir_fd, const char *path, struct buf *out, struct moment *ret_mtime, struct error *err)
 {
-        struct stat st;
+        struct stat st = { 0 };
         _cleanup_(closep) int fd = openat(datadir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
         int r = fd < 0 || fstat(fd, &st) < 0 ? -errno : 0;
         if (r == 0 && !S_ISREG(st.st_mode))
@@ -191,12 +191,9 @@ static int take_dump(struct adopt_report *report, struct error *err)
         return take_blob_use(dump, &report->crash.dump, err);
 }
 
-int adopt_report_read(int datadir_fd, const char *path, struct adopt_report **ret, struct error *err)
+static int read_report(int datadir_fd, const char *path, struct adopt_report *report, struct error *err)
 {
-        _cleanup_(adopt_report_freep) struct adopt_report *report = calloc(1, sizeof(*report));
         _cleanup_(buf_done) struct buf text = { 0 };
-        if (!report)
-                return -ENOMEM;
         int r = read_file(datadir_fd, path, &text, &report->crash.received_at, err);
         if (r == 0)
                 r = parse_document(&text, &report->document, err);
@@ -206,9 +203,20 @@ int adopt_report_read(int datadir_fd, const char *path, struct adopt_report **re
                 r = take_dump(report, err);
         if (r == 0)
                 r = take_attachments(report, err);
-        if (r != 0)
-                return r;
         report->crash.metadata = report->metadata;
-        *ret = TAKE_PTR(report);
+        return r;
+}
+
+int adopt_report_read(int datadir_fd, const char *path, struct adopt_report **ret, struct error *err)
+{
+        struct adopt_report *report = calloc(1, sizeof(*report));
+        if (!report)
+                return -ENOMEM;
+        int r = read_report(datadir_fd, path, report, err);
+        if (r != 0) {
+                adopt_report_free(report);
+                return r;
+        }
+        *ret = report;
         return 0;
 }

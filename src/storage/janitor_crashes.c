@@ -94,14 +94,8 @@ static struct moment crash_cutoff(const struct janitor *j, struct moment now)
         return now;
 }
 
-int janitor_expire_crashes(struct janitor *j, struct moment now, struct janitor_tally *tally)
+static int run_crash_steps(struct janitor *j, struct crash_step *step, struct janitor_tally *tally)
 {
-        _cleanup_(freep) struct crash_step *step = calloc(1, sizeof(*step));
-        if (!step)
-                return -ENOMEM;
-        step->job = (struct index_job){ .run = delete_crashes, .done = remove_mirrors };
-        step->datadir_fd = j->config.datadir_fd;
-        step->received_before = crash_cutoff(j, now);
         for (unsigned steps = 0; steps < JANITOR_STEPS_MAX && !janitor_is_stopping(j); steps++) {
                 int r = janitor_run_job(j, &step->job, &step->handoff);
                 if (r < 0)
@@ -111,6 +105,19 @@ int janitor_expire_crashes(struct janitor *j, struct moment now, struct janitor_
                         break;
         }
         return 0;
+}
+
+int janitor_expire_crashes(struct janitor *j, struct moment now, struct janitor_tally *tally)
+{
+        struct crash_step *step = calloc(1, sizeof(*step));
+        if (!step)
+                return -ENOMEM;
+        step->job = (struct index_job){ .run = delete_crashes, .done = remove_mirrors };
+        step->datadir_fd = j->config.datadir_fd;
+        step->received_before = crash_cutoff(j, now);
+        int r = run_crash_steps(j, step, tally);
+        free(step);
+        return r;
 }
 
 struct blob_step {
@@ -158,7 +165,7 @@ static void remove_blobs(struct index_job *job, int result)
 
 int janitor_free_blobs(struct janitor *j, struct janitor_tally *tally)
 {
-        _cleanup_(freep) struct blob_step *step = calloc(1, sizeof(*step));
+        struct blob_step *step = calloc(1, sizeof(*step));
         if (!step)
                 return -ENOMEM;
         step->job = (struct index_job){ .run = delete_blobs, .done = remove_blobs };
@@ -171,5 +178,6 @@ int janitor_free_blobs(struct janitor *j, struct janitor_tally *tally)
         }
         tally->blobs = step->freed;
         tally->blob_bytes = step->bytes;
+        free(step);
         return r;
 }

@@ -117,19 +117,8 @@ static int remove_found_log_files(struct janitor *j, struct log_step *step, stru
         return r < 0 ? r : unavailable;
 }
 
-int janitor_expire_log_files(struct janitor *j, struct moment now, struct janitor_tally *tally)
+static int run_log_steps(struct janitor *j, struct log_step *step, struct janitor_tally *tally)
 {
-        _cleanup_(freep) struct log_step *step = calloc(1, sizeof(*step));
-        if (!step)
-                return -ENOMEM;
-        step->find = (struct index_job){ .run = find_log_files, .done = found_log_files };
-        step->forget = (struct index_job){ .run = forget_log_files, .done = forgot_log_files };
-        now.sec -= (int64_t)j->config.logs_ttl_days * JANITOR_SECONDS_PER_DAY;
-        if (j->config.logs_ttl_days > 0)
-                clock_format_day(now, step->day_before);
-        else
-                memcpy(step->day_before, AFTER_ANY_DAY, sizeof(step->day_before));
-
         for (unsigned steps = 0; steps < JANITOR_STEPS_MAX && !janitor_is_stopping(j); steps++) {
                 size_t gone = 0;
                 int r = janitor_run_job(j, &step->find, &step->handoff);
@@ -141,4 +130,21 @@ int janitor_expire_log_files(struct janitor *j, struct moment now, struct janito
                         break;
         }
         return 0;
+}
+
+int janitor_expire_log_files(struct janitor *j, struct moment now, struct janitor_tally *tally)
+{
+        struct log_step *step = calloc(1, sizeof(*step));
+        if (!step)
+                return -ENOMEM;
+        step->find = (struct index_job){ .run = find_log_files, .done = found_log_files };
+        step->forget = (struct index_job){ .run = forget_log_files, .done = forgot_log_files };
+        now.sec -= (int64_t)j->config.logs_ttl_days * JANITOR_SECONDS_PER_DAY;
+        if (j->config.logs_ttl_days > 0)
+                clock_format_day(now, step->day_before);
+        else
+                memcpy(step->day_before, AFTER_ANY_DAY, sizeof(step->day_before));
+        int r = run_log_steps(j, step, tally);
+        free(step);
+        return r;
 }

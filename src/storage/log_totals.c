@@ -158,10 +158,10 @@ static void put_back_locked(struct log_totals *t, int result)
 
 static void drop_all_locked(struct log_totals *t)
 {
-        struct pending *entry, *next;
-        HASH_ITER(hh, t->table, entry, next)
-        {
-                HASH_DEL(t->table, entry);
+        struct pending *entry = t->table, *next;
+        HASH_CLEAR(hh, t->table); /* the entries stay linked */
+        for (; entry; entry = next) {
+                next = entry->hh.next;
                 free(entry);
         }
 }

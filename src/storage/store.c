@@ -136,13 +136,8 @@ static int start_janitor(struct store *s, const struct config *config, struct me
         return janitor_new(&janitor, &s->janitor);
 }
 
-int store_open(const struct config *config, struct metrics *metrics, struct store **ret, struct error *err)
+static int open_all(struct store *s, const struct config *config, struct metrics *metrics, struct error *err)
 {
-        _cleanup_(store_freep) struct store *s = calloc(1, sizeof(*s));
-        if (!s)
-                return fail(err, -ENOMEM, "open", config->data_dir);
-        s->datadir_fd = s->lock_fd = -1;
-
         int r = open_directory(s, config->data_dir, err);
         if (r == 0)
                 r = take_lock(s, config->data_dir, err);
@@ -155,9 +150,21 @@ int store_open(const struct config *config, struct metrics *metrics, struct stor
                 r = start_logs(s, config, metrics);
         if (r == 0)
                 r = start_janitor(s, config, metrics);
-        if (r < 0)
-                return fail(err, r, "start the stores of", config->data_dir);
-        *ret = TAKE_PTR(s);
+        return r < 0 ? fail(err, r, "start the stores of", config->data_dir) : 0;
+}
+
+int store_open(const struct config *config, struct metrics *metrics, struct store **ret, struct error *err)
+{
+        struct store *s = calloc(1, sizeof(*s));
+        if (!s)
+                return fail(err, -ENOMEM, "open", config->data_dir);
+        s->datadir_fd = s->lock_fd = -1;
+        int r = open_all(s, config, metrics, err);
+        if (r < 0) {
+                store_free(s);
+                return r;
+        }
+        *ret = s;
         return 0;
 }
 

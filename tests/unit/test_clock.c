@@ -140,12 +140,34 @@ static void clocks_run(void **state)
         assert_true(now.sec > 1577836800); /* 2020 */
 }
 
+static void test_fixed_digits_sort_as_time(void **state)
+{
+        char text[CLOCK_RFC3339_SIZE], later[CLOCK_RFC3339_SIZE];
+        (void)state;
+        struct moment at = { .sec = 1779179400, .nsec = 7999999 };
+        clock_format_fixed(at, 3, text);
+        assert_string_equal(text, "2026-05-19T08:30:00.007Z"); /* cut, not rounded */
+        clock_format_fixed(at, 9, text);
+        assert_string_equal(text, "2026-05-19T08:30:00.007999999Z");
+        clock_format_fixed(at, 1, text);
+        assert_string_equal(text, "2026-05-19T08:30:00.0Z");
+        at.nsec = 0;
+        clock_format_fixed(at, 9, text);
+        assert_string_equal(text, "2026-05-19T08:30:00.000000000Z");
+        at.nsec = 1;
+        clock_format_fixed(at, 9, later);
+        assert_true(strcmp(text, later) < 0);
+        at.nsec = 999999999;
+        clock_format_fixed(at, 3, text);
+        assert_string_equal(text, "2026-05-19T08:30:00.999Z");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(parses),     cmocka_unit_test(refuses),
                 cmocka_unit_test(formats),    cmocka_unit_test(agrees_with_the_c_library),
-                cmocka_unit_test(clocks_run),
+                cmocka_unit_test(clocks_run), cmocka_unit_test(test_fixed_digits_sort_as_time),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

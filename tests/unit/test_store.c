@@ -16,7 +16,7 @@
 static struct config *config;
 static struct metrics *metrics;
 static struct store *store;
-static char data_dir[128];
+static char data_dir[192];
 
 static int setup(void **state)
 {

@@ -131,21 +131,28 @@ static int open_temporary(struct blob_writer *w)
         return open_named(w);
 }
 
+static int begin_writing(struct blob_writer *w)
+{
+        w->hash = EVP_MD_CTX_new();
+        if (!w->hash || EVP_DigestInit_ex(w->hash, EVP_sha256(), NULL) != 1)
+                return -ENOMEM;
+        return open_temporary(w);
+}
+
 int blob_writer_new(struct blob_store *s, struct blob_writer **ret)
 {
-        _cleanup_(blob_writer_freep) struct blob_writer *w = calloc(1, sizeof(*w));
+        struct blob_writer *w = calloc(1, sizeof(*w));
         if (!w)
                 return -ENOMEM;
         w->store = s;
         w->fd = -1;
         atomic_fetch_add_explicit(&s->open_writers, 1, memory_order_relaxed);
-        w->hash = EVP_MD_CTX_new();
-        if (!w->hash || EVP_DigestInit_ex(w->hash, EVP_sha256(), NULL) != 1)
-                return -ENOMEM;
-        int r = open_temporary(w);
-        if (r < 0)
+        int r = begin_writing(w);
+        if (r < 0) {
+                blob_writer_free(w);
                 return r;
-        *ret = TAKE_PTR(w);
+        }
+        *ret = w;
         return 0;
 }
 

@@ -293,6 +293,11 @@ int index_open_readonly(const char *data_dir, struct index **ret, struct error *
         int r = database_path(data_dir, path, err);
         if (r < 0)
                 return r;
+        if (access(path, F_OK) < 0) {
+                r = -errno;
+                error_set(err, "cannot read %s: %s", path, strerror(errno));
+                return r;
+        }
         r = open_database(path, SQLITE_OPEN_READONLY, &x, err);
         if (r == 0) {
                 sqlite3_db_config(x->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);

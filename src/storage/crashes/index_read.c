@@ -123,9 +123,12 @@ static int read_report(struct index *x, int64_t id, struct stored_report *report
 
 int index_read_crash(struct index *x, int64_t id, index_report_cb cb, void *userdata)
 {
-        _cleanup_(stored_report_done) struct stored_report report = { 0 };
+        struct stored_report report = { 0 };
         int r = read_report(x, id, &report);
-        return r < 0 ? r : cb(userdata, &report.crash);
+        if (r == 0)
+                r = cb(userdata, &report.crash);
+        stored_report_done(&report);
+        return r;
 }
 
 /* s is bound and yields JSON texts; *ret_n counts them. */
