@@ -28,6 +28,7 @@ void call_start(struct call *c, struct ingest_loop *in, struct http_request *r, 
 void call_done(struct call *c)
 {
         principal_done(&c->principal);
+        principal_done(&c->verification.principal); /* verified after the client had gone */
         metrics_gauge_add(c->in->ingest->metrics, METRICS_REQUESTS, -1);
 }
 
