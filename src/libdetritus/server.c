@@ -3,7 +3,7 @@
  *
  * Stopping: every loop closes its listeners and drains its connections; a loop ends when its last connection is gone or
  * time is up. Then nothing new can arrive, so the verifier and the store answer what they still have, those answers are
- * run (to free their requests), and the rest is freed. */
+ * run (to free their requests, which hold blobs of the store), and the rest is freed. */
 
 #include "libdetritus/detritus.h"
 
@@ -308,11 +308,13 @@ static void free_all(struct detritus *d)
                 connection_set_free(d->threads[i].connections);
         }
         verifier_free(d->ingest.verifier);
-        store_free(d->store);
+        if (d->store)
+                store_stop(d->store);
         for (size_t i = 0; i < d->n_threads; i++) {
                 loop_free(d->threads[i].loop); /* runs the answers that came last */
                 ingest_loop_done(&d->threads[i].ingest);
         }
+        store_free(d->store);
         free(d->threads);
         upload_slots_free(d->ingest.uploads);
         rate_limit_free(d->ingest.rate_limit);
