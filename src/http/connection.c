@@ -148,7 +148,7 @@ static bool peer_ended(struct connection *c)
         watch(c);
         if (c->lingering || !c->protocol)
                 return false;
-        return c->closing || c->protocol->end(c);
+        return c->closing || obey(c, c->protocol->end(c));
 }
 
 /* False when the connection is to go. */

@@ -401,11 +401,11 @@ static int http1_produce(struct connection *c)
 }
 
 /* A client may shut down its side once the request is out (RFC 9112 §9.6); then only the answer is due. */
-static bool http1_end(struct connection *c)
+static int http1_end(struct connection *c)
 {
         struct http1 *h = c->session;
         h->keep_alive = false;
-        return h->state == STATE_ANSWER || c->out.len > c->out_done;
+        return h->state == STATE_ANSWER ? 0 : CONNECTION_CLOSE;
 }
 
 static int http1_tick(struct connection *c, uint64_t now)

@@ -345,9 +345,9 @@ static int http2_produce(struct connection *c)
         return over && !c->closing ? CONNECTION_CLOSE : 0;
 }
 
-static bool http2_end(struct connection *c _unused_)
+static int http2_end(struct connection *c _unused_)
 {
-        return false;
+        return CONNECTION_CLOSE;
 }
 
 /* The peer opens no window for an answer that is due. */
