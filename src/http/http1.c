@@ -69,6 +69,8 @@ static int on_header_field(http_parser *p, const char *at, size_t len)
                 h->trailer_bytes += len;
                 return h->trailer_bytes > TRAILER_BYTES ? refuse_head(h, 431, "trailer section too large") : 0;
         }
+        if (memchr(at, ' ', len)) /* RFC 9112 §5.1; the parser takes it for part of the name */
+                return refuse_head(h, 400, "space in a header field's name");
         h->field = at;
         h->field_len = len;
         return 0;
