@@ -17,6 +17,8 @@
 #define RESET_BURST 200 /* RST_STREAM received: so many at once, then so many a second */
 #define RESET_PER_SEC 20
 
+static const uint64_t second_ns = 1000000000u;
+
 struct http2 {
         struct connection *c;
         nghttp2_session *session;
@@ -36,7 +38,7 @@ struct http2_stream {
         struct buf method, path;
         struct buf body; /* of the answer */
         size_t body_done;
-        uint64_t progress_ns;    /* when the answer last moved */
+        uint64_t progress_ns;    /* when the head began, then when the answer last moved */
         struct buf trailer_text; /* name NUL value NUL, n_trailers times */
         size_t n_trailers;
 };
@@ -85,6 +87,7 @@ static struct http2_stream *stream_new(struct http2 *h, int32_t id)
         http_request_reset(&s->request);
         s->request.transport = &transport;
         s->request.version = 20;
+        s->progress_ns = connection_now_ns(h->c);
         s->next = h->first;
         if (h->first)
                 h->first->prev = s;
@@ -353,16 +356,23 @@ static int http2_end(struct connection *c _unused_)
 /* The peer opens no window for an answer that is due. */
 static bool is_stalled(const struct http2_stream *s, uint64_t now, unsigned timeout_secs)
 {
-        return s->request.answered && s->body_done < s->body.len &&
-               now - s->progress_ns > timeout_secs * (uint64_t)1000000000;
+        return s->request.answered && s->body_done < s->body.len && now - s->progress_ns > timeout_secs * second_ns;
 }
 
-static void check_slow_streams(struct http2 *h, uint64_t now)
+/* A head that was begun and does not end: nothing else can come before its end (RFC 9113 §6.10). */
+static bool is_head_late(const struct http2_stream *s, uint64_t now, unsigned timeout_secs)
+{
+        return !s->request.begun && !s->request.answered && now - s->progress_ns > timeout_secs * second_ns;
+}
+
+static int check_slow_streams(struct http2 *h, uint64_t now)
 {
         const struct config_limits *l = connection_limits(h->c);
         for (struct http2_stream *s = h->first, *next; s; s = next) {
                 struct http_request *r = &s->request;
                 next = s->next;
+                if (is_head_late(s, now, l->head_timeout_secs))
+                        return -ETIMEDOUT;
                 if (http_request_is_slow(r, now, l->body_idle_timeout_secs, l->body_min_rate) && r->ops &&
                     r->ops->timeout)
                         r->ops->timeout(r);
@@ -370,21 +380,23 @@ static void check_slow_streams(struct http2 *h, uint64_t now)
                         nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_CANCEL);
         }
         flush(h);
+        return 0;
 }
 
 static int http2_tick(struct connection *c, uint64_t now)
 {
-        const uint64_t second = 1000000000u;
         struct http2 *h = c->session;
 
-        check_slow_streams(h, now);
-        if (h->draining && !h->went_away && now - h->drain_ns > second) { /* no answer to our PING */
+        int r = check_slow_streams(h, now);
+        if (r < 0)
+                return r;
+        if (h->draining && !h->went_away && now - h->drain_ns > second_ns) { /* no answer to our PING */
                 h->went_away = true;
                 nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE,
                                       nghttp2_session_get_last_proc_stream_id(h->session), NGHTTP2_NO_ERROR, NULL, 0);
                 flush(h);
         }
-        if (h->n_streams == 0 && now - h->active_ns > connection_limits(c)->idle_timeout_secs * second) {
+        if (h->n_streams == 0 && now - h->active_ns > connection_limits(c)->idle_timeout_secs * second_ns) {
                 nghttp2_session_terminate_session(h->session, NGHTTP2_NO_ERROR);
                 flush(h);
                 return CONNECTION_CLOSE;
