@@ -1,6 +1,6 @@
 /* HTTP/2 (RFC 9113) through nghttp2; the only file that knows it. Each stream carries one request. nghttp2 checks frames,
- * HPACK and message syntax; the size and number of header fields are counted here, since it does not
- * (reliability.md, fact 3). Windows open only as bodies are consumed.
+ * HPACK and message syntax; the size and number of header fields and the resets that we send are counted here, since it
+ * does not (reliability.md, fact 3). Windows open only as bodies are consumed.
  *
  * An answer that comes before the request's end is followed by RST_STREAM(NO_ERROR) (§8.1). Draining sends GOAWAY with
  * the highest id, then, once a PING has come back so that nothing can be on its way, GOAWAY with the last stream taken
@@ -16,6 +16,9 @@
 #define MAX_TRAILERS 4
 #define RESET_BURST 200 /* RST_STREAM received: so many at once, then so many a second */
 #define RESET_PER_SEC 20
+#define SENT_RESET_BURST 100 /* RST_STREAM that a peer's errors cost us */
+#define SENT_RESET_PER_SEC 10
+#define OUTBOUND_FRAMES_MAX 1000 /* waiting to be sent; well-behaved peers stay below some per stream */
 
 static const uint64_t second_ns = 1000000000u;
 
@@ -26,6 +29,8 @@ struct http2 {
         unsigned n_streams;
         bool draining, went_away;
         uint64_t drain_ns, active_ns;
+        unsigned sent_resets; /* leaking SENT_RESET_PER_SEC since leaked_ns */
+        uint64_t leaked_ns;
 };
 
 struct http2_stream {
@@ -202,9 +207,23 @@ static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t
         return 0;
 }
 
-/* The answer is out; a client still sending may stop (RFC 9113 §8.1). */
-static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *user_data _unused_)
+/* A peer that makes us reset its streams opens as many as it likes: the limit on those open at once does not hold it
+ * (CVE-2025-8671). */
+static void count_sent_reset(struct http2 *h)
 {
+        uint64_t passed_secs = (connection_now_ns(h->c) - h->leaked_ns) / second_ns;
+        uint64_t leaked = passed_secs * SENT_RESET_PER_SEC;
+        h->leaked_ns += passed_secs * second_ns;
+        h->sent_resets = leaked < h->sent_resets ? h->sent_resets - (unsigned)leaked : 0;
+        if (++h->sent_resets > SENT_RESET_BURST)
+                nghttp2_session_terminate_session(h->session, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+/* The answer is out; a client still sending may stop (RFC 9113 §8.1). */
+static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
+{
+        if (frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR)
+                count_sent_reset(user_data);
         if ((frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) ||
             !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
                 return 0;
@@ -326,7 +345,7 @@ static int http2_feed(struct connection *c, const uint8_t *data, size_t len)
         flush(h);
         if (n < 0)
                 return n == NGHTTP2_ERR_NOMEM ? -ENOMEM : -EPROTO;
-        return 0;
+        return nghttp2_session_get_outbound_queue_size(h->session) > OUTBOUND_FRAMES_MAX ? -ENOBUFS : 0;
 }
 
 static int http2_produce(struct connection *c)
@@ -476,7 +495,7 @@ static int http2_open(struct connection *c)
         if (!h)
                 return -ENOMEM;
         h->c = c;
-        h->active_ns = connection_now_ns(c);
+        h->active_ns = h->leaked_ns = connection_now_ns(c);
         c->session = h;
         int r = make_session(h, connection_limits(c));
         if (r == 0)
