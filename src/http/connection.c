@@ -242,10 +242,20 @@ static bool tick_one(struct connection *c, uint64_t now)
         return obey(c, c->protocol->tick(c, now));
 }
 
+static void free_all(struct connection_set *s)
+{
+        while (s->first)
+                connection_free(s->first);
+}
+
 static void on_tick(void *set)
 {
         struct connection_set *s = set;
         uint64_t now = loop_now_ns(s->loop);
+        if (s->draining && s->first && now - s->drain_ns > s->config.limits->drain_timeout_secs * second_ns) {
+                log_warn("closing connections that did not finish in time");
+                free_all(s);
+        }
         for (struct connection *c = s->first, *next; c; c = next) {
                 next = c->next;
                 if (!tick_one(c, now))
@@ -304,8 +314,7 @@ struct connection_set *connection_set_free(struct connection_set *s)
         if (!s)
                 return NULL;
         loop_set_tick(s->loop, NULL, NULL);
-        while (s->first)
-                connection_free(s->first);
+        free_all(s);
         free(s);
         return NULL;
 }
@@ -319,6 +328,7 @@ void connection_set_drain(struct connection_set *s, void (*empty)(void *userdata
                         connection_free(c);
         }
         s->draining = true;
+        s->drain_ns = loop_now_ns(s->loop);
         s->empty = empty;
         s->empty_userdata = userdata;
         tell_if_empty(s);

@@ -62,6 +62,7 @@ struct connection_set {
         struct connection_set_config config;
         struct connection *first;
         bool draining;
+        uint64_t drain_ns;             /* since when */
         void (*empty)(void *userdata); /* due when draining and the last is gone */
         void *empty_userdata;
         uint8_t scratch[CONNECTION_READ_BYTES];

@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "auth/phc.h"
 #include "http/connection.h"
@@ -283,21 +282,11 @@ static int make_shared(struct detritus *d, struct error *err)
         return r;
 }
 
-static void join_threads(struct detritus *d, bool wait)
+static void join_threads(struct detritus *d)
 {
-        struct timespec deadline;
-        clock_gettime(CLOCK_MONOTONIC, &deadline);
-        deadline.tv_sec += d->config->limits.drain_timeout_secs;
         for (size_t i = 0; i < d->n_threads; i++) {
-                struct network_thread *t = &d->threads[i];
-                if (!t->started)
-                        continue;
-                if (wait && pthread_clockjoin_np(t->thread, NULL, CLOCK_MONOTONIC, &deadline) == 0)
-                        continue;
-                if (wait)
-                        log_warn("closing connections that did not finish in time");
-                loop_stop(t->loop);
-                pthread_join(t->thread, NULL);
+                if (d->threads[i].started)
+                        pthread_join(d->threads[i].thread, NULL);
         }
 }
 
@@ -355,7 +344,11 @@ int detritus_start(struct detritus_config *config, int listen_fd, struct detritu
         if (r < 0) {
                 if (!why.text[0])
                         error_set(&why, "cannot start: %s", strerror(-r));
-                join_threads(d, false);
+                for (size_t i = 0; i < d->n_threads; i++) {
+                        if (d->threads[i].started)
+                                loop_stop(d->threads[i].loop);
+                }
+                join_threads(d);
                 free_all(d);
                 return fail(err, &why, r);
         }
@@ -391,7 +384,7 @@ void detritus_stop(struct detritus *d)
         log_info("draining");
         for (size_t i = 0; i < d->n_threads; i++)
                 loop_post(d->threads[i].loop, &d->threads[i].drain);
-        join_threads(d, true);
+        join_threads(d);
         free_all(d);
         log_info("stopped");
 }
