@@ -1,5 +1,6 @@
 /* Which use case a path belongs to. */
 
+#include <errno.h>
 #include <string.h>
 
 #include "ingest/call.h"
@@ -30,7 +31,7 @@ int ingest_loop_init(struct ingest_loop *l, struct ingest *ingest, struct loop *
 {
         *l = (struct ingest_loop){ .ingest = ingest, .loop = loop };
         l->arena = arena_new(ingest->config->limits.otlp_arena_bytes);
-        return l->arena ? 0 : -1;
+        return l->arena ? 0 : -ENOMEM;
 }
 
 void ingest_loop_done(struct ingest_loop *l)

@@ -164,11 +164,12 @@ static size_t count_cores(void)
 
 static int prepare_threads(struct detritus *d)
 {
-        d->n_threads = d->config->network_threads ? d->config->network_threads : count_cores();
-        d->threads = calloc(d->n_threads, sizeof(*d->threads));
+        size_t n = d->config->network_threads ? d->config->network_threads : count_cores();
+        d->threads = calloc(n, sizeof(*d->threads));
         if (!d->threads)
                 return -ENOMEM;
-        for (size_t i = 0; i < d->n_threads; i++) {
+        d->n_threads = n;
+        for (size_t i = 0; i < n; i++) {
                 int r = prepare_thread(d, &d->threads[i]);
                 if (r < 0)
                         return r;
@@ -210,10 +211,12 @@ static int listen_on(struct detritus *d, const char *address, struct error *err)
 static int listen_given(struct detritus *d, int listen_fd, struct error *err)
 {
         int r = listener_address(listen_fd, d->listening[0]);
-        if (r < 0 || fcntl(listen_fd, F_SETFL, fcntl(listen_fd, F_GETFL) | O_NONBLOCK) < 0) {
+        if (r == 0 && fcntl(listen_fd, F_SETFL, fcntl(listen_fd, F_GETFL) | O_NONBLOCK) < 0)
+                r = -errno;
+        if (r < 0) {
                 error_set(err, "the given listener is not a socket");
                 close(listen_fd);
-                return r < 0 ? r : -errno;
+                return r;
         }
         for (size_t i = 0; i < d->n_threads && r == 0; i++) {
                 int fd = i + 1 == d->n_threads ? TAKE_FD(listen_fd) : fcntl(listen_fd, F_DUPFD_CLOEXEC, 0);
@@ -335,7 +338,10 @@ int detritus_start(struct detritus_config *config, int listen_fd, struct detritu
         struct detritus *d = calloc(1, sizeof(*d));
         if (!d) {
                 detritus_config_free(config);
-                return -ENOMEM;
+                if (listen_fd >= 0)
+                        close(listen_fd);
+                error_set(&why, "cannot start: %s", strerror(ENOMEM));
+                return fail(err, &why, -ENOMEM);
         }
         d->config = TAKE_PTR(config->config);
         detritus_config_free(config);
