@@ -183,6 +183,9 @@ static const char *parser_error(const struct http1 *h)
 static int refuse_and_close(struct http1 *h)
 {
         const char *reason = parser_error(h), *unused;
+        enum http_errno e = HTTP_PARSER_ERRNO(&h->parser);
+        if (!h->refusal && (e == HPE_CB_url || e == HPE_CB_header_value))
+                return -ENOMEM; /* why these callbacks fail otherwise */
         h->keep_alive = false;
         if (h->answered)
                 return CONNECTION_CLOSE;
@@ -190,8 +193,8 @@ static int refuse_and_close(struct http1 *h)
                 http_request_abort(&h->request);
                 h->request.answered = false;
         } else if (!h->request.method) {
-                if (h->request.head.len == 0)
-                        http_request_set_line(&h->request, "", 0, "/", 1);
+                if (h->request.head.len == 0 && http_request_set_line(&h->request, "", 0, "/", 1) < 0)
+                        return -ENOMEM;
                 http_request_finish_head(&h->request, connection_now_ns(h->c), &unused);
         }
         connection_refuse_request(h->c, &h->request, h->refusal_status, reason);
@@ -367,11 +370,18 @@ static void http1_respond(struct http_request *r, const struct http_response *re
 
         if (!rest_is_short(h))
                 h->keep_alive = false;
-        buf_printf(out, "HTTP/1.1 %d %s\r\n", response->status, reason_phrase(response->status));
-        for (size_t i = 0; i < response->n_fields; i++)
-                buf_printf(out, "%s: %s\r\n", response->fields[i].name, response->fields[i].value);
-        buf_append_str(out, h->keep_alive ? "\r\n" : "connection: close\r\n\r\n");
-        buf_append(out, response->body, response->body_len);
+        size_t start = out->len;
+        int e = buf_printf(out, "HTTP/1.1 %d %s\r\n", response->status, reason_phrase(response->status));
+        for (size_t i = 0; e == 0 && i < response->n_fields; i++)
+                e = buf_printf(out, "%s: %s\r\n", response->fields[i].name, response->fields[i].value);
+        if (e == 0)
+                e = buf_append_str(out, h->keep_alive ? "\r\n" : "connection: close\r\n\r\n");
+        if (e == 0)
+                e = buf_append(out, response->body, response->body_len);
+        if (e < 0) { /* half an answer is worse than none */
+                out->len = start;
+                h->keep_alive = false;
+        }
         h->answered = true;
         connection_wants_flush(h->c);
 }

@@ -155,10 +155,13 @@ static void begin_request(struct http2_stream *s)
 
         struct http_request *r = &s->request;
         int e = http_request_set_line(r, (char *)s->method.data, s->method.len, (char *)s->path.data, s->path.len);
-        if (e == 0)
-                e = http_request_finish_head(r, connection_now_ns(h->c), &reason);
+        if (e < 0) {
+                nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_INTERNAL_ERROR);
+                return;
+        }
+        e = http_request_finish_head(r, connection_now_ns(h->c), &reason);
         if (e != 0 || s->refusal)
-                connection_refuse_request(h->c, r, status, reason ? reason : "out of memory");
+                connection_refuse_request(h->c, r, status, reason);
         else
                 connection_begin_request(h->c, r);
 }
