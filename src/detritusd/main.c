@@ -125,16 +125,17 @@ static void raise_descriptor_limit(void)
         }
 }
 
-/* Serves until told to stop. A second SIGTERM or SIGINT while draining kills at once. */
+/* Serves until told to stop. A second SIGTERM or SIGINT while draining kills at once; SIGHUP then means nothing. */
 static void wait_for_signals(struct detritus *server, const sigset_t *signals)
 {
-        for (int signal; sigwait(signals, &signal) == 0;) {
-                if (signal == SIGHUP) {
+        for (int number; sigwait(signals, &number) == 0;) {
+                if (number == SIGHUP) {
                         notify("RELOADING=1");
                         detritus_reload(server, NULL); /* it logs what went wrong, and goes on with the old tokens */
                         notify("READY=1");
                 } else {
                         notify("STOPPING=1");
+                        signal(SIGHUP, SIG_IGN);
                         sigprocmask(SIG_UNBLOCK, signals, NULL);
                         return;
                 }

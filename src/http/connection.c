@@ -18,6 +18,7 @@
 #define WRITES_PER_PASS 16
 #define OUT_KEPT_BYTES ((size_t)16 * 1024) /* what an idle connection may keep */
 #define LINGER_SECS 5
+#define DRAIN_GRACE_SECS 1u /* for the first bytes of who connected just before a drain */
 #define LINGER_BYTES ((uint64_t)4 * 1024 * 1024)
 
 static const uint64_t second_ns = 1000000000u;
@@ -108,9 +109,8 @@ static int choose_protocol(struct connection *c, const struct connection_protoco
         if (r < 0)
                 return r;
         c->protocol = p;
-        if (c->set->draining)
-                r = p->drain(c);
-        return r != 0 ? r : p->feed(c, c->first, c->n_first);
+        r = p->feed(c, c->first, c->n_first);
+        return r == 0 && c->set->draining ? p->drain(c) : r;
 }
 
 /* Holds back the first bytes until they are the preface or cannot be. RFC 9113 §3.3. */
@@ -148,7 +148,7 @@ static bool peer_ended(struct connection *c)
         watch(c);
         if (c->lingering || !c->protocol)
                 return false;
-        return c->closing || c->protocol->end(c);
+        return c->closing || obey(c, c->protocol->end(c));
 }
 
 /* False when the connection is to go. */
@@ -238,14 +238,24 @@ static bool tick_one(struct connection *c, uint64_t now)
         if (c->out_done < c->out.len && now - c->write_ns > l->write_timeout_secs * second_ns)
                 return false;
         if (!c->protocol)
-                return now - c->opened_ns < l->head_timeout_secs * second_ns;
+                return now - c->opened_ns < (c->set->draining ? DRAIN_GRACE_SECS : l->head_timeout_secs) * second_ns;
         return obey(c, c->protocol->tick(c, now));
+}
+
+static void free_all(struct connection_set *s)
+{
+        while (s->first)
+                connection_free(s->first);
 }
 
 static void on_tick(void *set)
 {
         struct connection_set *s = set;
         uint64_t now = loop_now_ns(s->loop);
+        if (s->draining && s->first && now - s->drain_ns > s->config.limits->drain_timeout_secs * second_ns) {
+                log_warn("closing connections that did not finish in time");
+                free_all(s);
+        }
         for (struct connection *c = s->first, *next; c; c = next) {
                 next = c->next;
                 if (!tick_one(c, now))
@@ -304,20 +314,21 @@ struct connection_set *connection_set_free(struct connection_set *s)
         if (!s)
                 return NULL;
         loop_set_tick(s->loop, NULL, NULL);
-        while (s->first)
-                connection_free(s->first);
+        free_all(s);
         free(s);
         return NULL;
 }
 
 void connection_set_drain(struct connection_set *s, void (*empty)(void *userdata), void *userdata)
 {
-        s->draining = true;
         for (struct connection *c = s->first, *next; c; c = next) {
                 next = c->next;
-                if (!obey(c, c->protocol ? c->protocol->drain(c) : -ECONNABORTED))
+                bool alive = c->peer_ended || read_some(c); /* what came in time is served */
+                if (!alive || (c->protocol && !obey(c, c->protocol->drain(c))))
                         connection_free(c);
         }
+        s->draining = true;
+        s->drain_ns = loop_now_ns(s->loop);
         s->empty = empty;
         s->empty_userdata = userdata;
         tell_if_empty(s);

@@ -35,6 +35,7 @@ DEFINE_FREEP(connection_set_free, struct connection_set)
 /* A listener_accepted: takes fd. Past the limits it is closed at once. */
 void connection_set_accept(void *set, int fd, const struct sockaddr_storage *peer);
 
-/* No new requests: HTTP/2 gets GOAWAY, idle connections close, the others close with their last answer. empty() is
- * called once, when no connection is left, which may be at once. */
+/* No new requests: HTTP/2 gets GOAWAY, idle connections close, the others close with their last answer, and one
+ * that has not said anything yet has a second to say its one request. What is left after limits.drain_timeout_secs is
+ * closed. empty() is called once, when no connection is left, which may be at once. */
 void connection_set_drain(struct connection_set *s, void (*empty)(void *userdata), void *userdata);

@@ -25,8 +25,8 @@ struct connection_protocol {
         int (*feed)(struct connection *c, const uint8_t *data, size_t len);
         /* out is empty: append what is to be sent next, up to about CONNECTION_READ_BYTES. Codes as above. */
         int (*produce)(struct connection *c);
-        /* The peer sends no more. True: keep the connection for the answer that is still due. */
-        bool (*end)(struct connection *c);
+        /* The peer sends no more. 0: an answer is still due. Other codes as above. */
+        int (*end)(struct connection *c);
         /* Once a second. Codes as above. */
         int (*tick)(struct connection *c, uint64_t now_ns);
         int (*drain)(struct connection *c);
@@ -62,6 +62,7 @@ struct connection_set {
         struct connection_set_config config;
         struct connection *first;
         bool draining;
+        uint64_t drain_ns;             /* since when */
         void (*empty)(void *userdata); /* due when draining and the last is gone */
         void *empty_userdata;
         uint8_t scratch[CONNECTION_READ_BYTES];

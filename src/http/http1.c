@@ -70,6 +70,8 @@ static int on_header_field(http_parser *p, const char *at, size_t len)
                 h->trailer_bytes += len;
                 return h->trailer_bytes > TRAILER_BYTES ? refuse_head(h, 431, "trailer section too large") : 0;
         }
+        if (memchr(at, ' ', len)) /* RFC 9112 §5.1; the parser takes it for part of the name */
+                return refuse_head(h, 400, "space in a header field's name");
         h->field = at;
         h->field_len = len;
         return 0;
@@ -224,6 +226,9 @@ static const char *parser_error(const struct http1 *h)
 static int refuse_and_close(struct http1 *h)
 {
         const char *reason = parser_error(h), *unused;
+        enum http_errno e = HTTP_PARSER_ERRNO(&h->parser);
+        if (!h->refusal && (e == HPE_CB_url || e == HPE_CB_header_value))
+                return -ENOMEM; /* why these callbacks fail otherwise */
         h->keep_alive = false;
         if (h->answered)
                 return CONNECTION_CLOSE;
@@ -231,8 +236,8 @@ static int refuse_and_close(struct http1 *h)
                 http_request_abort(&h->request);
                 h->request.answered = false;
         } else if (!h->request.method) {
-                if (h->request.head.len == 0)
-                        http_request_set_line(&h->request, "", 0, "/", 1);
+                if (h->request.head.len == 0 && http_request_set_line(&h->request, "", 0, "/", 1) < 0)
+                        return -ENOMEM;
                 http_request_finish_head(&h->request, connection_now_ns(h->c), &unused);
         }
         connection_refuse_request(h->c, &h->request, h->refusal_status, reason);
@@ -408,11 +413,18 @@ static void http1_respond(struct http_request *r, const struct http_response *re
 
         if (!rest_is_short(h))
                 h->keep_alive = false;
-        buf_printf(out, "HTTP/1.1 %d %s\r\n", response->status, reason_phrase(response->status));
-        for (size_t i = 0; i < response->n_fields; i++)
-                buf_printf(out, "%s: %s\r\n", response->fields[i].name, response->fields[i].value);
-        buf_append_str(out, h->keep_alive ? "\r\n" : "connection: close\r\n\r\n");
-        buf_append(out, response->body, response->body_len);
+        size_t start = out->len;
+        int e = buf_printf(out, "HTTP/1.1 %d %s\r\n", response->status, reason_phrase(response->status));
+        for (size_t i = 0; e == 0 && i < response->n_fields; i++)
+                e = buf_printf(out, "%s: %s\r\n", response->fields[i].name, response->fields[i].value);
+        if (e == 0)
+                e = buf_append_str(out, h->keep_alive ? "\r\n" : "connection: close\r\n\r\n");
+        if (e == 0)
+                e = buf_append(out, response->body, response->body_len);
+        if (e < 0) { /* half an answer is worse than none */
+                out->len = start;
+                h->keep_alive = false;
+        }
         h->answered = true;
         connection_wants_flush(h->c);
 }
@@ -444,11 +456,11 @@ static int http1_produce(struct connection *c)
 }
 
 /* A client may shut down its side once the request is out (RFC 9112 §9.6); then only the answer is due. */
-static bool http1_end(struct connection *c)
+static int http1_end(struct connection *c)
 {
         struct http1 *h = c->session;
         h->keep_alive = false;
-        return h->state == STATE_ANSWER || c->out.len > c->out_done;
+        return h->state == STATE_ANSWER ? 0 : CONNECTION_CLOSE;
 }
 
 static int http1_tick(struct connection *c, uint64_t now)

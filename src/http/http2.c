@@ -1,10 +1,11 @@
 /* HTTP/2 (RFC 9113) through nghttp2; the only file that knows it. Each stream carries one request. nghttp2 checks frames,
- * HPACK and message syntax; the size and number of header fields are counted here, since it does not. Windows open only as bodies are consumed.
+ * HPACK and message syntax; the size and number of header fields and resets are counted here, since it does not
+ * or says less. Windows open only as bodies are consumed.
  *
  * A client still sending when its answer is out may finish a short rest, which is dropped; then comes
- * RST_STREAM(NO_ERROR) (§8.1). At once would be allowed, but curl before 8.x loses the answer over it. Draining sends GOAWAY with
- * the highest id, then, once a PING has come back so that nothing can be on its way, GOAWAY with the last stream taken
- * (§6.8). */
+ * RST_STREAM(NO_ERROR) (§8.1). At once would be allowed, but curl before 8.x loses the answer over it. Draining sends
+ * GOAWAY with the highest id, then, once a PING has come back so that nothing can be on its way, GOAWAY with the last
+ * stream taken (§6.8). */
 
 #include <errno.h>
 #include <nghttp2/nghttp2.h>
@@ -18,16 +19,26 @@
 #define MAX_TRAILERS 4
 #define RESETS_BURST 200 /* RST_STREAM received: so many at once, then so many a second */
 #define RESETS_PER_SEC 20
+#define SENT_RESETS_BURST 100 /* RST_STREAM that a peer's errors cost us */
+#define SENT_RESETS_PER_SEC 10
+#define OUTBOUND_FRAMES_MAX 1000 /* waiting to be sent; well-behaved peers stay below some per stream */
+
+static const uint64_t second_ns = 1000000000u;
+
+/* A leaking count of what a peer may do now and then, not all the time. */
+struct leak {
+        unsigned level;
+        uint64_t since_ns;
+};
 
 struct http2 {
         struct connection *c;
         nghttp2_session *session;
         struct http2_stream *first;
         unsigned n_streams;
-        unsigned resets; /* received since resets_ns, less what time has forgiven */
-        uint64_t resets_ns;
         bool draining, went_away;
         uint64_t drain_ns, active_ns;
+        struct leak resets, sent_resets;
 };
 
 struct http2_stream {
@@ -35,7 +46,6 @@ struct http2_stream {
         struct http2 *h;
         struct http2_stream *prev, *next;
         int32_t id;
-        uint64_t opened_ns;
         size_t head_bytes;
         const char *refusal; /* of the head */
         struct buf method, path;
@@ -43,7 +53,7 @@ struct http2_stream {
         size_t body_done;
         bool overdue;            /* the answer is out, the request is not over */
         uint64_t dropped;        /* bytes of body since then */
-        uint64_t progress_ns;    /* when the answer last moved */
+        uint64_t progress_ns;    /* when the head began, then when the answer last moved */
         struct buf trailer_text; /* name NUL value NUL, n_trailers times */
         size_t n_trailers;
 };
@@ -89,10 +99,10 @@ static struct http2_stream *stream_new(struct http2 *h, int32_t id)
                 return NULL;
         s->h = h;
         s->id = id;
-        s->opened_ns = connection_now_ns(h->c);
         http_request_reset(&s->request);
         s->request.transport = &transport;
         s->request.version = 20;
+        s->progress_ns = connection_now_ns(h->c);
         s->next = h->first;
         if (h->first)
                 h->first->prev = s;
@@ -155,24 +165,25 @@ static void begin_request(struct http2_stream *s)
 
         struct http_request *r = &s->request;
         int e = http_request_set_line(r, (char *)s->method.data, s->method.len, (char *)s->path.data, s->path.len);
-        if (e == 0)
-                e = http_request_finish_head(r, connection_now_ns(h->c), &reason);
+        if (e < 0) {
+                nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_INTERNAL_ERROR);
+                return;
+        }
+        e = http_request_finish_head(r, connection_now_ns(h->c), &reason);
         if (e != 0 || s->refusal)
-                connection_refuse_request(h->c, r, status, reason ? reason : "out of memory");
+                connection_refuse_request(h->c, r, status, reason);
         else
                 connection_begin_request(h->c, r);
 }
 
-/* A client that opens streams only to reset them makes us work for nothing (CVE-2023-44487): it is sent away. */
-static void count_reset(struct http2 *h)
+/* Counts one more; a peer that has had too many is sent away. */
+static void count_leaking(struct http2 *h, struct leak *l, unsigned burst, unsigned per_sec)
 {
         uint64_t now = connection_now_ns(h->c);
-        uint64_t forgiven = (now - h->resets_ns) * RESETS_PER_SEC / 1000000000u;
-        if (forgiven > 0) {
-                h->resets = forgiven < h->resets ? h->resets - (unsigned)forgiven : 0;
-                h->resets_ns = now;
-        }
-        if (++h->resets > RESETS_BURST)
+        uint64_t passed_secs = (now - l->since_ns) / second_ns, leaked = passed_secs * per_sec;
+        l->since_ns += passed_secs * second_ns;
+        l->level = leaked < l->level ? l->level - (unsigned)leaked : 0;
+        if (++l->level > burst)
                 nghttp2_session_terminate_session(h->session, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
@@ -185,7 +196,7 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
                                       NGHTTP2_NO_ERROR, NULL, 0);
         }
         if (frame->hd.type == NGHTTP2_RST_STREAM)
-                count_reset(h);
+                count_leaking(h, &h->resets, RESETS_BURST, RESETS_PER_SEC); /* CVE-2023-44487 */
         if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
                 return 0;
         struct http2_stream *s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
@@ -225,8 +236,13 @@ static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t
         return 0;
 }
 
-static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *user_data _unused_)
+static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
 {
+        struct http2 *h = user_data;
+        /* A peer that makes us reset its streams opens as many as it likes: the limit on those open at once does not hold
+         * it (CVE-2025-8671). */
+        if (frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR)
+                count_leaking(h, &h->sent_resets, SENT_RESETS_BURST, SENT_RESETS_PER_SEC);
         if ((frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) ||
             !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
                 return 0;
@@ -349,7 +365,7 @@ static int http2_feed(struct connection *c, const uint8_t *data, size_t len)
         flush(h);
         if (n < 0)
                 return n == NGHTTP2_ERR_NOMEM ? -ENOMEM : -EPROTO;
-        return 0;
+        return nghttp2_session_get_outbound_queue_size(h->session) > OUTBOUND_FRAMES_MAX ? -ENOBUFS : 0;
 }
 
 static int http2_produce(struct connection *c)
@@ -371,56 +387,63 @@ static int http2_produce(struct connection *c)
         return over && !c->closing ? CONNECTION_CLOSE : 0;
 }
 
-static bool http2_end(struct connection *c _unused_)
+static int http2_end(struct connection *c _unused_)
 {
-        return false;
+        return CONNECTION_CLOSE;
 }
 
 /* The peer opens no window for an answer that is due. */
 static bool is_stalled(const struct http2_stream *s, uint64_t now, unsigned timeout_secs)
 {
-        return s->request.answered && s->body_done < s->body.len &&
-               now - s->progress_ns > timeout_secs * (uint64_t)1000000000;
+        return s->request.answered && s->body_done < s->body.len && now - s->progress_ns > timeout_secs * second_ns;
 }
 
-/* Headers that do not end, or a request that does not although it is answered. */
-static bool is_loitering(const struct http2_stream *s, uint64_t now, unsigned head_timeout_secs)
+/* A head that was begun and does not end: nothing else can come before its end (RFC 9113 §6.10). */
+static bool is_head_late(const struct http2_stream *s, uint64_t now, unsigned timeout_secs)
 {
-        if (!s->request.begun && !s->request.answered)
-                return now - s->opened_ns > head_timeout_secs * (uint64_t)1000000000;
+        return !s->request.begun && !s->request.answered && now - s->progress_ns > timeout_secs * second_ns;
+}
+
+/* A request that does not end although it is answered. */
+static bool is_loitering(const struct http2_stream *s, uint64_t now)
+{
         return s->overdue && now - s->progress_ns > DROPPED_BODY_NS;
 }
 
-static void check_slow_streams(struct http2 *h, uint64_t now)
+static int check_slow_streams(struct http2 *h, uint64_t now)
 {
         const struct config_limits *l = connection_limits(h->c);
         for (struct http2_stream *s = h->first, *next; s; s = next) {
                 struct http_request *r = &s->request;
                 next = s->next;
+                if (is_head_late(s, now, l->head_timeout_secs))
+                        return -ETIMEDOUT;
                 if (http_request_is_slow(r, now, l->body_idle_timeout_secs, l->body_min_rate) && r->ops &&
                     r->ops->timeout)
                         r->ops->timeout(r);
-                else if (is_loitering(s, now, l->head_timeout_secs))
+                else if (is_loitering(s, now))
                         nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_NO_ERROR);
                 else if (is_stalled(s, now, l->write_timeout_secs))
                         nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_CANCEL);
         }
         flush(h);
+        return 0;
 }
 
 static int http2_tick(struct connection *c, uint64_t now)
 {
-        const uint64_t second = 1000000000u;
         struct http2 *h = c->session;
 
-        check_slow_streams(h, now);
-        if (h->draining && !h->went_away && now - h->drain_ns > second) { /* no answer to our PING */
+        int r = check_slow_streams(h, now);
+        if (r < 0)
+                return r;
+        if (h->draining && !h->went_away && now - h->drain_ns > second_ns) { /* no answer to our PING */
                 h->went_away = true;
                 nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE,
                                       nghttp2_session_get_last_proc_stream_id(h->session), NGHTTP2_NO_ERROR, NULL, 0);
                 flush(h);
         }
-        if (h->n_streams == 0 && now - h->active_ns > connection_limits(c)->idle_timeout_secs * second) {
+        if (h->n_streams == 0 && now - h->active_ns > connection_limits(c)->idle_timeout_secs * second_ns) {
                 nghttp2_session_terminate_session(h->session, NGHTTP2_NO_ERROR);
                 flush(h);
                 return CONNECTION_CLOSE;
@@ -499,7 +522,7 @@ static int http2_open(struct connection *c)
         if (!h)
                 return -ENOMEM;
         h->c = c;
-        h->active_ns = connection_now_ns(c);
+        h->active_ns = h->resets.since_ns = h->sent_resets.since_ns = connection_now_ns(c);
         c->session = h;
         int r = make_session(h, connection_limits(c));
         if (r == 0)

@@ -232,6 +232,7 @@ void http_request_abort(struct http_request *r)
         if (r->answered)
                 return;
         r->answered = true;
+        http_request_consume(r, r->unconsumed); /* the streams beside it share the connection's window */
         const struct http_request_ops *ops = TAKE_PTR(r->ops);
         if (ops && ops->close)
                 ops->close(r);

@@ -4,11 +4,11 @@
 #include "ingest/call.h"
 
 #include <errno.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "protocol/grpc.h"
+#include "protocol/json_text.h"
 #include "util/clock.h"
 #include "util/log.h"
 
@@ -28,7 +28,7 @@ void call_start(struct call *c, struct ingest_loop *in, struct http_request *r, 
 void call_done(struct call *c)
 {
         principal_done(&c->principal);
-        principal_done(&c->verification.principal); /* still there when the client left while it was verified */
+        principal_done(&c->verification.principal); /* verified after the client had gone */
         metrics_gauge_add(c->in->ingest->metrics, METRICS_REQUESTS, -1);
 }
 
@@ -120,12 +120,13 @@ static void log_refusal(const struct call *c, const struct refusal *r, int statu
 static void respond_json_error(struct call *c, const struct refusal *r)
 {
         int status = answer_http_status(r->answer);
-        struct json_object *error = json_object_new_object(), *body = json_object_new_object();
-        json_object_object_add(error, "code", json_object_new_int(status));
-        json_object_object_add(error, "message", json_object_new_string(r->message));
-        json_object_object_add(body, "error", error);
-        const char *text =
-                json_object_to_json_string_ext(body, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+        _cleanup_(buf_done) struct buf body = { 0 };
+        struct json_text text = { .buf = &body, .end_max = SIZE_MAX };
+        json_text_literal(&text, "{\"error\":{\"code\":");
+        json_text_i64(&text, status);
+        json_text_literal(&text, ",\"message\":");
+        json_text_string(&text, r->message, strlen(r->message));
+        json_text_literal(&text, "}}");
 
         struct http_field fields[3] = { { "content-type", "application/json" } };
         size_t n = 1;
@@ -141,10 +142,9 @@ static void respond_json_error(struct call *c, const struct refusal *r)
         http_respond(c->request, &(struct http_response){ .status = status,
                                                           .fields = fields,
                                                           .n_fields = n,
-                                                          .body = text,
-                                                          .body_len = strlen(text),
+                                                          .body = body.data,
+                                                          .body_len = text.error ? 0 : body.len,
                                                           .may_compress = true });
-        json_object_put(body);
 }
 
 /* Trailers-only: everything is in the one HEADERS frame (gRPC "PROTOCOL-HTTP2", Responses). */

@@ -25,8 +25,8 @@ static void resumed(struct call *c)
 {
         switch (c->verification.outcome) {
         case VERIFICATION_OK:
-                principal_copy(&c->principal, &c->verification.principal);
-                principal_done(&c->verification.principal);
+                c->principal = c->verification.principal;
+                c->verification.principal = (struct principal){ 0 };
                 c->admitted(c);
                 break;
         case VERIFICATION_UNKNOWN: refuse_token(c, ANSWER_UNAUTHENTICATED, "invalid bearer token"); break;

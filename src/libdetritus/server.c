@@ -3,7 +3,7 @@
  *
  * Stopping: every loop closes its listeners and drains its connections; a loop ends when its last connection is gone or
  * time is up. Then nothing new can arrive, so the verifier and the store answer what they still have, those answers are
- * run (to free their requests), and the rest is freed. */
+ * run (to free their requests, which hold blobs of the store), and the rest is freed. */
 
 #include "libdetritus/detritus.h"
 
@@ -11,12 +11,10 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
-#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "auth/phc.h"
 #include "http/connection.h"
@@ -33,7 +31,6 @@ struct network_thread {
         struct detritus *server;
         pthread_t thread;
         bool started;
-        sem_t ended; /* posted when run() is about to return */
         struct loop *loop;
         struct connection_set *connections;
         struct ingest_loop ingest;
@@ -123,7 +120,6 @@ static void *run(void *thread)
         int r = loop_run(t->loop);
         if (r < 0)
                 log_error("network thread stopped", LOG_STR("error", strerror(-r)));
-        sem_post(&t->ended);
         return NULL;
 }
 
@@ -131,7 +127,6 @@ static int prepare_thread(struct detritus *d, struct network_thread *t)
 {
         t->server = d;
         t->drain.run = drain;
-        sem_init(&t->ended, 0, 0);
         int r = loop_new(&t->loop);
         if (r == 0)
                 r = ingest_loop_init(&t->ingest, &d->ingest, t->loop);
@@ -169,11 +164,12 @@ static size_t count_cores(void)
 
 static int prepare_threads(struct detritus *d)
 {
-        d->n_threads = d->config->network_threads ? d->config->network_threads : count_cores();
-        d->threads = calloc(d->n_threads, sizeof(*d->threads));
+        size_t n = d->config->network_threads ? d->config->network_threads : count_cores();
+        d->threads = calloc(n, sizeof(*d->threads));
         if (!d->threads)
                 return -ENOMEM;
-        for (size_t i = 0; i < d->n_threads; i++) {
+        d->n_threads = n;
+        for (size_t i = 0; i < n; i++) {
                 int r = prepare_thread(d, &d->threads[i]);
                 if (r < 0)
                         return r;
@@ -215,10 +211,12 @@ static int listen_on(struct detritus *d, const char *address, struct error *err)
 static int listen_given(struct detritus *d, int listen_fd, struct error *err)
 {
         int r = listener_address(listen_fd, d->listening[0]);
-        if (r < 0 || fcntl(listen_fd, F_SETFL, fcntl(listen_fd, F_GETFL) | O_NONBLOCK) < 0) {
+        if (r == 0 && fcntl(listen_fd, F_SETFL, fcntl(listen_fd, F_GETFL) | O_NONBLOCK) < 0)
+                r = -errno;
+        if (r < 0) {
                 error_set(err, "the given listener is not a socket");
                 close(listen_fd);
-                return r < 0 ? r : -errno;
+                return r;
         }
         for (size_t i = 0; i < d->n_threads && r == 0; i++) {
                 int fd = i + 1 == d->n_threads ? TAKE_FD(listen_fd) : fcntl(listen_fd, F_DUPFD_CLOEXEC, 0);
@@ -287,29 +285,11 @@ static int make_shared(struct detritus *d, struct error *err)
         return r;
 }
 
-static bool ends_before(struct network_thread *t, const struct timespec *deadline)
+static void join_threads(struct detritus *d)
 {
-        int r;
-        while ((r = sem_clockwait(&t->ended, CLOCK_MONOTONIC, deadline)) < 0 && errno == EINTR)
-                ;
-        return r == 0;
-}
-
-static void join_threads(struct detritus *d, bool wait)
-{
-        struct timespec deadline;
-        clock_gettime(CLOCK_MONOTONIC, &deadline);
-        deadline.tv_sec += d->config->limits.drain_timeout_secs;
         for (size_t i = 0; i < d->n_threads; i++) {
-                struct network_thread *t = &d->threads[i];
-                if (!t->started)
-                        continue;
-                if (!wait || !ends_before(t, &deadline)) {
-                        if (wait)
-                                log_warn("closing connections that did not finish in time");
-                        loop_stop(t->loop);
-                }
-                pthread_join(t->thread, NULL);
+                if (d->threads[i].started)
+                        pthread_join(d->threads[i].thread, NULL);
         }
 }
 
@@ -320,11 +300,13 @@ static void free_all(struct detritus *d)
                 connection_set_free(d->threads[i].connections);
         }
         verifier_free(d->ingest.verifier);
-        store_free(d->store);
+        if (d->store)
+                store_stop(d->store);
         for (size_t i = 0; i < d->n_threads; i++) {
                 loop_free(d->threads[i].loop); /* runs the answers that came last */
                 ingest_loop_done(&d->threads[i].ingest);
         }
+        store_free(d->store);
         free(d->threads);
         upload_slots_free(d->ingest.uploads);
         rate_limit_free(d->ingest.rate_limit);
@@ -356,7 +338,10 @@ int detritus_start(struct detritus_config *config, int listen_fd, struct detritu
         struct detritus *d = calloc(1, sizeof(*d));
         if (!d) {
                 detritus_config_free(config);
-                return -ENOMEM;
+                if (listen_fd >= 0)
+                        close(listen_fd);
+                error_set(&why, "cannot start: %s", strerror(ENOMEM));
+                return fail(err, &why, -ENOMEM);
         }
         d->config = TAKE_PTR(config->config);
         detritus_config_free(config);
@@ -365,7 +350,11 @@ int detritus_start(struct detritus_config *config, int listen_fd, struct detritu
         if (r < 0) {
                 if (!why.text[0])
                         error_set(&why, "cannot start: %s", strerror(-r));
-                join_threads(d, false);
+                for (size_t i = 0; i < d->n_threads; i++) {
+                        if (d->threads[i].started)
+                                loop_stop(d->threads[i].loop);
+                }
+                join_threads(d);
                 free_all(d);
                 return fail(err, &why, r);
         }
@@ -401,7 +390,7 @@ void detritus_stop(struct detritus *d)
         log_info("draining");
         for (size_t i = 0; i < d->n_threads; i++)
                 loop_post(d->threads[i].loop, &d->threads[i].drain);
-        join_threads(d, true);
+        join_threads(d);
         free_all(d);
         log_info("stopped");
 }

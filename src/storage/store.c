@@ -168,14 +168,19 @@ int store_open(const struct config *config, struct metrics *metrics, struct stor
         return 0;
 }
 
+void store_stop(struct store *s)
+{
+        s->janitor = janitor_free(s->janitor);
+        s->logs = log_committer_free(s->logs); /* its last notes go to totals, whose last job goes to the writer */
+        s->totals = log_totals_free(s->totals);
+        s->writer = index_writer_free(s->writer);
+}
+
 struct store *store_free(struct store *s)
 {
         if (!s)
                 return NULL;
-        janitor_free(s->janitor);
-        log_committer_free(s->logs); /* its last notes go to totals, whose last job goes to the writer */
-        log_totals_free(s->totals);
-        index_writer_free(s->writer);
+        store_stop(s);
         index_free(s->index);
         blob_store_free(s->blobs);
         if (s->lock_fd >= 0)

@@ -15,7 +15,9 @@ struct store;
 /* Makes the directory when it is missing, takes <data_dir>/lock (flock; held by another process: an error that says
  * so), opens or migrates the index, indexes a data directory of the reference, starts the threads. 0 or < 0 with err. */
 int store_open(const struct config *config, struct metrics *metrics, struct store **ret, struct error *err);
-/* Answers everything accepted, then closes. NULL-safe. */
+/* Answers everything accepted and takes nothing more; what was accepted may still be released afterwards. */
+void store_stop(struct store *s);
+/* Stops it, then closes. NULL-safe. */
 struct store *store_free(struct store *s);
 DEFINE_FREEP(store_free, struct store)
 
