@@ -48,7 +48,7 @@ static void publish_tally(struct janitor *j, const struct janitor_tally *t, int 
         struct metrics *m = j->config.metrics;
         metrics_count(m, METRICS_JANITOR_CYCLES, 1);
         metrics_count(m, METRICS_JANITOR_BLOBS_FREED, t->blobs);
-        metrics_count(m, METRICS_JANITOR_BYTES_FREED, t->blob_bytes);
+        metrics_count(m, METRICS_JANITOR_BYTES_FREED, t->blob_bytes + t->log_bytes);
         metrics_gauge_set(m, METRICS_JANITOR_LAST_LOGS_DELETED, (int64_t)t->log_files);
         metrics_gauge_set(m, METRICS_JANITOR_LAST_INDEXES_DELETED, (int64_t)t->crashes);
         metrics_gauge_set(m, METRICS_JANITOR_LAST_BLOBS_DELETED, (int64_t)t->blobs);
