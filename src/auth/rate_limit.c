@@ -149,7 +149,7 @@ static int charge(struct rate_limit *r, const char *key, size_t key_len, const s
         b->taken++;
         b->units -= 1;
         *ret_units = b->units;
-        return b->taken > rate->burst ? RATE_LIMIT_NEVER : 0;
+        return rate->burst >= 1 && b->taken > rate->burst ? RATE_LIMIT_NEVER : 0; /* 0: shut for now, not for ever */
 }
 
 static void give_back(struct rate_limit *r, const char *key, size_t key_len)

@@ -113,7 +113,7 @@ static void all_or_none(void **state)
         assert_int_equal(take_one(r, &a, START, &ms), RATE_LIMIT_EMPTY);
 
         /* one source several times: each costs */
-        assert_int_equal(rate_limit_take(r, RATE_LIMIT_LOGS, &limits, "token", four, 4, START, &ms), RATE_LIMIT_EMPTY);
+        assert_int_equal(rate_limit_take(r, RATE_LIMIT_LOGS, &limits, "token", four, 4, START, &ms), RATE_LIMIT_NEVER);
         assert_int_equal(rate_limit_take(r, RATE_LIMIT_LOGS, &limits, "token", three, 3, START, &ms), 0);
         assert_int_equal(take_one(r, &c, START, &ms), RATE_LIMIT_EMPTY);
         assert_int_equal(rate_limit_take(r, RATE_LIMIT_LOGS, &limits, "token", three, 2, START, &ms), RATE_LIMIT_EMPTY);
