@@ -49,7 +49,7 @@ static void exercise_text(const uint8_t *data, size_t size)
         struct buf out = { 0 };
         uint64_t ns;
         char text[400] = { 0 };
-        struct refusal r;
+        struct refusal r = { 0 };
         memcpy(text, data, size < sizeof(text) - 1 ? size : sizeof(text) - 1);
         (void)grpc_parse_timeout((const char *)data, size, &ns);
         check(grpc_encode_message(text, &out) == 0);

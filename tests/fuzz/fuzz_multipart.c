@@ -84,7 +84,7 @@ static struct transcript parse(const char *boundary, const uint8_t *body, size_t
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         char boundary[MULTIPART_BOUNDARY_MAX + 1];
-        struct refusal r;
+        struct refusal r = { 0 };
         const uint8_t *lf = size > 0 ? memchr(data, '\n', size) : NULL;
         size_t line = lf ? (size_t)(lf - data) : size;
         _cleanup_(freep) char *content_type = strndup((const char *)data, line);

@@ -69,7 +69,7 @@ static size_t check_lines(const struct buf *out, size_t from)
 static size_t render_one(const OtlpResourceLogs *logs, bool derive, struct buf *out, bool *ret_refused)
 {
         struct otlp_source source = { .id = { "p", "i" }, .platform = "", .version = "" };
-        struct refusal r;
+        struct refusal r = { 0 };
         size_t before = out->len;
         int a = otlp_source(logs, derive, "fuzz", &source, &r);
         if (a == 0) {
@@ -93,7 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct arena *arena = arena_new((size_t)1 << 20);
         struct buf out = { 0 };
         OtlpRequest *request;
-        struct refusal r;
+        struct refusal r = { 0 };
         unsigned records = 0;
         check(arena);
 

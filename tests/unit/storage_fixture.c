@@ -212,7 +212,7 @@ struct crash_metadata *storage_metadata(const char *install_id, const char *time
                 "{\"key\":\"c\",\"content_type\":\"text/plain\",\"len\":1}]}";
         char json[2048];
         struct crash_metadata *m;
-        struct refusal refusal;
+        struct refusal refusal = { 0 };
         int n = snprintf(json, sizeof(json), form, install_id, timestamp);
         if (crash_metadata_parse((const uint8_t *)json, (size_t)n, 64, &m, &refusal) != 0)
                 fail_msg("%s", refusal.message);

@@ -179,7 +179,7 @@ static int fill_small_tmpfs(void)
         struct blob_store *small;
         struct blob_writer *w;
         bool existed;
-        if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
             mount("tmpfs", storage_dir, "tmpfs", 0, "size=1m") < 0)
                 return 77;
         int fd = open(storage_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

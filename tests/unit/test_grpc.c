@@ -96,7 +96,7 @@ static void details_carry_the_delay(void **state)
         (void)state;
         static const unsigned delays[] = { 0, 1, 999, 1000, 61500, UINT_MAX };
         for (size_t i = 0; i < ARRAY_LEN(delays); i++) {
-                struct refusal r;
+                struct refusal r = { 0 };
                 refuse(&r, ANSWER_RATE_LIMITED, "slow down \xc3\xa9");
                 r.retry_after_ms = delays[i];
                 Google__Rpc__Status *status = decode_details(&r);
@@ -117,7 +117,7 @@ static void details_carry_the_delay(void **state)
 static void details_of_any_length(void **state)
 {
         (void)state;
-        struct refusal r;
+        struct refusal r = { 0 };
         refuse(&r, ANSWER_UNAVAILABLE, "%s", "");
         r.retry_after_ms = UINT_MAX;
         for (size_t n = 0; n < sizeof(r.message); n++) {
@@ -132,7 +132,7 @@ static void details_of_any_length(void **state)
 static void details_invite_no_useless_retry(void **state)
 {
         (void)state;
-        struct refusal r;
+        struct refusal r = { 0 };
         refuse(&r, ANSWER_TOO_LARGE, "too large");
         r.retry_after_ms = 5;
         Google__Rpc__Status *status = decode_details(&r);

@@ -150,7 +150,7 @@ static const struct index_blob_use ATTACHMENTS[] = {
 static struct crash_metadata *parse(const char *text)
 {
         struct crash_metadata *m = NULL;
-        struct refusal r;
+        struct refusal r = { 0 };
         assert_int_equal(crash_metadata_parse((const uint8_t *)text, strlen(text), 64, &m, &r), 0);
         return m;
 }

@@ -353,7 +353,7 @@ static void test_content_is_not_copied(void **state)
         static uint8_t content[1 << 20];
         _cleanup_(multipart_freep) struct multipart *m = NULL;
         struct span span = { 0 };
-        struct refusal r;
+        struct refusal r = { 0 };
         (void)state;
         for (size_t i = 0; i < sizeof(content); i++)
                 content[i] = i % 5 ? (uint8_t)i : '\r';
@@ -420,7 +420,7 @@ static void test_long_boundary(void **state)
         static const char body[] = "--" SEVENTY "\r\n" NAMED("a") "\r\nx\r\n--" SEVENTY "--";
         _cleanup_(multipart_freep) struct multipart *m = NULL;
         struct transcript t = { 0 };
-        struct refusal r;
+        struct refusal r = { 0 };
         (void)state;
         assert_int_equal(multipart_new(SEVENTY "x", &LIMITS, &EVENTS, &t, &m), -EINVAL);
         assert_int_equal(multipart_new("", &LIMITS, &EVENTS, &t, &m), -EINVAL);

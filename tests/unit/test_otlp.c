@@ -84,7 +84,7 @@ static void counts_records(void **state)
 {
         (void)state;
         struct buf b = { 0 };
-        struct refusal r;
+        struct refusal r = { 0 };
         unsigned records = 99;
         assert_int_equal(otlp_scan(NULL, 0, &defaults, &records, &r), 0);
         assert_int_equal(records, 0);
@@ -277,7 +277,7 @@ static void bounds_submessages(void **state)
         struct otlp_limits limits = defaults;
         struct buf b = rich_request();
         unsigned n = 1;
-        struct refusal r;
+        struct refusal r = { 0 };
         while (limits.submessages = n, scan(&b, &limits, &r) != 0) {
                 assert_int_equal(r.answer, ANSWER_TOO_LARGE);
                 assert_non_null(strstr(r.message, "embedded messages in a request"));

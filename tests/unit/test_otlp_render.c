@@ -40,7 +40,7 @@ static int render(struct buf *b, const struct otlp_limits *limits, struct buf *o
 static void assert_lines(struct buf *b, const char *lines)
 {
         struct buf out = { 0 };
-        struct refusal r;
+        struct refusal r = { 0 };
         assert_int_equal(render(b, &defaults, &out, &r), 0);
         _cleanup_(freep) char *text = buf_take_str(&out);
         assert_memory_equal(text, "before\n", 7);
@@ -131,7 +131,7 @@ static void shares_the_tail_within_a_scope_only(void **state)
         }
         wire_message(&b, 1, &resource_logs);
         struct buf out = { 0 };
-        struct refusal r;
+        struct refusal r = { 0 };
         assert_int_equal(render(&b, &defaults, &out, &r), 0);
         _cleanup_(freep) char *text = buf_take_str(&out);
         const char *endings[] = { ",\"scope\":{\"version\":\"first\"}}", "\"version\":\"1.4.2\"}",
@@ -160,7 +160,7 @@ static void omits_what_is_empty(void **state)
         wire_attribute_int(&scope, 3, "n", 1);
         b = wire_request(NULL, &scope, &record);
         _cleanup_(buf_done) struct buf out = { 0 };
-        struct refusal r;
+        struct refusal r = { 0 };
         assert_int_equal(render(&b, &defaults, &out, &r), 0);
         assert_int_equal(buf_append_char(&out, '\0'), 0);
         assert_non_null(strstr((char *)out.data, "\"1.4.2\",\"scope\":{\"attributes\":{\"n\":1}}}\n"));
@@ -285,7 +285,7 @@ static void bounds_a_line(void **state)
                 _cleanup_(buf_done) struct buf out = { 0 };
                 _cleanup_(buf_done) struct buf again = { 0 };
                 _cleanup_(buf_done) struct buf over = { 0 };
-                struct refusal r;
+                struct refusal r = { 0 };
                 struct buf b = request_with_text(size, c, 1);
                 assert_int_equal(render(&b, &limits, &out, &r), 0);
                 limits.line_bytes = line_length(&out);
@@ -307,7 +307,7 @@ static void bounds_the_output(void **state)
         _cleanup_(buf_done) struct buf out = { 0 };
         _cleanup_(buf_done) struct buf again = { 0 };
         _cleanup_(buf_done) struct buf over = { 0 };
-        struct refusal r;
+        struct refusal r = { 0 };
         struct buf b = request_with_text(10, 'a', 10);
         assert_int_equal(render(&b, &limits, &out, &r), 0);
         limits.output_bytes = out.len;
@@ -337,7 +337,7 @@ static void amplification_is_bounded(void **state)
         wire_message(&resource_logs, 2, &scope_logs);
         wire_message(&b, 1, &resource_logs);
         _cleanup_(buf_done) struct buf out = { 0 };
-        struct refusal r;
+        struct refusal r = { 0 };
         assert_int_equal(render(&b, &defaults, &out, &r), ANSWER_TOO_LARGE);
         assert_in_range(out.cap, 0, 2 * OTLP_OUTPUT_BYTES_DEFAULT);
 }

@@ -84,7 +84,7 @@ static void assert_source(struct buf *resource, bool derive, const char *project
                           const char *platform, const char *version)
 {
         struct otlp_source s;
-        struct refusal r;
+        struct refusal r = { 0 };
         assert_int_equal(source_of(resource, derive, "of-the-token", &s, &r), 0);
         assert_string_equal(s.id.project, project);
         assert_string_equal(s.id.install_id, install_id);
@@ -97,7 +97,7 @@ static void assert_source(struct buf *resource, bool derive, const char *project
 static void assert_refused(struct buf *resource, bool derive, const char *message)
 {
         struct otlp_source s;
-        struct refusal r;
+        struct refusal r = { 0 };
         assert_int_equal(source_of(resource, derive, "of-the-token", &s, &r), ANSWER_MALFORMED);
         assert_non_null(strstr(r.message, message));
 }
@@ -133,7 +133,7 @@ static void each_is_required_without_derive(void **state)
         for (int i = 0; i < 4; i++) {
                 struct buf resource = all_but(i);
                 struct otlp_source s;
-                struct refusal r;
+                struct refusal r = { 0 };
                 char expected[64];
                 wire_attribute_str(&resource, 1, "service.instance.id", "other");
                 wire_attribute_str(&resource, 1, "os.type", "other");
@@ -166,7 +166,7 @@ static void nothing_to_derive_from(void **state)
         (void)state;
         struct buf resource = { 0 };
         struct otlp_source s;
-        struct refusal r;
+        struct refusal r = { 0 };
         assert_refused(NULL, true, "missing resource attribute `source.install_id`");
         assert_refused(&resource, true, "missing resource attribute `source.install_id`");
         wire_attribute_str(&resource, 1, "host.name", "node");
@@ -215,7 +215,7 @@ static void labels_keep_their_length(void **state)
         (void)state;
         struct buf resource = all_but(2), value = { 0 };
         struct otlp_source s;
-        struct refusal r;
+        struct refusal r = { 0 };
         wire_bytes(&value, 1, "1\0b", 3);
         wire_attribute(&resource, 1, "source.version", &value);
         assert_int_equal(source_of(&resource, false, NULL, &s, &r), 0);
