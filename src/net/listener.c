@@ -8,11 +8,13 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 
 #define BACKLOG 4096
+#define PAUSE_MS 2
 #define ACCEPTS_PER_PASS 64 /* then the connections already here get their turn */
 
 struct listener {
@@ -132,11 +134,16 @@ static int open_spare(void)
         return open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-/* No descriptor left: use the spare one to turn the caller away. */
+/* No descriptor left: use the spare one to turn the caller away. Another thread may have been quicker to take it; then
+ * the caller waits, and a pause keeps the loop from spinning on that. */
 static void turn_away(struct listener *l)
 {
         if (l->spare_fd < 0)
+                l->spare_fd = open_spare();
+        if (l->spare_fd < 0) {
+                poll(NULL, 0, PAUSE_MS);
                 return;
+        }
         close(l->spare_fd);
         int fd = accept4(l->io.fd, NULL, NULL, SOCK_CLOEXEC);
         if (fd >= 0)
