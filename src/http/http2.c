@@ -265,7 +265,7 @@ static nghttp2_nv make_nv(const char *name, const char *value)
         };
 }
 
-static void submit_trailers(struct http2_stream *s)
+static int submit_trailers(struct http2_stream *s)
 {
         nghttp2_nv nv[MAX_TRAILERS];
         const char *p = (const char *)s->trailer_text.data;
@@ -274,7 +274,7 @@ static void submit_trailers(struct http2_stream *s)
                 nv[i] = make_nv(name, value);
                 p = value + strlen(value) + 1;
         }
-        nghttp2_submit_trailer(s->h->session, s->id, nv, s->n_trailers);
+        return nghttp2_submit_trailer(s->h->session, s->id, nv, s->n_trailers);
 }
 
 static ssize_t read_body(nghttp2_session *session _unused_, int32_t stream_id _unused_, uint8_t *to, size_t max,
@@ -292,7 +292,8 @@ static ssize_t read_body(nghttp2_session *session _unused_, int32_t stream_id _u
                 *data_flags |= NGHTTP2_DATA_FLAG_EOF;
                 if (s->n_trailers > 0) {
                         *data_flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-                        submit_trailers(s);
+                        if (submit_trailers(s) != 0)
+                                return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* else it would never end */
                 }
         }
         return (ssize_t)n;
