@@ -1,17 +1,16 @@
 /* HTTP/1.1 (RFC 9112) over http_parser. One request at a time: while one is being answered the connection reads no
  * further, so pipelined requests wait in the socket and in `in`, and answers keep their order.
  *
- * A head is gathered whole and checked line by line before the parser sees it, because the parser forgives what a strict
- * server must not: bare LF, folded lines, too many fields. A refused head is answered and the connection closed. When a
+ * A head is gathered whole and checked (http1_head.c) before the parser sees it. A refused head is answered and the connection closed. When a
  * handler answers before the body is over, a short rest is read and dropped; otherwise the connection closes. */
 
-#include <ctype.h>
 #include <errno.h>
 #include <http_parser.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "http/connection_internal.h"
+#include "http/http1_head.h"
 
 #define DROPPED_BODY_BYTES ((uint64_t)64 * 1024) /* a rest of a body worth reading to keep the connection */
 #define TRAILER_BYTES 4096
@@ -37,7 +36,7 @@ struct http1 {
         size_t field_len;
         bool keep_alive, answered, complete, draining;
         const char *refusal; /* set by a callback that fails */
-        int refusal_status;
+        int refusal_status;  /* 0: 400 */
 };
 
 static const struct http_transport transport;
@@ -125,84 +124,11 @@ static void begin_head(struct http1 *h)
         h->trailer_bytes = 0;
         h->answered = h->complete = false;
         h->refusal = NULL;
-        h->refusal_status = 400;
+        h->refusal_status = 0;
         h->idle_ns = connection_now_ns(h->c);
         h->head_ns = h->in.len > 0 ? h->idle_ns : 0;
         if (h->in.len == 0)
                 buf_done(&h->in); /* an idle connection costs little */
-}
-
-static bool is_token_char(uint8_t c)
-{
-        return isalnum(c) || (c > ' ' && c < 0x7F && strchr("!#$%&'*+-.^_`|~", c));
-}
-
-/* RFC 9112 §3: method SP request-target SP HTTP-version, and no space more. */
-static bool is_request_line(const uint8_t *line, size_t len)
-{
-        const uint8_t *first = memchr(line, ' ', len), *last = memrchr(line, ' ', len);
-        if (!first || first == line || first == last || last == first + 1)
-                return false;
-        if ((size_t)(line + len - last) < 6 || memcmp(last, " HTTP/", 6) != 0)
-                return false;
-        for (const uint8_t *p = first + 1; p < last; p++) {
-                if (*p <= ' ' || *p == 0x7F)
-                        return false;
-        }
-        return true;
-}
-
-/* RFC 9112 §5: a name of token characters, and the colon right behind it. */
-static bool is_field_line(const uint8_t *line, size_t len)
-{
-        size_t name = 0;
-        while (name < len && is_token_char(line[name]))
-                name++;
-        return name > 0 && name < len && line[name] == ':';
-}
-
-/* One line of the head, without its CRLF. */
-static int check_line(struct http1 *h, const uint8_t *line, size_t len)
-{
-        if (memchr(line, '\0', len))
-                return refuse_head(h, 400, "NUL in the request head");
-        if (memchr(line, '\r', len))
-                return refuse_head(h, 400, "bare CR in the request head");
-        if (h->checked == 0)
-                return is_request_line(line, len) ? 0 : refuse_head(h, 400, "bad request line");
-        if (*line == ' ' || *line == '\t')
-                return refuse_head(h, 400, "folded header line");
-        return is_field_line(line, len) ? 0 : refuse_head(h, 400, "bad header field");
-}
-
-/* Looks for the end of the head in `in`, line by line, refusing what RFC 9112 §2.2 and §5.2 let us refuse. *ret_end: the
- * head's length, or 0 when more must come. */
-static int check_head(struct http1 *h, size_t *ret_end)
-{
-        size_t max = connection_limits(h->c)->head_bytes;
-        *ret_end = 0;
-        for (;;) {
-                const uint8_t *line = h->in.data + h->checked;
-                size_t left = h->in.len - h->checked;
-                const uint8_t *newline = left > 0 ? memchr(line, '\n', left) : NULL;
-                size_t end = newline ? (size_t)(newline - h->in.data) + 1 : h->in.len;
-                if (end > max)
-                        return refuse_head(h, 431, "request head too large");
-                if (!newline) /* not even a letter of a method: TLS, most likely */
-                        return h->checked == 0 && left > 0 && *line != '\r' && !is_token_char(*line)
-                                       ? refuse_head(h, 400, "bad request line")
-                                       : 0;
-                size_t len = (size_t)(newline - line);
-                if (len == 0 || line[len - 1] != '\r')
-                        return refuse_head(h, 400, "bare LF in the request head");
-                if (len == 1) {
-                        *ret_end = end;
-                        return 0;
-                }
-                if (check_line(h, line, len - 1) < 0)
-                        return -1;
-                h->checked = end;
-        }
 }
 
 static const char *parser_error(const struct http1 *h)
@@ -240,7 +166,7 @@ static int refuse_and_close(struct http1 *h)
                         return -ENOMEM;
                 http_request_finish_head(&h->request, connection_now_ns(h->c), &unused);
         }
-        connection_refuse_request(h->c, &h->request, h->refusal_status, reason);
+        connection_refuse_request(h->c, &h->request, h->refusal_status ? h->refusal_status : 400, reason);
         return CONNECTION_CLOSE;
 }
 
@@ -333,7 +259,9 @@ static int step(struct http1 *h, bool *ret_more)
 
         if (h->state == STATE_HEAD) {
                 skip_empty_lines(h);
-                if (check_head(h, &used) < 0)
+                h->refusal_status = http1_head_check(h->in.data, h->in.len, connection_limits(h->c)->head_bytes,
+                                                     &h->checked, &used, &h->refusal);
+                if (h->refusal_status != 0)
                         return refuse_and_close(h);
                 *ret_more = used > 0;
                 return used > 0 ? take_head(h, used) : 0;

@@ -144,7 +144,7 @@ static int run_migration(struct index *x, unsigned number)
 /* Is it ours, and do we know its version? */
 static int check_identity(struct index *x, int64_t *ret_version, bool *ret_adopted, struct error *err)
 {
-        int64_t id, version, tables;
+        int64_t id = 0, version = 0, tables = 0;
         int r = read_number(x, "PRAGMA application_id", &id);
         if (r == 0)
                 r = read_number(x, "PRAGMA user_version", &version);
