@@ -21,7 +21,6 @@
 #define DRAIN_GRACE_SECS 1u /* for the first bytes of who connected just before a drain */
 #define LINGER_BYTES ((uint64_t)4 * 1024 * 1024)
 
-static const uint64_t second_ns = 1000000000u;
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 static void tell_if_empty(struct connection_set *s)

@@ -12,6 +12,8 @@
 #define CONNECTION_READ_BYTES ((size_t)64 * 1024) /* one read; also what out may hold before a protocol waits */
 #define CONNECTION_PREFACE_BYTES 24               /* RFC 9113 §3.4 */
 
+static const uint64_t second_ns = 1000000000u;
+
 struct connection;
 
 enum {

@@ -394,16 +394,15 @@ static int http1_end(struct connection *c)
 static int http1_tick(struct connection *c, uint64_t now)
 {
         const struct config_limits *l = connection_limits(c);
-        const uint64_t second = 1000000000u;
         struct http1 *h = c->session;
 
         if (h->state == STATE_HEAD) {
                 if (h->head_ns)
-                        return now - h->head_ns > l->head_timeout_secs * second ? -ETIMEDOUT : 0;
-                return now - h->idle_ns > l->idle_timeout_secs * second ? -ETIMEDOUT : 0;
+                        return now - h->head_ns > l->head_timeout_secs * second_ns ? -ETIMEDOUT : 0;
+                return now - h->idle_ns > l->idle_timeout_secs * second_ns ? -ETIMEDOUT : 0;
         }
         if (!http_request_is_slow(&h->request, now, l->body_idle_timeout_secs, l->body_min_rate))
-                return h->state == STATE_BODY && h->answered && now - c->read_ns > l->body_idle_timeout_secs * second
+                return h->state == STATE_BODY && h->answered && now - c->read_ns > l->body_idle_timeout_secs * second_ns
                                ? -ETIMEDOUT
                                : 0;
         h->keep_alive = false;

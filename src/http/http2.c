@@ -1,115 +1,20 @@
-/* HTTP/2 (RFC 9113) through nghttp2; the only file that knows it. Each stream carries one request. nghttp2 checks frames,
- * HPACK and message syntax; the size and number of header fields and resets are counted here, since it does not
- * or says less. Windows open only as bodies are consumed.
+/* HTTP/2 (RFC 9113) through nghttp2, which only this file and http2_stream.c know. nghttp2 checks frames, HPACK and
+ * message syntax; the size and number of header fields and resets are counted here, since it does not or says less.
+ * Windows open only as bodies are consumed.
  *
- * A client still sending when its answer is out may finish a short rest, which is dropped; then comes
- * RST_STREAM(NO_ERROR) (§8.1). At once would be allowed, but curl before 8.x loses the answer over it. Draining sends
- * GOAWAY with the highest id, then, once a PING has come back so that nothing can be on its way, GOAWAY with the last
- * stream taken (§6.8). */
+ * Draining sends GOAWAY with the highest id, then, once a PING has come back so that nothing can be on its way, GOAWAY
+ * with the last stream taken (§6.8). */
 
 #include <errno.h>
-#include <nghttp2/nghttp2.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "http/connection_internal.h"
+#include "http/http2_internal.h"
 
-#define DROPPED_BODY_BYTES ((uint64_t)64 * 1024) /* of a request already answered */
-#define DROPPED_BODY_NS 2000000000u
-#define MAX_TRAILERS 4
 #define RESETS_BURST 200 /* RST_STREAM received: so many at once, then so many a second */
 #define RESETS_PER_SEC 20
 #define SENT_RESETS_BURST 100 /* RST_STREAM that a peer's errors cost us */
 #define SENT_RESETS_PER_SEC 10
 #define OUTBOUND_FRAMES_MAX 1000 /* waiting to be sent; well-behaved peers stay below some per stream */
-
-static const uint64_t second_ns = 1000000000u;
-
-/* A leaking count of what a peer may do now and then, not all the time. */
-struct leak {
-        unsigned level;
-        uint64_t since_ns;
-};
-
-struct http2 {
-        struct connection *c;
-        nghttp2_session *session;
-        struct http2_stream *first;
-        unsigned n_streams;
-        bool draining, went_away;
-        uint64_t drain_ns, active_ns;
-        struct leak resets, sent_resets;
-};
-
-struct http2_stream {
-        struct http_request request;
-        struct http2 *h;
-        struct http2_stream *prev, *next;
-        int32_t id;
-        size_t head_bytes;
-        const char *refusal; /* of the head */
-        struct buf method, path;
-        struct buf body; /* of the answer */
-        size_t body_done;
-        bool overdue;            /* the answer is out, the request is not over */
-        uint64_t dropped;        /* bytes of body since then */
-        uint64_t progress_ns;    /* when the head began, then when the answer last moved */
-        struct buf trailer_text; /* name NUL value NUL, n_trailers times */
-        size_t n_trailers;
-};
-
-static struct http2_stream *stream_of(struct http_request *r)
-{
-        return container_of(r, struct http2_stream, request);
-}
-
-static void flush(struct http2 *h)
-{
-        connection_wants_flush(h->c);
-}
-
-/* ---- streams ---- */
-
-static void stream_free(struct http2_stream *s)
-{
-        struct http2 *h = s->h;
-        if (s->prev)
-                s->prev->next = s->next;
-        else
-                h->first = s->next;
-        if (s->next)
-                s->next->prev = s->prev;
-        h->n_streams--;
-        if (s->request.begun)
-                http_request_abort(&s->request);
-        http_request_done(&s->request);
-        buf_done(&s->method);
-        buf_done(&s->path);
-        buf_done(&s->body);
-        buf_done(&s->trailer_text);
-        free(s);
-}
-
-static const struct http_transport transport;
-
-static struct http2_stream *stream_new(struct http2 *h, int32_t id)
-{
-        struct http2_stream *s = calloc(1, sizeof(*s));
-        if (!s)
-                return NULL;
-        s->h = h;
-        s->id = id;
-        http_request_reset(&s->request);
-        s->request.transport = &transport;
-        s->request.version = 20;
-        s->progress_ns = connection_now_ns(h->c);
-        s->next = h->first;
-        if (h->first)
-                h->first->prev = s;
-        h->first = s;
-        h->n_streams++;
-        return s;
-}
 
 /* ---- what nghttp2 tells ---- */
 
@@ -118,7 +23,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
         struct http2 *h = user_data;
         if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
                 return 0;
-        struct http2_stream *s = stream_new(h, frame->hd.stream_id);
+        struct http2_stream *s = http2_stream_new(h, frame->hd.stream_id);
         if (!s)
                 return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
         nghttp2_session_set_stream_user_data(session, s->id, s);
@@ -219,7 +124,7 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags _unused_, int32
                 return 0;
         }
         http_request_deliver(&s->request, data, len, connection_now_ns(h->c));
-        if (s->overdue && (s->dropped += len) > DROPPED_BODY_BYTES)
+        if (s->overdue && (s->dropped += len) > HTTP2_DROPPED_BODY_BYTES)
                 nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream_id, NGHTTP2_NO_ERROR);
         return 0;
 }
@@ -230,7 +135,7 @@ static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t
         struct http2_stream *s = nghttp2_session_get_stream_user_data(session, stream_id);
         if (s) {
                 nghttp2_session_set_stream_user_data(session, stream_id, NULL);
-                stream_free(s);
+                http2_stream_free(s);
         }
         h->active_ns = connection_now_ns(h->c);
         return 0;
@@ -252,118 +157,13 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
         return 0;
 }
 
-/* ---- answers ---- */
-
-static nghttp2_nv make_nv(const char *name, const char *value)
-{
-        return (nghttp2_nv){
-                .name = (uint8_t *)(uintptr_t)name,
-                .value = (uint8_t *)(uintptr_t)value,
-                .namelen = strlen(name),
-                .valuelen = strlen(value),
-                .flags = NGHTTP2_NV_FLAG_NONE,
-        };
-}
-
-static int submit_trailers(struct http2_stream *s)
-{
-        nghttp2_nv nv[MAX_TRAILERS];
-        const char *p = (const char *)s->trailer_text.data;
-        for (size_t i = 0; i < s->n_trailers; i++) {
-                const char *name = p, *value = name + strlen(name) + 1;
-                nv[i] = make_nv(name, value);
-                p = value + strlen(value) + 1;
-        }
-        return nghttp2_submit_trailer(s->h->session, s->id, nv, s->n_trailers);
-}
-
-static ssize_t read_body(nghttp2_session *session _unused_, int32_t stream_id _unused_, uint8_t *to, size_t max,
-                         uint32_t *data_flags, nghttp2_data_source *source, void *user_data _unused_)
-{
-        struct http2_stream *s = source->ptr;
-        size_t n = s->body.len - s->body_done;
-        if (n > max)
-                n = max;
-        if (n > 0)
-                memcpy(to, s->body.data + s->body_done, n);
-        s->body_done += n;
-        s->progress_ns = connection_now_ns(s->h->c);
-        if (s->body_done == s->body.len) {
-                *data_flags |= NGHTTP2_DATA_FLAG_EOF;
-                if (s->n_trailers > 0) {
-                        *data_flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-                        if (submit_trailers(s) != 0)
-                                return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* else it would never end */
-                }
-        }
-        return (ssize_t)n;
-}
-
-static int keep_answer(struct http2_stream *s, const struct http_response *response)
-{
-        int r = buf_append(&s->body, response->body, response->body_len);
-        for (size_t i = 0; r == 0 && i < response->n_trailers && i < MAX_TRAILERS; i++) {
-                const struct http_field *t = &response->trailers[i];
-                r = buf_append(&s->trailer_text, t->name, strlen(t->name) + 1);
-                if (r == 0)
-                        r = buf_append(&s->trailer_text, t->value, strlen(t->value) + 1);
-                s->n_trailers++;
-        }
-        return r;
-}
-
-static void http2_respond(struct http_request *r, const struct http_response *response)
-{
-        struct http2_stream *s = stream_of(r);
-        nghttp2_data_provider provider = { .source.ptr = s, .read_callback = read_body };
-        nghttp2_nv nv[20];
-        char status[12];
-        size_t n = 0;
-
-        s->progress_ns = connection_now_ns(s->h->c);
-        snprintf(status, sizeof(status), "%d", response->status);
-        nv[n++] = make_nv(":status", status);
-        for (size_t i = 0; i < response->n_fields && n < ARRAY_LEN(nv); i++)
-                nv[n++] = make_nv(response->fields[i].name, response->fields[i].value);
-        bool has_body = response->body_len > 0 || response->n_trailers > 0;
-        if (keep_answer(s, response) < 0 ||
-            nghttp2_submit_response(s->h->session, s->id, nv, n, has_body ? &provider : NULL) != 0)
-                nghttp2_submit_rst_stream(s->h->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_INTERNAL_ERROR);
-        flush(s->h);
-}
-
-static void http2_consume(struct http_request *r, size_t n)
-{
-        struct http2_stream *s = stream_of(r);
-        nghttp2_session_consume(s->h->session, s->id, n);
-        flush(s->h);
-}
-
-static void http2_accept_body(struct http_request *r, unsigned window_bytes)
-{
-        struct http2_stream *s = stream_of(r);
-        if (r->expects_continue && r->body_bytes == 0) {
-                nghttp2_nv nv = make_nv(":status", "100");
-                nghttp2_submit_headers(s->h->session, NGHTTP2_FLAG_NONE, s->id, NULL, &nv, 1, NULL);
-        }
-        if (window_bytes > connection_limits(s->h->c)->http2_stream_window)
-                nghttp2_session_set_local_window_size(s->h->session, NGHTTP2_FLAG_NONE, s->id, (int32_t)window_bytes);
-        flush(s->h);
-}
-
-static const struct http_transport transport = {
-        .respond = http2_respond,
-        .consume = http2_consume,
-        .accept_body = http2_accept_body,
-};
-
 /* ---- the connection ---- */
 
 static int http2_feed(struct connection *c, const uint8_t *data, size_t len)
 {
         struct http2 *h = c->session;
         ssize_t n = nghttp2_session_mem_recv(h->session, data, len);
-        flush(h);
+        http2_flush(h);
         if (n < 0)
                 return n == NGHTTP2_ERR_NOMEM ? -ENOMEM : -EPROTO;
         return nghttp2_session_get_outbound_queue_size(h->session) > OUTBOUND_FRAMES_MAX ? -ENOBUFS : 0;
@@ -393,60 +193,22 @@ static int http2_end(struct connection *c _unused_)
         return CONNECTION_CLOSE;
 }
 
-/* The peer opens no window for an answer that is due. */
-static bool is_stalled(const struct http2_stream *s, uint64_t now, unsigned timeout_secs)
-{
-        return s->request.answered && s->body_done < s->body.len && now - s->progress_ns > timeout_secs * second_ns;
-}
-
-/* A head that was begun and does not end: nothing else can come before its end (RFC 9113 §6.10). */
-static bool is_head_late(const struct http2_stream *s, uint64_t now, unsigned timeout_secs)
-{
-        return !s->request.begun && !s->request.answered && now - s->progress_ns > timeout_secs * second_ns;
-}
-
-/* A request that does not end although it is answered. */
-static bool is_loitering(const struct http2_stream *s, uint64_t now)
-{
-        return s->overdue && now - s->progress_ns > DROPPED_BODY_NS;
-}
-
-static int check_slow_streams(struct http2 *h, uint64_t now)
-{
-        const struct config_limits *l = connection_limits(h->c);
-        for (struct http2_stream *s = h->first, *next; s; s = next) {
-                struct http_request *r = &s->request;
-                next = s->next;
-                if (is_head_late(s, now, l->head_timeout_secs))
-                        return -ETIMEDOUT;
-                if (http_request_is_slow(r, now, l->body_idle_timeout_secs, l->body_min_rate) && r->ops &&
-                    r->ops->timeout)
-                        r->ops->timeout(r);
-                else if (is_loitering(s, now))
-                        nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_NO_ERROR);
-                else if (is_stalled(s, now, l->write_timeout_secs))
-                        nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_CANCEL);
-        }
-        flush(h);
-        return 0;
-}
-
 static int http2_tick(struct connection *c, uint64_t now)
 {
         struct http2 *h = c->session;
 
-        int r = check_slow_streams(h, now);
+        int r = http2_stream_check_all(h, now);
         if (r < 0)
                 return r;
         if (h->draining && !h->went_away && now - h->drain_ns > second_ns) { /* no answer to our PING */
                 h->went_away = true;
                 nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE,
                                       nghttp2_session_get_last_proc_stream_id(h->session), NGHTTP2_NO_ERROR, NULL, 0);
-                flush(h);
+                http2_flush(h);
         }
         if (h->n_streams == 0 && now - h->active_ns > connection_limits(c)->idle_timeout_secs * second_ns) {
                 nghttp2_session_terminate_session(h->session, NGHTTP2_NO_ERROR);
-                flush(h);
+                http2_flush(h);
                 return CONNECTION_CLOSE;
         }
         return 0;
@@ -460,7 +222,7 @@ static int http2_drain(struct connection *c)
         h->drain_ns = connection_now_ns(c);
         nghttp2_submit_shutdown_notice(h->session);
         nghttp2_submit_ping(h->session, NGHTTP2_FLAG_NONE, opaque);
-        flush(h);
+        http2_flush(h);
         return 0;
 }
 
@@ -512,7 +274,7 @@ static void http2_free(struct connection *c)
 {
         struct http2 *h = c->session;
         while (h->first)
-                stream_free(h->first);
+                http2_stream_free(h->first);
         nghttp2_session_del(h->session);
         free(h);
 }
@@ -531,7 +293,7 @@ static int http2_open(struct connection *c)
         if (r < 0)
                 http2_free(c);
         else
-                flush(h);
+                http2_flush(h);
         return r;
 }
 
