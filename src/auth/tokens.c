@@ -182,6 +182,7 @@ static int read_list(const struct tree *file, const struct tree_node *list, stru
                 if (r != 0)
                         return r;
                 for (size_t j = 0; j < i; j++) {
+                        /* read_token() filled it. NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker) */
                         if (strcmp(set->list[j].id, t->id) == 0)
                                 return tree_refuse(file, tree_get(n, "id"), err, "token.id: \"%s\" is there twice",
                                                    t->id);

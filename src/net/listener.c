@@ -121,7 +121,7 @@ void listener_format_peer(const struct sockaddr_storage *peer, char ret[LISTENER
 
 int listener_address(int fd, char ret[LISTENER_ADDRESS_SIZE])
 {
-        struct sockaddr_storage addr;
+        struct sockaddr_storage addr = { 0 };
         socklen_t len = sizeof(addr);
         if (getsockname(fd, (struct sockaddr *)&addr, &len) < 0)
                 return -errno;

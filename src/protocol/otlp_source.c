@@ -58,7 +58,7 @@ static int refuse_missing(struct refusal *r, const char *key)
 
 static int take_component(const struct text *t, char ret[SOURCE_COMPONENT_MAX + 1], struct refusal *r)
 {
-        if (!source_component_valid(t->data, t->len))
+        if (!t->data || !source_component_valid(t->data, t->len))
                 return refuse(r, ANSWER_MALFORMED,
                               "resource attribute `%s` cannot name a source: it must be 1 to %d characters of "
                               "A-Z a-z 0-9 . _ - @ + : ~ and not start with a dot",
