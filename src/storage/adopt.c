@@ -6,7 +6,8 @@
  *
  * Nothing is deleted that was not understood: if any JSON file could not be taken over, the blobs without a crash may be
  * its, so they are left out and stay on disk for ever, and the log says so. Rows already there are kept, so a walk that
- * was cut short is simply repeated. A failing database ends the walk and the start.
+ * was cut short is simply repeated, and passes over what it knows by its name. A failing database ends the walk and the
+ * start.
  */
 #include "storage/adopt.h"
 
@@ -20,6 +21,7 @@
 
 #include "storage/adopt_report.h"
 #include "storage/crashes/blob.h"
+#include "storage/crashes/mirror.h"
 #include "util/hex.h"
 #include "util/log.h"
 
@@ -37,6 +39,13 @@ struct adoption {
 /* Called for an entry of a directory; path is relative to the data directory. < 0 ends the walk. */
 typedef int (*entry_cb)(struct adoption *a, const char *path, const char *name);
 
+/* What durable_replace_file() and the blob store had not renamed yet. Nobody else is writing here now. */
+static void remove_leftover(struct adoption *a, int dirfd, const char *name)
+{
+        if (strncmp(name, ".new-", strlen(".new-")) == 0 && unlinkat(dirfd, name, 0) == 0)
+                a->counts.leftovers++;
+}
+
 static int each_entry(struct adoption *a, const char *path, entry_cb cb)
 {
         int fd = openat(a->datadir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -51,8 +60,10 @@ static int each_entry(struct adoption *a, const char *path, entry_cb cb)
         int r = 0;
         for (struct dirent *e = readdir(dir); r == 0 && e; e = readdir(dir)) {
                 char child[PATH_MAX];
-                if (e->d_name[0] == '.')
+                if (e->d_name[0] == '.') {
+                        remove_leftover(a, fd, e->d_name);
                         continue;
+                }
                 int n = snprintf(child, sizeof(child), "%s/%s", path, e->d_name);
                 if (n > 0 && (size_t)n < sizeof(child))
                         r = cb(a, child, e->d_name);
@@ -152,14 +163,37 @@ static int insert_crash(struct adoption *a, const char *path, const struct index
         return 0;
 }
 
+/* Is this the name under which the index keeps a crash? Saves reading the file. */
+static int is_known_report(struct adoption *a, const char *path, bool *ret)
+{
+        struct crash_metadata named = { 0 };
+        char sha256[BLOB_HEX_SIZE], expected[MIRROR_PATH_SIZE];
+        int64_t id = 0;
+        if (!mirror_parse_path(path, &named.source, &named.timestamp, sha256)) {
+                *ret = false;
+                return 0;
+        }
+        mirror_path(&named.source, named.timestamp, sha256, expected);
+        int r = begin_row(a);
+        if (r == 0)
+                r = index_has_crash(a->index, &named, sha256, &id);
+        if (r == 0)
+                *ret = id && strcmp(path, expected) == 0;
+        return r;
+}
+
 static int adopt_report_file(struct adoption *a, const char *path, const char *name)
 {
         _cleanup_(adopt_report_freep) struct adopt_report *report = NULL;
         struct error err;
+        bool known = false;
         if (!ends_with(name, ".json"))
                 return 0;
         note_progress(a);
-        int r = adopt_report_read(a->datadir_fd, path, &report, &err);
+        int r = is_known_report(a, path, &known);
+        if (r < 0 || known)
+                return r;
+        r = adopt_report_read(a->datadir_fd, path, &report, &err);
         if (r == -ENOMEM)
                 return r;
         if (r != 0) {
@@ -171,6 +205,7 @@ static int adopt_report_file(struct adoption *a, const char *path, const char *n
         uint64_t missing = missing_blobs(a, crash);
         if (missing > 0) {
                 cannot_adopt(path, "a file that it names is not in crashes/by-hash, or not whole");
+                a->counts.incomplete++;
                 a->counts.blobs_missing += missing;
                 return 0;
         }
@@ -191,14 +226,20 @@ static int adopt_blob(struct adoption *a, const char *path, const char *name)
 {
         char sha256[BLOB_HEX_SIZE];
         struct stat st;
+        bool known;
         if (strlen(name) != 64 + strlen(".bin") || !ends_with(name, ".bin") || !hex_is_lower(name, 64))
-                return 0;
-        if (fstatat(a->datadir_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
                 return 0;
         snprintf(sha256, sizeof(sha256), "%.64s", name);
         note_progress(a);
         int r = begin_row(a);
-        return r < 0 ? r : index_add_blob(a->index, sha256, (uint64_t)st.st_size, moment_of(st.st_mtim));
+        if (r == 0)
+                r = index_has_blob(a->index, sha256, &known);
+        if (r < 0 || known || fstatat(a->datadir_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+                return r;
+        r = index_add_blob(a->index, sha256, (uint64_t)st.st_size, moment_of(st.st_mtim));
+        if (r == 0)
+                a->counts.blobs_added++;
+        return r;
 }
 
 static int adopt_blob_dir(struct adoption *a, const char *path, _unused_ const char *name)

@@ -7,10 +7,13 @@
 #include "util/error.h"
 
 struct adopt_counts {
-        uint64_t crashes, blobs_missing, unreadable, log_files;
+        uint64_t crashes, log_files, blobs_added; /* rows made */
+        uint64_t unreadable, incomplete; /* JSON files left alone: not understood, or their blobs are not there */
+        uint64_t blobs_missing;          /* named by the incomplete ones */
+        uint64_t leftovers;              /* half-written files, removed */
 };
 
-/* crashes_too: the whole directory, crashes and blobs too, for an index that was never adopted (index_open()'s created),
- * marked as adopted at the end; else only log files without a row. Rows already there are kept. received_at is the
+/* crashes_too: the whole directory, crashes and blobs too, for an index that was never adopted (index_open()'s created)
+ * and after an unclean stop (reconcile.h), marked as adopted at the end; else only log files without a row. Rows already there are kept. received_at is the
  * mirror file's mtime. 0 or -errno. */
 int adopt_data_dir(int datadir_fd, struct index *index, bool crashes_too, struct adopt_counts *ret);

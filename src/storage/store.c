@@ -12,14 +12,18 @@
 #include <sys/file.h>
 
 #include "storage/adopt.h"
+#include "storage/clean_stop.h"
 #include "storage/janitor.h"
 #include "storage/log_totals.h"
+#include "storage/reconcile.h"
 #include "util/durable.h"
 #include "util/log.h"
 
 struct store {
         int datadir_fd;
         int lock_fd;
+        bool was_clean;      /* the last stop was orderly */
+        bool opened;         /* so ours may be */
         struct index *index; /* until the index writer has it */
         struct blob_store *blobs;
         struct index_writer *writer;
@@ -56,34 +60,40 @@ static int refuse_second(int lock_fd, const char *data_dir, struct error *err)
 /* Held until the process ends, however it ends. The pid in it is for people. */
 static int take_lock(struct store *s, const char *data_dir, struct error *err)
 {
-        char pid[16];
         s->lock_fd = openat(s->datadir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
         if (s->lock_fd < 0)
                 return fail(err, -errno, "open the lock of", data_dir);
         if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0)
                 return errno == EWOULDBLOCK ? refuse_second(s->lock_fd, data_dir, err)
                                             : fail(err, -errno, "lock", data_dir);
-        int n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
-        if (ftruncate(s->lock_fd, 0) < 0 || pwrite(s->lock_fd, pid, (size_t)n, 0) != n)
-                log_warn("cannot write the pid into the lock file", LOG_STR("error", strerror(errno)));
-        return 0;
+        int r = clean_stop_begin(s->datadir_fd, s->lock_fd, &s->was_clean);
+        return r < 0 ? fail(err, r, "write the lock of", data_dir) : 0;
+}
+
+static int adopt(struct store *s, bool crashes_too)
+{
+        struct adopt_counts counts;
+        int r = adopt_data_dir(s->datadir_fd, s->index, crashes_too, &counts);
+        if (r == 0 && (counts.crashes || counts.log_files || counts.unreadable || counts.blobs_missing))
+                log_info("indexed what the data directory held", LOG_INT("crashes", counts.crashes),
+                         LOG_INT("log_files", counts.log_files), LOG_INT("unreadable", counts.unreadable),
+                         LOG_INT("blobs_missing", counts.blobs_missing));
+        return r;
 }
 
 static int open_index(struct store *s, const char *data_dir, struct error *err)
 {
-        struct adopt_counts counts;
         bool created;
         int r = index_open(data_dir, &s->index, &created, err);
         if (r != 0)
                 return r < 0 ? r : -EINVAL;
-        r = adopt_data_dir(s->datadir_fd, s->index, created, &counts);
-        if (r < 0)
-                return fail(err, r, "index the files of", data_dir);
-        if (counts.crashes || counts.log_files || counts.unreadable || counts.blobs_missing)
-                log_info("indexed what the data directory held", LOG_INT("crashes", counts.crashes),
-                         LOG_INT("log_files", counts.log_files), LOG_INT("unreadable", counts.unreadable),
-                         LOG_INT("blobs_missing", counts.blobs_missing));
-        return 0;
+        if (created || s->was_clean) {
+                r = adopt(s, created);
+        } else {
+                struct reconcile_counts found;
+                r = reconcile_data_dir(s->datadir_fd, s->index, &found);
+        }
+        return r < 0 ? fail(err, r, "index the files of", data_dir) : 0;
 }
 
 static int start_crashes(struct store *s, const struct config *config, struct metrics *metrics)
@@ -164,12 +174,15 @@ int store_open(const struct config *config, struct metrics *metrics, struct stor
                 store_free(s);
                 return r;
         }
+        s->opened = true;
         *ret = s;
         return 0;
 }
 
 void store_stop(struct store *s)
 {
+        if (s->opened && s->logs && store_failure(s))
+                s->opened = false; /* the next start looks at everything */
         s->janitor = janitor_free(s->janitor);
         s->logs = log_committer_free(s->logs); /* its last notes go to totals, whose last job goes to the writer */
         s->totals = log_totals_free(s->totals);
@@ -183,6 +196,10 @@ struct store *store_free(struct store *s)
         store_stop(s);
         index_free(s->index);
         blob_store_free(s->blobs);
+        int r = s->opened ? clean_stop_end(s->datadir_fd, s->lock_fd) : 0;
+        if (r < 0)
+                log_warn("cannot note that the stop was orderly; the next start will check the crash store",
+                         LOG_STR("error", strerror(-r)));
         if (s->lock_fd >= 0)
                 close(s->lock_fd);
         if (s->datadir_fd >= 0)

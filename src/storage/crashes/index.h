@@ -105,6 +105,10 @@ int index_delete_crash(struct index *x, int64_t id);
 int index_delete_blob(struct index *x, const char *sha256); /* only while refs = 0 */
 int index_delete_log_file(struct index *x, int64_t source_id, const char *day);
 
+/* What reconcile asks: every crash, every blob, in the order of their keys, a page behind the last one at a time. */
+int index_crashes_behind(struct index *x, int64_t id, unsigned max, index_crash_cb cb, void *ud);
+int index_blobs_behind(struct index *x, const char *sha256, unsigned max, index_blob_cb cb, void *ud);
+
 /* What detritusctl asks. Each crash comes as one JSON object: for the list, the columns of crash_overview; for one, all
  * that is known. A cb that returns other than 0 stops, and that is returned. */
 typedef int (*index_json_cb)(void *userdata, const char *json);

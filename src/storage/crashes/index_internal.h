@@ -29,6 +29,8 @@ enum index_statement {
         INDEX_DELETE_CRASH,
         INDEX_DELETE_BLOB,
         INDEX_DELETE_LOG_FILE,
+        INDEX_CRASHES_BEHIND,
+        INDEX_BLOBS_BEHIND,
         INDEX_READ_CRASH,
         INDEX_READ_ATTACHMENTS,
         INDEX_LIST_CRASHES,

@@ -1,5 +1,5 @@
-/* What retention asks of the index: what is too old, what nothing refers to, and their deletion. All by index, a bounded
- * number of rows at a time. */
+/* What retention asks of the index: what is too old, what nothing refers to, and their deletion; and what reconcile goes
+ * through after an unclean stop. All by index, a bounded number of rows at a time. */
 #include <errno.h>
 
 #include "storage/crashes/index_internal.h"
@@ -11,14 +11,9 @@ static int stop(sqlite3_stmt *s, int r)
         return r;
 }
 
-int index_expired_crashes(struct index *x, struct moment received_before, unsigned max, index_crash_cb cb, void *ud)
+static int each_crash(struct index *x, sqlite3_stmt *s, index_crash_cb cb, void *ud)
 {
-        sqlite3_stmt *s;
-        int r = index_prepare(x, INDEX_EXPIRED_CRASHES, &s);
-        if (r < 0)
-                return r;
-        index_bind_time(s, 1, received_before, INDEX_RECEIVED_DIGITS);
-        index_bind_int(s, 2, max);
+        int r;
         while ((r = index_step(x, s)) == INDEX_ROW) {
                 struct index_expired_crash row = {
                         .id = sqlite3_column_int64(s, 0),
@@ -36,13 +31,31 @@ int index_expired_crashes(struct index *x, struct moment received_before, unsign
         return r;
 }
 
-int index_orphan_blobs(struct index *x, unsigned max, index_blob_cb cb, void *ud)
+int index_expired_crashes(struct index *x, struct moment received_before, unsigned max, index_crash_cb cb, void *ud)
 {
         sqlite3_stmt *s;
-        int r = index_prepare(x, INDEX_ORPHAN_BLOBS, &s);
+        int r = index_prepare(x, INDEX_EXPIRED_CRASHES, &s);
         if (r < 0)
                 return r;
-        index_bind_int(s, 1, max);
+        index_bind_time(s, 1, received_before, INDEX_RECEIVED_DIGITS);
+        index_bind_int(s, 2, max);
+        return each_crash(x, s, cb, ud);
+}
+
+int index_crashes_behind(struct index *x, int64_t id, unsigned max, index_crash_cb cb, void *ud)
+{
+        sqlite3_stmt *s;
+        int r = index_prepare(x, INDEX_CRASHES_BEHIND, &s);
+        if (r < 0)
+                return r;
+        index_bind_int(s, 1, id);
+        index_bind_int(s, 2, max);
+        return each_crash(x, s, cb, ud);
+}
+
+static int each_blob(struct index *x, sqlite3_stmt *s, index_blob_cb cb, void *ud)
+{
+        int r;
         while ((r = index_step(x, s)) == INDEX_ROW) {
                 const char *sha256 = index_text(s, 0);
                 r = sha256 ? cb(ud, sha256, (uint64_t)sqlite3_column_int64(s, 1)) : -ENOMEM;
@@ -50,6 +63,27 @@ int index_orphan_blobs(struct index *x, unsigned max, index_blob_cb cb, void *ud
                         return stop(s, r);
         }
         return r;
+}
+
+int index_orphan_blobs(struct index *x, unsigned max, index_blob_cb cb, void *ud)
+{
+        sqlite3_stmt *s;
+        int r = index_prepare(x, INDEX_ORPHAN_BLOBS, &s);
+        if (r < 0)
+                return r;
+        index_bind_int(s, 1, max);
+        return each_blob(x, s, cb, ud);
+}
+
+int index_blobs_behind(struct index *x, const char *sha256, unsigned max, index_blob_cb cb, void *ud)
+{
+        sqlite3_stmt *s;
+        int r = index_prepare(x, INDEX_BLOBS_BEHIND, &s);
+        if (r < 0)
+                return r;
+        index_bind_text(s, 1, sha256);
+        index_bind_int(s, 2, max);
+        return each_blob(x, s, cb, ud);
 }
 
 int index_expired_log_files(struct index *x, const char *day_before, unsigned max, index_log_file_cb cb, void *ud)

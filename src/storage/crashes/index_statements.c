@@ -60,6 +60,11 @@ const char *const index_statements[INDEX_STATEMENT_MAX_] = {
         [INDEX_DELETE_BLOB] = "DELETE FROM blob WHERE sha256 = ?1 AND refs = 0",
         [INDEX_DELETE_LOG_FILE] = "DELETE FROM log_file WHERE source_id = ?1 AND day = ?2",
 
+        [INDEX_CRASHES_BEHIND] =
+                "SELECT crash.id, source.project, source.install_id, crash.crashed_at, crash.dump_sha256"
+                " FROM crash JOIN source ON source.id = crash.source_id WHERE crash.id > ?1 ORDER BY crash.id LIMIT ?2",
+        [INDEX_BLOBS_BEHIND] = "SELECT sha256, len FROM blob WHERE sha256 > ?1 ORDER BY sha256 LIMIT ?2",
+
         [INDEX_READ_CRASH] = "SELECT crash.metadata, crash.received_at, crash.dump_sha256, blob.len,"
                              " crash.dump_content_encoding, crash.dedup"
                              " FROM crash JOIN blob ON blob.sha256 = crash.dump_sha256 WHERE crash.id = ?1",

@@ -5,6 +5,7 @@
 
 #include "protocol/json_document.h"
 #include "util/durable.h"
+#include "util/hex.h"
 
 /* One JSON file a report, as the reference's serde_json::to_vec_pretty lays it out: put together compact, the metadata
  * as it was normalised, then indented in one pass. The file's name holds the timestamp and the dump's hash, so the same
@@ -25,6 +26,50 @@ void mirror_path(const struct source *source, struct moment timestamp, const cha
         clock_format_stamp(timestamp, stamp);
         int n = directory_of(source, ret, MIRROR_PATH_SIZE);
         snprintf(ret + n, MIRROR_PATH_SIZE - (size_t)n, "/%s-%s.json", stamp, dump_sha256);
+}
+
+/* "YYYYMMDDTHHMMSS[.fff]Z" */
+static bool parse_stamp(const char *stamp, size_t len, struct moment *ret)
+{
+        char text[CLOCK_RFC3339_SIZE];
+
+        if (len < strlen("YYYYMMDDTHHMMSSZ") || len >= CLOCK_STAMP_SIZE)
+                return false;
+        int n = snprintf(text, sizeof(text), "%.4s-%.2s-%.5s:%.2s:%.*s", stamp, stamp + 4, stamp + 6, stamp + 11,
+                         (int)len - 13, stamp + 13);
+        return clock_parse_rfc3339(text, (size_t)n, ret) == 0;
+}
+
+/* One path component, up to the slash. NULL when it is none, else what follows the slash. */
+static const char *parse_component(const char *text, char *ret, size_t size)
+{
+        const char *slash = strchr(text, '/');
+        size_t n = slash ? (size_t)(slash - text) : 0;
+
+        if (n == 0 || n >= size)
+                return NULL;
+        memcpy(ret, text, n);
+        ret[n] = '\0';
+        return slash + 1;
+}
+
+bool mirror_parse_path(const char *path, struct source *ret_source, struct moment *ret_timestamp,
+                       char ret_dump_sha256[BLOB_HEX_SIZE])
+{
+        static const char top[] = "crashes/by-source/";
+        struct source source = { 0 };
+
+        if (strncmp(path, top, strlen(top)) != 0)
+                return false;
+        const char *name = parse_component(path + strlen(top), source.project, sizeof(source.project));
+        name = name ? parse_component(name, source.install_id, sizeof(source.install_id)) : NULL;
+        const char *dash = name ? strchr(name, '-') : NULL;
+        if (!dash || strlen(dash) != 1 + 64 + strlen(".json") || strcmp(dash + 65, ".json") != 0 ||
+            !hex_is_lower(dash + 1, 64) || !parse_stamp(name, (size_t)(dash - name), ret_timestamp))
+                return false;
+        *ret_source = source;
+        snprintf(ret_dump_sha256, BLOB_HEX_SIZE, "%.64s", dash + 1);
+        return true;
 }
 
 /* ,"key":"value" */

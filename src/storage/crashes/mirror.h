@@ -13,6 +13,10 @@
 void mirror_path(const struct source *source, struct moment timestamp, const char *dump_sha256,
                  char ret[MIRROR_PATH_SIZE]);
 
+/* The reverse. False when the path is not of that form; a true one need not be what mirror_path() would say. */
+bool mirror_parse_path(const char *path, struct source *ret_source, struct moment *ret_timestamp,
+                       char ret_dump_sha256[BLOB_HEX_SIZE]);
+
 /* The file's content: pretty-printed JSON in the reference's key order. */
 int mirror_render(const struct index_crash *crash, struct buf *out);
 

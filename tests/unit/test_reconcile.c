@@ -1,0 +1,329 @@
+/* After an unclean stop: each thing that a kill or a power cut can leave, made with real files and a real index. */
+#include "storage_fixture.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "storage/clean_stop.h"
+#include "storage/crashes/mirror.h"
+#include "storage/reconcile.h"
+#include "storage/store.h"
+
+static struct index *x;
+
+static int setup(void **state)
+{
+        bool created;
+        return storage_setup(state) == 0 && index_open(storage_dir, &x, &created, NULL) == 0 &&
+                               index_set_adopted(x) == 0
+                       ? 0
+                       : -1;
+}
+
+static int teardown(void **state)
+{
+        x = index_free(x);
+        return storage_teardown(state);
+}
+
+struct stored {
+        char sha256[BLOB_HEX_SIZE], blob[BLOB_PATH_SIZE], mirror[MIRROR_PATH_SIZE];
+};
+
+static void put_blob(const char *content, struct stored *ret)
+{
+        char dir[32];
+        blob_path(storage_hash(content, ret->sha256), ret->blob);
+        snprintf(dir, sizeof(dir), "crashes/by-hash/%.2s", ret->sha256);
+        storage_make_dirs(dir);
+        storage_put(ret->blob, content);
+}
+
+/* A crash as the index writer leaves it: blob, row and mirror. */
+static struct stored put_crash(const char *install_id, const char *timestamp, const char *dump)
+{
+        struct stored s;
+        _cleanup_(storage_metadata_free) struct crash_metadata *m = storage_metadata(install_id, timestamp);
+        put_blob(dump, &s);
+        struct index_crash crash = {
+                .metadata = m,
+                .received_at = clock_now(),
+                .dump = { .sha256 = s.sha256, .len = strlen(dump), .content_encoding = "zstd" },
+        };
+        assert_int_equal(index_begin(x), 0);
+        assert_int_equal(index_insert_crash(x, &crash), 0);
+        assert_int_equal(index_commit(x), 0);
+        assert_int_equal(mirror_write(storage_fd, &crash), 0);
+        mirror_path(&m->source, m->timestamp, s.sha256, s.mirror);
+        return s;
+}
+
+static void drop(const char *path)
+{
+        assert_int_equal(unlinkat(storage_fd, path, 0), 0);
+}
+
+static void drop_row(const char *where)
+{
+        char sql[256];
+        snprintf(sql, sizeof(sql), "PRAGMA foreign_keys = ON; DELETE FROM crash WHERE %s", where);
+        storage_change(sql);
+}
+
+static void expect_found(struct reconcile_counts expected)
+{
+        struct reconcile_counts found;
+        assert_int_equal(reconcile_data_dir(storage_fd, x, &found), 0);
+        assert_int_equal(found.leftovers, expected.leftovers);
+        assert_int_equal(found.blobs_unindexed, expected.blobs_unindexed);
+        assert_int_equal(found.crashes_indexed, expected.crashes_indexed);
+        assert_int_equal(found.mirrors_unusable, expected.mirrors_unusable);
+        assert_int_equal(found.mirrors_written, expected.mirrors_written);
+        assert_int_equal(found.blobs_lost, expected.blobs_lost);
+}
+
+static void test_order_stays(_unused_ void **state)
+{
+        put_crash(INSTALL_A, TIME_1, "one");
+        put_crash(INSTALL_B, TIME_2, "two");
+        put_crash(INSTALL_A, TIME_2, "one");
+        expect_found((struct reconcile_counts){ 0 });
+        storage_expect("SELECT count(*) FROM crash", "3");
+        storage_expect("SELECT group_concat(refs) FROM (SELECT refs FROM blob ORDER BY refs)", "1,2");
+}
+
+static void test_nothing_there(_unused_ void **state)
+{
+        expect_found((struct reconcile_counts){ 0 });
+}
+
+/* Killed between link and commit. */
+static void test_blob_without_row(_unused_ void **state)
+{
+        struct stored s;
+        put_crash(INSTALL_A, TIME_1, "one");
+        put_blob("never committed", &s);
+        expect_found((struct reconcile_counts){ .blobs_unindexed = 1 });
+        storage_expect("SELECT sha256 FROM orphan_blob", s.sha256);
+        storage_expect("SELECT len FROM orphan_blob", "15");
+        expect_found((struct reconcile_counts){ 0 });
+        assert_true(storage_exists(s.blob));
+}
+
+/* Killed between commit and mirror: the file that comes is the one that was to be. */
+static void test_row_without_mirror(_unused_ void **state)
+{
+        struct stored s = put_crash(INSTALL_A, TIME_2, "one"), other = put_crash(INSTALL_A, TIME_1, "one");
+        _cleanup_(freep) char *before = storage_text(s.mirror);
+        drop(s.mirror);
+        expect_found((struct reconcile_counts){ .mirrors_written = 1 });
+        _cleanup_(freep) char *after = storage_text(s.mirror);
+        assert_non_null(after);
+        assert_string_equal(before, after);
+        assert_true(storage_exists(other.mirror));
+        expect_found((struct reconcile_counts){ 0 });
+}
+
+static void test_more_rows_than_a_page(_unused_ void **state)
+{
+        char timestamp[40];
+        storage_make_dirs("crashes");
+        for (unsigned i = 0; i < 501; i++) {
+                snprintf(timestamp, sizeof(timestamp), "2026-05-19T08:30:00.%03uZ", i);
+                struct stored s = put_crash(INSTALL_A, timestamp, timestamp);
+                if (i == 0 || i == 499 || i == 500)
+                        drop(s.mirror);
+        }
+        expect_found((struct reconcile_counts){ .mirrors_written = 3 });
+        expect_found((struct reconcile_counts){ 0 });
+}
+
+/* Killed between the deletion of a row and that of its files, or an older copy of the index. */
+static void test_mirror_without_row(_unused_ void **state)
+{
+        put_crash(INSTALL_A, TIME_1, "one");
+        put_crash(INSTALL_B, TIME_2, "two");
+        drop_row("crashed_at LIKE '%.5%'");
+        expect_found((struct reconcile_counts){ .crashes_indexed = 1 });
+        storage_expect("SELECT count(*) FROM crash", "2");
+        storage_expect("SELECT group_concat(refs) FROM blob", "1,1");
+}
+
+static void test_mirror_without_row_and_blob(_unused_ void **state)
+{
+        struct stored s = put_crash(INSTALL_A, TIME_1, "one"), orphan;
+        put_crash(INSTALL_A, TIME_2, "two");
+        put_blob("perhaps its attachment", &orphan);
+        drop_row("crashed_at LIKE '%:00.0%'");
+        storage_change("DELETE FROM blob WHERE refs = 0");
+        drop(s.blob);
+        expect_found((struct reconcile_counts){ .mirrors_unusable = 1 });
+        assert_true(storage_exists(s.mirror));
+        storage_expect("SELECT count(*) FROM crash", "1");
+        storage_expect("SELECT count(*) FROM orphan_blob", "0");
+}
+
+static void test_unreadable_mirror(_unused_ void **state)
+{
+        struct stored s = put_crash(INSTALL_A, TIME_1, "one");
+        drop_row("1");
+        storage_put(s.mirror, "{\"metadata\":");
+        expect_found((struct reconcile_counts){ .mirrors_unusable = 1 });
+        assert_true(storage_exists(s.mirror));
+}
+
+/* A name alone is believed only in the form that the index would give it. */
+static void test_misnamed_mirrors(_unused_ void **state)
+{
+        static const char dir[] = "crashes/by-source/acme/" INSTALL_A;
+        struct stored s = put_crash(INSTALL_A, TIME_1, "one");
+        char path[MIRROR_PATH_SIZE];
+        _cleanup_(freep) char *text = storage_text(s.mirror);
+        const char *const names[] = { "20260519T083000.000Z", "20260519T083000", "2026", "20260519T983000Z", "" };
+        for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+                snprintf(path, sizeof(path), "%s/%s-%s.json", dir, names[i], s.sha256);
+                storage_put(path, text);
+        }
+        expect_found((struct reconcile_counts){ 0 }); /* read, and found to be of a crash that is there */
+        storage_expect("SELECT count(*) FROM crash", "1");
+}
+
+static void test_lost_and_cut_blobs(_unused_ void **state)
+{
+        struct stored s = put_crash(INSTALL_A, TIME_1, "one"), cut = put_crash(INSTALL_B, TIME_1, "two");
+        drop(s.blob);
+        storage_put(cut.blob, "t");
+        expect_found((struct reconcile_counts){ .blobs_lost = 2 });
+        storage_expect("SELECT count(*) FROM crash", "2");
+        storage_expect("SELECT count(*) FROM blob", "2");
+}
+
+static void test_half_written_files(_unused_ void **state)
+{
+        struct stored s = put_crash(INSTALL_A, TIME_1, "one");
+        char path[MIRROR_PATH_SIZE];
+        snprintf(path, sizeof(path), "crashes/by-hash/%.2s/.new-17-0", s.sha256);
+        storage_put(path, "on");
+        storage_put("crashes/by-source/acme/" INSTALL_A "/.new-17-1", "{");
+        storage_put("crashes/by-source/acme/" INSTALL_A "/.hidden", "a person's");
+        expect_found((struct reconcile_counts){ .leftovers = 2 });
+        assert_false(storage_exists(path));
+        assert_true(storage_exists("crashes/by-source/acme/" INSTALL_A "/.hidden"));
+}
+
+/* -- the mark */
+
+static bool begin(const char *text)
+{
+        bool clean = false;
+        if (text)
+                storage_put("lock", text);
+        int fd = openat(storage_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+        assert_true(fd >= 0);
+        assert_int_equal(clean_stop_begin(storage_fd, fd, &clean), 0);
+        close(fd);
+        return clean;
+}
+
+static void end(void)
+{
+        int fd = openat(storage_fd, "lock", O_RDWR | O_CLOEXEC);
+        assert_int_equal(clean_stop_end(storage_fd, fd), 0);
+        close(fd);
+}
+
+static void test_mark(_unused_ void **state)
+{
+        assert_false(begin(NULL));
+        assert_false(begin(NULL)); /* running */
+        end();
+        assert_true(begin(NULL));
+        assert_false(begin(NULL));
+        static const char *const unclean[] = { "",
+                                               "12",
+                                               "12\n",
+                                               "12\nclean",
+                                               "clean\n",
+                                               "12\nclean\nx",
+                                               "12\nrunning\n",
+                                               "12345678901234567890123456789012345678901234567890123456789\nclean\n" };
+        for (size_t i = 0; i < ARRAY_LEN(unclean); i++)
+                assert_false(begin(unclean[i]));
+        assert_true(begin("7\nclean\n"));
+}
+
+static void test_mark_fails(_unused_ void **state)
+{
+        bool clean;
+        storage_put("lock", "7\nclean\n");
+        int fd = openat(storage_fd, "lock", O_RDWR | O_CLOEXEC);
+        atomic_store(&storage_faults.sync_error, EIO);
+        atomic_store(&storage_faults.sync_fails_at, 1);
+        assert_int_equal(clean_stop_begin(storage_fd, fd, &clean), -EIO);
+        close(fd);
+        assert_false(begin(NULL));
+}
+
+/* -- through the store */
+
+static struct store *open_store(void)
+{
+        static struct metrics *metrics;
+        struct config *config;
+        struct store *store;
+        struct error err = { "" };
+        metrics = metrics ? metrics : metrics_new();
+        assert_int_equal(config_new(&config), 0);
+        free(config->data_dir);
+        config->data_dir = strdup(storage_dir);
+        if (store_open(config, metrics, &store, &err) != 0)
+                fail_msg("%s", err.text);
+        config_free(config);
+        return store;
+}
+
+static void test_only_after_an_unclean_stop(_unused_ void **state)
+{
+        struct stored s = put_crash(INSTALL_A, TIME_1, "one");
+        x = index_free(x);
+        store_free(open_store()); /* the first lock file ever */
+        drop(s.mirror);
+        store_free(open_store()); /* a clean stop before: nobody looks */
+        assert_false(storage_exists(s.mirror));
+
+        pid_t pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+                open_store();
+                _exit(0); /* as a kill would */
+        }
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+        store_free(open_store());
+        assert_true(storage_exists(s.mirror));
+        _cleanup_(freep) char *lock = storage_text("lock");
+        assert_non_null(strstr(lock, "\nclean\n"));
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_order_stays, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_nothing_there, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_blob_without_row, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_row_without_mirror, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_more_rows_than_a_page, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_mirror_without_row, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_mirror_without_row_and_blob, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_unreadable_mirror, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_misnamed_mirrors, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_lost_and_cut_blobs, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_half_written_files, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_mark, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_mark_fails, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_only_after_an_unclean_stop, setup, teardown),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
