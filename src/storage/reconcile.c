@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -44,8 +45,8 @@ static int check_crash(void *userdata, const struct index_expired_crash *row)
         if (clock_parse_rfc3339(row->crashed_at, strlen(row->crashed_at), &crashed_at) != 0 ||
             strlen(row->project) >= sizeof(source.project) || strlen(row->install_id) >= sizeof(source.install_id))
                 return 0;
-        strcpy(source.project, row->project);
-        strcpy(source.install_id, row->install_id);
+        snprintf(source.project, sizeof(source.project), "%s", row->project);
+        snprintf(source.install_id, sizeof(source.install_id), "%s", row->install_id);
         mirror_path(&source, crashed_at, row->dump_sha256, path);
         if (faccessat(c->datadir_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
                 c->absent[c->n_absent++] = row->id;
