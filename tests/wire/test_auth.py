@@ -8,7 +8,7 @@ import pytest
 from conftest import both
 from harness import crash, grpc, http1, otlp
 from harness.crash import body, dump_part, headers, metadata_part, upload
-from harness.daemon import (ACME, ACME_SLOW_PHC, LATE, OTHER, RATE_UNLIMITED, Daemon, Token, run, tokens_toml,
+from harness.daemon import (ACME, LATE, OTHER, RATE_UNLIMITED, Daemon, Token, run, slow_tokens, stranger, tokens_toml,
                             wait_until)
 
 pytestmark = pytest.mark.ours
@@ -16,10 +16,6 @@ pytestmark = pytest.mark.ours
 
 def verifications(daemon):
     return daemon.metric("detritus_verifications_total")
-
-
-def stranger(name):
-    return Token(name, "", "", "", "")
 
 
 def attempt(daemon, token, http="1.1"):
@@ -79,8 +75,7 @@ def test_a_generated_token_costs_its_own_entry_only(start_daemon):
 
 def test_a_busy_verifier_is_not_a_bad_token(start_daemon, source):
     """A flood of unknown tokens: 401 or 503, and whoever is known already notices nothing."""
-    slow = [Token("", f"slow-{n}", ACME_SLOW_PHC, "acme", "acme/") for n in range(5)]
-    daemon = start_daemon({"limits": {"verifier_queue": 1, "verifier_threads": 1}}, tokens=(ACME, *slow))
+    daemon = start_daemon({"limits": {"verifier_queue": 1, "verifier_threads": 1}}, tokens=(ACME, *slow_tokens(5)))
     assert attempt(daemon, ACME) == 404
     clients = [daemon.connect() for _ in range(20)]
     for n, client in enumerate(clients):
@@ -93,8 +88,7 @@ def test_a_busy_verifier_is_not_a_bad_token(start_daemon, source):
 
 
 def test_a_busy_verifier_is_unavailable_to_grpc(start_daemon):
-    slow = [Token("", f"slow-{n}", ACME_SLOW_PHC, "acme", "acme/") for n in range(5)]
-    daemon = start_daemon({"limits": {"verifier_queue": 1, "verifier_threads": 1}}, tokens=slow)
+    daemon = start_daemon({"limits": {"verifier_queue": 1, "verifier_threads": 1}}, tokens=slow_tokens(5))
     client = daemon.connect("2")
     streams = []
     for n in range(20):
@@ -109,7 +103,7 @@ def test_a_busy_verifier_is_unavailable_to_grpc(start_daemon):
 @both
 def test_a_client_that_leaves_during_verification(start_daemon, http):
     """Whatever the outcome, which then nobody waits for."""
-    daemon = start_daemon(tokens=[Token("", f"slow-{n}", ACME_SLOW_PHC, "acme", "acme/") for n in range(2)])
+    daemon = start_daemon(tokens=(*slow_tokens(2), ACME))
     for token in (ACME, stranger("gone"), ACME):
         client = daemon.connect(http)
         if http == "2":
@@ -118,6 +112,27 @@ def test_a_client_that_leaves_during_verification(start_daemon, http):
         else:
             client.send(http1.head("GET", "/nowhere", [token.header]))
         client.close()
+
+
+@both
+@pytest.mark.parametrize("token", [ACME, stranger("gone")], ids=["good", "bad"])
+def test_a_client_that_resets_during_verification_and_then_the_end(start_daemon, http, token):
+    """Once with time for a verdict, once without. Whether anything leaks is for a sanitizer to say."""
+    daemon = start_daemon(tokens=(*slow_tokens(3), ACME))
+    for secret in (token, stranger("cut short")):
+        paid = verifications(daemon)
+        clients = [daemon.connect(http) for _ in range(3)]
+        for client in clients:
+            if http == "2":
+                client.open("GET", "/nowhere", [secret.header], end=True)
+            else:
+                client.send(http1.head("GET", "/nowhere", [secret.header]))
+        wait_until(lambda: verifications(daemon) > paid, "a verification")
+        for client in clients:
+            client.abort()
+        if secret is token:
+            wait_until(lambda: verifications(daemon) == paid + 4, "its end")
+    daemon.stop()
 
 
 # -- reload

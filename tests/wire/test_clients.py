@@ -73,6 +73,24 @@ def test_curl_is_refused_while_it_sends(daemon, tmp_path):
     assert json.loads(got[2])["error"]["code"] == 401
 
 
+EARLY = {
+    "no such path": (404, "/nowhere", []),
+    "another version": (412, crash.PATH, [f"content-type: multipart/form-data; boundary={crash.BOUNDARY}",
+                                          "x-protocol-version: 2"]),
+}  # Not an answer without a body (gRPC's trailers-only): that one can leave curl 7.88 waiting for ever.
+
+
+@tool("curl")
+@pytest.mark.parametrize("case", EARLY)
+def test_curl_gets_an_answer_that_does_not_wait_for_the_body(daemon, case):
+    """Curl 7.88 fails with error 92 when RST_STREAM(NO_ERROR) overtakes the end of its own short body."""
+    status, path, fields = EARLY[case]
+    fields = [argument for field in ("authorization: Bearer " + ACME.secret, *fields) for argument in ("-H", field)]
+    for _ in range(10):
+        got = curl("--http2-prior-knowledge", "-i", *fields, "-d", "x", daemon.url + path)
+        assert got[:2] == (status, "2")
+
+
 @tool("curl")
 @curl_versions
 def test_curl_asks_operators(daemon, flag, version):

@@ -341,6 +341,16 @@ def test_parts_missing_extra_or_out_of_order(daemon, http, source, case):
 
 
 @both
+@ours
+@pytest.mark.parametrize("name", [b"\xff", b"\xc3(", b"\xed\xa0\x80", b"\0", b"\x01", b"\x1b[2J", b"\t", b"\x7f"], ids=repr)
+@pytest.mark.parametrize("prefix", [b"", b"attach:"])
+def test_a_part_name_that_is_no_text(daemon, http, source, prefix, name):
+    bad = part("NAME", b"x").replace(b"NAME", prefix + name)
+    with daemon.unchanged():
+        upload(daemon, http, ACME, metadata_part(source), dump_part(), bad).refused(400)
+
+
+@both
 @pytest.mark.parametrize("case", ["no closing boundary", "cut in a part", "cut in a part's header", "no boundary inside",
                                   "empty", "a header line without colon"])
 def test_a_body_that_is_no_multipart(daemon, http, source, case):

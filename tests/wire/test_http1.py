@@ -1,5 +1,7 @@
 """HTTP/1.1 at its edges: RFC 9112, and the limits of our own."""
 
+import resource
+
 import pytest
 
 from harness import crash, http1
@@ -87,6 +89,18 @@ def test_connections_have_a_limit_per_address(start_daemon):
         pass
     assert not beyond.buffer or beyond.buffer.startswith(b"HTTP/1.1 503 ")
     assert [client.request("GET", "/healthz").status for client in clients] == [204] * 4
+
+
+def test_descriptors_that_run_out(start_daemon):
+    """Who comes then is turned away, or waits until one is free again; the daemon does not spin over it."""
+    daemon = start_daemon({"network_threads": 2, "limits": {"head_timeout_secs": 1}})
+    resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (60, 60))
+    spent = daemon.cpu_secs()
+    clients = [daemon.connect() for _ in range(100)]
+    for client in clients:
+        client.at_end()
+    assert daemon.cpu_secs() - spent < 0.5
+    assert daemon.request("1.1", "GET", "/healthz").status == 204
 
 
 @pytest.mark.parametrize("limit, sent", [
@@ -191,6 +205,15 @@ def test_trailers_without_end(daemon):
 
 
 # -- manners
+
+
+def test_400_answers_for_who_reads_slowly_and_sends_no_more(daemon):
+    client = daemon.connect(receive_buffer=16384)
+    client.socket.sendall(http1.head("GET", "/metrics") * 400)
+    client.half_close()
+    answers = [client.read() for _ in range(400)]
+    assert {answer.status for answer in answers} == {200} and answers[-1].body.endswith(b"# EOF\n")
+    client.at_end()
 
 
 def test_an_upgrade_to_h2c_is_ignored(daemon):

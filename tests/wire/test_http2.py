@@ -1,5 +1,6 @@
 """HTTP/2 at its edges: RFC 9113, and the limits of our own."""
 
+import select
 import signal
 
 import hpack
@@ -8,7 +9,7 @@ from hyperframe import frame as frames
 
 from harness import crash, grpc, http1, http2, otlp
 from harness.crash import body, dump_part, headers, metadata_part
-from harness.daemon import ACME, sha256
+from harness.daemon import ACME, sha256, slow_tokens, stranger, wait_until
 from harness.grpc import EXPORT, frame
 from harness.response import ConnectionEnded
 
@@ -91,6 +92,21 @@ def test_the_connection_window_is_opened_again(daemon, source):
             assert client.answered(stream).status in (400, 401)
     client.ping()
     sent = body(metadata_part(source), dump_part(b"y" * 200000))
+    assert client.request("POST", crash.PATH, headers(ACME), sent).status == 201
+
+
+def test_uploads_reset_during_verification_give_the_window_back(start_daemon, source):
+    daemon = start_daemon({"limits": {"verifier_queue": 64}}, tokens=(ACME, *slow_tokens(2)))
+    client = daemon.connect("2")
+    assert client.request("GET", "/nowhere", [ACME.header]).status == 404
+    client.until(lambda: client.send_window == 1 << 20, "the window of the connection")
+    for n in range(20):
+        stream = client.open("POST", crash.PATH, headers(stranger(f"nobody-{n}")))
+        client.data(stream, b"x" * 60000, end=False)
+        client.reset(stream)
+    client.ping()
+    assert client.send_window >= 1 << 19
+    sent = body(metadata_part(source), dump_part(b"y" * 300000))
     assert client.request("POST", crash.PATH, headers(ACME), sent).status == 201
 
 
@@ -236,6 +252,15 @@ def test_a_block_that_never_ends(daemon):
     client.at_end()
 
 
+@pytest.mark.parametrize("end", ["in a frame", "between frames"])
+def test_a_block_that_stops(start_daemon, end):
+    daemon = start_daemon({"limits": {"head_timeout_secs": 1}})
+    client = daemon.connect("2")
+    whole = frames.HeadersFrame(1, client.header_block("GET", "/healthz", [])).serialize()
+    client.send_raw(whole[:9 + 5] if end == "in a frame" else whole)
+    client.at_end()
+
+
 def test_an_illegal_block_is_a_compression_error(daemon):
     client = daemon.connect("2")
     client.open("GET", "/healthz", block=b"\xff\xff\xff\xff\xff\xff", end=True)
@@ -344,6 +369,59 @@ def test_rapid_reset_is_ended(daemon):
     assert daemon.request("2", "GET", "/healthz").status == 204
 
 
+def window_too_large(client):
+    stream = client.open("POST", EXPORT, grpc.headers(ACME))
+    client.send_frame(frames.WindowUpdateFrame(stream, window_increment=2**31 - 1))
+    return stream
+
+
+def more_than_announced(client):
+    stream = client.open("POST", EXPORT, grpc.headers(ACME, extra=[("content-length", "1")]))
+    client.send_frame(frames.DataFrame(stream, b"two"))
+    return stream
+
+
+def no_path(client):
+    return client.open("GET", "", end=True, block=NO_PATH)
+
+
+NO_PATH = b"\x82\x86"  # RFC 7541 Appendix A: ":method: GET" and ":scheme: http"
+
+
+@pytest.mark.parametrize("provoke", [window_too_large, more_than_announced, no_path])
+def test_resets_that_a_client_provokes_are_counted(daemon, provoke):
+    """CVE-2025-8671."""
+    client = daemon.connect("2")
+    for _ in range(1000):
+        stream = client.streams[provoke(client)]
+        client.until(lambda: stream.reset is not None or client.goaway, "a reset")
+        if client.goaway:
+            break
+    connection_error(client, http2.ENHANCE_YOUR_CALM)
+    assert daemon.request("2", "GET", "/healthz").status == 204
+
+
+def test_resets_that_nobody_reads_are_bounded(start_daemon):
+    daemon = start_daemon({"network_threads": 1})
+    client = daemon.connect("2", receive_buffer=4096)
+    client.until(lambda: client.peer_settings is not None and client.acked, "SETTINGS")
+    flood = b"".join(b"\0\0\2\x01\5" + (2 * n + 1).to_bytes(4, "big") + NO_PATH for n in range(20000))
+    last = frames.HeadersFrame(40001, client.header_block("GET", "/healthz", []), flags=["END_STREAM", "END_HEADERS"])
+    gone = select.poll()
+    gone.register(client.socket, select.POLLRDHUP)
+
+    def served():
+        return daemon.metric("detritus_requests_total", 0, endpoint="healthz", status="204")
+
+    before, rss = served(), daemon.rss_bytes()
+    try:
+        client.socket.sendall(flood + last.serialize())
+    except OSError:
+        pass
+    wait_until(lambda: gone.poll(0) or served() > before, "the end of the flood")
+    assert daemon.rss_bytes() - rss < 8 << 20
+
+
 @pytest.mark.parametrize("kind", ["ping", "settings"])
 def test_acknowledgements_nobody_reads_are_bounded(daemon, kind):
     client = daemon.connect("2")
@@ -403,6 +481,45 @@ def test_sigterm_finishes_an_upload_over_http_1_too(start_daemon, source, number
     response = client.read()
     assert response.status == 201
     assert response.header("connection", "").lower() == "close"
+    client.at_end()
+    assert daemon.wait_exit() == 0
+
+
+def test_a_connection_of_the_last_moment_is_served(start_daemon):
+    """It was accepted before SIGTERM; its request, or the rest of it, comes after."""
+    daemon = start_daemon()
+    clients = [(daemon.connect("1.1"), said) for said in (b"", b"P", b"POST /v1/cr")]
+    clients += [(daemon.connect("2", start=False), said) for said in (b"", b"P", http2.PREFACE[:20])]
+    for client, said in clients:
+        client.socket.sendall(said)
+    daemon.signal(signal.SIGTERM)
+    daemon.log.wait("draining")
+    for client, said in clients:
+        whole = body(metadata_part(crash.Source.fresh()), dump_part())
+        if isinstance(client, http2.Http2):
+            client.send_raw((http2.PREFACE + frames.SettingsFrame(0).serialize())[len(said):])
+            response = client.request("POST", crash.PATH, headers(ACME), whole)
+        else:
+            length = [("content-length", str(len(whole)))]
+            client.send((http1.head("POST", crash.PATH, headers(ACME, extra=length)) + whole)[len(said):])
+            response = client.read()
+        assert response.status == 201, (said, response)
+        client.at_end()
+    assert daemon.wait_exit() == 0
+
+
+def test_sighup_means_nothing_while_draining(start_daemon, source):
+    daemon = start_daemon()
+    whole = body(metadata_part(source), dump_part())
+    client = daemon.connect()
+    client.send(http1.head("POST", crash.PATH, headers(ACME, extra=[("content-length", str(len(whole)))])))
+    client.send(whole[:-20])
+    daemon.wait_metric("detritus_uploads_in_flight", lambda n: n == 1)
+    daemon.signal(signal.SIGTERM)
+    daemon.log.wait("draining")
+    daemon.signal(signal.SIGHUP)
+    client.send(whole[-20:])
+    assert client.read().status == 201
     client.at_end()
     assert daemon.wait_exit() == 0
 

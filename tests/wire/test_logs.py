@@ -9,6 +9,7 @@ import time
 import pytest
 import zstandard
 
+from conftest import both
 from harness import grpc, otlp
 from harness.crash import Source
 from harness.daemon import ACME, IS_REFERENCE, NARROW, OTHER, Token
@@ -391,6 +392,20 @@ def test_the_bucket_is_charged_for_all_or_nothing(start_daemon, source):
     daemon.log_lines(source, 2)
 
 
+@ours
+def test_more_than_a_bucket_holds_is_never_admitted(start_daemon, source):
+    """So there is nothing to wait for."""
+    daemon = start_daemon(rate_limit={"logs_per_minute": 60, "logs_burst": 2, "crashes_per_minute": 1,
+                                      "crashes_burst": 1})
+    one, other = (resource_logs(which.attributes(), [log_record()]) for which in (source, Source.fresh()))
+    with daemon.unchanged():
+        refused = export(daemon, otlp.export(one, other, one, one), ACME).refused(grpc.RESOURCE_EXHAUSTED, "logs_burst")
+        assert refused.retry_ms is None
+        export_grpcio(daemon, otlp.export(one, one, one), ACME).refused(grpc.RESOURCE_EXHAUSTED)
+    export(daemon, otlp.export(one, other, one), ACME).accepted()
+    assert export(daemon, otlp.export(one), ACME).refused(grpc.RESOURCE_EXHAUSTED).retry_ms >= 1
+
+
 def padded(source, size):
     """A request of exactly `size` bytes."""
     for length in range(size, 0, -1):
@@ -640,6 +655,25 @@ def test_grpc_over_http_1_is_refused(daemon, source):
     with daemon.unchanged():
         response = daemon.request("1.1", "POST", EXPORT, grpc.headers(ACME), frame(export_lines(source)))
         assert 400 <= response.status < 600 and response.status not in (401, 404, 500), response
+
+
+@ours
+def test_health_over_http_1_is_refused(daemon):
+    client = daemon.connect()
+    response = client.request("POST", HEALTH, grpc.headers(ACME), frame(b""))
+    assert response.status == 415
+    assert response.header("content-length") == str(len(response.body))
+    response.refused(415)
+    assert client.request("GET", "/healthz").status == 204
+
+
+@both
+@ours
+@pytest.mark.parametrize("path", [EXPORT, HEALTH])
+def test_grpc_is_posted(daemon, http, path):
+    response = daemon.request(http, "GET", path, grpc.headers(ACME))
+    response.refused(405)
+    assert response.header("allow") == "POST"
 
 
 @ours

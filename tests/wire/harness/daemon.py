@@ -57,9 +57,9 @@ OTHER = Token("other-secret", "other-prod",
 LATE = Token("late-secret", "late",
              "$argon2id$v=19$m=8,t=1,p=1$c2FsdC1vZi1sYXRlLXNlYw$esgSZ+v8UXEtprOB3usa34gKnXeDDp6p5fcLSM7Sxkc",
              "acme", "acme/")
-# "acme-secret" as hash-token would hash it: m=19456, t=2, p=1.
-ACME_SLOW_PHC = ("$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$"
-                 "hvrV5vS9ZgzG9rXAEzFNWGWxaRc/aN31q/iFYYlVM5g")
+# As hash-token makes them, of a secret that was thrown away.
+SLOW_PHC = ("$argon2id$v=19$m=19456,t=2,p=1$1xiUcEdKDBJDXSwpbaXopA$"
+            "L20Hp3umT7VKs8liUSFJ/c16JsVJPeKBvKFnl/wsW5c")
 
 RATE_UNLIMITED = {"logs_per_minute": 1000000, "logs_burst": 1000000,
                   "crashes_per_minute": 1000000, "crashes_burst": 1000000}
@@ -73,6 +73,16 @@ TOP_LEVEL = {"detritus.db", "detritus.db-wal", "detritus.db-shm", "logs", "crash
 
 COMPLAINTS = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|MemorySanitizer|runtime error:|panicked at|"
                         r"Assertion .* failed")
+
+
+def slow_tokens(count):
+    """Entries that fit no token. Each costs 20 ms of Argon2 before those behind it are tried."""
+    return tuple(Token("", f"slow-{n}", SLOW_PHC, "acme", "acme/") for n in range(count))
+
+
+def stranger(name):
+    """A token that is in no file."""
+    return Token(name, "", "", "", "")
 
 
 def wait_until(check, what, deadline_secs=None):
@@ -318,6 +328,16 @@ class Daemon:
     def crash_rows(self, source):
         return self.rows("SELECT crash.* FROM crash JOIN source ON source.id = crash.source_id"
                          " WHERE project = ? AND install_id = ? ORDER BY crash.id", (source.project, source.install_id))
+
+    def rss_bytes(self):
+        with open(f"/proc/{self.process.pid}/status") as status:
+            return int(re.search(r"VmRSS:\s+(\d+) kB", status.read())[1]) * 1024
+
+    def cpu_secs(self):
+        """User and system time of all its threads."""
+        with open(f"/proc/{self.process.pid}/stat") as stat:
+            fields = stat.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     # -- what is left
 

@@ -3,6 +3,7 @@
 import select
 import socket
 
+from . import tcp
 from .response import ConnectionEnded, Response
 
 
@@ -23,15 +24,17 @@ def chunks(body, size):
 
 
 class Http1:
-    def __init__(self, address, timeout=20.0):
-        self.socket = socket.create_connection(address, timeout)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def __init__(self, address, timeout=20.0, receive_buffer=None):
+        self.socket = tcp.dial(address, timeout, receive_buffer)
         self.timeout = timeout
         self.buffer = b""
         self.ended = False
 
     def close(self):
         self.socket.close()
+
+    def abort(self):
+        tcp.reset(self.socket)
 
     def half_close(self):
         self.socket.shutdown(socket.SHUT_WR)

@@ -6,6 +6,7 @@ import socket
 import hpack
 from hyperframe import frame as frames
 
+from . import tcp
 from .response import ConnectionEnded, Response
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -26,9 +27,8 @@ class Stream:
 class Http2:
     """settings: sent in our first SETTINGS. ack: whether the peer's SETTINGS are acknowledged."""
 
-    def __init__(self, address, timeout=20.0, settings=None, ack=True, start=True):
-        self.socket = socket.create_connection(address, timeout)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def __init__(self, address, timeout=20.0, settings=None, ack=True, start=True, receive_buffer=None):
+        self.socket = tcp.dial(address, timeout, receive_buffer)
         self.timeout = timeout
         self.encoder, self.decoder = hpack.Encoder(), hpack.Decoder()
         self.buffer = b""
@@ -51,6 +51,9 @@ class Http2:
 
     def close(self):
         self.socket.close()
+
+    def abort(self):
+        tcp.reset(self.socket)
 
     # -- sending
 
