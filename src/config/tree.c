@@ -28,34 +28,17 @@ static parse_fn parser_for(const char *path)
         return NULL;
 }
 
-/* One byte more than allowed is enough to know that the file is too large, whatever fstat would say of a pipe. */
-static int read_whole(int fd, struct buf *out)
-{
-        while (out->len <= TREE_MAX_BYTES) {
-                int r = buf_reserve(out, 16384);
-                if (r < 0)
-                        return r;
-                ssize_t n = read(fd, out->data + out->len, out->cap - out->len);
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return -errno;
-                if (n == 0)
-                        return 0;
-                out->len += (size_t)n;
-        }
-        return TREE_REFUSED;
-}
-
 static int read_file(const char *path, struct buf *out, unsigned *ret_mode, struct error *err)
 {
         struct stat st = { 0 };
         _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-        int r = fd < 0 || fstat(fd, &st) < 0 ? -errno : read_whole(fd, out);
+        int r = fd < 0 || fstat(fd, &st) < 0 ? -errno : buf_read_fd(out, fd, TREE_MAX_BYTES);
+        if (r == -EFBIG) {
+                error_set(err, "%s: larger than %d bytes", path, TREE_MAX_BYTES);
+                return TREE_REFUSED;
+        }
         if (r < 0)
                 error_set(err, "%s: cannot read: %s", path, strerror(-r));
-        else if (r > 0)
-                error_set(err, "%s: larger than %d bytes", path, TREE_MAX_BYTES);
         else
                 *ret_mode = (unsigned)st.st_mode & 07777;
         return r;

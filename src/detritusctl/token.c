@@ -63,17 +63,7 @@ static int read_whole(const char *path, struct buf *out)
         _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0)
                 return errno == ENOENT ? 0 : -errno;
-        for (;;) {
-                int r = buf_reserve(out, 65536);
-                if (r < 0)
-                        return r;
-                ssize_t n = read(fd, out->data + out->len, 65536);
-                if (n < 0)
-                        return -errno;
-                if (n == 0)
-                        return 0;
-                out->len += (size_t)n;
-        }
+        return buf_read_fd(out, fd, TREE_MAX_BYTES);
 }
 
 static bool is_toml(const char *path)

@@ -43,25 +43,6 @@ static int unreadable(struct error *err, const char *reason)
         return ADOPT_REPORT_UNREADABLE;
 }
 
-static int read_all(int fd, struct buf *out)
-{
-        for (;;) {
-                int r = buf_reserve(out, 64 * 1024);
-                if (r < 0)
-                        return r;
-                ssize_t n = read(fd, out->data + out->len, out->cap - out->len);
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return -errno;
-                if (n == 0)
-                        return 0;
-                out->len += (size_t)n;
-                if (out->len > ADOPT_REPORT_MAX_BYTES)
-                        return -EFBIG;
-        }
-}
-
 static int read_file(int datadir_fd, const char *path, struct buf *out, struct moment *ret_mtime, struct error *err)
 {
         struct stat st = { 0 };
@@ -70,7 +51,7 @@ static int read_file(int datadir_fd, const char *path, struct buf *out, struct m
         if (r == 0 && !S_ISREG(st.st_mode))
                 r = -EINVAL;
         if (r == 0)
-                r = read_all(fd, out);
+                r = buf_read_fd(out, fd, ADOPT_REPORT_MAX_BYTES);
         if (r < 0) {
                 error_set(err, "%s", strerror(-r));
                 return r;

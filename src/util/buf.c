@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 void buf_done(struct buf *b)
 {
@@ -64,6 +65,25 @@ int buf_printf(struct buf *b, const char *fmt, ...)
         }
         va_end(again);
         return r;
+}
+
+int buf_read_fd(struct buf *b, int fd, size_t max)
+{
+        size_t before = b->len;
+        while (b->len - before <= max) { /* one byte too many is enough to know, whatever fstat would say of a pipe */
+                int r = buf_reserve(b, (size_t)16 * 1024);
+                if (r < 0)
+                        return r;
+                ssize_t n = read(fd, b->data + b->len, b->cap - b->len);
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return -errno;
+                if (n == 0)
+                        return 0;
+                b->len += (size_t)n;
+        }
+        return -EFBIG;
 }
 
 void buf_consume(struct buf *b, size_t n)

@@ -23,6 +23,9 @@ int buf_append_str(struct buf *b, const char *s);
 int buf_append_char(struct buf *b, char c);
 int buf_printf(struct buf *b, const char *fmt, ...) _printf_(2, 3);
 
+/* Appends what fd has until its end, max bytes at most. 0, -errno, or -EFBIG when there is more. */
+int buf_read_fd(struct buf *b, int fd, size_t max);
+
 /* Drops the first n bytes (n <= len), moving the rest down. */
 void buf_consume(struct buf *b, size_t n);
 

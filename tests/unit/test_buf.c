@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -105,6 +106,28 @@ static void hands_over(void **state)
         free(s);
 }
 
+/* From a pipe, which knows no size: all of it, and no more than allowed. */
+static void reads_a_descriptor(void **state)
+{
+        (void)state;
+        for (size_t len = 99; len <= 101; len++) {
+                struct buf b = { 0 };
+                char text[101];
+                int ends[2];
+                memset(text, 'x', sizeof(text));
+                assert_int_equal(pipe(ends), 0);
+                assert_int_equal(write(ends[1], text, len), len);
+                close(ends[1]);
+                assert_int_equal(buf_append_str(&b, "before"), 0);
+                assert_int_equal(buf_read_fd(&b, ends[0], 100), len > 100 ? -EFBIG : 0);
+                if (len <= 100)
+                        assert_int_equal(b.len, strlen("before") + len);
+                assert_int_equal(buf_read_fd(&b, -1, 100), -EBADF);
+                close(ends[0]);
+                buf_done(&b);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -113,6 +136,7 @@ int main(void)
                 cmocka_unit_test(a_failure_changes_nothing),
                 cmocka_unit_test(prints),
                 cmocka_unit_test(consumes),
+                cmocka_unit_test(reads_a_descriptor),
                 cmocka_unit_test(hands_over),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
