@@ -4,7 +4,7 @@ import pytest
 
 from harness import crash, http1
 from harness.crash import body, dump_part, headers, metadata_part
-from harness.daemon import ACME
+from harness.daemon import ACME, wait_until
 
 pytestmark = pytest.mark.ours
 
@@ -77,7 +77,9 @@ def test_requests_behind_the_last_are_not_answered(start_daemon):
 
 def test_connections_have_a_limit_per_address(start_daemon):
     daemon = start_daemon({"limits": {"connections_per_address": 4}})
-    clients = [daemon.connect() for _ in range(4)]
+    first = daemon.connect()
+    wait_until(lambda: daemon.metric("detritus_connections", client=first) == 1, "those of the start to be gone")
+    clients = [first] + [daemon.connect() for _ in range(3)]
     assert [client.request("GET", "/healthz").status for client in clients] == [204] * 4
     beyond = daemon.connect()
     beyond.send(GET + b"\r\n")

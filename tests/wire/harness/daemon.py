@@ -276,9 +276,9 @@ class Daemon:
         assert response.status == 200
         return response.body.decode()
 
-    def metric(self, name, default=None, **labels):
+    def metric(self, name, default=None, client=None, **labels):
         """The value of one sample."""
-        return samples(self.metrics_text()).get(sample_key(name, labels), default)
+        return samples(self.metrics_text(client)).get(sample_key(name, labels), default)
 
     def wait_metric(self, name, check, **labels):
         return wait_until(lambda: check(self.metric(name, 0, **labels)), f"{name} {labels}\n{self.log.text()}")
