@@ -167,10 +167,14 @@ static void put_resource(struct json_text *j, const OtlpResource *resource)
                 j->buf->len = before;
 }
 
+/* What put_scope() and put_resource() may write and take back: it must not count against a line's limit. */
+#define TAKEN_BACK_BYTES 64
+
 struct render {
         const OtlpResourceLogs *logs;
         const struct otlp_source *source;
         size_t line_bytes, output_bytes;
+        size_t end_max;           /* where the present line must end */
         size_t tail_at, tail_len; /* what the lines of this scope share, in the buffer; len 0: not yet there */
         struct json_text json;
 };
@@ -211,17 +215,18 @@ static void begin_line(struct render *r)
 {
         size_t at = r->json.buf->len;
         size_t left = at < r->output_bytes ? r->output_bytes - at : 0;
-        r->json.end_max = at + (r->line_bytes < left ? r->line_bytes : left);
+        r->end_max = at + (r->line_bytes < left ? r->line_bytes : left);
+        r->json.end_max = r->end_max + TAKEN_BACK_BYTES;
 }
 
 static int end_line(struct render *r, size_t scope, size_t record, struct refusal *refusal)
 {
         struct json_text *j = &r->json;
-        if (j->error == 0 && j->buf->len > j->end_max)
+        if (j->error == 0 && j->buf->len > r->end_max)
                 j->error = JSON_TEXT_TOO_LONG;
         if (j->error <= 0)
                 return j->error;
-        if (j->end_max == r->output_bytes)
+        if (r->end_max == r->output_bytes)
                 return refuse(refusal, ANSWER_TOO_LARGE, "request renders to more than %zu bytes of log lines",
                               r->output_bytes);
         return refuse(refusal, ANSWER_TOO_LARGE, "scope_logs[%zu].log_records[%zu]: line is longer than %zu bytes",
