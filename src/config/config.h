@@ -44,6 +44,7 @@ struct config_limits {
         unsigned log_queue_batches;   /* 65536 */
         uint64_t log_queue_bytes;     /* 128 MiB */
         unsigned log_files_open;      /* 2048 */
+        uint64_t log_journal_bytes;   /* 128 MiB */
         /* crashes */
         unsigned multipart_parts;      /* attachments: 64 */
         unsigned multipart_head_bytes; /* 8 KiB */

@@ -43,6 +43,8 @@ enum metrics_counter {
         METRICS_VALIDATION_FAILURES_CRASHES,
         METRICS_LOG_RECORDS,          /* detritus_log_records_total: records made durable */
         METRICS_LOG_COMMITS,          /* detritus_log_commits_total: group commits */
+        METRICS_LOG_CHECKPOINTS,      /* detritus_log_checkpoints_total */
+        METRICS_LOG_SYNCED_DIRECTLY,  /* detritus_log_direct_syncs_total: commits that went round the journal */
         METRICS_INDEX_COMMITS,        /* detritus_index_commits_total: SQLite transactions of reports */
         METRICS_VERIFICATIONS,        /* detritus_verifications_total: Argon2 computations */
         METRICS_CONNECTIONS_ACCEPTED, /* detritus_connections_accepted_total */

@@ -15,6 +15,7 @@
 #include "storage/clean_stop.h"
 #include "storage/janitor.h"
 #include "storage/log_totals.h"
+#include "storage/logs/recovery.h"
 #include "storage/reconcile.h"
 #include "util/durable.h"
 #include "util/log.h"
@@ -81,6 +82,19 @@ static int adopt(struct store *s, bool crashes_too)
         return r;
 }
 
+/* Before anything looks at the log files. */
+static int recover_logs(struct store *s, struct error *err)
+{
+        struct log_recovery_counts found;
+        int r = log_recovery_run(s->datadir_fd, &found, err);
+        if (r == 0 && found.frames > 0)
+                log_info("log lines were brought back from the journal", LOG_INT("commits", found.frames),
+                         LOG_INT("files", found.files), LOG_INT("files_repaired", found.files_repaired),
+                         LOG_INT("bytes_restored", found.bytes_restored), LOG_INT("files_removed", found.files_removed),
+                         LOG_INT("commits_damaged", found.frames_damaged));
+        return r;
+}
+
 static int open_index(struct store *s, const char *data_dir, struct error *err)
 {
         bool created;
@@ -125,6 +139,7 @@ static int start_logs(struct store *s, const struct config *config, struct metri
                 .queue_bytes = config->limits.log_queue_bytes,
                 .open_files = config->limits.log_files_open,
                 .sync = config->durability == CONFIG_DURABILITY_COMMIT,
+                .journal_bytes = config->limits.log_journal_bytes,
                 .note = log_totals_note,
                 .note_userdata = s->totals,
         };
@@ -151,6 +166,8 @@ static int open_all(struct store *s, const struct config *config, struct metrics
         int r = open_directory(s, config->data_dir, err);
         if (r == 0)
                 r = take_lock(s, config->data_dir, err);
+        if (r == 0)
+                r = recover_logs(s, err);
         if (r == 0)
                 r = open_index(s, config->data_dir, err);
         if (r < 0)

@@ -208,3 +208,15 @@ void clock_format_day(struct moment at, char ret[CLOCK_DAY_SIZE])
         snprintf(day, sizeof(day), "%04d-%02d-%02d", f.date.year, f.date.month, f.date.day);
         snprintf(ret, CLOCK_DAY_SIZE, "%.10s", day);
 }
+
+bool clock_is_day(const char *text, size_t len)
+{
+        static const char shape[] = "dddd-dd-dd";
+        if (len != sizeof(shape) - 1)
+                return false;
+        for (size_t i = 0; i < len; i++) {
+                if (shape[i] == 'd' ? text[i] < '0' || text[i] > '9' : text[i] != shape[i])
+                        return false;
+        }
+        return true;
+}

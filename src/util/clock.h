@@ -35,3 +35,5 @@ void clock_format_stamp(struct moment at, char ret[CLOCK_STAMP_SIZE]);
 
 /* The UTC day of a moment: "2026-05-19". */
 void clock_format_day(struct moment at, char ret[CLOCK_DAY_SIZE]);
+/* Does it look like one: ten bytes, digits and dashes where they belong? */
+bool clock_is_day(const char *text, size_t len);

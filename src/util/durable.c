@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,6 +41,11 @@ int durable_sync_dir(int dirfd, const char *path)
         return fsync(fd) < 0 ? -errno : 0;
 }
 
+int durable_sync_all(int fd)
+{
+        return syncfs(fd) < 0 ? -errno : 0;
+}
+
 /* The directory part of path; "." when there is none. */
 static int parent_of(const char *path, char ret[PATH_MAX])
 {
@@ -56,16 +62,16 @@ static int parent_of(const char *path, char ret[PATH_MAX])
         return 0;
 }
 
-static int make_one(int dirfd, const char *path)
+static int make_one(int dirfd, const char *path, bool sync)
 {
         char parent[PATH_MAX];
         if (mkdirat(dirfd, path, 0750) < 0)
                 return errno == EEXIST ? 0 : -errno;
-        int r = parent_of(path, parent);
-        return r < 0 ? r : durable_sync_dir(dirfd, parent);
+        int r = sync ? parent_of(path, parent) : 0;
+        return r < 0 || !sync ? r : durable_sync_dir(dirfd, parent);
 }
 
-int durable_mkdirs(int dirfd, const char *path)
+static int make_all(int dirfd, const char *path, bool sync)
 {
         char prefix[PATH_MAX];
         struct stat st;
@@ -78,12 +84,22 @@ int durable_mkdirs(int dirfd, const char *path)
         memcpy(prefix, path, len + 1);
         for (char *p = strchr(prefix + 1, '/'); p; p = strchr(p + 1, '/')) {
                 *p = '\0';
-                int r = make_one(dirfd, prefix);
+                int r = make_one(dirfd, prefix, sync);
                 if (r < 0)
                         return r;
                 *p = '/';
         }
-        return make_one(dirfd, prefix);
+        return make_one(dirfd, prefix, sync);
+}
+
+int durable_mkdirs(int dirfd, const char *path)
+{
+        return make_all(dirfd, path, true);
+}
+
+int durable_mkdirs_later(int dirfd, const char *path)
+{
+        return make_all(dirfd, path, false);
 }
 
 static int write_new(int dirfd, const char *path, const void *data, size_t len, mode_t mode)

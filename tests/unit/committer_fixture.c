@@ -29,6 +29,10 @@ static struct log_batch holder;
 
 int __real_durable_sync(int fd);
 int __wrap_durable_sync(int fd);
+int __real_durable_sync_all(int fd);
+int __wrap_durable_sync_all(int fd);
+ssize_t __real_pwrite64(int fd, const void *data, size_t len, off_t at);
+ssize_t __wrap_pwrite64(int fd, const void *data, size_t len, off_t at);
 int __real_durable_sync_dir(int dirfd, const char *path);
 int __wrap_durable_sync_dir(int dirfd, const char *path);
 ssize_t __real_writev(int fd, const struct iovec *iov, int n);
@@ -58,6 +62,33 @@ int __wrap_durable_sync_dir(int dirfd, const char *path)
 {
         atomic_fetch_add(&faults.dir_syncs, 1);
         return is_due(&faults.dir_sync_fails_at) ? -EIO : __real_durable_sync_dir(dirfd, path);
+}
+
+int __wrap_durable_sync_all(int fd)
+{
+        atomic_fetch_add(&faults.all_syncs, 1);
+        if (faults.in_sync_all)
+                faults.in_sync_all();
+        return is_due(&faults.all_sync_fails_at) ? -EIO : __real_durable_sync_all(fd);
+}
+
+/* Only the journal is written so: what it may grow by, short first, then ENOSPC. */
+ssize_t __wrap_pwrite64(int fd, const void *data, size_t len, off_t at)
+{
+        long long budget = atomic_load(&faults.journal_budget);
+        if (is_due(&faults.journal_write_fails_at)) {
+                errno = EIO;
+                return -1;
+        }
+        if (budget < 0)
+                return __real_pwrite64(fd, data, len, at);
+        if (budget == 0) {
+                errno = ENOSPC;
+                return -1;
+        }
+        ssize_t n = __real_pwrite64(fd, data, (long long)len < budget ? len : (size_t)budget, at);
+        atomic_store(&faults.journal_budget, budget - (n > 0 ? n : 0));
+        return n;
 }
 
 int __wrap_ftruncate64(int fd, off_t size)
@@ -142,6 +173,7 @@ int fixture_setup(void **state _unused_)
 {
         memset(&faults, 0, sizeof(faults));
         atomic_store(&faults.write_budget, -1);
+        atomic_store(&faults.journal_budget, -1);
         atomic_store(&faults.now_sec, DAY_1_SEC);
         atomic_store(&faults.ticks_ns, UINT64_C(1000000000));
         strcpy(directory + strlen(directory) - 6, "XXXXXX");
@@ -153,6 +185,7 @@ int fixture_setup(void **state _unused_)
                 .queue_bytes = 64 << 20,
                 .open_files = 64,
                 .sync = true,
+                .journal_bytes = 64 << 20,
         };
         answers = 0;
         return fixture_config.datadir_fd < 0 ? -1 : 0;

@@ -18,12 +18,16 @@
 struct faults {
         atomic_int sync_fails_at;     /* this durable_sync() fails with EIO, counted down; 0: none */
         atomic_int dir_sync_fails_at; /* likewise durable_sync_dir() */
+        atomic_int all_sync_fails_at; /* likewise durable_sync_all() */
         atomic_int cut_fails_at;      /* likewise ftruncate() */
-        atomic_llong write_budget;    /* bytes until writev() says ENOSPC, after a short write; < 0: no end */
-        atomic_int syncs, dir_syncs, writes;
+        atomic_int journal_write_fails_at;
+        atomic_llong journal_budget; /* bytes until a write into the journal says ENOSPC; < 0: no end */
+        atomic_llong write_budget;   /* bytes until writev() says ENOSPC, after a short write; < 0: no end */
+        atomic_int syncs, dir_syncs, all_syncs, writes;
         atomic_llong now_sec;   /* clock_now() */
         atomic_ullong ticks_ns; /* clock_monotonic_ns() */
         void (*in_sync)(void);  /* called by durable_sync(), may be NULL */
+        void (*in_sync_all)(void);
         atomic_llong counters[METRICS_COUNTER_MAX_];
         atomic_llong gauges[METRICS_GAUGE_MAX_];
 };
@@ -44,7 +48,7 @@ struct probe {
 int fixture_setup(void **state);
 int fixture_teardown(void **state);
 
-extern struct log_committer_config fixture_config; /* reset by setup: sync, 64 open files, roomy queue */
+extern struct log_committer_config fixture_config; /* reset by setup: sync, 64 open files, roomy queue and journal */
 extern struct log_committer *committer;
 
 void start(void);

@@ -190,13 +190,22 @@ static void expect_failed(void)
         assert_int_equal(faults.counters[METRICS_LOG_RECORDS], 1);
 }
 
-static void commit_broken_group(void)
+/* A line that is synced straight to its file. */
+static const char *big_line(void)
+{
+        static char line[300000];
+        memset(line, 'x', sizeof(line) - 2);
+        line[sizeof(line) - 2] = '\n';
+        return line;
+}
+
+static void commit_broken_group(const char *line)
 {
         struct probe probes[4] = { 0 };
-        probe_add(&probes[0], "a", "x\n");
-        probe_add(&probes[1], "b", "x\n");
-        probe_add(&probes[2], "b", "x\n");
-        probe_add(&probes[2], "c", "x\n");
+        probe_add(&probes[0], "a", line);
+        probe_add(&probes[1], "b", line);
+        probe_add(&probes[2], "b", line);
+        probe_add(&probes[2], "c", line);
         probe_add(&probes[3], "../c", "x\n");
         hold();
         for (size_t i = 0; i < ARRAY_LEN(probes); i++)
@@ -206,35 +215,51 @@ static void commit_broken_group(void)
                 assert_int_equal(await(&probes[i]), -EIO);
 }
 
+/* Of the journal, and of each file that is synced without it. */
 static void test_failed_sync_is_final(void **state _unused_)
 {
-        for (int at = 1; at <= 3; at++) {
+        for (int at = 0; at <= 3; at++) {
                 atomic_store(&faults.counters[METRICS_LOG_RECORDS], 0);
                 start();
                 assert_int_equal(put("a", "before\n"), 0);
-                atomic_store(&faults.sync_fails_at, at);
-                commit_broken_group();
+                atomic_store(&faults.sync_fails_at, at ? at : 1);
+                commit_broken_group(at ? big_line() : "x\n");
                 expect_failed();
         }
 }
 
 static void test_failed_directory_sync_is_final(void **state _unused_)
 {
+        for (int at = 1; at <= 8; at++) { /* two new files, each four directories deep */
+                plant("b", "", 0);
+                plant("c", "", 0);
+                atomic_store(&faults.counters[METRICS_LOG_RECORDS], 0);
+                start();
+                assert_int_equal(put("a", "before\n"), 0);
+                atomic_store(&faults.dir_sync_fails_at, at);
+                commit_broken_group(big_line());
+                expect_failed();
+        }
+}
+
+static void test_failed_journal_write_is_final(void **state _unused_)
+{
         start();
         assert_int_equal(put("a", "before\n"), 0);
-        atomic_store(&faults.dir_sync_fails_at, 2);
-        commit_broken_group();
+        atomic_store(&faults.journal_write_fails_at, 1);
+        commit_broken_group("x\n");
         expect_failed();
 }
 
-/* Too many files for the descriptors: the sync that fails is one of those made early. */
-static void test_failed_early_sync_is_final(void **state _unused_)
+/* More files than descriptors, and no room in the journal: everything is synced at once, which fails. */
+static void test_failed_sync_of_everything_is_final(void **state _unused_)
 {
         fixture_config.open_files = 1;
         start();
         assert_int_equal(put("a", "before\n"), 0);
-        atomic_store(&faults.sync_fails_at, 1);
-        commit_broken_group();
+        atomic_store(&faults.journal_budget, 10);
+        atomic_store(&faults.all_sync_fails_at, 1);
+        commit_broken_group("x\n");
         expect_failed();
 }
 
@@ -319,7 +344,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_full_tmpfs, fixture_setup, teardown_mount),
                 CASE(test_failed_sync_is_final),
                 CASE(test_failed_directory_sync_is_final),
-                CASE(test_failed_early_sync_is_final),
+                CASE(test_failed_journal_write_is_final),
+                CASE(test_failed_sync_of_everything_is_final),
                 CASE(test_failed_cut_is_final),
                 CASE(test_failed_undo_is_final),
                 CASE(test_queued_behind_a_failed_sync),

@@ -53,6 +53,8 @@ LIMITS = {
     "limits.log_queue_bytes": ["unit/test_committer.c::test_queue_full"],
     "limits.index_queue_reports": ["unit/test_index_writer.c::test_queue_is_bounded_and_jobs_pass"],
     "limits.log_files_open": ["test_log_files_open", "unit/test_committer.c::test_more_sources_than_descriptors"],
+    "limits.log_journal_bytes": ["test_log_journal_bytes",
+                                 "unit/test_recovery.c::test_commits_wait_for_a_free_segment"],
     "limits.multipart_parts": ["test_multipart_parts", "wire/test_crashes.py::test_64_attachments",
                                "unit/test_crash_metadata.c::test_limit_of_manifest"],
     "limits.multipart_head_bytes": ["test_multipart_head_bytes", "unit/test_multipart.c::test_limit_of_head"],
@@ -322,6 +324,25 @@ def test_log_files_open(start_daemon):
     for opened in (1, 2, 2, 2):
         export(daemon, export_lines(crash.Source.fresh()), ACME).accepted()
         daemon.wait_metric("detritus_log_files_open", lambda n: n == opened)
+
+
+def test_log_journal_bytes(start_daemon):
+    daemon = limited(start_daemon, log_journal_bytes="1MiB")
+
+    def over_sources(count, size):
+        return otlp.export(*(resource_logs(crash.Source.fresh().attributes(), [log_record("x" * size)])
+                             for _ in range(count)))
+
+    for _ in range(20):
+        export(daemon, over_sources(5, 40000), ACME).accepted()
+    segments = list((daemon.data_dir / "journal").iterdir())
+    assert 1 <= len(segments) <= 4
+    assert 256 * 1024 < sum(path.stat().st_size for path in segments) <= 1024 * 1024
+    assert daemon.metric("detritus_log_checkpoints_total") > 1
+    assert daemon.metric("detritus_log_direct_syncs_total") == 0
+    # What no segment holds is made durable without the journal.
+    export(daemon, over_sources(5, 60000), ACME).accepted()
+    assert daemon.metric("detritus_log_direct_syncs_total") == 1
 
 
 # -- crash uploads

@@ -1,14 +1,15 @@
-/* Group commit: take what is queued, write it, sync once, answer.
+/* Group commit: take what is queued, write it, make it durable by one sync, answer.
  *
  * Batches of one append, nearly all there are, first wait at their file (a run) and are written together by one writev.
  * A batch over several files is a barrier: the runs are written, then its appends one by one, so that on a failure they
- * are the tails of their files and can be cut off again. An unlink is a barrier too. Then every file touched is synced,
- * and the whole group answered in the order of the queue.
+ * are the tails of their files and can be cut off again. An unlink is a barrier too. Then all of it is committed, as one
+ * frame of the journal or, where few files got many bytes, by syncing the files; a group too large for one frame is
+ * committed in parts. Then the group is answered in the order of the queue.
  *
  * Failure modes: a write that fails (ENOSPC) is cut back to the last whole batch; that batch and those behind it in the
- * same run fail, the rest of the group goes on. LOG_FILE_BROKEN (a failed sync, or a cut that failed) fails the group
- * with -EIO and the store for good: what is queued then, and comes later, is answered -EROFS, and no file is touched or
- * synced again. */
+ * same run fail, the rest of the group goes on. A journal that cannot grow is gone round: the files are synced.
+ * LOG_FILE_BROKEN (a failed sync, or a cut that failed) fails the group with -EIO and the store for good: what is queued
+ * then, and comes later, is answered -EROFS, and no file is touched or synced again. */
 #include "storage/logs/committer.h"
 
 #include <errno.h>
@@ -18,12 +19,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "storage/logs/checkpoint.h"
+#include "storage/logs/journal.h"
 #include "storage/logs/log_cache.h"
 #include "storage/logs/log_file.h"
 #include "util/log.h"
 
 #define GROUP_MAX 4096 /* batches under one sync, so that the first does not wait for ever */
-#define TICK_MS 1000   /* how often an idle committer looks for notes that are due */
+#define TICK_MS 1000   /* how often an idle committer looks for what is due */
+#define CHECKPOINT_INTERVAL_NS (5 * UINT64_C(1000000000))
+
+/* So few files with so many bytes each are synced themselves: writing them twice would cost more (docs/adr/0007). */
+#define DIRECT_FILES_MAX 4
+#define DIRECT_BYTES_PER_FILE ((uint64_t)128 * 1024)
 
 struct log_committer {
         struct log_committer_config config;
@@ -32,7 +40,13 @@ struct log_committer {
         atomic_bool failed;
 
         /* The thread's. */
+        struct journal *journal;           /* NULL without sync */
+        struct log_checkpoint *checkpoint; /* likewise */
+        uint64_t checkpoint_ns;            /* when the last one began */
         struct log_cache *files;
+        uint64_t part_bytes; /* of lines, since the last commit */
+        size_t part_records; /* appends, and files forgotten */
+        bool part_forgets;
         struct log_file *runs; /* files with a run */
         struct iovec iov[IOV_MAX];
 };
@@ -62,6 +76,13 @@ static struct iovec piece(const struct log_append *a)
         return (struct iovec){ .iov_base = (void *)a->data, .iov_len = a->len };
 }
 
+/* For the journal: these lines begin there in their file. */
+static void stage(struct log_committer *c, const struct log_append *a, uint64_t offset)
+{
+        if (c->journal)
+                journal_stage(c->journal, a, offset);
+}
+
 /* Part of a run, at most IOV_MAX batches: all that got in whole stay, what follows is cut off. first has at least one
  * batch; *ret_next is the batch after the part. 0, -errno or LOG_FILE_BROKEN. */
 static int write_part(struct log_committer *c, struct log_file *f, struct log_batch *first, struct log_batch **ret_next)
@@ -76,6 +97,7 @@ static int write_part(struct log_committer *c, struct log_file *f, struct log_ba
         log_cache_touch(c->files, f);
         int r = log_file_append(f, c->iov, n);
         for (b = first; b != *ret_next && b->appends[0].len <= f->size - whole; b = b->next_in_run) {
+                stage(c, &b->appends[0], whole);
                 whole += b->appends[0].len;
                 log_cache_count(c->files, f, &b->appends[0]);
         }
@@ -141,10 +163,12 @@ static int append_one(struct log_committer *c, const struct log_append *a)
         struct iovec iov = piece(a);
         log_cache_touch(c->files, f);
         r = log_file_append(f, &iov, 1);
-        if (r == 0)
+        if (r == 0) {
+                stage(c, a, before);
                 log_cache_count(c->files, f, a);
-        else if (f->size > before && log_file_cut(f, before) != 0)
+        } else if (f->size > before && log_file_cut(f, before) != 0) {
                 return LOG_FILE_BROKEN;
+        }
         return r;
 }
 
@@ -169,14 +193,111 @@ static int write_together(struct log_committer *c, struct log_batch *b)
         int r = write_runs(c);
         if (r != 0)
                 return r;
+        size_t staged = c->journal ? journal_staged(c->journal) : 0;
         while (n < b->n_appends && r == 0)
                 r = append_one(c, &b->appends[n++]);
         if (r >= 0)
                 return r;
         b->result = r;
         r = 0;
+        if (c->journal)
+                journal_unstage(c->journal, staged);
         for (n--; n > 0 && r == 0; n--)
                 r = undo_one(c, &b->appends[n - 1]);
+        return r;
+}
+
+/* ---- commits ---- */
+
+static void begin_checkpoint(struct log_committer *c)
+{
+        struct log_checkpoint_work work;
+        log_cache_hand_over(c->files, &work);
+        c->checkpoint_ns = clock_monotonic_ns();
+        log_checkpoint_start(c->checkpoint, &work);
+}
+
+static void checkpoint_if_due(struct log_committer *c)
+{
+        if (!c->journal || !journal_has_frames(c->journal) || log_checkpoint_is_running(c->checkpoint) ||
+            log_committer_failed(c))
+                return;
+        if (journal_has_full(c->journal) || clock_monotonic_ns() - c->checkpoint_ns >= CHECKPOINT_INTERVAL_NS)
+                begin_checkpoint(c);
+}
+
+/* Every segment is in use: waits for a checkpoint. 0 or LOG_FILE_BROKEN. */
+static int free_a_segment(struct log_committer *c)
+{
+        if (!log_checkpoint_is_running(c->checkpoint))
+                begin_checkpoint(c);
+        log_checkpoint_wait(c->checkpoint);
+        return log_checkpoint_failed(c->checkpoint) ? LOG_FILE_BROKEN : 0;
+}
+
+/* A file is not synced alone while a checkpoint makes its name durable. */
+static int sync_files(struct log_committer *c)
+{
+        log_checkpoint_wait(c->checkpoint);
+        journal_unstage(c->journal, 0);
+        metrics_count(c->config.metrics, METRICS_LOG_SYNCED_DIRECTLY, 1);
+        return log_checkpoint_failed(c->checkpoint) ? LOG_FILE_BROKEN : log_cache_sync(c->files);
+}
+
+static int write_journal(struct log_committer *c)
+{
+        int r;
+        while ((r = journal_commit(c->journal, log_cache_day(c->files))) == JOURNAL_FULL) {
+                r = free_a_segment(c);
+                if (r != 0)
+                        return r;
+        }
+        if (r < 0)
+                return sync_files(c); /* no room to grow */
+        if (r > 0)
+                return LOG_FILE_BROKEN;
+        log_cache_leave(c->files);
+        return 0;
+}
+
+static bool goes_round_journal(const struct log_committer *c)
+{
+        unsigned files = log_cache_touched(c->files);
+        if (c->part_forgets)
+                return false;
+        if (c->part_bytes > journal_room(c->journal, c->part_records))
+                return true; /* one batch, and no segment would hold it */
+        return files > 0 && files <= DIRECT_FILES_MAX && c->part_bytes / files >= DIRECT_BYTES_PER_FILE &&
+               !log_checkpoint_is_running(c->checkpoint);
+}
+
+/* Writes what waits and makes it durable. 0 or LOG_FILE_BROKEN. */
+static int commit_part(struct log_committer *c)
+{
+        int r = write_runs(c);
+        if (r == 0 && !c->journal)
+                log_cache_leave(c->files);
+        else if (r == 0)
+                r = goes_round_journal(c) ? sync_files(c) : write_journal(c);
+        c->part_bytes = 0;
+        c->part_records = 0;
+        c->part_forgets = false;
+        return r;
+}
+
+/* A part is what fits into one frame of the journal, or a single batch that does not. 0, -errno or LOG_FILE_BROKEN. */
+static int join_part(struct log_committer *c, uint64_t bytes, size_t records)
+{
+        int r = 0;
+        if (c->journal && c->part_records > 0 &&
+            c->part_bytes + bytes > journal_room(c->journal, c->part_records + records))
+                r = commit_part(c);
+        if (r == 0 && c->journal)
+                r = journal_reserve(c->journal, c->part_records + records);
+        if (r == 0) {
+                c->part_bytes += bytes;
+                c->part_records += records;
+        }
         return r;
 }
 
@@ -185,9 +306,11 @@ static int stage_batch(struct log_committer *c, struct log_batch *b)
 {
         struct log_file *f;
         b->result = 0;
-        if (b->n_appends != 1)
+        int r = join_part(c, b->work.item.weight, b->n_appends);
+        if (r == 0 && b->n_appends != 1)
                 return write_together(c, b);
-        int r = open_file(c, &b->appends[0].source, &f);
+        if (r == 0)
+                r = open_file(c, &b->appends[0].source, &f);
         if (r == 0)
                 join_run(c, f, b);
         else if (r < 0)
@@ -195,24 +318,29 @@ static int stage_batch(struct log_committer *c, struct log_batch *b)
         return r < 0 ? 0 : r;
 }
 
+/* Lines of the file that are only in the journal must not bring it back. */
 static int stage_unlink(struct log_committer *c, struct log_unlink *u)
 {
-        int r = write_runs(c);
-        if (r == 0)
-                u->result = log_cache_unlink(c->files, &u->source, u->day);
-        return r;
+        int r = commit_part(c);
+        if (r != 0)
+                return r;
+        r = join_part(c, 0, 1);
+        u->result = r < 0 ? r : log_cache_unlink(c->files, &u->source, u->day);
+        if (u->result == 0 && c->journal && journal_is_live(c->journal)) {
+                journal_stage_forget(c->journal, u);
+                c->part_forgets = true;
+        }
+        return r < 0 ? 0 : r;
 }
 
-/* Writes and syncs a group. 0 or LOG_FILE_BROKEN. */
+/* Writes a group and makes it durable. 0 or LOG_FILE_BROKEN. */
 static int store_group(struct log_committer *c, struct log_work *list)
 {
         int r = 0;
         log_cache_set_time(c->files, clock_now());
         for (struct log_work *w = list; w && r == 0; w = next_work(w))
                 r = w->kind == LOG_WORK_BATCH ? stage_batch(c, to_batch(w)) : stage_unlink(c, to_unlink(w));
-        if (r == 0)
-                r = write_runs(c);
-        return r == 0 ? log_cache_sync(c->files) : r;
+        return r == 0 ? commit_part(c) : r;
 }
 
 static void fail_all(struct log_work *list, int error)
@@ -268,19 +396,36 @@ static void commit(struct log_committer *c, struct log_work *list)
         answer_all(list);
 }
 
+static bool has_something_due(const struct log_committer *c)
+{
+        return log_cache_has_news(c->files) || (c->journal && journal_has_frames(c->journal));
+}
+
+/* Nothing is left for a recovery. */
+static void checkpoint_at_the_end(struct log_committer *c)
+{
+        if (!c->journal)
+                return;
+        log_checkpoint_wait(c->checkpoint);
+        if (journal_has_frames(c->journal) && !log_committer_failed(c))
+                begin_checkpoint(c);
+        log_checkpoint_wait(c->checkpoint);
+}
+
 static void *run(void *userdata)
 {
         struct log_committer *c = userdata;
         for (;;) {
                 bool timeout = false;
-                struct work *list =
-                        work_queue_take(c->queue, GROUP_MAX, log_cache_has_news(c->files) ? TICK_MS : -1, &timeout);
+                struct work *list = work_queue_take(c->queue, GROUP_MAX, has_something_due(c) ? TICK_MS : -1, &timeout);
                 if (list)
                         commit(c, to_work(list));
                 else if (!timeout)
                         break;
+                checkpoint_if_due(c);
                 log_cache_notes(c->files);
         }
+        checkpoint_at_the_end(c);
         c->files = log_cache_free(c->files);
         metrics_gauge_set(c->config.metrics, METRICS_LOG_FILES_OPEN, 0);
         return NULL;
@@ -289,8 +434,16 @@ static void *run(void *userdata)
 static void destroy(struct log_committer *c)
 {
         log_cache_free(c->files);
+        log_checkpoint_free(c->checkpoint);
+        journal_free(c->journal);
         work_queue_free(c->queue);
         free(c);
+}
+
+static int open_journal(struct log_committer *c)
+{
+        int r = journal_open(c->config.datadir_fd, c->config.journal_bytes, &c->journal);
+        return r < 0 ? r : log_checkpoint_new(c->config.datadir_fd, c->journal, c->config.metrics, &c->checkpoint);
 }
 
 int log_committer_new(const struct log_committer_config *config, struct log_committer **ret)
@@ -302,7 +455,11 @@ int log_committer_new(const struct log_committer_config *config, struct log_comm
         atomic_init(&c->failed, false);
         c->files = log_cache_new(&c->config);
         c->queue = work_queue_new(config->queue_batches, config->queue_bytes);
-        int r = c->files && c->queue ? -pthread_create(&c->thread, NULL, run, c) : -ENOMEM;
+        int r = c->files && c->queue ? 0 : -ENOMEM;
+        if (r == 0 && config->sync)
+                r = open_journal(c);
+        if (r == 0)
+                r = -pthread_create(&c->thread, NULL, run, c);
         if (r < 0) {
                 destroy(c);
                 return r;
@@ -351,7 +508,7 @@ int log_committer_unlink(struct log_committer *c, struct log_unlink *u)
 
 bool log_committer_failed(const struct log_committer *c)
 {
-        return atomic_load(&c->failed);
+        return atomic_load(&c->failed) || (c->checkpoint && log_checkpoint_failed(c->checkpoint));
 }
 
 size_t log_committer_depth(const struct log_committer *c)

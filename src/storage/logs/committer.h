@@ -1,6 +1,7 @@
 #pragma once
-/* Group commit of log lines: accepted batches are appended to logs/<project>/<install_id>/<YYYY-MM-DD>.ndjson and synced
- * together; a batch is answered when its lines are durable. One thread owns all log files.
+/* Group commit of log lines: accepted batches are appended to logs/<project>/<install_id>/<YYYY-MM-DD>.ndjson and made
+ * durable together by one sync of the journal (journal.h), or of the few files themselves where that is cheaper; a batch
+ * is answered when its lines are durable. One thread owns all log files.
  *
  * Invariants:
  *   1. A batch is in its files whole or not at all: a failed append is cut off again before the next batch.
@@ -42,6 +43,7 @@ struct log_committer_config {
         size_t queue_bytes;      /* their bytes */
         unsigned open_files;     /* descriptors kept in the LRU */
         bool sync;               /* durability: commit; false: answer after write(2) */
+        uint64_t journal_bytes;  /* of all segments together; unused without sync */
         /* Returns 0 when it was taken; else the same totals are offered again later, or dropped when the file is just
          * being closed. May be NULL. */
         int (*note)(void *userdata, const struct log_file_note *note);
@@ -77,9 +79,9 @@ struct log_batch {
  * the store takes nothing more. -EROFS: a sync had failed before. Any other -errno (-ENOSPC, -EMFILE, ...): nothing of it
  * was kept, and later batches may succeed. */
 
-/* Starts the thread. 0 or -errno. */
+/* Starts the thread. What an earlier one left in the journal must have been recovered (recovery.h). 0 or -errno. */
 int log_committer_new(const struct log_committer_config *config, struct log_committer **ret);
-/* Commits what is queued, then stops. NULL-safe. */
+/* Commits what is queued and checkpoints, then stops. NULL-safe. */
 struct log_committer *log_committer_free(struct log_committer *c);
 DEFINE_FREEP(log_committer_free, struct log_committer)
 

@@ -1,9 +1,9 @@
 /* An LRU of open log files.
  *
  * All files in it are of one day, so the source alone is the key: when the day changes the cache is emptied, between two
- * groups, when nothing is dirty. Within a group the files touched are newer than the others, so a dirty one is evicted
- * only when a group touches more files than may be open; it is then synced early, which its batches have to wait for
- * anyway.
+ * commits. A file is touched while a commit is under way, then dirty until a checkpoint has synced it; it may be closed
+ * at any time, since the journal has its lines, or will have: the next checkpoint, or this commit, then has to sync the
+ * whole file system, for a file that is closed cannot be synced alone.
  *
  * Notes are given by a sweep over all files, at most once a second, or at once when a file was opened. A refused note
  * keeps its lines for the next sweep; when its file is being closed it is dropped, and the next opening corrects the
@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,8 @@
 #include <utlist.h>
 
 #include "util/cleanup.h"
+#include "util/durable.h"
+#include "util/log.h"
 
 #define SWEEP_INTERVAL_NS (1 * UINT64_C(1000000000))
 #define NOTE_INTERVAL_NS (5 * UINT64_C(1000000000))
@@ -27,7 +30,9 @@
 struct log_cache {
         const struct log_committer_config *config;
         struct log_file *by_source; /* uthash */
-        struct log_file *lru, *dirty;
+        struct log_file *lru, *touched, *dirty;
+        unsigned n_touched, n_dirty;
+        bool closed_touched, closed_dirty; /* such a file is closed by now */
         struct moment at;
         char day[CLOCK_DAY_SIZE];
         uint64_t swept_ns;
@@ -62,12 +67,30 @@ static void note(struct log_cache *c, struct log_file *f, uint64_t now_ns)
         f->noted_ns = now_ns;
 }
 
+static void drop_touched(struct log_cache *c, struct log_file *f)
+{
+        if (!f->touched)
+                return;
+        DL_DELETE2(c->touched, f, touched_prev, touched_next);
+        f->touched = false;
+        c->n_touched--;
+}
+
+static void drop_dirty(struct log_cache *c, struct log_file *f)
+{
+        if (!f->dirty)
+                return;
+        DL_DELETE2(c->dirty, f, dirty_prev, dirty_next);
+        f->dirty = false;
+        c->n_dirty--;
+}
+
 static void remove_file(struct log_cache *c, struct log_file *f)
 {
         HASH_DELETE(hh, c->by_source, f);
         DL_DELETE2(c->lru, f, lru_prev, lru_next);
-        if (f->dirty)
-                DL_DELETE2(c->dirty, f, dirty_prev, dirty_next);
+        drop_touched(c, f);
+        drop_dirty(c, f);
         log_file_close(f);
         free(f);
 }
@@ -76,6 +99,8 @@ static void retire(struct log_cache *c, struct log_file *f)
 {
         if (f->lines > 0 || f->noted_ns == 0)
                 note(c, f, clock_monotonic_ns());
+        c->closed_touched = c->closed_touched || f->touched;
+        c->closed_dirty = c->closed_dirty || f->dirty;
         remove_file(c, f);
 }
 
@@ -106,6 +131,11 @@ void log_cache_set_time(struct log_cache *c, struct moment at)
         memcpy(c->day, day, sizeof(day));
 }
 
+const char *log_cache_day(const struct log_cache *c)
+{
+        return c->day;
+}
+
 struct log_file *log_cache_find(struct log_cache *c, const struct source *source)
 {
         char key[SOURCE_CANONICAL_SIZE];
@@ -113,7 +143,7 @@ struct log_file *log_cache_find(struct log_cache *c, const struct source *source
         size_t len = source_canonical(source, key);
 
         HASH_FIND(hh, c->by_source, key, len, f);
-        if (f && !f->dirty && !f->run_first && !log_file_is_ours(f)) {
+        if (f && !f->touched && !f->run_first && !log_file_is_ours(f)) {
                 retire(c, f);
                 return NULL;
         }
@@ -130,22 +160,6 @@ bool log_cache_full(const struct log_cache *c)
         return log_cache_size(c) >= max;
 }
 
-static int sync_file(struct log_cache *c, struct log_file *f)
-{
-        DL_DELETE2(c->dirty, f, dirty_prev, dirty_next);
-        f->dirty = false;
-        return c->config->sync ? log_file_sync(f) : 0;
-}
-
-static int evict(struct log_cache *c)
-{
-        struct log_file *oldest = c->lru->lru_prev; /* utlist: the head's prev is the tail */
-        int r = oldest->dirty ? sync_file(c, oldest) : 0;
-        if (r == 0)
-                retire(c, oldest);
-        return r;
-}
-
 static int insert(struct log_cache *c, struct log_file *f)
 {
         size_t len = source_canonical(&f->source, f->key);
@@ -160,13 +174,12 @@ static int insert(struct log_cache *c, struct log_file *f)
 
 int log_cache_open(struct log_cache *c, const struct source *source, struct log_file **ret)
 {
-        int r = log_cache_full(c) ? evict(c) : 0;
-        if (r != 0)
-                return r;
+        if (log_cache_full(c))
+                retire(c, c->lru->lru_prev); /* utlist: the head's prev is the tail */
         _cleanup_(freep) struct log_file *f = malloc(sizeof(*f));
         if (!f)
                 return -ENOMEM;
-        r = log_file_open(f, c->config->datadir_fd, source, c->day);
+        int r = log_file_open(f, c->config->datadir_fd, source, c->day);
         if (r != 0)
                 return r;
         f->run_last = &f->run_first;
@@ -182,10 +195,16 @@ int log_cache_open(struct log_cache *c, const struct source *source, struct log_
 
 void log_cache_touch(struct log_cache *c, struct log_file *f)
 {
-        if (f->dirty)
+        if (f->touched)
                 return;
-        f->dirty = true;
-        DL_APPEND2(c->dirty, f, dirty_prev, dirty_next);
+        f->touched = true;
+        c->n_touched++;
+        DL_APPEND2(c->touched, f, touched_prev, touched_next);
+}
+
+unsigned log_cache_touched(const struct log_cache *c)
+{
+        return c->closed_touched ? UINT_MAX : c->n_touched;
 }
 
 /* Cuts between two UTF-8 characters: a continuation byte is never the first one left out. */
@@ -220,19 +239,67 @@ void log_cache_uncount(struct log_file *f, const struct log_append *a)
 static void start_writeback(const struct log_cache *c)
 {
         const struct log_file *f;
-        if (!c->config->sync || !c->dirty || !c->dirty->dirty_next)
+        if (c->n_touched < 2)
                 return;
-        DL_FOREACH2(c->dirty, f, dirty_next)
+        DL_FOREACH2(c->touched, f, touched_next)
         sync_file_range(f->fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* a hint: fdatasync tells the errors */
+}
+
+static int sync_closed(struct log_cache *c)
+{
+        int r = durable_sync_all(c->config->datadir_fd);
+        if (r < 0) {
+                log_error("log store failed, no batch is acknowledged any more", LOG_STR("step", "sync all files"),
+                          LOG_STR("error", strerror(-r)));
+                return LOG_FILE_BROKEN;
+        }
+        c->closed_touched = false;
+        return 0;
 }
 
 int log_cache_sync(struct log_cache *c)
 {
-        int r = 0;
+        int r = c->closed_touched ? sync_closed(c) : 0;
         start_writeback(c);
-        while (c->dirty && r == 0)
-                r = sync_file(c, c->dirty);
+        while (c->touched && r == 0) {
+                struct log_file *f = c->touched;
+                drop_touched(c, f);
+                drop_dirty(c, f);
+                r = log_file_sync(f);
+        }
         return r;
+}
+
+void log_cache_leave(struct log_cache *c)
+{
+        c->closed_dirty = c->closed_dirty || c->closed_touched;
+        c->closed_touched = false;
+        while (c->touched) {
+                struct log_file *f = c->touched;
+                drop_touched(c, f);
+                if (f->dirty)
+                        continue;
+                f->dirty = true;
+                c->n_dirty++;
+                DL_APPEND2(c->dirty, f, dirty_prev, dirty_next);
+        }
+}
+
+void log_cache_hand_over(struct log_cache *c, struct log_checkpoint_work *ret)
+{
+        *ret = (struct log_checkpoint_work){ .everything = c->closed_dirty || c->n_dirty > LOG_CHECKPOINT_FILES_MAX };
+        c->closed_dirty = false;
+        while (c->dirty) {
+                struct log_file *f = c->dirty;
+                drop_dirty(c, f);
+                ret->everything = ret->everything || f->unnamed;
+                f->unnamed = false; /* no file is synced alone before the checkpoint is over */
+                int fd = ret->everything ? -1 : fcntl(f->fd, F_DUPFD_CLOEXEC, 0);
+                if (fd >= 0)
+                        ret->fds[ret->n++] = fd;
+                else
+                        ret->everything = true;
+        }
 }
 
 int log_cache_unlink(struct log_cache *c, const struct source *source, const char *day)

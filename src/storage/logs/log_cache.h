@@ -2,6 +2,7 @@
 /* The log files that are open: the least recently used are closed beyond a bound, and all of them when the UTC day
  * changes. Also keeps who was told what about them (struct log_file_note). The committer's thread alone. */
 
+#include "storage/logs/checkpoint.h"
 #include "storage/logs/committer.h"
 #include "storage/logs/log_file.h"
 
@@ -13,26 +14,32 @@ struct log_cache *log_cache_new(const struct log_committer_config *config);
 struct log_cache *log_cache_free(struct log_cache *c);
 DEFINE_FREEP(log_cache_free, struct log_cache)
 
-/* The receipt time of everything until the next call. Files of another day than its own are closed; there must be no
- * dirty ones. */
+/* The receipt time of everything until the next call. Files of another day than its own are closed; none of them may have
+ * been touched. */
 void log_cache_set_time(struct log_cache *c, struct moment at);
+const char *log_cache_day(const struct log_cache *c);
 
 /* Today's file of the source when it is open, else NULL. It stays valid until log_cache_open() or an unlink. A file that
  * an operator removed or emptied since the last group counts as not open, so that no line goes where nobody sees it. */
 struct log_file *log_cache_find(struct log_cache *c, const struct source *source);
 bool log_cache_full(const struct log_cache *c);
-/* Opens today's file of a source that is not open yet. When full, the least recently used file leaves, after its sync
- * when it is dirty. 0, -errno or LOG_FILE_BROKEN. */
+/* Opens today's file of a source that is not open yet. When full, the least recently used file is closed. 0, -errno or
+ * LOG_FILE_BROKEN. */
 int log_cache_open(struct log_cache *c, const struct source *source, struct log_file **ret);
 
-/* The file is about to be changed: log_cache_sync() must see it. */
+/* The file is about to be changed. Touched files become durable by log_cache_sync(), or go on to the next checkpoint by
+ * log_cache_leave(), once the journal has their lines. */
 void log_cache_touch(struct log_cache *c, struct log_file *f);
+unsigned log_cache_touched(const struct log_cache *c); /* how many; UINT_MAX when one of them is closed already */
+int log_cache_sync(struct log_cache *c);               /* 0 or LOG_FILE_BROKEN */
+void log_cache_leave(struct log_cache *c);
+/* What the next checkpoint has to sync; the cache forgets it. */
+void log_cache_hand_over(struct log_cache *c, struct log_checkpoint_work *ret);
+
 /* Counts the lines of an append for the next note. */
 void log_cache_count(struct log_cache *c, struct log_file *f, const struct log_append *a);
 /* Takes them back. */
 void log_cache_uncount(struct log_file *f, const struct log_append *a);
-/* Syncs every dirty file, if the config says so. 0 or LOG_FILE_BROKEN. */
-int log_cache_sync(struct log_cache *c);
 
 /* See log_file_unlink(). On success an open descriptor is closed, unsynced and without a note. */
 int log_cache_unlink(struct log_cache *c, const struct source *source, const char *day);

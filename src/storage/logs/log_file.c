@@ -52,25 +52,25 @@ static int create(struct log_file *f, const char *path, int flags)
 {
         char dir[PATH_SIZE];
         dir_path(&f->source, dir);
-        int r = durable_mkdirs(f->datadir_fd, dir);
+        int r = durable_mkdirs_later(f->datadir_fd, dir);
         if (r == -EIO)
-                return broken(f, "sync directories", r);
+                return broken(f, "make directories", r);
         if (r < 0)
                 return r;
         f->fd = openat(f->datadir_fd, path, flags | O_CREAT, 0640);
         return f->fd < 0 ? -errno : 0;
 }
 
-static int open_or_create(struct log_file *f)
+static int open_or_create(struct log_file *f, int more_flags, bool may_create)
 {
-        const int flags = O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW;
+        const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | more_flags;
         char path[PATH_SIZE];
         struct stat st;
 
         file_path(&f->source, f->day, "", path);
         f->fd = openat(f->datadir_fd, path, flags);
         if (f->fd < 0) {
-                if (errno != ENOENT)
+                if (errno != ENOENT || !may_create)
                         return -errno;
                 int r = create(f, path, flags);
                 if (r != 0)
@@ -81,7 +81,7 @@ static int open_or_create(struct log_file *f)
         if (!S_ISREG(st.st_mode))
                 return -EINVAL;
         f->size = (uint64_t)st.st_size;
-        f->unnamed = f->size == 0; /* new, or made by somebody who did not live to sync its directory */
+        f->unnamed = f->size == 0; /* new, or made by somebody who did not live to sync its directories */
         return 0;
 }
 
@@ -163,7 +163,7 @@ static int set_aside(const struct log_file *f, uint64_t from)
         return 0;
 }
 
-static int repair_tail(struct log_file *f)
+int log_file_repair_tail(struct log_file *f)
 {
         uint64_t end;
         int r = find_end_of_lines(f, &end);
@@ -173,18 +173,32 @@ static int repair_tail(struct log_file *f)
         return r != 0 ? r : log_file_cut(f, end);
 }
 
-int log_file_open(struct log_file *f, int datadir_fd, const struct source *source, const char *day)
+static int open_named(struct log_file *f, int datadir_fd, const struct source *source, const char *day, int flags,
+                      bool create)
 {
         *f = (struct log_file){ .source = *source, .datadir_fd = datadir_fd, .fd = -1 };
         if (!source_valid(source))
                 return -EINVAL;
         snprintf(f->day, sizeof(f->day), "%s", day);
-        int r = open_or_create(f);
-        if (r == 0)
-                r = repair_tail(f);
+        int r = open_or_create(f, flags, create);
         if (r != 0)
                 log_file_close(f);
         return r;
+}
+
+int log_file_open(struct log_file *f, int datadir_fd, const struct source *source, const char *day)
+{
+        int r = open_named(f, datadir_fd, source, day, O_APPEND, true);
+        if (r == 0)
+                r = log_file_repair_tail(f);
+        if (r != 0)
+                log_file_close(f);
+        return r;
+}
+
+int log_file_open_as_is(struct log_file *f, int datadir_fd, const struct source *source, const char *day, bool create)
+{
+        return open_named(f, datadir_fd, source, day, 0, create);
 }
 
 bool log_file_is_ours(const struct log_file *f)
@@ -235,14 +249,27 @@ int log_file_cut(struct log_file *f, uint64_t size)
         return 0;
 }
 
-int log_file_sync(struct log_file *f)
+/* From the file's directory up to the data directory: any of them may be new. */
+static int sync_names(const struct log_file *f)
 {
         char dir[PATH_SIZE];
-        int r = durable_sync(f->fd);
-        if (r == 0 && f->unnamed) {
-                dir_path(&f->source, dir);
+        int r;
+        dir_path(&f->source, dir);
+        for (char *slash = dir; slash; slash = strrchr(dir, '/')) {
+                if (slash != dir)
+                        *slash = '\0';
                 r = durable_sync_dir(f->datadir_fd, dir);
+                if (r < 0)
+                        return r;
         }
+        return durable_sync_dir(f->datadir_fd, NULL);
+}
+
+int log_file_sync(struct log_file *f)
+{
+        int r = durable_sync(f->fd);
+        if (r == 0 && f->unnamed)
+                r = sync_names(f);
         if (r < 0)
                 return broken(f, "sync", r);
         f->unnamed = false;

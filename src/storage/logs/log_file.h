@@ -22,7 +22,7 @@ struct log_file {
         int datadir_fd; /* borrowed */
         int fd;
         uint64_t size;
-        bool unnamed; /* new: its name is not durable before its directory is synced */
+        bool unnamed; /* new: its name is not durable before its directories are synced */
 
         /* For the next note. */
         char platform[LOG_FILE_TEXT_SIZE];
@@ -38,15 +38,20 @@ struct log_file {
         /* The cache's. */
         char key[SOURCE_CANONICAL_SIZE];
         UT_hash_handle hh;
-        struct log_file *lru_prev, *lru_next;     /* newest first */
-        struct log_file *dirty_prev, *dirty_next; /* those written since their last sync */
-        bool dirty;
+        struct log_file *lru_prev, *lru_next;         /* newest first */
+        struct log_file *touched_prev, *touched_next; /* those written in this commit */
+        struct log_file *dirty_prev, *dirty_next;     /* those with lines that only the journal has made durable */
+        bool touched, dirty;
 };
 
 /* Opens the file, made with its directories when missing. An unterminated last line, left by a crash, is moved to
  * <file>.torn (and logged), so that a file always ends in a newline or is empty. 0 (f is filled, all else zero), -errno
  * or LOG_FILE_BROKEN. */
 int log_file_open(struct log_file *f, int datadir_fd, const struct source *source, const char *day);
+/* The same without moving a tail, nor making the file unless asked (-ENOENT), and for pwrite(2) at any place: for recovery. */
+int log_file_open_as_is(struct log_file *f, int datadir_fd, const struct source *source, const char *day, bool create);
+/* Moves an unterminated last line to <file>.torn. 0, -errno or LOG_FILE_BROKEN. */
+int log_file_repair_tail(struct log_file *f);
 /* False when somebody else unlinked or changed the file behind our back: it is to be opened anew. */
 bool log_file_is_ours(const struct log_file *f);
 void log_file_close(struct log_file *f); /* syncs nothing */
