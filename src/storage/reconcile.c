@@ -1,4 +1,4 @@
-/* What a kill or a power cut can leave, and what becomes of it.
+/* What a kill or a power cut can leave, and what becomes of it. The log files' part is in reconcile_logs.c.
  *
  * Files that no row knows are the adoption's work (adopt.h), which passes over what is known by its name alone: a blob
  * linked before its row was committed, a JSON file or a blob whose deletion was not finished, and half-written files.
@@ -10,7 +10,7 @@
  * have been under way: retention deletes it again, while an index restored from an older copy gets its crashes back.
  *
  * Failure modes: an index that fails ends the start; a mirror that cannot be written is a warning. */
-#include "storage/reconcile.h"
+#include "storage/reconcile_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -114,11 +114,13 @@ static int check_blobs(struct reconciliation *c)
 
 static void report(const struct reconcile_counts *counts)
 {
-        log_info("the last stop was not orderly; the crash store was checked", LOG_INT("leftovers", counts->leftovers),
+        log_info("the last stop was not orderly; the stores were checked", LOG_INT("leftovers", counts->leftovers),
                  LOG_INT("blobs_unindexed", counts->blobs_unindexed),
                  LOG_INT("crashes_indexed", counts->crashes_indexed),
                  LOG_INT("mirrors_unusable", counts->mirrors_unusable),
-                 LOG_INT("mirrors_written", counts->mirrors_written), LOG_INT("blobs_lost", counts->blobs_lost));
+                 LOG_INT("mirrors_written", counts->mirrors_written), LOG_INT("blobs_lost", counts->blobs_lost),
+                 LOG_INT("log_tails", counts->log_tails), LOG_INT("log_totals", counts->log_totals),
+                 LOG_INT("log_files_damaged", counts->log_files_damaged));
 }
 
 int reconcile_data_dir(int datadir_fd, struct index *index, struct reconcile_counts *ret)
@@ -130,6 +132,8 @@ int reconcile_data_dir(int datadir_fd, struct index *index, struct reconcile_cou
                 r = check_crashes(&c);
         if (r == 0)
                 r = check_blobs(&c);
+        if (r == 0)
+                r = reconcile_log_files(datadir_fd, index, &c.counts);
         if (r < 0)
                 return r;
         c.counts.leftovers = files.leftovers;

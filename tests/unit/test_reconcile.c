@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "storage/clean_stop.h"
@@ -83,6 +84,9 @@ static void expect_found(struct reconcile_counts expected)
         assert_int_equal(found.mirrors_unusable, expected.mirrors_unusable);
         assert_int_equal(found.mirrors_written, expected.mirrors_written);
         assert_int_equal(found.blobs_lost, expected.blobs_lost);
+        assert_int_equal(found.log_tails, expected.log_tails);
+        assert_int_equal(found.log_totals, expected.log_totals);
+        assert_int_equal(found.log_files_damaged, expected.log_files_damaged);
 }
 
 static void test_order_stays(_unused_ void **state)
@@ -307,9 +311,74 @@ static void test_only_after_an_unclean_stop(_unused_ void **state)
         assert_non_null(strstr(lock, "\nclean\n"));
 }
 
+/* A log file on disk, and what the index knew of it: so many bytes, with one line. */
+static void put_log(const char *install_id, const char *day, const char *text, uint64_t known_bytes)
+{
+        struct source source = { .project = "acme" };
+        char path[128];
+        snprintf(source.install_id, sizeof(source.install_id), "%s", install_id);
+        snprintf(path, sizeof(path), "logs/acme/%s", install_id);
+        storage_make_dirs(path);
+        snprintf(path, sizeof(path), "logs/acme/%s/%s.ndjson", install_id, day);
+        storage_put(path, text);
+        assert_int_equal(index_upsert_log_file(x, &source, "linux", "1", day, known_bytes, 1, clock_now()), 0);
+}
+
+static void test_log_files(_unused_ void **state)
+{
+        put_log("whole", "2026-05-20", "1\n", 2);
+        put_log("more", "2026-05-20", "1\n2\n3\n", 2);
+        put_log("torn", "2026-05-19", "1\n2\nhal", 2);
+        put_log("cut", "2026-05-20", "1\n", 99);
+        put_log("old", "2026-05-18", "1\n2\nhal", 2);
+        expect_found((struct reconcile_counts){ .log_tails = 1, .log_totals = 3 });
+        storage_expect("SELECT group_concat(install_id || '=' || bytes || '/' || lines) FROM"
+                       " (SELECT * FROM log_file JOIN source ON source.id = source_id ORDER BY install_id)",
+                       "cut=2/1,more=6/3,old=2/1,torn=4/2,whole=2/1");
+        _cleanup_(freep) char *torn = storage_text("logs/acme/torn/2026-05-19.ndjson.torn");
+        _cleanup_(freep) char *rest = storage_text("logs/acme/torn/2026-05-19.ndjson");
+        _cleanup_(freep) char *old = storage_text("logs/acme/old/2026-05-18.ndjson");
+        assert_string_equal(torn, "hal");
+        assert_string_equal(rest, "1\n2\n");
+        assert_string_equal(old, "1\n2\nhal"); /* nobody was writing there */
+}
+
+/* Only a tail is ever moved: what is wrong in the middle is reported and left. */
+static void test_damaged_log_file(_unused_ void **state)
+{
+        static const char text[] = "1\n\0\0\0\n3\n";
+        put_log("zeros", "2026-05-20", "", 2);
+        int fd = openat(storage_fd, "logs/acme/zeros/2026-05-20.ndjson", O_RDWR | O_CLOEXEC);
+        assert_int_equal(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
+        expect_found((struct reconcile_counts){ .log_totals = 1, .log_files_damaged = 1 });
+        char after[sizeof(text)];
+        assert_int_equal(pread(fd, after, sizeof(after), 0), sizeof(text) - 1);
+        assert_memory_equal(after, text, sizeof(text) - 1);
+        close(fd);
+        assert_false(storage_exists("logs/acme/zeros/2026-05-20.ndjson.torn"));
+}
+
+/* In the way, gone, or more than a page of them. */
+static void test_odd_log_files(_unused_ void **state)
+{
+        char name[16];
+        for (int i = 0; i < 600; i++) {
+                snprintf(name, sizeof(name), "s%d", i);
+                put_log(name, "2026-05-20", "1\n2\n", 2);
+        }
+        drop("logs/acme/s0/2026-05-20.ndjson");
+        drop("logs/acme/s1/2026-05-20.ndjson");
+        assert_int_equal(mkdirat(storage_fd, "logs/acme/s1/2026-05-20.ndjson", 0750), 0);
+        expect_found((struct reconcile_counts){ .log_totals = 598 });
+        storage_expect("SELECT sum(lines) FROM log_file", "1198");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_log_files, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_damaged_log_file, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_odd_log_files, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_order_stays, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_nothing_there, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_blob_without_row, setup, teardown),

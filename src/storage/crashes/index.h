@@ -87,6 +87,9 @@ int index_has_log_file(struct index *x, const struct source *source, const char 
 int index_add_log_file(struct index *x, const struct source *source, const char *day, uint64_t bytes,
                        struct moment seen_at);
 
+/* Corrects the totals of a file that is known: its size, and lines that were not counted. */
+int index_correct_log_file(struct index *x, int64_t source_id, const char *day, uint64_t bytes, uint64_t lines_more);
+
 /* What the janitor asks. Each returns at most `max` rows through the callback (0 goes on, else stops and is returned).
  * A row's strings live for the call only. */
 struct index_expired_crash {
@@ -108,6 +111,9 @@ int index_delete_log_file(struct index *x, int64_t source_id, const char *day);
 /* What reconcile asks: every crash, every blob, in the order of their keys, a page behind the last one at a time. */
 int index_crashes_behind(struct index *x, int64_t id, unsigned max, index_crash_cb cb, void *ud);
 int index_blobs_behind(struct index *x, const char *sha256, unsigned max, index_blob_cb cb, void *ud);
+/* And every plain log file of the newest day and the one before it. */
+int index_newest_log_files(struct index *x, const char *day, int64_t source_id, unsigned max, index_log_file_cb cb,
+                           void *ud);
 
 /* What detritusctl asks. Each crash comes as one JSON object: for the list, the columns of crash_overview; for one, all
  * that is known. A cb that returns other than 0 stops, and that is returned. */

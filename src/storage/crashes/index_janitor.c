@@ -86,14 +86,9 @@ int index_blobs_behind(struct index *x, const char *sha256, unsigned max, index_
         return each_blob(x, s, cb, ud);
 }
 
-int index_expired_log_files(struct index *x, const char *day_before, unsigned max, index_log_file_cb cb, void *ud)
+static int each_log_file(struct index *x, sqlite3_stmt *s, index_log_file_cb cb, void *ud)
 {
-        sqlite3_stmt *s;
-        int r = index_prepare(x, INDEX_EXPIRED_LOG_FILES, &s);
-        if (r < 0)
-                return r;
-        index_bind_text(s, 1, day_before);
-        index_bind_int(s, 2, max);
+        int r;
         while ((r = index_step(x, s)) == INDEX_ROW) {
                 const char *project = index_text(s, 1), *install_id = index_text(s, 2), *day = index_text(s, 3);
                 if (!project || !install_id || !day)
@@ -103,6 +98,30 @@ int index_expired_log_files(struct index *x, const char *day_before, unsigned ma
                         return stop(s, r);
         }
         return r;
+}
+
+int index_expired_log_files(struct index *x, const char *day_before, unsigned max, index_log_file_cb cb, void *ud)
+{
+        sqlite3_stmt *s;
+        int r = index_prepare(x, INDEX_EXPIRED_LOG_FILES, &s);
+        if (r < 0)
+                return r;
+        index_bind_text(s, 1, day_before);
+        index_bind_int(s, 2, max);
+        return each_log_file(x, s, cb, ud);
+}
+
+int index_newest_log_files(struct index *x, const char *day, int64_t source_id, unsigned max, index_log_file_cb cb,
+                           void *ud)
+{
+        sqlite3_stmt *s;
+        int r = index_prepare(x, INDEX_NEWEST_LOG_FILES, &s);
+        if (r < 0)
+                return r;
+        index_bind_text(s, 1, day);
+        index_bind_int(s, 2, source_id);
+        index_bind_int(s, 3, max);
+        return each_log_file(x, s, cb, ud);
 }
 
 int index_delete_crash(struct index *x, int64_t id)

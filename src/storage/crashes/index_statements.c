@@ -46,6 +46,8 @@ const char *const index_statements[INDEX_STATEMENT_MAX_] = {
                                " WHERE source.project = ?1 AND source.install_id = ?2 AND log_file.day = ?3",
         [INDEX_ADD_LOG_FILE] = "INSERT INTO log_file (source_id, day, bytes, lines) VALUES (?1, ?2, ?3, NULL)"
                                " ON CONFLICT (source_id, day) DO NOTHING",
+        [INDEX_CORRECT_LOG_FILE] = "UPDATE log_file SET bytes = ?3, lines = lines + ?4"
+                                   " WHERE source_id = ?1 AND day = ?2",
 
         [INDEX_EXPIRED_CRASHES] =
                 "SELECT crash.id, source.project, source.install_id, crash.crashed_at, crash.dump_sha256"
@@ -64,6 +66,12 @@ const char *const index_statements[INDEX_STATEMENT_MAX_] = {
                 "SELECT crash.id, source.project, source.install_id, crash.crashed_at, crash.dump_sha256"
                 " FROM crash JOIN source ON source.id = crash.source_id WHERE crash.id > ?1 ORDER BY crash.id LIMIT ?2",
         [INDEX_BLOBS_BEHIND] = "SELECT sha256, len FROM blob WHERE sha256 > ?1 ORDER BY sha256 LIMIT ?2",
+        [INDEX_NEWEST_LOG_FILES] =
+                "SELECT log_file.source_id, source.project, source.install_id, log_file.day, log_file.bytes"
+                " FROM log_file JOIN source ON source.id = log_file.source_id"
+                " WHERE (log_file.day, log_file.source_id) > (?1, ?2) AND log_file.compressed = 0"
+                " AND log_file.day >= (SELECT date(max(day), '-1 day') FROM log_file)"
+                " ORDER BY log_file.day, log_file.source_id LIMIT ?3",
 
         [INDEX_READ_CRASH] = "SELECT crash.metadata, crash.received_at, crash.dump_sha256, blob.len,"
                              " crash.dump_content_encoding, crash.dedup"

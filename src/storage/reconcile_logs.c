@@ -1,0 +1,133 @@
+/* The log files that were being written when an unclean stop came: those of the two newest days there are, since nothing
+ * older can have been open. Found through the index, not by walking.
+ *
+ * An unterminated last line was never acknowledged, and is moved to <file>.torn. Lines that came after the last note of a
+ * file's totals are counted. Bytes that are no text, such as the zeros of blocks that a damaged file system lost, are
+ * reported and left: only a tail is ever moved.
+ *
+ * Failure modes: an index that fails ends the start; a file that cannot be read is a warning. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "storage/logs/log_file.h"
+#include "storage/reconcile_internal.h"
+#include "util/log.h"
+
+#define PAGE_ROWS 250
+
+struct row {
+        int64_t source_id;
+        struct source source;
+        char day[CLOCK_DAY_SIZE];
+        uint64_t bytes, lines_more;
+        bool changed;
+};
+
+struct page {
+        int64_t last_source_id;
+        char last_day[CLOCK_DAY_SIZE];
+        size_t n;
+        struct row rows[PAGE_ROWS];
+};
+
+static int collect(void *userdata, int64_t source_id, const char *project, const char *install_id, const char *day,
+                   uint64_t bytes)
+{
+        struct page *page = userdata;
+        struct row *row = &page->rows[page->n++];
+        *row = (struct row){ .source_id = source_id, .bytes = bytes };
+        snprintf(row->source.project, sizeof(row->source.project), "%s", project);
+        snprintf(row->source.install_id, sizeof(row->source.install_id), "%s", install_id);
+        snprintf(row->day, sizeof(row->day), "%s", day);
+        page->last_source_id = source_id;
+        memcpy(page->last_day, row->day, sizeof(row->day));
+        return 0;
+}
+
+/* Lines from a place on. *ret_zeros: there are bytes of value zero among them, which no line holds. */
+static int count_lines(const struct log_file *f, uint64_t from, uint64_t *ret_lines, bool *ret_zeros)
+{
+        char block[65536];
+        *ret_lines = 0;
+        *ret_zeros = false;
+        while (from < f->size) {
+                ssize_t n = pread(f->fd, block, sizeof(block), (off_t)from);
+                if (n <= 0)
+                        return n < 0 ? -errno : -EIO;
+                for (const char *p = block; (p = memchr(p, '\n', (size_t)(block + n - p))); p++)
+                        ++*ret_lines;
+                *ret_zeros = *ret_zeros || memchr(block, '\0', (size_t)n);
+                from += (uint64_t)n;
+        }
+        return 0;
+}
+
+static int check_open_file(struct log_file *f, struct row *row, struct reconcile_counts *counts)
+{
+        uint64_t size = f->size;
+        bool zeros;
+        int r = log_file_repair_tail(f);
+        if (r != 0)
+                return r < 0 ? r : -EIO;
+        counts->log_tails += f->size < size;
+        r = count_lines(f, row->bytes < f->size ? row->bytes : f->size, &row->lines_more, &zeros);
+        if (r == 0 && zeros) {
+                counts->log_files_damaged++;
+                log_error("a log file holds bytes that are no lines; they are left as they are",
+                          LOG_STR("project", row->source.project), LOG_STR("install_id", row->source.install_id),
+                          LOG_STR("day", row->day));
+        }
+        row->changed = f->size != row->bytes;
+        row->bytes = f->size;
+        return r;
+}
+
+static void check_file(int datadir_fd, struct row *row, struct reconcile_counts *counts)
+{
+        struct log_file f;
+        int r = log_file_open_as_is(&f, datadir_fd, &row->source, row->day, false);
+        if (r == 0) {
+                r = check_open_file(&f, row, counts);
+                log_file_close(&f);
+        }
+        if (r < 0 && r != -ENOENT) /* retention forgets a row without its file */
+                log_warn("cannot check a log file", LOG_STR("project", row->source.project),
+                         LOG_STR("install_id", row->source.install_id), LOG_STR("day", row->day),
+                         LOG_STR("error", strerror(-r)));
+}
+
+static int write_rows(struct index *index, const struct page *page, struct reconcile_counts *counts)
+{
+        int r = index_begin(index);
+        for (size_t i = 0; r == 0 && i < page->n; i++) {
+                const struct row *row = &page->rows[i];
+                if (!row->changed)
+                        continue;
+                r = index_correct_log_file(index, row->source_id, row->day, row->bytes, row->lines_more);
+                counts->log_totals++;
+        }
+        if (r == 0)
+                r = index_commit(index);
+        if (r < 0)
+                index_rollback(index);
+        return r;
+}
+
+int reconcile_log_files(int datadir_fd, struct index *index, struct reconcile_counts *counts)
+{
+        struct page *page = calloc(1, sizeof(*page));
+        int r = page ? 0 : -ENOMEM;
+        while (r == 0) {
+                page->n = 0;
+                r = index_newest_log_files(index, page->last_day, page->last_source_id, PAGE_ROWS, collect, page);
+                for (size_t i = 0; r == 0 && i < page->n; i++)
+                        check_file(datadir_fd, &page->rows[i], counts);
+                if (r == 0)
+                        r = write_rows(index, page, counts);
+                if (page->n < PAGE_ROWS)
+                        break;
+        }
+        free(page);
+        return r;
+}
