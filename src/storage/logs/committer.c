@@ -30,8 +30,8 @@
 #define CHECKPOINT_INTERVAL_NS (5 * UINT64_C(1000000000))
 
 /* So few files with so many bytes each are synced themselves: writing them twice would cost more (docs/adr/0007). */
-#define DIRECT_FILES_MAX 4
-#define DIRECT_BYTES_PER_FILE ((uint64_t)128 * 1024)
+#define DIRECT_FILES_MAX 8
+#define DIRECT_BYTES_PER_FILE ((uint64_t)96 * 1024)
 
 struct log_committer {
         struct log_committer_config config;
