@@ -50,9 +50,9 @@ static void test_when_due(void **state _unused_)
         assert_int_equal(put("b", "4\n"), 0);
         while (atomic_load(&faults.counters[METRICS_LOG_CHECKPOINTS]) == 0)
                 sched_yield();
-        stop(); /* which finds nothing more to do */
-        assert_int_equal(faults.counters[METRICS_LOG_CHECKPOINTS], 1);
-        assert_int_equal(faults.syncs, 4 + 2 + 1);
+        /* The time may have come while the committer had not yet looked for it behind the commit before. */
+        stop();
+        assert_in_range(faults.counters[METRICS_LOG_CHECKPOINTS], 1, 2);
 }
 
 static void test_idle_needs_none(void **state _unused_)
