@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 
 #include "storage/adopt.h"
 #include "storage/clean_stop.h"
@@ -127,6 +128,18 @@ static int start_crashes(struct store *s, const struct config *config, struct me
         return r;
 }
 
+/* At most half of the descriptors that the process may have: connections and uploads need the others. */
+static unsigned log_files_open(const struct config *config)
+{
+        unsigned wanted = config->limits.log_files_open;
+        struct rlimit limit;
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur / 2 >= wanted)
+                return wanted;
+        log_warn("fewer log files are held open than configured, for want of descriptors",
+                 LOG_INT("log_files_open", wanted), LOG_INT("descriptors", limit.rlim_cur));
+        return (unsigned)limit.rlim_cur / 2;
+}
+
 static int start_logs(struct store *s, const struct config *config, struct metrics *metrics)
 {
         int r = log_totals_new(s->writer, &s->totals);
@@ -137,7 +150,7 @@ static int start_logs(struct store *s, const struct config *config, struct metri
                 .metrics = metrics,
                 .queue_batches = config->limits.log_queue_batches,
                 .queue_bytes = config->limits.log_queue_bytes,
-                .open_files = config->limits.log_files_open,
+                .open_files = log_files_open(config),
                 .sync = config->durability == CONFIG_DURABILITY_COMMIT,
                 .journal_bytes = config->limits.log_journal_bytes,
                 .note = log_totals_note,

@@ -327,7 +327,7 @@ static int stage_unlink(struct log_committer *c, struct log_unlink *u)
                 return r;
         r = join_part(c, 0, 1);
         u->result = r < 0 ? r : log_cache_unlink(c->files, &u->source, u->day);
-        if (u->result == 0 && c->journal && journal_is_live(c->journal)) {
+        if ((u->result == 0 || u->result == -ENOENT) && c->journal && journal_is_live(c->journal)) {
                 journal_stage_forget(c->journal, u);
                 c->part_forgets = true;
         }
