@@ -53,7 +53,7 @@ const struct config_key config_keys[] = {
         NUMBER("logs", "ttl_days", logs_ttl_days, CONFIG_COUNT, 0, 36500, 14),
         NUMBER("logs", "max_message_bytes", logs_max_message_bytes, CONFIG_BYTES, KIB, GIB, 16 * MIB),
         UNSUPPORTED("logs", "max_bytes"),
-        UNSUPPORTED("logs", "compress_after_days"),
+        NUMBER("logs", "compress_after_days", logs_compress_after_days, CONFIG_COUNT, 0, 36500, 0),
 
         NUMBER("crashes", "ttl_days", crashes_ttl_days, CONFIG_COUNT, 0, 36500, 90),
         NUMBER("crashes", "max_part_bytes", crashes_max_part_bytes, CONFIG_BYTES, 1, TIB, 100 * MIB),

@@ -56,8 +56,9 @@ static void publish_tally(struct janitor *j, const struct janitor_tally *t, int 
         log_at(result == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
                result == 0 ? "retention cycle finished" : "retention cycle failed",
                LOG_INT("log_files_deleted", t->log_files), LOG_INT("log_bytes_deleted", t->log_bytes),
-               LOG_INT("crashes_deleted", t->crashes), LOG_INT("blobs_deleted", t->blobs),
-               LOG_INT("blob_bytes_deleted", t->blob_bytes), LOG_INT("duration_ms", duration_ns / 1000000),
+               LOG_INT("log_files_compressed", t->log_files_compressed), LOG_INT("crashes_deleted", t->crashes),
+               LOG_INT("blobs_deleted", t->blobs), LOG_INT("blob_bytes_deleted", t->blob_bytes),
+               LOG_INT("duration_ms", duration_ns / 1000000),
                LOG_STR("result", result == 0 ? "ok" : strerror(-result)));
 }
 
@@ -69,6 +70,8 @@ static void run_cycle(struct janitor *j)
         int logs = janitor_expire_log_files(j, now, &tally);
         int crashes = janitor_expire_crashes(j, now, &tally);
         int blobs = janitor_free_blobs(j, &tally);
+        int compressed = janitor_compress_logs(j, now, &tally);
+        logs = logs ? logs : compressed;
         publish_tally(j, &tally, logs ? logs : crashes ? crashes : blobs, clock_monotonic_ns() - started);
 }
 

@@ -10,8 +10,9 @@
 struct janitor;
 
 struct janitor_config {
-        unsigned logs_ttl_days;    /* 0: everything at the next cycle */
-        unsigned crashes_ttl_days; /* likewise */
+        unsigned logs_ttl_days;       /* 0: everything at the next cycle */
+        unsigned crashes_ttl_days;    /* likewise */
+        unsigned compress_after_days; /* 0: never */
         unsigned interval_secs;
         int datadir_fd;           /* borrowed */
         struct blob_store *blobs; /* borrowed, as are the rest */

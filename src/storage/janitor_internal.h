@@ -1,5 +1,6 @@
 #pragma once
-/* What the janitor's files share: janitor.c (thread and cycle), janitor_crashes.c, janitor_logs.c (what it deletes).
+/* What the janitor's files share: janitor.c (thread and cycle), janitor_crashes.c, janitor_logs.c (what it deletes),
+ * janitor_compress.c (what it makes smaller).
  * All run on the janitor's thread but the done() functions of what is handed off. */
 
 #include <pthread.h>
@@ -37,10 +38,11 @@ int janitor_run_job(struct janitor *j, struct index_job *job, struct janitor_han
 
 /* What a cycle deleted. */
 struct janitor_tally {
-        uint64_t crashes, blobs, blob_bytes, log_files, log_bytes;
+        uint64_t crashes, blobs, blob_bytes, log_files, log_bytes, log_files_compressed;
 };
 
 /* 0, or -errno when the cycle cannot go on; the tally holds what was done until then. */
 int janitor_expire_log_files(struct janitor *j, struct moment now, struct janitor_tally *tally);
+int janitor_compress_logs(struct janitor *j, struct moment now, struct janitor_tally *tally);
 int janitor_expire_crashes(struct janitor *j, struct moment now, struct janitor_tally *tally);
 int janitor_free_blobs(struct janitor *j, struct janitor_tally *tally);

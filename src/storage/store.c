@@ -164,6 +164,7 @@ static int start_janitor(struct store *s, const struct config *config, struct me
         struct janitor_config janitor = {
                 .logs_ttl_days = config->logs_ttl_days,
                 .crashes_ttl_days = config->crashes_ttl_days,
+                .compress_after_days = config->logs_compress_after_days,
                 .interval_secs = config->janitor_interval_secs,
                 .datadir_fd = s->datadir_fd,
                 .blobs = s->blobs,

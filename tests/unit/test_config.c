@@ -191,7 +191,7 @@ static void refusals(void **state)
                 { "logs: {max_message_bytes: true}\n", "1: logs.max_message_bytes: expected a size, got a boolean" },
                 { "logs: {max_message_bytes: 1.5}\n", "1: logs.max_message_bytes: expected a size, got a float" },
                 { "logs:\n  max_bytes: 1\n", "2: logs.max_bytes: not supported yet" },
-                { "logs:\n  compress_after_days: 7\n", "2: logs.compress_after_days: not supported yet" },
+                { "logs:\n  compress_after_days: 36501\n", "2: logs.compress_after_days: must be between 0 and 36500" },
                 { "crashes:\n  max_bytes: 1GiB\n", "2: crashes.max_bytes: not supported yet" },
                 { "janitor: {interval_secs: 0}\n", "1: janitor.interval_secs: must be between" },
                 { "limits: {head_bytes: 1023}\n", "1: limits.head_bytes: must be between 1024 and" },

@@ -320,10 +320,10 @@ void log_cache_hand_over(struct log_cache *c, struct log_checkpoint_work *ret)
         }
 }
 
-int log_cache_unlink(struct log_cache *c, const struct source *source, const char *day)
+int log_cache_unlink(struct log_cache *c, const struct log_unlink *u)
 {
-        struct log_file *f = strcmp(day, c->day) == 0 ? log_cache_find(c, source) : NULL;
-        int r = log_file_unlink(c->config->datadir_fd, source, day);
+        struct log_file *f = strcmp(u->day, c->day) == 0 ? log_cache_find(c, &u->source) : NULL;
+        int r = log_file_unlink(c->config->datadir_fd, u);
         if (f && (r == 0 || r == -ENOENT))
                 remove_file(c, f);
         return r;
