@@ -254,6 +254,16 @@ static int make_file(const char *data_dir, const char *path, struct error *err)
         return r;
 }
 
+/* The -wal file is there by now. SQLite syncs its name with the first commit, but does not look at how that went, and
+ * commits in a file without a name would be lost. */
+static int keep_wal(const char *data_dir, struct error *err)
+{
+        int r = durable_sync_dir(AT_FDCWD, data_dir);
+        if (r < 0)
+                error_set(err, "cannot sync %s: %s", data_dir, strerror(-r));
+        return r;
+}
+
 int index_open(const char *data_dir, struct index **ret, bool *ret_created, struct error *err)
 {
         _cleanup_(index_freep) struct index *x = NULL;
@@ -273,6 +283,8 @@ int index_open(const char *data_dir, struct index **ret, bool *ret_created, stru
                 r = configure_writer(x, err);
         if (r == 0)
                 r = migrate(x, version, err);
+        if (r == 0)
+                r = keep_wal(data_dir, err);
         if (r != 0) {
                 error_prefix(err, "%s", path);
                 return r;
