@@ -9,6 +9,7 @@ struct reconcile_counts {
         uint64_t crashes_indexed;  /* JSON files without a row, indexed again */
         uint64_t mirrors_unusable; /* JSON files without a row that cannot be: left alone, each with a log line */
         uint64_t mirrors_written;  /* rows without a JSON file */
+        uint64_t mirrors_absent;   /* and such as could not be written: the next start is to look again */
         uint64_t blobs_lost;       /* rows without a file, which must never be: kept, each with a log line */
 };
 
