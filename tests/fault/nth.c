@@ -59,6 +59,7 @@ enum action {
         ACT_LIE, /* success, and nothing was done */
         ACT_ENOMEM,
         ACT_ENFILE,
+        ACT_EDQUOT,
 };
 
 enum { COUNT_FILES = 1, COUNT_MALLOC = 2 };
@@ -178,7 +179,11 @@ static enum action decide_at(enum function f, int dirfd, const char *name)
 /* Is the answer -1? Sets errno. */
 static bool fails(enum action a)
 {
-        int error = a == ACT_EIO ? EIO : a == ACT_ENOSPC || a == ACT_FULL ? ENOSPC : a == ACT_ENFILE ? ENFILE : 0;
+        static const int errors[] = {
+                [ACT_EIO] = EIO,       [ACT_ENOSPC] = ENOSPC, [ACT_FULL] = ENOSPC,
+                [ACT_ENFILE] = ENFILE, [ACT_EDQUOT] = EDQUOT,
+        };
+        int error = errors[a];
         errno = error ? error : errno;
         return error != 0;
 }

@@ -13,23 +13,23 @@ from harness import daemon  # noqa: E402
 FUNCTIONS = ("none", "write", "fdatasync", "fsync", "syncfs", "ftruncate", "linkat", "rename", "openat", "create", "unlinkat",
              "mkdirat", "fallocate", "malloc")
 ACTIONS = ("pass", "eio", "enospc", "full", "short", "torn", "kill-before", "kill-half", "kill-after", "lie", "enomem",
-           "enfile")
+           "enfile", "edquot")
 COUNT_FILES, COUNT_MALLOC = 1, 2
 
 # Which actions make sense where. full: ENOSPC from there on. torn: half is written, then ENOSPC.
 KILLS = ("kill-before", "kill-after")
 APPLICABLE = {
-    "write": ("eio", "enospc", "full", "short", "torn", "kill-half", *KILLS),
+    "write": ("eio", "enospc", "edquot", "full", "short", "torn", "kill-half", *KILLS),
     "fdatasync": ("eio", "enospc", *KILLS),
     "fsync": ("eio", "enospc", *KILLS),
     "syncfs": ("eio", *KILLS),
     "ftruncate": ("eio", *KILLS),
-    "linkat": ("eio", "enospc", "full", *KILLS),
-    "rename": ("eio", "enospc", "full", *KILLS),
+    "linkat": ("eio", "enospc", "edquot", "full", *KILLS),
+    "rename": ("eio", "enospc", "edquot", "full", *KILLS),
     "openat": ("eio", "enfile", *KILLS),
-    "create": ("eio", "enfile", "enospc", "full", *KILLS),
+    "create": ("eio", "enfile", "enospc", "edquot", "full", *KILLS),
     "unlinkat": ("eio", *KILLS),
-    "mkdirat": ("eio", "enospc", "full", *KILLS),
+    "mkdirat": ("eio", "enospc", "edquot", "full", *KILLS),
     "fallocate": ("eio", "enospc", "full", *KILLS),
     "malloc": ("enomem", "kill-before"),
 }
@@ -42,7 +42,8 @@ class Layout(ctypes.Structure):
     _fields_ = [("counting", ctypes.c_uint32), ("function", ctypes.c_uint32), ("action", ctypes.c_uint32),
                 ("trace", ctypes.c_uint32), ("n", ctypes.c_uint64), ("filter", ctypes.c_char * 64),
                 ("counts", ctypes.c_uint64 * len(FUNCTIONS)), ("fired", ctypes.c_uint32),
-                ("with_json_c", ctypes.c_uint32), ("loaded", ctypes.c_uint64), ("blocks_at_exit", ctypes.c_int64), ("where", ctypes.c_char * 256)]
+                ("with_json_c", ctypes.c_uint32), ("loaded", ctypes.c_uint64), ("blocks_at_exit", ctypes.c_int64),
+                ("where", ctypes.c_char * 256)]
 
 
 class Control:
