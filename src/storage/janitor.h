@@ -16,6 +16,7 @@ struct janitor_config {
         unsigned interval_secs;
         int datadir_fd;           /* borrowed */
         struct blob_store *blobs; /* borrowed, as are the rest */
+        atomic_bool *untidy;      /* set when a file whose row is gone could not be removed */
         struct index_writer *index;
         struct log_committer *logs;
         struct metrics *metrics;

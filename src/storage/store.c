@@ -26,6 +26,7 @@ struct store {
         int lock_fd;
         bool was_clean;      /* the last stop was orderly */
         bool opened;         /* so ours may be */
+        atomic_bool untidy;  /* but something is left for the next start to put right */
         struct index *index; /* until the index writer has it */
         struct blob_store *blobs;
         struct index_writer *writer;
@@ -107,6 +108,7 @@ static int open_index(struct store *s, const char *data_dir, struct error *err)
         } else {
                 struct reconcile_counts found;
                 r = reconcile_data_dir(s->datadir_fd, s->index, &found);
+                atomic_store(&s->untidy, r == 0 && found.mirrors_absent > 0);
         }
         return r < 0 ? fail(err, r, "index the files of", data_dir) : 0;
 }
@@ -120,6 +122,7 @@ static int start_crashes(struct store *s, const struct config *config, struct me
                 .datadir_fd = s->datadir_fd,
                 .blobs = s->blobs,
                 .metrics = metrics,
+                .untidy = &s->untidy,
                 .queue_reports = config->limits.index_queue_reports,
         };
         r = index_writer_new(&writer, s->index, &s->writer);
@@ -168,6 +171,7 @@ static int start_janitor(struct store *s, const struct config *config, struct me
                 .interval_secs = config->janitor_interval_secs,
                 .datadir_fd = s->datadir_fd,
                 .blobs = s->blobs,
+                .untidy = &s->untidy,
                 .index = s->writer,
                 .logs = s->logs,
                 .metrics = metrics,
@@ -227,7 +231,7 @@ struct store *store_free(struct store *s)
         store_stop(s);
         index_free(s->index);
         blob_store_free(s->blobs);
-        int r = s->opened ? clean_stop_end(s->datadir_fd, s->lock_fd) : 0;
+        int r = s->opened && !atomic_load(&s->untidy) ? clean_stop_end(s->datadir_fd, s->lock_fd) : 0;
         if (r < 0)
                 log_warn("cannot note that the stop was orderly; the next start will check the crash store",
                          LOG_STR("error", strerror(-r)));

@@ -17,6 +17,7 @@ static struct metrics *metrics;
 static struct index_writer *writer;
 static struct log_committer *logs;
 static struct janitor_config config;
+static atomic_bool untidy;
 
 static int setup(void **state)
 {
@@ -30,6 +31,7 @@ static int setup(void **state)
                 .datadir_fd = storage_fd,
                 .blobs = blobs,
                 .metrics = metrics,
+                .untidy = &untidy,
                 .queue_reports = 1000,
         };
         struct log_committer_config committing = {
@@ -48,6 +50,7 @@ static int setup(void **state)
                 .interval_secs = 3600,
                 .datadir_fd = storage_fd,
                 .blobs = blobs,
+                .untidy = &untidy,
                 .index = writer,
                 .logs = logs,
                 .metrics = metrics,
