@@ -32,6 +32,7 @@ static struct buf make_record(void)
         wire_attribute(&record, 6, "duration_ms", &number);
         places.duration = record.len - 8;
         wire_attribute_str(&record, 6, "http.request.method", "POST");
+        wire_attribute_str(&record, 6, "code.namespace", "shop.cart");
         wire_attribute_str(&record, 6, "url.path", "/api/v1/cart");
         wire_bytes(&record, 9, "0123456789abcdef", 16);
         places.trace = record.len - 16;
