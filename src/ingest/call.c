@@ -184,6 +184,8 @@ void call_fail(struct call *c, int error, const char *what)
         struct refusal refusal = { 0 };
         log_error("request failed", LOG_STR("request_id", c->request->id), LOG_STR("what", what),
                   LOG_STR("error", strerror(-error)));
+        if (error == -ENOSPC || error == -EDQUOT)
+                space_saw_full(store_space(c->in->ingest->store));
         if (error == -ENOMEM || error == -ENOSPC || error == -EDQUOT || error == -EROFS) {
                 refusal.retry_after_ms = 5000;
                 refuse(&refusal, ANSWER_UNAVAILABLE, "%s: %s", what,

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "storage/crashes/index_batch.h"
+#include "storage/space.h"
 #include "util/log.h"
 
 #define JOBS_MAX 64 /* the janitor and the log files' bookkeeping have one each */
@@ -53,6 +54,24 @@ static void fail_for_good(struct index_writer *w, int error)
                           LOG_STR("error", strerror(-error)));
 }
 
+/* A WAL that could not grow is written back, so that the next transaction finds room in it. */
+static void make_room(struct index_writer *w)
+{
+        space_saw_full(w->disk.space);
+        int r = index_checkpoint(w->disk.index);
+        if (index_batch_is_final(r))
+                fail_for_good(w, r);
+}
+
+static bool any_met_full_disk(struct crash_report *const *reports, size_t n)
+{
+        for (size_t i = 0; i < n; i++) {
+                if (index_batch_is_full(reports[i]->result))
+                        return true;
+        }
+        return false;
+}
+
 static void store_reports(struct index_writer *w, struct crash_report *const *reports, size_t n)
 {
         if (n == 0)
@@ -64,6 +83,8 @@ static void store_reports(struct index_writer *w, struct crash_report *const *re
                 int r = index_batch_store(&w->disk, reports, n);
                 if (r < 0)
                         fail_for_good(w, r);
+                else if (any_met_full_disk(reports, n))
+                        make_room(w);
         }
         for (size_t i = 0; i < n; i++)
                 reports[i]->done(reports[i]);
@@ -88,6 +109,8 @@ static void run_job(struct index_writer *w, struct index_job *job)
                 r = run_in_transaction(w->disk.index, job);
                 if (index_batch_is_final(r))
                         fail_for_good(w, r);
+                else if (index_batch_is_full(r))
+                        make_room(w);
         }
         job->done(job, r);
 }
@@ -134,6 +157,7 @@ int index_writer_new(const struct index_writer_config *config, struct index *ind
                 .index = index,
                 .blobs = config->blobs,
                 .metrics = config->metrics,
+                .space = config->space,
                 .datadir_fd = config->datadir_fd,
         };
         w->queue = work_queue_new(config->queue_reports + JOBS_MAX, config->queue_reports);

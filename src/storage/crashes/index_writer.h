@@ -22,6 +22,7 @@ struct index_writer_config {
         int datadir_fd;           /* borrowed */
         struct blob_store *blobs; /* borrowed */
         struct metrics *metrics;  /* borrowed */
+        struct space *space;      /* borrowed; told when the disk is full. NULL: nobody is */
         size_t queue_reports;     /* at most so many reports wait; the few jobs of our own have room beside them */
 };
 

@@ -66,10 +66,10 @@ RATE_UNLIMITED = {"logs_per_minute": 1000000, "logs_burst": 1000000,
 
 GAUGES = ("detritus_connections", "detritus_requests_in_flight", "detritus_body_bytes", "detritus_uploads_in_flight",
           "detritus_temporary_files", "detritus_writer_queue_depth", "detritus_index_queue_depth",
-          "detritus_verifier_queue_depth")
+          "detritus_verifier_queue_depth", "detritus_disk_reserved_in_flight_bytes")
 
 TOP_LEVEL = {"detritus.db", "detritus.db-wal", "detritus.db-shm", "logs", "crashes", "journal", "lock", "control.sock",
-             "tmp"}
+             "tmp", "reserve"}
 
 COMPLAINTS = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|MemorySanitizer|runtime error:|panicked at|"
                         r"Assertion .* failed")
