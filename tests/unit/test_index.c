@@ -76,7 +76,7 @@ static void test_created_until_adopted(_unused_ void **state)
         assert_true(created);
         assert_int_equal(fstatat(storage_fd, "detritus.db", &st, 0), 0);
         assert_int_equal(st.st_mode & 07777 & ~0640u, 0);
-        storage_expect("PRAGMA user_version", "1");
+        storage_expect("PRAGMA user_version", "2");
         storage_expect("PRAGMA journal_mode", "wal");
         reopen();
         assert_true(created); /* the first start did not get to its end */
@@ -163,9 +163,11 @@ static void test_names_are_stable(_unused_ void **state)
                 { "blob", "sha256,len,refs,created_at" },
                 { "crash",
                   "id,source_id,dump_sha256,dump_content_encoding,kind,crashed_at,received_at,platform,version,"
-                  "git_sha,profile,target_triple,panic_text,context,metadata,dedup,held" },
+                  "git_sha,profile,target_triple,panic_text,context,metadata,dedup,held,project" },
                 { "attachment", "crash_id,position,key,filename,content_type,content_encoding,sha256,len,dedup" },
-                { "log_file", "source_id,day,bytes,lines,compressed" },
+                { "log_file", "source_id,day,bytes,lines,compressed,project" },
+                { "blob_use", "sha256,project,uses" },
+                { "usage", "project,log_bytes,crash_bytes" },
                 { "crash_overview", "id,project,install_id,platform,version,kind,crashed_at,received_at,dump_sha256,"
                                     "dump_len,attachments,panic_text,held" },
         };
@@ -430,7 +432,7 @@ static void test_expired_log_files(_unused_ void **state)
 /* A table is big when it grows with what clients send. */
 static bool reads_a_whole_table(const char *plan)
 {
-        static const char *const tables[] = { "crash", "blob", "source", "attachment", "log_file" };
+        static const char *const tables[] = { "crash", "blob", "source", "attachment", "log_file", "blob_use" };
         for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
                 char scan[32];
                 snprintf(scan, sizeof(scan), "SCAN %s", tables[i]);
@@ -475,6 +477,7 @@ static void test_foreign_keys_have_indices(_unused_ void **state)
                 "EXPLAIN QUERY PLAN SELECT 1 FROM attachment WHERE sha256 = ?",
                 "EXPLAIN QUERY PLAN SELECT 1 FROM attachment WHERE crash_id = ?",
                 "EXPLAIN QUERY PLAN SELECT 1 FROM log_file WHERE source_id = ?",
+                "EXPLAIN QUERY PLAN SELECT 1 FROM blob_use WHERE sha256 = ?",
         };
         for (size_t i = 0; i < ARRAY_LEN(questions); i++) {
                 sqlite3_stmt *s;

@@ -106,6 +106,14 @@ typedef int (*index_log_file_cb)(void *userdata, int64_t source_id, const char *
 int index_expired_crashes(struct index *x, struct moment received_before, unsigned max, index_crash_cb cb, void *ud);
 int index_orphan_blobs(struct index *x, unsigned max, index_blob_cb cb, void *ud);
 int index_expired_log_files(struct index *x, const char *day_before, unsigned max, index_log_file_cb cb, void *ud);
+/* For caps: what a project has stored ("": all together), and its oldest crashes that are not held, its oldest log files. */
+struct index_usage {
+        uint64_t log_bytes, crash_bytes;
+};
+int index_usage(struct index *x, const char *project, struct index_usage *ret);
+int index_project_crashes(struct index *x, const char *project, unsigned max, index_crash_cb cb, void *ud);
+int index_project_log_files(struct index *x, const char *project, const char *day_before, unsigned max,
+                            index_log_file_cb cb, void *ud);
 int index_delete_crash(struct index *x, int64_t id);
 int index_delete_blob(struct index *x, const char *sha256); /* only while refs = 0 */
 int index_delete_log_file(struct index *x, int64_t source_id, const char *day);

@@ -23,6 +23,7 @@ struct index_writer {
         struct work_queue *queue; /* weights count the reports, items reports and jobs */
         pthread_t thread;
         atomic_bool failed;
+        atomic_uint commits;
 };
 
 static void crash_file_done(struct crash_file *f)
@@ -83,7 +84,8 @@ static void store_reports(struct index_writer *w, struct crash_report *const *re
                 int r = index_batch_store(&w->disk, reports, n);
                 if (r < 0)
                         fail_for_good(w, r);
-                else if (any_met_full_disk(reports, n))
+                atomic_fetch_add(&w->commits, r == 0);
+                if (r == 0 && any_met_full_disk(reports, n))
                         make_room(w);
         }
         for (size_t i = 0; i < n; i++)
@@ -111,6 +113,7 @@ static void run_job(struct index_writer *w, struct index_job *job)
                         fail_for_good(w, r);
                 else if (index_batch_is_full(r))
                         make_room(w);
+                atomic_fetch_add(&w->commits, r == 0);
         }
         job->done(job, r);
 }
@@ -204,6 +207,11 @@ int index_writer_submit_job(struct index_writer *w, struct index_job *job)
         job->queued.kind = INDEX_WORK_JOB;
         job->queued.work.weight = 0;
         return submit(w, &job->queued);
+}
+
+unsigned index_writer_commits(const struct index_writer *w)
+{
+        return atomic_load(&w->commits);
 }
 
 bool index_writer_failed(const struct index_writer *w)

@@ -78,6 +78,8 @@ struct index_job {
 };
 int index_writer_submit_job(struct index_writer *w, struct index_job *job);
 
+/* How many transactions have been committed, jobs' too. Any thread. */
+unsigned index_writer_commits(const struct index_writer *w);
 /* True once a write failed in a way that is not a full disk: no report is acknowledged any more. Any thread. */
 bool index_writer_failed(const struct index_writer *w);
 size_t index_writer_depth(const struct index_writer *w);
