@@ -1,14 +1,15 @@
 -- What is stored, by project, so that caps need no counting; and the oldest of a project without looking at the others.
 
--- As in the source. Here too, because an index cannot reach into another table.
-ALTER TABLE crash ADD COLUMN project TEXT NOT NULL DEFAULT '';
-ALTER TABLE log_file ADD COLUMN project TEXT NOT NULL DEFAULT '';
-UPDATE crash SET project = (SELECT project FROM source WHERE source.id = crash.source_id);
-UPDATE log_file SET project = (SELECT project FROM source WHERE source.id = log_file.source_id);
+-- The source's. Here too, because an index cannot reach into another table; and not called `project`, so that what people
+-- ask of crash JOIN source still knows which one is meant.
+ALTER TABLE crash ADD COLUMN source_project TEXT NOT NULL DEFAULT '';
+ALTER TABLE log_file ADD COLUMN source_project TEXT NOT NULL DEFAULT '';
+UPDATE crash SET source_project = (SELECT project FROM source WHERE source.id = crash.source_id);
+UPDATE log_file SET source_project = (SELECT project FROM source WHERE source.id = log_file.source_id);
 
 -- Eviction: a project's oldest.
-CREATE INDEX crash_by_project ON crash (project, received_at, held);
-CREATE INDEX log_file_by_project ON log_file (project, day);
+CREATE INDEX crash_by_project ON crash (source_project, received_at, held);
+CREATE INDEX log_file_by_project ON log_file (source_project, day);
 
 CREATE TABLE blob_use (
   -- Which projects use a blob, and how often. A project's blob counts once for it, however many of its crashes share it.
@@ -28,13 +29,13 @@ CREATE TABLE usage (
 -- What is there already, counted once.
 INSERT INTO blob_use (sha256, project, uses)
   SELECT sha256, project, count(*)
-    FROM (SELECT dump_sha256 AS sha256, project FROM crash
+    FROM (SELECT dump_sha256 AS sha256, source_project AS project FROM crash
           UNION ALL
-          SELECT attachment.sha256, crash.project FROM attachment JOIN crash ON crash.id = attachment.crash_id)
+          SELECT attachment.sha256, crash.source_project FROM attachment JOIN crash ON crash.id = attachment.crash_id)
    GROUP BY sha256, project;
 INSERT INTO usage (project, log_bytes, crash_bytes)
   SELECT project, sum(log_bytes), sum(crash_bytes)
-    FROM (SELECT project, bytes AS log_bytes, 0 AS crash_bytes FROM log_file
+    FROM (SELECT source_project AS project, bytes AS log_bytes, 0 AS crash_bytes FROM log_file
           UNION ALL
           SELECT blob_use.project, 0, blob.len FROM blob_use JOIN blob ON blob.sha256 = blob_use.sha256)
    GROUP BY project;
@@ -44,21 +45,21 @@ INSERT INTO usage (project, log_bytes, crash_bytes)
 -- A project's first log file or blob makes its row.
 
 CREATE TRIGGER log_file_inserted AFTER INSERT ON log_file BEGIN
-  INSERT INTO usage (project, log_bytes) VALUES (NEW.project, NEW.bytes)
+  INSERT INTO usage (project, log_bytes) VALUES (NEW.source_project, NEW.bytes)
     ON CONFLICT (project) DO UPDATE SET log_bytes = log_bytes + excluded.log_bytes;
   UPDATE usage SET log_bytes = log_bytes + NEW.bytes WHERE project = '';
 END;
 CREATE TRIGGER log_file_deleted AFTER DELETE ON log_file BEGIN
-  UPDATE usage SET log_bytes = log_bytes - OLD.bytes WHERE project IN ('', OLD.project);
+  UPDATE usage SET log_bytes = log_bytes - OLD.bytes WHERE project IN ('', OLD.source_project);
 END;
 CREATE TRIGGER log_file_bytes_changed AFTER UPDATE OF bytes ON log_file BEGIN
-  UPDATE usage SET log_bytes = log_bytes + NEW.bytes - OLD.bytes WHERE project IN ('', NEW.project);
+  UPDATE usage SET log_bytes = log_bytes + NEW.bytes - OLD.bytes WHERE project IN ('', NEW.source_project);
 END;
 
 -- Uses by project.
 
 CREATE TRIGGER crash_inserted_use AFTER INSERT ON crash BEGIN
-  INSERT INTO blob_use (sha256, project, uses) VALUES (NEW.dump_sha256, NEW.project, 1)
+  INSERT INTO blob_use (sha256, project, uses) VALUES (NEW.dump_sha256, NEW.source_project, 1)
     ON CONFLICT (sha256, project) DO UPDATE SET uses = uses + 1;
 END;
 CREATE TRIGGER crash_deleting BEFORE DELETE ON crash BEGIN
@@ -66,25 +67,25 @@ CREATE TRIGGER crash_deleting BEFORE DELETE ON crash BEGIN
   DELETE FROM attachment WHERE crash_id = OLD.id;
 END;
 CREATE TRIGGER crash_deleted_use AFTER DELETE ON crash BEGIN
-  UPDATE blob_use SET uses = uses - 1 WHERE sha256 = OLD.dump_sha256 AND project = OLD.project;
+  UPDATE blob_use SET uses = uses - 1 WHERE sha256 = OLD.dump_sha256 AND project = OLD.source_project;
 END;
 CREATE TRIGGER crash_dump_changed_use AFTER UPDATE OF dump_sha256 ON crash BEGIN
-  UPDATE blob_use SET uses = uses - 1 WHERE sha256 = OLD.dump_sha256 AND project = OLD.project;
-  INSERT INTO blob_use (sha256, project, uses) VALUES (NEW.dump_sha256, NEW.project, 1)
+  UPDATE blob_use SET uses = uses - 1 WHERE sha256 = OLD.dump_sha256 AND project = OLD.source_project;
+  INSERT INTO blob_use (sha256, project, uses) VALUES (NEW.dump_sha256, NEW.source_project, 1)
     ON CONFLICT (sha256, project) DO UPDATE SET uses = uses + 1;
 END;
 CREATE TRIGGER attachment_inserted_use AFTER INSERT ON attachment BEGIN
-  INSERT INTO blob_use (sha256, project, uses) SELECT NEW.sha256, project, 1 FROM crash WHERE id = NEW.crash_id
+  INSERT INTO blob_use (sha256, project, uses) SELECT NEW.sha256, source_project, 1 FROM crash WHERE id = NEW.crash_id
     ON CONFLICT (sha256, project) DO UPDATE SET uses = uses + 1;
 END;
 CREATE TRIGGER attachment_deleted_use AFTER DELETE ON attachment BEGIN
   UPDATE blob_use SET uses = uses - 1
-   WHERE sha256 = OLD.sha256 AND project = (SELECT project FROM crash WHERE id = OLD.crash_id);
+   WHERE sha256 = OLD.sha256 AND project = (SELECT source_project FROM crash WHERE id = OLD.crash_id);
 END;
 CREATE TRIGGER attachment_blob_changed_use AFTER UPDATE OF sha256 ON attachment BEGIN
   UPDATE blob_use SET uses = uses - 1
-   WHERE sha256 = OLD.sha256 AND project = (SELECT project FROM crash WHERE id = OLD.crash_id);
-  INSERT INTO blob_use (sha256, project, uses) SELECT NEW.sha256, project, 1 FROM crash WHERE id = NEW.crash_id
+   WHERE sha256 = OLD.sha256 AND project = (SELECT source_project FROM crash WHERE id = OLD.crash_id);
+  INSERT INTO blob_use (sha256, project, uses) SELECT NEW.sha256, source_project, 1 FROM crash WHERE id = NEW.crash_id
     ON CONFLICT (sha256, project) DO UPDATE SET uses = uses + 1;
 END;
 

@@ -85,7 +85,8 @@ static int explain(struct space *s, enum space_kind kind, struct refusal *r)
         int64_t free_bytes = atomic_load(&s->free_bytes);
         r->retry_after_ms = RETRY_MS;
         if (atomic_load(&s->full))
-                return refuse(r, ANSWER_UNAVAILABLE, "the server's disk is full: %llu bytes free", shown(free_bytes));
+                return refuse(r, ANSWER_UNAVAILABLE, "the server's disk is full; %llu bytes seemed free",
+                              shown(free_bytes));
         return refuse(r, ANSWER_UNAVAILABLE,
                       "the server's disk reserve for %s is reached: %llu bytes free, %llu must stay free",
                       kinds[kind].name, shown(free_bytes), shown(s->reserve[kind]));

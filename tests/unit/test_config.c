@@ -460,8 +460,7 @@ int main(void)
                 cmocka_unit_test(refusals),    cmocka_unit_test(every_bound),
                 cmocka_unit_test(flags),       cmocka_unit_test(every_limit_has_a_key),
                 cmocka_unit_test(addresses),   cmocka_unit_test(too_many_listeners),
-   cmocka_unit_test(caps),
-   cmocka_unit_test(too_many_projects),
+                cmocka_unit_test(caps),        cmocka_unit_test(too_many_projects),
                 cmocka_unit_test(sizes),       cmocka_unit_test(unreadable),
         };
         return cmocka_run_group_tests(tests, make_dir, remove_dir);

@@ -163,9 +163,9 @@ static void test_names_are_stable(_unused_ void **state)
                 { "blob", "sha256,len,refs,created_at" },
                 { "crash",
                   "id,source_id,dump_sha256,dump_content_encoding,kind,crashed_at,received_at,platform,version,"
-                  "git_sha,profile,target_triple,panic_text,context,metadata,dedup,held,project" },
+                  "git_sha,profile,target_triple,panic_text,context,metadata,dedup,held,source_project" },
                 { "attachment", "crash_id,position,key,filename,content_type,content_encoding,sha256,len,dedup" },
-                { "log_file", "source_id,day,bytes,lines,compressed,project" },
+                { "log_file", "source_id,day,bytes,lines,compressed,source_project" },
                 { "blob_use", "sha256,project,uses" },
                 { "usage", "project,log_bytes,crash_bytes" },
                 { "crash_overview", "id,project,install_id,platform,version,kind,crashed_at,received_at,dump_sha256,"
@@ -407,22 +407,23 @@ static void expect_usage_right(void)
 {
         storage_expect("SELECT group_concat(project) FROM usage"
                        " WHERE log_bytes <> (SELECT coalesce(sum(bytes), 0) FROM log_file"
-                       "                      WHERE usage.project IN ('', log_file.project))"
+                       "                      WHERE usage.project IN ('', log_file.source_project))"
                        " OR crash_bytes <> (SELECT coalesce(sum(len), 0) FROM blob WHERE sha256 IN ("
-                       "      SELECT dump_sha256 FROM crash WHERE usage.project IN ('', crash.project) UNION"
+                       "      SELECT dump_sha256 FROM crash WHERE usage.project IN ('', crash.source_project) UNION"
                        "      SELECT sha256 FROM attachment JOIN crash ON crash.id = crash_id"
-                       "       WHERE usage.project IN ('', crash.project)))",
+                       "       WHERE usage.project IN ('', crash.source_project)))",
                        "");
-        storage_expect("SELECT count(*) FROM blob_use WHERE uses <>"
-                       " (SELECT count(*) FROM crash WHERE dump_sha256 = sha256 AND crash.project = blob_use.project)"
-                       " + (SELECT count(*) FROM attachment JOIN crash ON crash.id = crash_id"
-                       "     WHERE attachment.sha256 = blob_use.sha256 AND crash.project = blob_use.project)",
-                       "0");
+        storage_expect(
+                "SELECT count(*) FROM blob_use WHERE uses <>"
+                " (SELECT count(*) FROM crash WHERE dump_sha256 = sha256 AND crash.source_project = blob_use.project)"
+                " + (SELECT count(*) FROM attachment JOIN crash ON crash.id = crash_id"
+                "     WHERE attachment.sha256 = blob_use.sha256 AND crash.source_project = blob_use.project)",
+                "0");
         storage_expect("SELECT count(*) FROM crash JOIN source ON source.id = source_id"
-                       " WHERE crash.project <> source.project",
+                       " WHERE crash.source_project <> source.project",
                        "0");
         storage_expect("SELECT count(*) FROM log_file JOIN source ON source.id = source_id"
-                       " WHERE log_file.project <> source.project",
+                       " WHERE log_file.source_project <> source.project",
                        "0");
 }
 
@@ -478,7 +479,7 @@ static void test_usage_of_shared_blobs(_unused_ void **state)
         insert(INSTALL_A, TIME_1, SHA_A, 1); /* of acme */
         x = index_free(x);
         storage_change("INSERT INTO crash (source_id, dump_sha256, kind, crashed_at, received_at, platform, version,"
-                       " git_sha, profile, target_triple, context, metadata, dedup, project)"
+                       " git_sha, profile, target_triple, context, metadata, dedup, source_project)"
                        " SELECT (SELECT id FROM source WHERE project = 'other'), dump_sha256, kind, crashed_at,"
                        " received_at, platform, version, git_sha, profile, target_triple, context, metadata, 1, 'other'"
                        " FROM crash");
@@ -488,7 +489,7 @@ static void test_usage_of_shared_blobs(_unused_ void **state)
         expect_usage("", 1, 3);
         expect_usage_right();
         x = index_free(x);
-        storage_change("UPDATE crash SET dump_sha256 = '" SHA_B "' WHERE project = 'other';"
+        storage_change("UPDATE crash SET dump_sha256 = '" SHA_B "' WHERE source_project = 'other';"
                        "UPDATE attachment SET sha256 = '" SHA_A "';"
                        "UPDATE blob SET len = 10 WHERE sha256 = '" SHA_A "'");
         assert_int_equal(index_open(storage_dir, &x, &created, NULL), 0);
@@ -541,7 +542,7 @@ static void test_usage_is_counted_by_the_migration(_unused_ void **state)
                 snprintf(sql, sizeof(sql), "DROP TRIGGER %s", triggers[i]);
                 storage_change(sql);
         }
-        storage_change("ALTER TABLE crash DROP COLUMN project; ALTER TABLE log_file DROP COLUMN project;"
+        storage_change("ALTER TABLE crash DROP COLUMN source_project; ALTER TABLE log_file DROP COLUMN source_project;"
                        "PRAGMA user_version = 1");
         assert_int_equal(index_open(storage_dir, &x, &created, NULL), 0);
         storage_expect("PRAGMA user_version", "2");

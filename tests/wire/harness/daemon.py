@@ -159,11 +159,11 @@ class Daemon:
     """config: YAML overrides over the test defaults. flags: command line, where a flag is what is tested."""
 
     def __init__(self, directory, config=None, tokens=(ACME, NARROW, OTHER), rate_limit=RATE_UNLIMITED,
-                 tokens_file=None, flags=()):
+                 tokens_file=None, flags=(), data_dir=None):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.reference = IS_REFERENCE
-        self.data_dir = self.directory / "data"
+        self.data_dir = pathlib.Path(data_dir) if data_dir else self.directory / "data"
         self.tokens_file = pathlib.Path(tokens_file) if tokens_file else self.directory / "tokens.toml"
         if not tokens_file:
             self.write_tokens(tokens_toml(tokens, rate_limit))
