@@ -286,6 +286,26 @@ def test_a_cap_frees_a_full_disk(disk, start_on, source):
     integrity(daemon)
 
 
+def test_a_cap_is_kept_while_the_disk_is_full(disk, start_on, source):
+    """Many rows go although neither the database nor its WAL can grow."""
+    daemon = start_on({"crashes": {"max_bytes": 1500 * KIB}, "projects": {"other": {"crashes_max_bytes": MIB}},
+                       "limits": {"disk_reserve_uploads_bytes": 1, "disk_reserve_logs_bytes": 1}})
+    sent = [report_at(daemon, source, n, size=4 * KIB) for n in range(300)]
+    daemon.stop()
+    daemon.start()  # with an empty WAL
+    disk.leave(2 * MIB)
+    last = report_at(daemon, source, 300, size=1490 * KIB)
+    disk.fill()
+    wait_until(lambda: not any(daemon.blob(one).exists() for one in sent[:290]), "the end of the old ones")
+    assert daemon.blob(last).exists()
+    daemon.log.wait("the reserve file is given up")
+    refusing(daemon, "logs", 0)
+    grpc.export(daemon, otlp.export_lines(source), ACME).accepted()
+    disk.clear()
+    wait_until(lambda: (daemon.data_dir / "reserve").stat().st_blocks * 512 >= 500 * KIB, "the reserve file")
+    integrity(daemon)
+
+
 def test_nothing_is_deleted_to_make_room(disk, start_on, source):
     daemon = start_on({"janitor": {"interval_secs": 1}})
     crash.report(daemon, "1.1", ACME, source)
@@ -302,7 +322,7 @@ def test_nothing_is_deleted_to_make_room(disk, start_on, source):
 def report_at(daemon, source, n, token=ACME, size=10 * KIB):
     """The n-th crash; its dump is unlike the others'."""
     dump = (b"MDMP %s %03d " % (source.install_id.encode(), n)).ljust(size, b"x")
-    crash.report(daemon, "1.1", token, source, dump, timestamp=f"2026-05-19T00:{n:02}:00Z")
+    crash.report(daemon, "1.1", token, source, dump, timestamp=f"2026-05-19T{n // 60:02}:{n % 60:02}:00Z")
     return sha256(dump)
 
 
