@@ -33,6 +33,7 @@ extern const size_t config_n_keys;
 
 const struct config_key *config_key_find(const char *section, const char *name); /* NULL: unknown */
 
+int config_check_bounds(const struct config_key *k, uint64_t value, struct error *err); /* as the next ones */
 /* Checks a value and stores it where its key says. 0, CONFIG_REFUSED with a bare reason, or -ENOMEM. */
 int config_store_bounded(struct config *c, const struct config_key *k, uint64_t value, struct error *err);
 int config_store_choice(struct config *c, const struct config_key *k, const char *text, struct error *err);

@@ -202,6 +202,8 @@ void call_fail(struct call *c, int error, const char *what)
         const char *trouble = passing_trouble(error);
         log_error("request failed", LOG_STR("request_id", c->request->id), LOG_STR("what", what),
                   LOG_STR("error", strerror(-error)));
+        if (error == -ENOSPC || error == -EDQUOT)
+                space_saw_full(store_space(c->in->ingest->store));
         if (trouble) {
                 refusal.retry_after_ms = 5000;
                 refuse(&refusal, ANSWER_UNAVAILABLE, "%s: %s", what, trouble);

@@ -24,9 +24,10 @@
 struct store {
         int datadir_fd;
         int lock_fd;
-        bool was_clean;      /* the last stop was orderly */
-        bool opened;         /* so ours may be */
-        atomic_bool untidy;  /* but something is left for the next start to put right */
+        bool was_clean;     /* the last stop was orderly */
+        bool opened;        /* so ours may be */
+        atomic_bool untidy; /* but something is left for the next start to put right */
+        struct space *space;
         struct index *index; /* until the index writer has it */
         struct blob_store *blobs;
         struct index_writer *writer;
@@ -71,6 +72,19 @@ static int take_lock(struct store *s, const char *data_dir, struct error *err)
                                             : fail(err, -errno, "lock", data_dir);
         int r = clean_stop_begin(s->datadir_fd, s->lock_fd, &s->was_clean);
         return r < 0 ? fail(err, r, "write the lock of", data_dir) : 0;
+}
+
+/* First, because a start on a full disk may need what the reserve file holds. */
+static int open_space(struct store *s, const struct config *config, struct metrics *metrics, struct error *err)
+{
+        const struct space_config space = {
+                .datadir_fd = s->datadir_fd,
+                .metrics = metrics,
+                .reserve_bytes = { [SPACE_UPLOADS] = config->limits.disk_reserve_uploads_bytes,
+                                   [SPACE_LOGS] = config->limits.disk_reserve_logs_bytes },
+        };
+        int r = space_new(&space, &s->space);
+        return r < 0 ? fail(err, r, "look at the disk of", config->data_dir) : 0;
 }
 
 static int adopt(struct store *s, bool crashes_too)
@@ -123,6 +137,7 @@ static int start_crashes(struct store *s, const struct config *config, struct me
                 .blobs = s->blobs,
                 .metrics = metrics,
                 .untidy = &s->untidy,
+                .space = s->space,
                 .queue_reports = config->limits.index_queue_reports,
         };
         r = index_writer_new(&writer, s->index, &s->writer);
@@ -169,6 +184,10 @@ static int start_janitor(struct store *s, const struct config *config, struct me
                 .crashes_ttl_days = config->crashes_ttl_days,
                 .compress_after_days = config->logs_compress_after_days,
                 .interval_secs = config->janitor_interval_secs,
+                .caps = config->caps,
+                .projects = config->projects,
+                .n_projects = config->n_projects,
+                .space = s->space,
                 .datadir_fd = s->datadir_fd,
                 .blobs = s->blobs,
                 .untidy = &s->untidy,
@@ -185,6 +204,8 @@ static int open_all(struct store *s, const struct config *config, struct metrics
         if (r == 0)
                 r = take_lock(s, config->data_dir, err);
         if (r == 0)
+                r = open_space(s, config, metrics, err);
+        if (r == 0)
                 r = recover_logs(s, err);
         if (r == 0)
                 r = open_index(s, config->data_dir, err);
@@ -195,6 +216,8 @@ static int open_all(struct store *s, const struct config *config, struct metrics
                 r = start_logs(s, config, metrics);
         if (r == 0)
                 r = start_janitor(s, config, metrics);
+        if (r == 0)
+                r = space_start(s->space);
         return r < 0 ? fail(err, r, "start the stores of", config->data_dir) : 0;
 }
 
@@ -222,6 +245,7 @@ void store_stop(struct store *s)
         s->logs = log_committer_free(s->logs); /* its last notes go to totals, whose last job goes to the writer */
         s->totals = log_totals_free(s->totals);
         s->writer = index_writer_free(s->writer);
+        space_stop(s->space); /* requests that end later still give back what they were promised */
 }
 
 struct store *store_free(struct store *s)
@@ -232,6 +256,7 @@ struct store *store_free(struct store *s)
         index_free(s->index);
         blob_store_free(s->blobs);
         int r = s->opened && !atomic_load(&s->untidy) ? clean_stop_end(s->datadir_fd, s->lock_fd) : 0;
+        space_free(s->space);
         if (r < 0)
                 log_warn("cannot note that the stop was orderly; the next start will check the crash store",
                          LOG_STR("error", strerror(-r)));
@@ -256,6 +281,11 @@ struct index_writer *store_index(struct store *s)
 struct blob_store *store_blobs(struct store *s)
 {
         return s->blobs;
+}
+
+struct space *store_space(struct store *s)
+{
+        return s->space;
 }
 
 const char *store_failure(const struct store *s)

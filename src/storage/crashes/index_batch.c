@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "storage/crashes/mirror.h"
+#include "storage/space.h"
 #include "util/log.h"
 
 enum entry_state {
@@ -46,6 +47,11 @@ static void batch_done(struct batch *b)
 bool index_batch_is_final(int error)
 {
         return error == -EIO || error == -EPROTO || error == -EROFS;
+}
+
+bool index_batch_is_full(int error)
+{
+        return error == -ENOSPC || error == -EDQUOT;
 }
 
 static void fail(struct entry *e, int error)
@@ -185,6 +191,8 @@ static int write_mirror(void *userdata, const struct index_crash *crash)
                          LOG_STR("project", crash->metadata->source.project), LOG_STR("dump", crash->dump.sha256),
                          LOG_STR("error", strerror(-r)));
         }
+        if (index_batch_is_full(r))
+                space_saw_full(b->disk->space);
         return index_batch_is_final(r) ? r : 0;
 }
 

@@ -378,6 +378,11 @@ int index_checkpoint_if_due(struct index *x)
         return checkpoint(x, x->wal_pages >= TRUNCATE_PAGES ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE);
 }
 
+int index_checkpoint(struct index *x)
+{
+        return checkpoint(x, SQLITE_CHECKPOINT_PASSIVE);
+}
+
 struct index *index_free(struct index *x)
 {
         if (!x)

@@ -26,6 +26,7 @@ struct index_writer_config {
         /* Borrowed; set when files and rows differ until the check after an unclean stop (reconcile.h): a JSON file could
          * not be written, or a blob that no row names not be removed. */
         atomic_bool *untidy;
+        struct space *space;  /* borrowed; told when the disk is full. NULL: nobody is */
         size_t queue_reports; /* at most so many reports wait; the few jobs of our own have room beside them */
 };
 
@@ -81,6 +82,8 @@ struct index_job {
 };
 int index_writer_submit_job(struct index_writer *w, struct index_job *job);
 
+/* How many transactions have been committed, jobs' too. Any thread. */
+unsigned index_writer_commits(const struct index_writer *w);
 /* True once a write failed in a way that is not a full disk: no report is acknowledged any more. Any thread. */
 bool index_writer_failed(const struct index_writer *w);
 size_t index_writer_depth(const struct index_writer *w);

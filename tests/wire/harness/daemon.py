@@ -66,10 +66,10 @@ RATE_UNLIMITED = {"logs_per_minute": 1000000, "logs_burst": 1000000,
 
 GAUGES = ("detritus_connections", "detritus_requests_in_flight", "detritus_body_bytes", "detritus_uploads_in_flight",
           "detritus_temporary_files", "detritus_writer_queue_depth", "detritus_index_queue_depth",
-          "detritus_verifier_queue_depth")
+          "detritus_verifier_queue_depth", "detritus_disk_reserved_in_flight_bytes")
 
 TOP_LEVEL = {"detritus.db", "detritus.db-wal", "detritus.db-shm", "logs", "crashes", "journal", "lock", "control.sock",
-             "tmp"}
+             "tmp", "reserve"}
 
 COMPLAINTS = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|MemorySanitizer|runtime error:|panicked at|"
                         r"Assertion .* failed")
@@ -159,11 +159,11 @@ class Daemon:
     """config: YAML overrides over the test defaults. flags: command line, where a flag is what is tested."""
 
     def __init__(self, directory, config=None, tokens=(ACME, NARROW, OTHER), rate_limit=RATE_UNLIMITED,
-                 tokens_file=None, flags=()):
+                 tokens_file=None, flags=(), data_dir=None):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.reference = IS_REFERENCE
-        self.data_dir = self.directory / "data"
+        self.data_dir = pathlib.Path(data_dir) if data_dir else self.directory / "data"
         self.tokens_file = pathlib.Path(tokens_file) if tokens_file else self.directory / "tokens.toml"
         if not tokens_file:
             self.write_tokens(tokens_toml(tokens, rate_limit))
