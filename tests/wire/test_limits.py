@@ -20,7 +20,10 @@ LIMITS = {
     "logs.max_message_bytes": ["wire/test_logs.py::test_a_message_too_large"],
     "crashes.max_part_bytes": ["wire/test_crashes.py::test_a_part_too_large"],
     "crashes.max_request_bytes": ["wire/test_crashes.py::test_a_request_too_large"],
-    "crashes.max_bytes": ["test_what_is_not_supported_is_refused"],
+    "logs.max_bytes": ["wire/test_disk.py::test_the_oldest_logs_go_and_todays_stay",
+                       "unit/test_janitor.c::test_log_files_at_their_cap_stay"],
+    "crashes.max_bytes": ["wire/test_disk.py::test_the_oldest_crashes_go",
+                          "unit/test_janitor.c::test_crashes_at_their_cap_stay"],
     "limits.connections": ["test_connections"],
     "limits.connections_per_address": ["wire/test_http1.py::test_connections_have_a_limit_per_address"],
     "limits.head_bytes": ["test_head_bytes", "wire/test_http1.py::test_a_head_of_16_KiB_and_a_byte"],
@@ -60,6 +63,10 @@ LIMITS = {
     "limits.multipart_head_bytes": ["test_multipart_head_bytes", "unit/test_multipart.c::test_limit_of_head"],
     "limits.uploads": ["test_uploads"],
     "limits.uploads_per_source": ["wire/test_crashes.py::test_uploads_of_one_source_at_once_have_a_limit"],
+    "limits.disk_reserve_uploads_bytes": ["wire/test_disk.py::test_the_reserves_are_what_is_configured",
+                                          "unit/test_space.c::test_hysteresis"],
+    "limits.disk_reserve_logs_bytes": ["wire/test_disk.py::test_the_reserves_are_what_is_configured",
+                                       "unit/test_space.c::test_hysteresis"],
     "limits.verifier_threads": ["test_verifier_threads"],
     "limits.verifier_queue": ["unit/test_verifier.c::full_queue_is_busy",
                               "wire/test_auth.py::test_a_busy_verifier_is_not_a_bad_token"],
@@ -72,7 +79,7 @@ LIMITS = {
 
 def documented():
     text = (REPO / "docs/configuration.md").read_text()
-    return set(re.findall(r"^\| `(limits\.\w+|logs\.max_message_bytes|crashes\.max_\w+)` \|", text, re.MULTILINE))
+    return set(re.findall(r"^\| `(limits\.\w+|(?:logs|crashes)\.max_\w+)` \|", text, re.MULTILINE))
 
 
 def test_every_documented_limit_has_a_test():
@@ -112,7 +119,7 @@ def begun_upload(daemon, source, timestamp="2026-05-19T00:00:00Z"):
 
 
 def test_what_is_not_supported_is_refused(tmp_path):
-    assert "max_bytes" in Daemon(tmp_path, {"crashes": {"max_bytes": 1}}).refuses_to_start()
+    assert "compress_after_days" in Daemon(tmp_path, {"logs": {"compress_after_days": 1}}).refuses_to_start()
 
 
 # -- connections and requests
