@@ -31,10 +31,6 @@
         {                                                                                                              \
                 .section = "", .name = (key), .type = CONFIG_BOOL, FIELD(field), .def = (value)                        \
         }
-#define UNSUPPORTED(in, key)                                                                                           \
-        {                                                                                                              \
-                .section = (in), .name = (key), .type = CONFIG_UNSUPPORTED                                             \
-        }
 
 static const char *const log_formats[] = { [LOG_FORMAT_PRETTY] = "pretty", [LOG_FORMAT_JSON] = "json", NULL };
 static const char *const durabilities[] = {
