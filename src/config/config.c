@@ -117,7 +117,7 @@ int config_new(struct config **ret)
                 if (k->type == CONFIG_TEXT) {
                         if (k->def_text && config_replace_text(field_of(c, k), k->def_text) < 0)
                                 return -ENOMEM;
-                } else if (k->type != CONFIG_UNSUPPORTED) {
+                } else {
                         config_store_number(c, k, k->def);
                 }
         }

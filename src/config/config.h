@@ -91,6 +91,7 @@ struct config {
         bool derive_source;
         unsigned network_threads; /* 0: one a core */
         unsigned logs_ttl_days;
+        unsigned logs_compress_after_days; /* 0: never */
         uint64_t logs_max_message_bytes;
         unsigned crashes_ttl_days;
         uint64_t crashes_max_part_bytes;

@@ -12,8 +12,7 @@
 static const char *wanted(enum config_type type)
 {
         switch (type) {
-        case CONFIG_COUNT:
-        case CONFIG_UNSUPPORTED: return "an integer";
+        case CONFIG_COUNT: return "an integer";
         case CONFIG_BYTES: return "a size";
         case CONFIG_BOOL: return "true or false";
         case CONFIG_CHOICE:
@@ -58,20 +57,11 @@ static int read_number(struct config *c, const struct config_key *k, const struc
         return r;
 }
 
-static int read_unsupported(const struct tree_node *n, struct error *err)
-{
-        if (n->kind == TREE_INTEGER && n->integer == 0)
-                return 0;
-        error_set(err, "not supported yet: must be 0");
-        return CONFIG_REFUSED;
-}
-
 static int read_value(struct config *c, const struct config_key *k, const struct tree_node *n, struct error *err)
 {
         switch (k->type) {
         case CONFIG_COUNT:
         case CONFIG_BYTES: return read_number(c, k, n, err);
-        case CONFIG_UNSUPPORTED: return read_unsupported(n, err);
         case CONFIG_BOOL:
                 if (n->kind != TREE_BOOLEAN)
                         return wrong_kind(n, wanted(k->type), err);

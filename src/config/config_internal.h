@@ -10,12 +10,11 @@
 #include "config/config.h"
 
 enum config_type {
-        CONFIG_COUNT,       /* an integer */
-        CONFIG_BYTES,       /* an integer, or a string with KiB, MiB or GiB */
-        CONFIG_BOOL,        /* true or false; def 0 or 1 */
-        CONFIG_CHOICE,      /* one of choices, stored as its index */
-        CONFIG_TEXT,        /* a non-empty string; def_text or NULL */
-        CONFIG_UNSUPPORTED, /* known, not supported yet: 0 alone is accepted, and stored nowhere */
+        CONFIG_COUNT,  /* an integer */
+        CONFIG_BYTES,  /* an integer, or a string with KiB, MiB or GiB */
+        CONFIG_BOOL,   /* true or false; def 0 or 1 */
+        CONFIG_CHOICE, /* one of choices, stored as its index */
+        CONFIG_TEXT,   /* a non-empty string; def_text or NULL */
 };
 
 struct config_key {

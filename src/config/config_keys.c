@@ -31,10 +31,6 @@
         {                                                                                                              \
                 .section = "", .name = (key), .type = CONFIG_BOOL, FIELD(field), .def = (value)                        \
         }
-#define UNSUPPORTED(in, key)                                                                                           \
-        {                                                                                                              \
-                .section = (in), .name = (key), .type = CONFIG_UNSUPPORTED                                             \
-        }
 
 static const char *const log_formats[] = { [LOG_FORMAT_PRETTY] = "pretty", [LOG_FORMAT_JSON] = "json", NULL };
 static const char *const durabilities[] = {
@@ -53,7 +49,7 @@ const struct config_key config_keys[] = {
         NUMBER("logs", "ttl_days", logs_ttl_days, CONFIG_COUNT, 0, 36500, 14),
         NUMBER("logs", "max_message_bytes", logs_max_message_bytes, CONFIG_BYTES, KIB, GIB, 16 * MIB),
         NUMBER("logs", "max_bytes", caps.logs_max_bytes, CONFIG_BYTES, 0, 1024 * TIB, 0),
-        UNSUPPORTED("logs", "compress_after_days"),
+        NUMBER("logs", "compress_after_days", logs_compress_after_days, CONFIG_COUNT, 0, 36500, 0),
 
         NUMBER("crashes", "ttl_days", crashes_ttl_days, CONFIG_COUNT, 0, 36500, 90),
         NUMBER("crashes", "max_part_bytes", crashes_max_part_bytes, CONFIG_BYTES, 1, TIB, 100 * MIB),

@@ -80,7 +80,7 @@ static void answer(struct call *c)
         char body[160];
 
         if (report->result < 0) {
-                call_fail(c, report->result == -EIO ? -EROFS : report->result, "crash store");
+                call_fail(c, report->result, "crash store");
                 return;
         }
         metrics_bytes(c->in->ingest->metrics, METRICS_CRASHES, report_bytes(report));

@@ -78,7 +78,7 @@ static void answer(struct call *c)
 {
         struct log_call *l = log_call_of(c);
         if (l->batch.result < 0) {
-                call_fail(c, l->batch.result == -EIO ? -EROFS : l->batch.result, "log store");
+                call_fail(c, l->batch.result, "log store");
                 return;
         }
         metrics_bytes(c->in->ingest->metrics, METRICS_LOGS, l->message_bytes);

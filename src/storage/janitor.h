@@ -10,14 +10,16 @@
 struct janitor;
 
 struct janitor_config {
-        unsigned logs_ttl_days;    /* 0: everything at the next cycle */
-        unsigned crashes_ttl_days; /* likewise */
+        unsigned logs_ttl_days;       /* 0: everything at the next cycle */
+        unsigned crashes_ttl_days;    /* likewise */
+        unsigned compress_after_days; /* 0: never */
         unsigned interval_secs;
         struct config_caps caps;               /* of all projects together */
         const struct config_project *projects; /* with caps of their own; borrowed */
         size_t n_projects;
         int datadir_fd;           /* borrowed */
         struct blob_store *blobs; /* borrowed, as are the rest */
+        atomic_bool *untidy;      /* set when a file whose row is gone could not be removed */
         struct index_writer *index;
         struct log_committer *logs;
         struct metrics *metrics;

@@ -3,7 +3,7 @@
  *
  * The files are removed in done(), on the index writer's thread right behind the commit, so that an upload of the same
  * bytes comes wholly before (its row keeps the blob) or wholly after (it makes the file again). A file that cannot be
- * removed is reported and left.
+ * removed is reported and left to the next start, which then checks everything.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,6 +25,7 @@ struct crash_step {
         struct index_job job;
         struct janitor_handoff handoff;
         int datadir_fd;
+        atomic_bool *untidy;
         struct moment received_before;
         const char *project; /* evicted from, until it has no more than */
         uint64_t max_bytes;
@@ -103,9 +104,11 @@ static void remove_mirrors(struct index_job *job, int result)
                 const struct old_crash *old = &step->rows[i];
                 char path[MIRROR_PATH_SIZE];
                 mirror_path(&old->source, old->crashed_at, old->dump_sha256, path);
-                if (unlinkat(step->datadir_fd, path, 0) < 0 && errno != ENOENT)
+                if (unlinkat(step->datadir_fd, path, 0) < 0 && errno != ENOENT) {
                         log_warn("cannot remove an expired crash's JSON file", LOG_STR("path", path),
                                  LOG_STR("error", strerror(errno)));
+                        atomic_store(step->untidy, true);
+                }
                 remove_empty_parents(step->datadir_fd, path);
         }
         janitor_handoff_finish(&step->handoff, result);
@@ -143,6 +146,7 @@ static struct crash_step *crash_step_new(const struct janitor *j, int (*run)(str
                 return NULL;
         step->job = (struct index_job){ .run = run, .done = remove_mirrors };
         step->datadir_fd = j->config.datadir_fd;
+        step->untidy = j->config.untidy;
         step->max = JANITOR_STEP_ROWS;
         return step;
 }
@@ -170,6 +174,7 @@ struct blob_step {
         struct index_job job;
         struct janitor_handoff handoff;
         struct blob_store *blobs;
+        atomic_bool *untidy;
         unsigned max; /* rows */
         size_t n;
         uint64_t freed, bytes;
@@ -203,6 +208,7 @@ static void remove_blobs(struct index_job *job, int result)
                         step->freed++;
                         step->bytes += len;
                 } else if (r != -ENOENT) {
+                        atomic_store(step->untidy, true);
                         log_warn("cannot remove a blob that nothing refers to", LOG_STR("sha256", step->rows[i]),
                                  LOG_STR("error", strerror(-r)));
                 }
@@ -217,6 +223,7 @@ int janitor_free_blobs(struct janitor *j, struct janitor_tally *tally)
                 return -ENOMEM;
         step->job = (struct index_job){ .run = delete_blobs, .done = remove_blobs };
         step->blobs = j->config.blobs;
+        step->untidy = j->config.untidy;
         step->max = JANITOR_STEP_ROWS;
         int r = 0;
         for (unsigned steps = 0; r == 0 && steps < JANITOR_STEPS_MAX && !janitor_is_stopping(j); steps++) {

@@ -1,6 +1,6 @@
 #pragma once
-/* What the janitor's files share: janitor.c (thread and cycle), janitor_caps.c (what is too
- * much), janitor_crashes.c, janitor_logs.c (what it deletes).
+/* What the janitor's files share: janitor.c (thread and cycle), janitor_caps.c (what is too much), janitor_crashes.c,
+ * janitor_logs.c (what it deletes), janitor_compress.c (what it makes smaller).
  * All run on the janitor's thread but the done() functions of what is handed off. */
 
 #include <pthread.h>
@@ -44,11 +44,12 @@ int janitor_run_step(struct janitor *j, struct index_job *job, struct janitor_ha
 
 /* What a cycle deleted. */
 struct janitor_tally {
-        uint64_t crashes, blobs, blob_bytes, log_files, log_bytes;
+        uint64_t crashes, blobs, blob_bytes, log_files, log_bytes, log_files_compressed;
 };
 
 /* 0, or -errno when the cycle cannot go on; the tally holds what was done until then. */
 int janitor_expire_log_files(struct janitor *j, struct moment now, struct janitor_tally *tally);
+int janitor_compress_logs(struct janitor *j, struct moment now, struct janitor_tally *tally);
 int janitor_expire_crashes(struct janitor *j, struct moment now, struct janitor_tally *tally);
 /* Until a project ("": all together) has no more than max_bytes, or nothing that may go. */
 int janitor_evict_log_files(struct janitor *j, const char *project, uint64_t max_bytes, struct moment now,

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 
 #include "storage/adopt.h"
 #include "storage/clean_stop.h"
@@ -23,8 +24,9 @@
 struct store {
         int datadir_fd;
         int lock_fd;
-        bool was_clean; /* the last stop was orderly */
-        bool opened;    /* so ours may be */
+        bool was_clean;     /* the last stop was orderly */
+        bool opened;        /* so ours may be */
+        atomic_bool untidy; /* but something is left for the next start to put right */
         struct space *space;
         struct index *index; /* until the index writer has it */
         struct blob_store *blobs;
@@ -120,6 +122,7 @@ static int open_index(struct store *s, const char *data_dir, struct error *err)
         } else {
                 struct reconcile_counts found;
                 r = reconcile_data_dir(s->datadir_fd, s->index, &found);
+                atomic_store(&s->untidy, r == 0 && found.mirrors_absent > 0);
         }
         return r < 0 ? fail(err, r, "index the files of", data_dir) : 0;
 }
@@ -134,12 +137,25 @@ static int start_crashes(struct store *s, const struct config *config, struct me
                 .blobs = s->blobs,
                 .metrics = metrics,
                 .space = s->space,
+                .untidy = &s->untidy,
                 .queue_reports = config->limits.index_queue_reports,
         };
         r = index_writer_new(&writer, s->index, &s->writer);
         if (r == 0)
                 s->index = NULL;
         return r;
+}
+
+/* At most half of the descriptors that the process may have: connections and uploads need the others. */
+static unsigned log_files_open(const struct config *config)
+{
+        unsigned wanted = config->limits.log_files_open;
+        struct rlimit limit;
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur / 2 >= wanted)
+                return wanted;
+        log_warn("fewer log files are held open than configured, for want of descriptors",
+                 LOG_INT("log_files_open", wanted), LOG_INT("descriptors", limit.rlim_cur));
+        return (unsigned)limit.rlim_cur / 2;
 }
 
 static int start_logs(struct store *s, const struct config *config, struct metrics *metrics)
@@ -152,7 +168,7 @@ static int start_logs(struct store *s, const struct config *config, struct metri
                 .metrics = metrics,
                 .queue_batches = config->limits.log_queue_batches,
                 .queue_bytes = config->limits.log_queue_bytes,
-                .open_files = config->limits.log_files_open,
+                .open_files = log_files_open(config),
                 .sync = config->durability == CONFIG_DURABILITY_COMMIT,
                 .journal_bytes = config->limits.log_journal_bytes,
                 .note = log_totals_note,
@@ -166,6 +182,7 @@ static int start_janitor(struct store *s, const struct config *config, struct me
         struct janitor_config janitor = {
                 .logs_ttl_days = config->logs_ttl_days,
                 .crashes_ttl_days = config->crashes_ttl_days,
+                .compress_after_days = config->logs_compress_after_days,
                 .interval_secs = config->janitor_interval_secs,
                 .caps = config->caps,
                 .projects = config->projects,
@@ -173,6 +190,7 @@ static int start_janitor(struct store *s, const struct config *config, struct me
                 .space = s->space,
                 .datadir_fd = s->datadir_fd,
                 .blobs = s->blobs,
+                .untidy = &s->untidy,
                 .index = s->writer,
                 .logs = s->logs,
                 .metrics = metrics,
@@ -238,7 +256,7 @@ struct store *store_free(struct store *s)
         index_free(s->index);
         blob_store_free(s->blobs);
         space_free(s->space);
-        int r = s->opened ? clean_stop_end(s->datadir_fd, s->lock_fd) : 0;
+        int r = s->opened && !atomic_load(&s->untidy) ? clean_stop_end(s->datadir_fd, s->lock_fd) : 0;
         if (r < 0)
                 log_warn("cannot note that the stop was orderly; the next start will check the crash store",
                          LOG_STR("error", strerror(-r)));

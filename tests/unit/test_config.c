@@ -190,7 +190,7 @@ static void refusals(void **state)
                 { "logs: {max_message_bytes: 1MB}\n", "1: logs.max_message_bytes: not a size" },
                 { "logs: {max_message_bytes: true}\n", "1: logs.max_message_bytes: expected a size, got a boolean" },
                 { "logs: {max_message_bytes: 1.5}\n", "1: logs.max_message_bytes: expected a size, got a float" },
-                { "logs:\n  compress_after_days: 7\n", "2: logs.compress_after_days: not supported yet" },
+                { "logs:\n  compress_after_days: 36501\n", "2: logs.compress_after_days: must be between 0 and 36500" },
                 { "projects: [acme]\n", "1: projects: expected a map, got a list" },
                 { "projects:\n  acme: 5\n", "2: projects.acme: expected a map, got an integer" },
                 { "projects:\n  .acme: {}\n", "2: projects..acme: not the name of a project" },

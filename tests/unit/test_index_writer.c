@@ -18,6 +18,7 @@ static struct blob_store *blobs;
 static struct metrics *metrics;
 static struct index_writer *writer;
 static bool created;
+static atomic_bool untidy;
 
 static void start(void)
 {
@@ -27,6 +28,7 @@ static void start(void)
                 .datadir_fd = storage_fd,
                 .blobs = blobs,
                 .metrics = metrics,
+                .untidy = &untidy,
                 .queue_reports = QUEUE_REPORTS,
         };
         assert_int_equal(index_writer_new(&config, index, &writer), 0);

@@ -21,6 +21,7 @@ static struct metrics *metrics;
 static struct index_writer *writer;
 static struct log_committer *logs;
 static struct janitor_config config;
+static atomic_bool untidy;
 
 static int setup(void **state)
 {
@@ -34,6 +35,7 @@ static int setup(void **state)
                 .datadir_fd = storage_fd,
                 .blobs = blobs,
                 .metrics = metrics,
+                .untidy = &untidy,
                 .queue_reports = 1000,
         };
         struct log_committer_config committing = {
@@ -52,6 +54,7 @@ static int setup(void **state)
                 .interval_secs = 3600,
                 .datadir_fd = storage_fd,
                 .blobs = blobs,
+                .untidy = &untidy,
                 .index = writer,
                 .logs = logs,
                 .metrics = metrics,

@@ -118,10 +118,6 @@ def begun_upload(daemon, source, timestamp="2026-05-19T00:00:00Z"):
     return client, whole[-20:]
 
 
-def test_what_is_not_supported_is_refused(tmp_path):
-    assert "compress_after_days" in Daemon(tmp_path, {"logs": {"compress_after_days": 1}}).refuses_to_start()
-
-
 # -- connections and requests
 
 

@@ -208,7 +208,7 @@ static int put_log_file(struct index *x, enum index_statement how, int64_t sourc
         index_bind_int(s, 1, source_id);
         index_bind_text(s, 2, day);
         index_bind_int(s, 3, (int64_t)bytes);
-        if (how != INDEX_ADD_LOG_FILE)
+        if (how == INDEX_UPSERT_LOG_FILE || how == INDEX_CORRECT_LOG_FILE)
                 index_bind_int(s, 4, (int64_t)lines);
         return index_run(x, s);
 }
@@ -244,4 +244,19 @@ int index_add_log_file(struct index *x, const struct source *source, const char 
 int index_correct_log_file(struct index *x, int64_t source_id, const char *day, uint64_t bytes, uint64_t lines_more)
 {
         return put_log_file(x, INDEX_CORRECT_LOG_FILE, source_id, day, bytes, lines_more);
+}
+
+int index_mark_compressed(struct index *x, int64_t source_id, const char *day, uint64_t bytes)
+{
+        return put_log_file(x, INDEX_MARK_COMPRESSED, source_id, day, bytes, 0);
+}
+
+int index_add_compressed_log_file(struct index *x, const struct source *source, const char *day, uint64_t bytes,
+                                  struct moment seen_at)
+{
+        int64_t source_id;
+        int r = upsert_source(x, source, "", "", seen_at, &source_id);
+        if (r == 0)
+                r = put_log_file(x, INDEX_ADD_LOG_FILE, source_id, day, bytes, 0);
+        return r < 0 ? r : index_mark_compressed(x, source_id, day, bytes);
 }

@@ -11,6 +11,7 @@ struct index_batch_disk {
         struct metrics *metrics;
         struct space *space; /* may be NULL */
         int datadir_fd;
+        atomic_bool *untidy; /* see struct index_writer_config */
 };
 
 /* Fills result and dedup of each report (n <= INDEX_BATCH_MAX). 0, or the -errno after which nothing may be acknowledged

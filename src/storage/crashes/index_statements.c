@@ -44,7 +44,7 @@ const char *const index_statements[INDEX_STATEMENT_MAX_] = {
         [INDEX_UPSERT_LOG_FILE] =
                 "INSERT INTO log_file (source_id, day, bytes, lines, source_project) VALUES (?1, ?2, ?3, ?4,"
                 " (SELECT project FROM source WHERE id = ?1))"
-                " ON CONFLICT (source_id, day) DO UPDATE SET bytes = excluded.bytes,"
+                " ON CONFLICT (source_id, day) DO UPDATE SET bytes = iif(compressed, bytes, excluded.bytes),"
                 " lines = lines + excluded.lines",
         [INDEX_HAS_LOG_FILE] = "SELECT 1 FROM source JOIN log_file ON log_file.source_id = source.id"
                                " WHERE source.project = ?1 AND source.install_id = ?2 AND log_file.day = ?3",
@@ -54,6 +54,12 @@ const char *const index_statements[INDEX_STATEMENT_MAX_] = {
                 " ON CONFLICT (source_id, day) DO NOTHING",
         [INDEX_CORRECT_LOG_FILE] = "UPDATE log_file SET bytes = ?3, lines = lines + ?4"
                                    " WHERE source_id = ?1 AND day = ?2",
+        [INDEX_MARK_COMPRESSED] = "UPDATE log_file SET bytes = ?3, compressed = 1 WHERE source_id = ?1 AND day = ?2",
+        [INDEX_PLAIN_LOG_FILES] =
+                "SELECT log_file.source_id, source.project, source.install_id, log_file.day, log_file.bytes"
+                " FROM log_file JOIN source ON source.id = log_file.source_id"
+                " WHERE log_file.compressed = 0 AND (log_file.day, log_file.source_id) > (?1, ?2) AND log_file.day < ?3"
+                " ORDER BY log_file.day, log_file.source_id LIMIT ?4",
 
         [INDEX_EXPIRED_CRASHES] =
                 "SELECT crash.id, source.project, source.install_id, crash.crashed_at, crash.dump_sha256"

@@ -162,6 +162,7 @@ int index_writer_new(const struct index_writer_config *config, struct index *ind
                 .metrics = config->metrics,
                 .space = config->space,
                 .datadir_fd = config->datadir_fd,
+                .untidy = config->untidy,
         };
         w->queue = work_queue_new(config->queue_reports + JOBS_MAX, config->queue_reports);
         int r = w->queue ? pthread_create(&w->thread, NULL, writer_main, w) : ENOMEM;

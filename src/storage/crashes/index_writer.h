@@ -8,6 +8,7 @@
  *   3. done() runs on this thread, once per accepted job; it must not block.
  */
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -23,7 +24,10 @@ struct index_writer_config {
         struct blob_store *blobs; /* borrowed */
         struct metrics *metrics;  /* borrowed */
         struct space *space;      /* borrowed; told when the disk is full. NULL: nobody is */
-        size_t queue_reports;     /* at most so many reports wait; the few jobs of our own have room beside them */
+        /* Borrowed; set when files and rows differ until the check after an unclean stop (reconcile.h): a JSON file could
+         * not be written, or a blob that no row names not be removed. */
+        atomic_bool *untidy;
+        size_t queue_reports; /* at most so many reports wait; the few jobs of our own have room beside them */
 };
 
 /* Takes the index (already migrated) and starts the thread. 0, or -errno: the index is still the caller's. */

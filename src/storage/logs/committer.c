@@ -42,7 +42,7 @@ struct log_committer {
         /* The thread's. */
         struct journal *journal;           /* NULL without sync */
         struct log_checkpoint *checkpoint; /* likewise */
-        uint64_t checkpoint_ns;            /* when the last one began */
+        uint64_t frames_since_ns;          /* when the first frame that no checkpoint has seen was written */
         struct log_cache *files;
         uint64_t part_bytes; /* of lines, since the last commit */
         size_t part_records; /* appends, and files forgotten */
@@ -213,7 +213,6 @@ static void begin_checkpoint(struct log_committer *c)
 {
         struct log_checkpoint_work work;
         log_cache_hand_over(c->files, &work);
-        c->checkpoint_ns = clock_monotonic_ns();
         log_checkpoint_start(c->checkpoint, &work);
 }
 
@@ -222,7 +221,7 @@ static void checkpoint_if_due(struct log_committer *c)
         if (!c->journal || !journal_has_frames(c->journal) || log_checkpoint_is_running(c->checkpoint) ||
             log_committer_failed(c))
                 return;
-        if (journal_has_full(c->journal) || clock_monotonic_ns() - c->checkpoint_ns >= CHECKPOINT_INTERVAL_NS)
+        if (journal_has_full(c->journal) || clock_monotonic_ns() - c->frames_since_ns >= CHECKPOINT_INTERVAL_NS)
                 begin_checkpoint(c);
 }
 
@@ -247,6 +246,8 @@ static int sync_files(struct log_committer *c)
 static int write_journal(struct log_committer *c)
 {
         int r;
+        if (!journal_has_frames(c->journal))
+                c->frames_since_ns = clock_monotonic_ns();
         while ((r = journal_commit(c->journal, log_cache_day(c->files))) == JOURNAL_FULL) {
                 r = free_a_segment(c);
                 if (r != 0)
@@ -325,8 +326,8 @@ static int stage_unlink(struct log_committer *c, struct log_unlink *u)
         if (r != 0)
                 return r;
         r = join_part(c, 0, 1);
-        u->result = r < 0 ? r : log_cache_unlink(c->files, &u->source, u->day);
-        if (u->result == 0 && c->journal && journal_is_live(c->journal)) {
+        u->result = r < 0 ? r : log_cache_unlink(c->files, u);
+        if ((u->result == 0 || u->result == -ENOENT) && c->journal && journal_is_live(c->journal)) {
                 journal_stage_forget(c->journal, u);
                 c->part_forgets = true;
         }

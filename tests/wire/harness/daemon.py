@@ -168,6 +168,7 @@ class Daemon:
         if not tokens_file:
             self.write_tokens(tokens_toml(tokens, rate_limit))
         self.clients = []
+        self.environment = {}  # what the daemon gets besides ours
         self.process = None
         self._arguments = self._reference_arguments(config or {}) if IS_REFERENCE else self._own_arguments(config or {})
         self._arguments += list(flags)
@@ -202,7 +203,7 @@ class Daemon:
     def start(self):
         if not os.access(DETRITUSD, os.X_OK):
             pytest.fail(f"no daemon at {DETRITUSD}: build it, or set DETRITUSD", pytrace=False)
-        environment = dict(os.environ, NO_COLOR="1")
+        environment = dict(os.environ, NO_COLOR="1", **self.environment)
         environment.setdefault("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0")
         environment.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
         self.process = subprocess.Popen([DETRITUSD, *self._arguments], stdin=subprocess.DEVNULL,
