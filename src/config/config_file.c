@@ -12,7 +12,7 @@
 static const char *wanted(enum config_type type)
 {
         switch (type) {
-        case CONFIG_COUNT:
+        case CONFIG_COUNT: return "an integer";
         case CONFIG_BYTES: return "a size";
         case CONFIG_BOOL: return "true or false";
         case CONFIG_CHOICE:

@@ -1,8 +1,8 @@
 /* Retention, one cycle at start and one per interval, in short steps: at most JANITOR_STEP_ROWS rows a transaction, run
  * by the index writer between its batches; the janitor waits for each. Log files go first, then crashes
  * (janitor_logs.c, janitor_crashes.c), then what is beyond a cap (janitor_caps.c), then the blobs that these were the last
- * to use. Where there are caps, they are looked at between the cycles too, whenever somebody has stored something. Rows go before files, so that a
- * stop in between leaves files that no row names, never a row without its blob.
+ * to use. Where there are caps they are looked at between the cycles too, whenever somebody has stored something. Rows go
+ * before files, so that a stop in between leaves files that no row names, never a row without its blob.
  *
  * Failure modes: a step that fails ends its part of the cycle, and the next cycle goes on from there.
  */
@@ -88,6 +88,15 @@ static void publish_cycle(struct janitor *j, const struct janitor_tally *t, int 
                LOG_STR("result", result == 0 ? "ok" : strerror(-result)));
 }
 
+static int first_failure(const int *results, size_t n)
+{
+        for (size_t i = 0; i < n; i++) {
+                if (results[i] < 0)
+                        return results[i];
+        }
+        return 0;
+}
+
 static void run_cycle(struct janitor *j)
 {
         struct janitor_tally tally = { 0 };
@@ -98,8 +107,8 @@ static void run_cycle(struct janitor *j)
         int caps = janitor_evict(j, now, &tally);
         int blobs = janitor_free_blobs(j, &tally);
         int compressed = janitor_compress_logs(j, now, &tally);
-        logs = logs ? logs : compressed;
-        publish_cycle(j, &tally, logs ? logs : crashes ? crashes : caps ? caps : blobs, clock_monotonic_ns() - started);
+        const int results[] = { logs, compressed, crashes, caps, blobs };
+        publish_cycle(j, &tally, first_failure(results, ARRAY_LEN(results)), clock_monotonic_ns() - started);
 }
 
 /* What a cap evicts between two cycles. */

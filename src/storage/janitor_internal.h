@@ -1,6 +1,6 @@
 #pragma once
-/* What the janitor's files share: janitor.c (thread and cycle), janitor_caps.c (what is too
- * much), janitor_crashes.c, janitor_logs.c (what it deletes), janitor_compress.c (what it makes smaller).
+/* What the janitor's files share: janitor.c (thread and cycle), janitor_caps.c (what is too much), janitor_crashes.c,
+ * janitor_logs.c (what it deletes), janitor_compress.c (what it makes smaller).
  * All run on the janitor's thread but the done() functions of what is handed off. */
 
 #include <pthread.h>

@@ -136,8 +136,8 @@ static int start_crashes(struct store *s, const struct config *config, struct me
                 .datadir_fd = s->datadir_fd,
                 .blobs = s->blobs,
                 .metrics = metrics,
-                .untidy = &s->untidy,
                 .space = s->space,
+                .untidy = &s->untidy,
                 .queue_reports = config->limits.index_queue_reports,
         };
         r = index_writer_new(&writer, s->index, &s->writer);
@@ -255,8 +255,8 @@ struct store *store_free(struct store *s)
         store_stop(s);
         index_free(s->index);
         blob_store_free(s->blobs);
-        int r = s->opened && !atomic_load(&s->untidy) ? clean_stop_end(s->datadir_fd, s->lock_fd) : 0;
         space_free(s->space);
+        int r = s->opened && !atomic_load(&s->untidy) ? clean_stop_end(s->datadir_fd, s->lock_fd) : 0;
         if (r < 0)
                 log_warn("cannot note that the stop was orderly; the next start will check the crash store",
                          LOG_STR("error", strerror(-r)));

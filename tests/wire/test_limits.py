@@ -10,7 +10,7 @@ from hyperframe import frame as frames
 from conftest import both
 from harness import crash, grpc, http1, http2, otlp
 from harness.crash import body, dump_part, headers, metadata_part, upload
-from harness.daemon import ACME, OTHER, RATE_UNLIMITED, REPO, Daemon, slow_tokens, stranger, wait_until
+from harness.daemon import ACME, OTHER, RATE_UNLIMITED, REPO, slow_tokens, stranger, wait_until
 from harness.grpc import EXPORT, export, frame
 from harness.otlp import export_lines, log_record, resource_logs
 

@@ -124,20 +124,6 @@ int index_newest_log_files(struct index *x, const char *day, int64_t source_id, 
         return each_log_file(x, s, cb, ud);
 }
 
-int index_plain_log_files(struct index *x, const char *day, int64_t source_id, const char *day_before, unsigned max,
-                          index_log_file_cb cb, void *ud)
-{
-        sqlite3_stmt *s;
-        int r = index_prepare(x, INDEX_PLAIN_LOG_FILES, &s);
-        if (r < 0)
-                return r;
-        index_bind_text(s, 1, day);
-        index_bind_int(s, 2, source_id);
-        index_bind_text(s, 3, day_before);
-        index_bind_int(s, 4, max);
-        return each_log_file(x, s, cb, ud);
-}
-
 static uint64_t bytes_in(sqlite3_stmt *s, int column)
 {
         int64_t bytes = sqlite3_column_int64(s, column);
@@ -178,6 +164,20 @@ int index_project_log_files(struct index *x, const char *project, const char *da
         index_bind_text(s, 1, project);
         index_bind_text(s, 2, day_before);
         index_bind_int(s, 3, max);
+        return each_log_file(x, s, cb, ud);
+}
+
+int index_plain_log_files(struct index *x, const char *day, int64_t source_id, const char *day_before, unsigned max,
+                          index_log_file_cb cb, void *ud)
+{
+        sqlite3_stmt *s;
+        int r = index_prepare(x, INDEX_PLAIN_LOG_FILES, &s);
+        if (r < 0)
+                return r;
+        index_bind_text(s, 1, day);
+        index_bind_int(s, 2, source_id);
+        index_bind_text(s, 3, day_before);
+        index_bind_int(s, 4, max);
         return each_log_file(x, s, cb, ud);
 }
 

@@ -23,10 +23,10 @@ struct index_writer_config {
         int datadir_fd;           /* borrowed */
         struct blob_store *blobs; /* borrowed */
         struct metrics *metrics;  /* borrowed */
+        struct space *space;      /* borrowed; told when the disk is full. NULL: nobody is */
         /* Borrowed; set when files and rows differ until the check after an unclean stop (reconcile.h): a JSON file could
          * not be written, or a blob that no row names not be removed. */
         atomic_bool *untidy;
-        struct space *space;  /* borrowed; told when the disk is full. NULL: nobody is */
         size_t queue_reports; /* at most so many reports wait; the few jobs of our own have room beside them */
 };
 
