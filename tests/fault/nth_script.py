@@ -67,6 +67,9 @@ class Export(Attempt):
         if answer is None or answer.reset not in (None, 0):
             self.settle(NONE, answer)
             return
+        if answer.status == 503 and answer.header("retry-after"):  # not even memory to speak gRPC; means UNAVAILABLE
+            self.settle(REFUSED, answer)
+            return
         outcome = grpc.outcome(answer)
         retryable = outcome.code == grpc.UNAVAILABLE and outcome.retry_ms is not None
         self.settle(OK if outcome.code == grpc.OK else REFUSED if retryable else None, outcome)
