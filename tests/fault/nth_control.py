@@ -113,7 +113,12 @@ class Victim(daemon.Daemon):
         return [words for words in super().disorder() if not (self.mirrors_excused and "mirror files" in words)]
 
     def failure(self):
-        """What /healthz says is wrong; "" when all is well. detritus_ready must agree."""
-        response = self.request("1.1", "GET", "/healthz")
+        """What /healthz says is wrong; "" when all is well. detritus_ready must agree. A disk that was found full is let
+        be for a while, and then looked at again: that passes, and is waited for."""
+        def settled():
+            response = self.request("1.1", "GET", "/healthz")
+            return response if response.status == 204 or "the server's disk" not in response.refused(503) else None
+
+        response = daemon.wait_until(settled, "a disk that is not full")
         assert self.metric("detritus_ready") == (response.status == 204), response
         return response.refused(503) if response.status != 204 else ""
