@@ -54,6 +54,7 @@ struct config_limits {
         /* disk, bytes that stay free; 0: by the file system's size (storage/space.h) */
         uint64_t disk_reserve_uploads_bytes; /* 0 */
         uint64_t disk_reserve_logs_bytes;    /* 0 */
+        unsigned disk_full_pause_secs;       /* 2 */
         /* tokens */
         unsigned verifier_threads;     /* 1 */
         unsigned verifier_queue;       /* 16 */

@@ -94,6 +94,7 @@ const struct config_key config_keys[] = {
         LIMIT(index_queue_reports, 1, 1048576, 1024),
         LIMIT_BYTES(disk_reserve_uploads_bytes, 0, TIB, 0),
         LIMIT_BYTES(disk_reserve_logs_bytes, 0, TIB, 0),
+        LIMIT(disk_full_pause_secs, 0, 3600, 2),
         LIMIT(verifier_threads, 1, 64, 1),
         LIMIT(verifier_queue, 1, 65536, 16),
         LIMIT(token_cache_entries, 1, 16777216, 16384),

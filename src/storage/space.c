@@ -163,7 +163,7 @@ int space_check_health(struct space *s, struct refusal *r)
 
 static void forget_full(struct space *s)
 {
-        if (atomic_load(&s->full) && clock_monotonic_ns() - atomic_load(&s->full_ns) >= SPACE_FULL_NS)
+        if (atomic_load(&s->full) && clock_monotonic_ns() - atomic_load(&s->full_ns) >= s->config.full_pause_ns)
                 atomic_store(&s->full, false);
 }
 

@@ -14,8 +14,6 @@
 #include "metrics/metrics.h"
 #include "protocol/answer.h"
 
-#define SPACE_FULL_NS (2 * UINT64_C(1000000000)) /* after a write that found the disk full, nothing is promised */
-
 struct space;
 
 enum space_kind { SPACE_UPLOADS, SPACE_LOGS, SPACE_KIND_MAX_ };
@@ -23,6 +21,7 @@ enum space_kind { SPACE_UPLOADS, SPACE_LOGS, SPACE_KIND_MAX_ };
 struct space_config {
         int datadir_fd;          /* borrowed */
         struct metrics *metrics; /* borrowed */
+        uint64_t full_pause_ns;  /* so long nothing is promised after a write that found the disk full */
         uint64_t reserve_bytes
                 [SPACE_KIND_MAX_]; /* what stays free; 0: uploads 1/20 of the disk, at most 1 GiB; logs 1/50,
                                                     at most 256 MiB */

@@ -89,7 +89,7 @@ class Victim(daemon.Daemon):
     """A daemon under nth.c. control outlives its processes. Armed at the start, it is disarmed when it is up."""
 
     def __init__(self, directory, config=None, **options):
-        super().__init__(directory, daemon.merged({"network_threads": 1}, config), **options)
+        super().__init__(directory, daemon.merged({"network_threads": 1, "limits": {"disk_full_pause_secs": 0}}, config), **options)
         self.control = Control(self.directory / "control")
         self.environment = {"LD_PRELOAD": LIBRARY, "NTH_CONTROL": str(self.control.path), "NTH_DIR": str(self.data_dir)}
         self.mirrors_excused = False

@@ -22,6 +22,7 @@
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
 #define SEC_NS UINT64_C(1000000000)
+#define FULL_PAUSE_NS (2 * SEC_NS)
 
 static struct {
         uint64_t size, avail, now_ns;
@@ -84,6 +85,7 @@ static void open_space(uint64_t size, uint64_t avail, uint64_t reserve_uploads, 
         const struct space_config config = {
                 .datadir_fd = directory_fd,
                 .metrics = metrics,
+                .full_pause_ns = FULL_PAUSE_NS,
                 .reserve_bytes = { [SPACE_UPLOADS] = reserve_uploads, [SPACE_LOGS] = reserve_logs },
         };
         disk.size = size;
@@ -282,7 +284,7 @@ static void test_full_is_full_for_a_while(_unused_ void **state)
         assert_false(takes(SPACE_LOGS, 0));
         assert_int_equal(space_check_health(space, &r), ANSWER_UNAVAILABLE);
         assert_non_null(strstr(r.message, "disk is full"));
-        disk.now_ns += SPACE_FULL_NS;
+        disk.now_ns += FULL_PAUSE_NS;
         assert_false(takes(SPACE_LOGS, 0)); /* only a look ends it */
         disk.now_ns -= SEC_NS / 4 + 1;      /* look() adds the quarter */
         look(GIB);
@@ -299,11 +301,11 @@ static void test_full_again_begins_anew(_unused_ void **state)
 {
         open_space(GIB, GIB, 1000, 400);
         space_saw_full(space);
-        disk.now_ns += SPACE_FULL_NS - 1;
+        disk.now_ns += FULL_PAUSE_NS - 1;
         space_saw_full(space);
         look(GIB);
         assert_false(takes(SPACE_LOGS, 0));
-        disk.now_ns += SPACE_FULL_NS;
+        disk.now_ns += FULL_PAUSE_NS;
         look(300); /* there is no space after all */
         assert_false(takes(SPACE_LOGS, 0));
         look(500);
@@ -365,7 +367,7 @@ static void test_no_reserve_file_while_full(_unused_ void **state)
         assert_true(space_give_up_reserve(space));
         look(64 * MIB);
         assert_int_equal(reserve_bytes_on_disk(), 0);
-        disk.now_ns += SPACE_FULL_NS;
+        disk.now_ns += FULL_PAUSE_NS;
         look(64 * MIB);
         assert_int_equal(reserve_bytes_on_disk(), MIB);
 }

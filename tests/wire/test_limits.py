@@ -65,6 +65,7 @@ LIMITS = {
     "limits.uploads_per_source": ["wire/test_crashes.py::test_uploads_of_one_source_at_once_have_a_limit"],
     "limits.disk_reserve_uploads_bytes": ["wire/test_disk.py::test_the_reserves_are_what_is_configured",
                                           "unit/test_space.c::test_hysteresis"],
+    "limits.disk_full_pause_secs": ["unit/test_space.c::test_full_is_full_for_a_while"],
     "limits.disk_reserve_logs_bytes": ["wire/test_disk.py::test_the_reserves_are_what_is_configured",
                                        "unit/test_space.c::test_hysteresis"],
     "limits.verifier_threads": ["test_verifier_threads"],
