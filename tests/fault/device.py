@@ -116,13 +116,15 @@ def recorded_file(directory, image):
     state = State(directory / "state")
     sock, point = directory / "nbd", directory / "fuse"
     point.mkdir()
+    errors = open(directory / "errors", "wb")  # what they say about a disk that is to fail
     nbdkit = subprocess.Popen(
         ["nbdkit", "--foreground", "--unix", sock, "python", HERE / "recorder.py", f"image={image}",
-         f"log={directory / 'log'}", f"state={directory / 'state'}"], preexec_fn=die_with_us)
+         f"log={directory / 'log'}", f"state={directory / 'state'}"], preexec_fn=die_with_us, stderr=errors)
     nbdfuse = None
     try:
         wait_until(lambda: sock.exists() or nbdkit.poll() is not None, "nbdkit's socket")
-        nbdfuse = subprocess.Popen(["nbdfuse", f"{point}/disk", f"nbd+unix:///?socket={sock}"], preexec_fn=die_with_us)
+        nbdfuse = subprocess.Popen(["nbdfuse", f"{point}/disk", f"nbd+unix:///?socket={sock}"],
+                                   preexec_fn=die_with_us, stderr=errors)
         wait_until(lambda: (point / "disk").exists() or nbdfuse.poll() is not None, "nbdfuse's file")
         yield point / "disk", state
     finally:
@@ -133,6 +135,7 @@ def recorded_file(directory, image):
             nbdfuse.wait()
         nbdkit.terminate()
         nbdkit.wait()
+        errors.close()
 
 
 class RecordedDisk:
@@ -167,6 +170,13 @@ class RecordedDisk:
 
     def position(self):
         return self.state.position()
+
+    @staticmethod
+    def write_back(fd):
+        """All of a file to the disk, without a flush."""
+        begin_and_wait = 1 | 2 | 4  # SYNC_FILE_RANGE_WAIT_BEFORE, _WRITE, _WAIT_AFTER
+        if LIBC.sync_file_range(fd, ctypes.c_int64(0), ctypes.c_int64(0), begin_and_wait) != 0:
+            raise OSError(ctypes.get_errno(), "sync_file_range")
 
     def recording(self):
         return Recording(self.base, self.directory / "log", self.whole)
