@@ -124,7 +124,9 @@ def begun_upload(daemon, source, timestamp="2026-05-19T00:00:00Z"):
 
 def test_connections(start_daemon):
     daemon = limited(start_daemon, connections=3)
-    clients = [daemon.connect() for _ in range(3)]
+    first = daemon.connect()
+    wait_until(lambda: daemon.metric("detritus_connections", client=first) == 1, "those of the start to be gone")
+    clients = [first] + [daemon.connect() for _ in range(2)]
     assert [client.request("GET", "/healthz").status for client in clients] == [204] * 3
     daemon.connect().at_end()
     assert [client.request("GET", "/healthz").status for client in clients] == [204] * 3

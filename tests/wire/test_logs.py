@@ -10,10 +10,9 @@ import pytest
 import zstandard
 
 from conftest import both
-from harness import daemon as harness_daemon
 from harness import grpc, otlp
 from harness.crash import Source
-from harness.daemon import ACME, IS_REFERENCE, NARROW, OTHER, Token
+from harness.daemon import ACME, DETRITUSD, IS_REFERENCE, NARROW, OTHER, Token
 from harness.grpc import EXPORT, HEALTH, export, export_grpcio, frame
 from harness.otlp import Double, Fixed64, export_lines, log_record, resource_logs
 
@@ -718,12 +717,11 @@ def test_a_line_is_there_when_the_answer_is(daemon, source):
 
 
 @ours
-def test_ten_thousand_sources_on_1024_descriptors(start_daemon, tmp_path, monkeypatch):
+def test_ten_thousand_sources_on_1024_descriptors(start_daemon, tmp_path):
     limited = tmp_path / "limited"
-    limited.write_text(f'#!/bin/sh\nulimit -n 1024\nexec "{harness_daemon.DETRITUSD}" "$@"\n')
+    limited.write_text(f'#!/bin/sh\nulimit -n 1024\nexec "{DETRITUSD}" "$@"\n')
     limited.chmod(0o755)
-    monkeypatch.setattr(harness_daemon, "DETRITUSD", str(limited))
-    daemon = start_daemon()
+    daemon = start_daemon(binary=str(limited))
     sources = [Source(ACME.project, f"s{n:05}") for n in range(10000)]
     for turn in range(2):
         for first in range(0, len(sources), 500):

@@ -156,13 +156,15 @@ class Log:
 
 
 class Daemon:
-    """config: YAML overrides over the test defaults. flags: command line, where a flag is what is tested."""
+    """config: YAML overrides over the test defaults. flags: command line, where a flag is what is tested. data_dir: where
+    it is when not in the directory; binary: which daemon when not DETRITUSD."""
 
     def __init__(self, directory, config=None, tokens=(ACME, NARROW, OTHER), rate_limit=RATE_UNLIMITED,
-                 tokens_file=None, flags=(), data_dir=None):
+                 tokens_file=None, flags=(), data_dir=None, binary=None):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.reference = IS_REFERENCE
+        self.binary = binary or DETRITUSD
         self.data_dir = pathlib.Path(data_dir) if data_dir else self.directory / "data"
         self.tokens_file = pathlib.Path(tokens_file) if tokens_file else self.directory / "tokens.toml"
         if not tokens_file:
@@ -200,17 +202,22 @@ class Daemon:
         fresh.chmod(0o600)
         fresh.rename(self.tokens_file)
 
-    def start(self):
-        if not os.access(DETRITUSD, os.X_OK):
-            pytest.fail(f"no daemon at {DETRITUSD}: build it, or set DETRITUSD", pytrace=False)
+    def launch(self):
+        """Only the process; nothing is waited for."""
+        if not os.access(self.binary, os.X_OK):
+            pytest.fail(f"no daemon at {self.binary}: build it, or set DETRITUSD", pytrace=False)
         environment = dict(os.environ, NO_COLOR="1", **self.environment)
         environment.setdefault("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0")
         environment.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
-        self.process = subprocess.Popen([DETRITUSD, *self._arguments], stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen([self.binary, *self._arguments], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE if self.reference else subprocess.DEVNULL,
                                         stderr=subprocess.STDOUT if self.reference else subprocess.PIPE,
                                         env=environment)
         self.log = Log(self.process.stdout if self.reference else self.process.stderr)
+        return self
+
+    def start(self):
+        self.launch()
         found = self.log.wait(r"listening.*\baddr\W+([0-9.]+):(\d+)")
         self.address = (found[1], int(found[2]))
         if not self.reference:

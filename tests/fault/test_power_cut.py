@@ -1,0 +1,34 @@
+"""The power-cut campaign in short (tools/torture: at length), and its controls: without syncs it finds what is lost."""
+
+import os
+
+import pytest
+from campaign import NOSYNC, SEED, needs_disks, nothing_wrong, scratch  # noqa: F401
+
+import power_cut
+
+CUTS = 40
+
+
+@needs_disks
+def test_what_was_acknowledged_survives_a_power_cut(scratch):
+    nothing_wrong(power_cut.run(scratch, SEED, CUTS), CUTS)
+
+
+@needs_disks
+@pytest.mark.parametrize("pattern, what", [
+    ("*", "log record"),         # nothing at all is synced
+    ("*/journal/*.wal", "log record"),
+    ("*/tmp/#*", "its blob"),    # the bytes of blobs, before they get their names
+    ("*.ndjson", "log record"),  # what goes round the journal
+])
+def test_without_these_syncs_it_does_not(scratch, monkeypatch, pattern, what):
+    """The check can fail: a daemon whose syncs do nothing loses what it acknowledged, and it is noticed."""
+    assert os.access(NOSYNC, os.X_OK), f"no {NOSYNC}"
+    monkeypatch.setenv("DETRITUS_NOSYNC", pattern)
+
+    def lost(findings):
+        return any(what in found for found in findings.lost)
+
+    result = power_cut.run(scratch, f"{SEED}-control", 200, binary=NOSYNC, give_up=lost)
+    assert lost(result.findings), f"{result.cases} cuts of a daemon that does not sync {pattern}, and nothing was lost"
