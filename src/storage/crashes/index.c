@@ -61,7 +61,7 @@ int index_has_crash(struct index *x, const struct crash_metadata *m, const char 
                 return r;
         index_bind_text(s, 1, m->source.project);
         index_bind_text(s, 2, m->source.install_id);
-        index_bind_time(s, 3, m->timestamp, INDEX_CRASHED_DIGITS);
+        index_bind_time(x, s, 3, m->timestamp, INDEX_CRASHED_DIGITS);
         index_bind_text(s, 4, dump_sha256);
         r = index_step(x, s);
         if (r < 0)
@@ -93,7 +93,7 @@ static int upsert_source(struct index *x, const struct source *source, const cha
         index_bind_text(s, 2, source->install_id);
         index_bind_text(s, 3, platform);
         index_bind_text(s, 4, version);
-        index_bind_time(s, 5, seen_at, INDEX_RECEIVED_DIGITS);
+        index_bind_time(x, s, 5, seen_at, INDEX_RECEIVED_DIGITS);
         r = index_step(x, s);
         if (r != INDEX_ROW)
                 return r < 0 ? r : -EPROTO;
@@ -113,7 +113,7 @@ static int put_blob(struct index *x, enum index_statement how, const char *sha25
                 return r;
         index_bind_text(s, 1, sha256);
         index_bind_int(s, 2, (int64_t)len);
-        index_bind_time(s, 3, at, INDEX_RECEIVED_DIGITS);
+        index_bind_time(x, s, 3, at, INDEX_RECEIVED_DIGITS);
         return index_run(x, s);
 }
 
@@ -128,8 +128,8 @@ static int insert_crash_row(struct index *x, const struct index_crash *crash, in
         index_bind_text(s, 2, crash->dump.sha256);
         index_bind_text(s, 3, crash->dump.content_encoding);
         index_bind_text(s, 4, m->kind);
-        index_bind_time(s, 5, m->timestamp, INDEX_CRASHED_DIGITS);
-        index_bind_time(s, 6, crash->received_at, INDEX_RECEIVED_DIGITS);
+        index_bind_time(x, s, 5, m->timestamp, INDEX_CRASHED_DIGITS);
+        index_bind_time(x, s, 6, crash->received_at, INDEX_RECEIVED_DIGITS);
         index_bind_text(s, 7, m->platform);
         index_bind_text(s, 8, m->version);
         index_bind_text(s, 9, m->git_sha);

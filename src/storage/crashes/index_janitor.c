@@ -37,7 +37,7 @@ int index_expired_crashes(struct index *x, struct moment received_before, unsign
         int r = index_prepare(x, INDEX_EXPIRED_CRASHES, &s);
         if (r < 0)
                 return r;
-        index_bind_time(s, 1, received_before, INDEX_RECEIVED_DIGITS);
+        index_bind_time(x, s, 1, received_before, INDEX_RECEIVED_DIGITS);
         index_bind_int(s, 2, max);
         return each_crash(x, s, cb, ud);
 }

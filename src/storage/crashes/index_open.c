@@ -75,6 +75,7 @@ int index_failed(struct index *x, const char *doing)
 int index_prepare(struct index *x, enum index_statement which, sqlite3_stmt **ret)
 {
         sqlite3_stmt **s = &x->prepared[which];
+        x->bind_failed = false;
         if (*s) {
                 sqlite3_reset(*s);
                 sqlite3_clear_bindings(*s);
@@ -98,16 +99,19 @@ void index_bind_int(sqlite3_stmt *s, int at, int64_t value)
         sqlite3_bind_int64(s, at, value);
 }
 
-/* A copy that could not be made leaves NULL, which the columns refuse. */
-void index_bind_time(sqlite3_stmt *s, int at, struct moment time, unsigned digits)
+/* The text is copied. Where there is no memory for that it would be NULL, which is no row's time and equals none. */
+void index_bind_time(struct index *x, sqlite3_stmt *s, int at, struct moment time, unsigned digits)
 {
         char text[CLOCK_RFC3339_SIZE];
         clock_format_fixed(time, digits, text);
-        sqlite3_bind_text(s, at, text, -1, SQLITE_TRANSIENT);
+        if (sqlite3_bind_text(s, at, text, -1, SQLITE_TRANSIENT) != SQLITE_OK)
+                x->bind_failed = true;
 }
 
 int index_step(struct index *x, sqlite3_stmt *s)
 {
+        if (x->bind_failed)
+                return -ENOMEM;
         int r = sqlite3_step(s);
         if (r == SQLITE_ROW)
                 return INDEX_ROW;
