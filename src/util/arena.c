@@ -70,7 +70,7 @@ void *arena_alloc(struct arena *a, size_t n)
 {
         size_t left = a->max_bytes - a->used_bytes;
         size_t rounded = n == 0 ? ALIGN : (n + ALIGN - 1) & ~(ALIGN - 1);
-        if (n > left || rounded < n || rounded > left) {
+        if (n > SIZE_MAX / 2 || rounded > left) {
                 a->full = true;
                 return NULL;
         }

@@ -94,7 +94,8 @@ void log_write(enum log_level level, const char *message, const struct log_field
                 append_json(&line, level, time, message, fields);
         else
                 append_pretty(&line, level, time, message, fields);
-        buf_append_char(&line, '\n');
+        if (buf_append_char(&line, '\n') < 0 && line.len > 0)
+                line.data[line.len - 1] = '\n'; /* what there was memory for is still a line of its own */
         ssize_t n = write(STDERR_FILENO, line.data, line.len);
         (void)n; /* a log that cannot be written has nowhere to complain */
 }

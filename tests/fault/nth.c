@@ -5,9 +5,8 @@
  * counts, says what is to happen, and sets `counting` last; it may do so before the start or at any time later. Calls go
  * on to the kernel directly, allocations to glibc's own functions, so nothing here has to be looked up at run time.
  *
- * Not counted: what is written through a mapping (SQLite's -shm), allocations of json-c and of what it calls unless
- * with_json_c says so, because json-c 0.16 does not survive them (test_nth.py says how), and whatever happens before the
- * constructor has run. */
+ * Not counted: what is written through a mapping (SQLite's -shm), allocations that libraries make which do not survive
+ * them and are spared therefore (test_nth.py says which), and whatever happens before the constructor has run. */
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
@@ -73,7 +72,7 @@ struct control {
         char filter[64]; /* only paths that contain this */
         _Atomic uint64_t counts[FN_MAX];
         _Atomic uint32_t fired;
-        uint32_t with_json_c;
+        uint32_t spared;        /* allocations of these libraries, bit by bit: libraries[] */
         uint64_t loaded;        /* sizeof(struct control), once nth.c is there */
         int64_t blocks_at_exit; /* allocated and not freed */
         char where[256];
@@ -88,7 +87,14 @@ extern void __libc_free(void *p);
 static struct control *control;
 static char dir[PATH_MAX];
 static size_t dir_len;
-static uintptr_t json_c_start, json_c_end;
+
+/* Whose allocations may be spared, and where their code is. */
+static struct library {
+        const char *name;
+        uintptr_t start, end;
+} libraries[] = { { .name = "libjson-c." }, { .name = "libcrypto." } };
+enum { N_LIBRARIES = sizeof(libraries) / sizeof(libraries[0]) };
+
 static atomic_long blocks;
 static _Thread_local __attribute__((tls_model("initial-exec"))) bool inside;
 
@@ -390,13 +396,21 @@ int mkdir(const char *path, mode_t mode)
 
 /* ---- memory ---- */
 
-static bool within_json_c(void)
+static bool is_spared(uintptr_t at)
+{
+        for (unsigned i = 0; i < N_LIBRARIES; i++) {
+                if (control->spared & 1u << i && at >= libraries[i].start && at < libraries[i].end)
+                        return true;
+        }
+        return false;
+}
+
+static bool within_spared(void)
 {
         void *frames[24];
         int n = backtrace(frames, 24);
         for (int i = 0; i < n; i++) {
-                uintptr_t at = (uintptr_t)frames[i];
-                if (at >= json_c_start && at < json_c_end)
+                if (is_spared((uintptr_t)frames[i]))
                         return true;
         }
         return false;
@@ -408,7 +422,7 @@ static bool out_of_memory(void)
                 return false;
         int saved = errno;
         inside = true;
-        enum action a = control->with_json_c || !within_json_c() ? decide(FN_MALLOC, "") : ACT_PASS;
+        enum action a = within_spared() ? ACT_PASS : decide(FN_MALLOC, "");
         inside = false;
         errno = a == ACT_PASS ? saved : ENOMEM;
         return a != ACT_PASS;
@@ -479,20 +493,22 @@ int posix_memalign(void **ret, size_t alignment, size_t size)
 
 /* ---- beginning and end ---- */
 
-static int find_json_c(struct dl_phdr_info *info, size_t size, void *userdata)
+static int find_libraries(struct dl_phdr_info *info, size_t size, void *userdata)
 {
         (void)size;
         (void)userdata;
-        if (!strstr(info->dlpi_name, "libjson-c."))
-                return 0;
-        for (int i = 0; i < info->dlpi_phnum; i++) {
-                const ElfW(Phdr) *p = &info->dlpi_phdr[i];
-                if (p->p_type != PT_LOAD || !(p->p_flags & PF_X))
+        for (unsigned l = 0; l < N_LIBRARIES; l++) {
+                if (!strstr(info->dlpi_name, libraries[l].name))
                         continue;
-                json_c_start = info->dlpi_addr + p->p_vaddr;
-                json_c_end = json_c_start + p->p_memsz;
+                for (int i = 0; i < info->dlpi_phnum; i++) {
+                        const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+                        if (p->p_type != PT_LOAD || !(p->p_flags & PF_X))
+                                continue;
+                        libraries[l].start = info->dlpi_addr + p->p_vaddr;
+                        libraries[l].end = libraries[l].start + p->p_memsz;
+                }
         }
-        return 1;
+        return 0;
 }
 
 __attribute__((constructor)) static void begin(void)
@@ -505,7 +521,7 @@ __attribute__((constructor)) static void begin(void)
                 return;
         void *frames[1];
         backtrace(frames, 1); /* loads libgcc_s, which allocates */
-        dl_iterate_phdr(find_json_c, NULL);
+        dl_iterate_phdr(find_libraries, NULL);
         dir_len = strlen(data_dir);
         memcpy(dir, data_dir, dir_len + 1);
         void *p = mmap(NULL, sizeof(struct control), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

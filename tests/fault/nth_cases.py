@@ -6,9 +6,10 @@ it is sent again, or the store says that it failed, and a restart heals it; a fa
 nothing is left over, and the daemon ends only when it was killed."""
 
 import dataclasses
+import pathlib
 import shutil
 
-from nth_control import Victim
+from nth_control import JSON_C, LIBCRYPTO, Victim
 from nth_script import NONE, OK, REFUSED, Export, Past, Upload, ask, script, send_again, send_all, truth
 from harness import crash
 from harness.daemon import COMPLAINTS, wait_until
@@ -25,8 +26,8 @@ class Case:
     def __str__(self):
         return f"{self.function} {self.n} {self.action}"
 
-    def arm(self, control):
-        control.arm(self.function, self.n, self.action)
+    def arm(self, control, spared=JSON_C):
+        control.arm(self.function, self.n, self.action, spared=spared)
 
     @property
     def kills(self):
@@ -227,6 +228,7 @@ class Life:
 
     def run(self, case):
         victim = self._victim()
+        wrong = ["it could not be looked at"]
         try:
             wrong = self.live(victim, case)
             victim.kill()
@@ -241,8 +243,13 @@ class Life:
 
     def live(self, victim, case):
         """Starts with the case armed. It comes up, or says in words why not."""
-        case.arm(victim.control)
-        status = victim.try_start()
+        case.arm(victim.control, JSON_C | LIBCRYPTO)
+        try:
+            status = victim.try_start()
+        except Exception:
+            if case.action == "enomem" and "listening" in victim.log.text():
+                return []  # there was no memory for the rest of that line, and nobody can know the port
+            raise
         victim.control.disarm()
         if status is None:
             return self.serve(victim, case)
@@ -301,10 +308,14 @@ class Retention(Life):
         if ask(victim.failure) is None:
             return ended_badly(victim, case)
         victim.mirrors_excused = True
+        # A JSON file that cannot be removed outlives its row and then its blobs: it is named in the log and left.
+        victim.kept = pathlib.Path(victim.control.where) if case.action == "eio" else None
         return [words for words in victim.disorder() if "row without" in words or "refs" in words]
 
     def check(self, victim):
         """The next cycle finishes what the broken one left."""
+        if victim.kept in victim.data_dir.rglob("*.json"):
+            victim.kept.unlink()
         gone = [f"left: {path}" for top in ("logs", "crashes") for path in (victim.data_dir / top).rglob("*")
                 if path.is_file()]
         rows = {table: victim.rows(f"SELECT count(*) AS n FROM {table}")[0]["n"] for table in

@@ -15,6 +15,7 @@ FUNCTIONS = ("none", "write", "fdatasync", "fsync", "syncfs", "ftruncate", "link
 ACTIONS = ("pass", "eio", "enospc", "full", "short", "torn", "kill-before", "kill-half", "kill-after", "lie", "enomem",
            "enfile", "edquot")
 COUNT_FILES, COUNT_MALLOC = 1, 2
+JSON_C, LIBCRYPTO = 1, 2  # libraries[] of nth.c
 
 # Which actions make sense where. full: ENOSPC from there on. torn: half is written, then ENOSPC.
 KILLS = ("kill-before", "kill-after")
@@ -42,7 +43,7 @@ class Layout(ctypes.Structure):
     _fields_ = [("counting", ctypes.c_uint32), ("function", ctypes.c_uint32), ("action", ctypes.c_uint32),
                 ("trace", ctypes.c_uint32), ("n", ctypes.c_uint64), ("filter", ctypes.c_char * 64),
                 ("counts", ctypes.c_uint64 * len(FUNCTIONS)), ("fired", ctypes.c_uint32),
-                ("with_json_c", ctypes.c_uint32), ("loaded", ctypes.c_uint64), ("blocks_at_exit", ctypes.c_int64),
+                ("spared", ctypes.c_uint32), ("loaded", ctypes.c_uint64), ("blocks_at_exit", ctypes.c_int64),
                 ("where", ctypes.c_char * 256)]
 
 
@@ -53,13 +54,13 @@ class Control:
             self.shared = Layout.from_buffer(mmap.mmap(file.fileno(), 0))
         self.path = path
 
-    def arm(self, function="none", n=0, action="pass", path="", with_json_c=False):
+    def arm(self, function="none", n=0, action="pass", path="", spared=JSON_C):
         """Zeroes the counts, and counts from here on. With function "none" nothing is going to happen."""
         s = self.shared
         s.counting = 0
         ctypes.memset(ctypes.addressof(s.counts), 0, ctypes.sizeof(s.counts))
         s.function, s.n, s.action = FUNCTIONS.index(function), n, ACTIONS.index(action)
-        s.filter, s.fired, s.where, s.with_json_c = path.encode(), 0, b"", with_json_c
+        s.filter, s.fired, s.where, s.spared = path.encode(), 0, b"", spared
         s.trace = int(os.environ.get("DETRITUS_NTH_TRACE", "0"))
         s.counting = {"none": COUNT_FILES | COUNT_MALLOC, "malloc": COUNT_MALLOC}.get(function, COUNT_FILES)
 
@@ -93,6 +94,7 @@ class Victim(daemon.Daemon):
         self.control = Control(self.directory / "control")
         self.environment = {"LD_PRELOAD": LIBRARY, "NTH_CONTROL": str(self.control.path), "NTH_DIR": str(self.data_dir)}
         self.mirrors_excused = False
+        self.kept = None
 
     def try_start(self):
         """None when it listens, else its exit status; what it said is in log."""

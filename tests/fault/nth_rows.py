@@ -1,13 +1,27 @@
 """The campaign's table: which sites of which function and action are tried."""
 
+import contextlib
 import dataclasses
+import os
+import pathlib
+import shutil
+import tempfile
 import traceback
 
 from nth_cases import SCENARIOS, Case
 from nth_control import APPLICABLE
 
-FEW = 4
+FEW, FEW_STARTS = 5, 3
 START_MALLOC_STRIDE = 40
+
+
+@contextlib.contextmanager
+def directory():
+    """In memory where that can be: no power is cut here, so a sync need not reach a disk. Kept when something is wrong."""
+    memory = "/dev/shm"
+    path = pathlib.Path(tempfile.mkdtemp(prefix="nth-", dir=memory if os.access(memory, os.W_OK) else None))
+    yield path
+    shutil.rmtree(path)
 
 
 @dataclasses.dataclass
@@ -28,9 +42,10 @@ def spread(sites, count):
 
 def chosen(scenario, function, sites, full):
     if not full:
-        return spread(sites, FEW)
-    count = sites if scenario == "requests" or function != "malloc" else sites // START_MALLOC_STRIDE
-    return spread(sites, max(count, 2))
+        return spread(sites, FEW if scenario == "requests" else FEW_STARTS)
+    if function == "malloc" and scenario != "requests" and sites > 1000:
+        return spread(sites, sites // START_MALLOC_STRIDE)
+    return spread(sites, sites)
 
 
 def run_case(scenario, case):

@@ -2,9 +2,10 @@
 of them by nth_campaign --full. And the campaign itself is tried: a call that only pretends must be found out, where that
 can be seen without a power cut.
 
-Allocations of json-c 0.16 are left out, because it does not look at what malloc gave it everywhere. Of the 272 of one
-crash upload 23 end the process (SIGSEGV), some are answered 400 as if the client's JSON were wrong, and three leave a
-string of the metadata empty, which is then stored and answered 201."""
+Allocations of two libraries are spared, because these do not look at what malloc gave them everywhere. json-c 0.16: of the
+272 of one crash upload 23 end the process (SIGSEGV), some are answered 400 as if the client's JSON were wrong, and three
+leave a string of the metadata empty, which is then stored and answered 201. libcrypto 3.0, while the daemon starts only:
+without memory for its first context it ends the process."""
 
 import pathlib
 import sys
@@ -20,10 +21,16 @@ from nth_script import OK, Export, Upload, truth  # noqa: E402
 from harness import crash  # noqa: E402
 
 
+@pytest.fixture
+def directory():
+    with nth_rows.directory() as path:
+        yield path
+
+
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_every_site_is_safe(name, tmp_path):
+def test_every_site_is_safe(name, directory):
     done, wrong = 0, []
-    for row in nth_rows.rows(name, tmp_path):
+    for row in nth_rows.rows(name, directory):
         done += row.cases
         wrong += [f"{case}: {words}" for case, words in row.wrong.items()]
     assert not wrong, "\n".join(wrong)
@@ -51,9 +58,9 @@ LIES = {
 
 
 @pytest.mark.parametrize("what", LIES)
-def test_lies_are_found_out(what, tmp_path):
+def test_lies_are_found_out(what, directory):
     (function, path), make, words, after_kill = LIES[what]
-    scenario = Requests(tmp_path)
+    scenario = Requests(directory)
     victim = scenario.victim
     try:
         victim.start()

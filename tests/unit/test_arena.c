@@ -36,7 +36,11 @@ static void absurd_sizes_do_not_wrap(void **state)
         assert_null(arena_alloc(a, SIZE_MAX / 2 + 1));
         arena_free(a);
         a = arena_new(0);
+        assert_false(arena_is_full(a));
         assert_null(arena_alloc(a, 0));
+        assert_true(arena_is_full(a));
+        arena_reset(a);
+        assert_false(arena_is_full(a));
         arena_free(a);
 }
 

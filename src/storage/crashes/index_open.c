@@ -238,7 +238,7 @@ static int migrate(struct index *x, int64_t version, struct error *err)
         for (unsigned i = (unsigned)version; i < migrations_count; i++) {
                 int r = run_migration(x, i);
                 if (r < 0) {
-                        error_set(err, "migration %u: %s", i + 1, sqlite3_errmsg(x->db));
+                        error_set(err, "migration %u: %s", i + 1, strerror(-r));
                         return r;
                 }
         }
