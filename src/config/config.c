@@ -54,14 +54,20 @@ int config_store_text(struct config *c, const struct config_key *k, const char *
         return config_replace_text(field_of(c, k), text);
 }
 
+int config_check_bounds(const struct config_key *k, uint64_t value, struct error *err)
+{
+        if (value >= k->min && value <= k->max)
+                return 0;
+        error_set(err, "must be between %" PRIu64 " and %" PRIu64, k->min, k->max);
+        return CONFIG_REFUSED;
+}
+
 int config_store_bounded(struct config *c, const struct config_key *k, uint64_t value, struct error *err)
 {
-        if (value < k->min || value > k->max) {
-                error_set(err, "must be between %" PRIu64 " and %" PRIu64, k->min, k->max);
-                return CONFIG_REFUSED;
-        }
-        config_store_number(c, k, value);
-        return 0;
+        int r = config_check_bounds(k, value, err);
+        if (r == 0)
+                config_store_number(c, k, value);
+        return r;
 }
 
 int config_store_choice(struct config *c, const struct config_key *k, const char *text, struct error *err)
@@ -111,7 +117,7 @@ int config_new(struct config **ret)
                 if (k->type == CONFIG_TEXT) {
                         if (k->def_text && config_replace_text(field_of(c, k), k->def_text) < 0)
                                 return -ENOMEM;
-                } else if (k->type != CONFIG_UNSUPPORTED) {
+                } else {
                         config_store_number(c, k, k->def);
                 }
         }
@@ -129,6 +135,7 @@ struct config *config_free(struct config *c)
         free(c->path);
         free(c->data_dir);
         free(c->tokens_config);
+        free(c->projects);
         free(c);
         return NULL;
 }

@@ -51,6 +51,10 @@ struct config_limits {
         unsigned uploads;              /* at once: 64 */
         unsigned uploads_per_source;   /* 8 */
         unsigned index_queue_reports;  /* 1024 */
+        /* disk, bytes that stay free; 0: by the file system's size (storage/space.h) */
+        uint64_t disk_reserve_uploads_bytes; /* 0 */
+        uint64_t disk_reserve_logs_bytes;    /* 0 */
+        unsigned disk_full_pause_secs;       /* 2 */
         /* tokens */
         unsigned verifier_threads;     /* 1 */
         unsigned verifier_queue;       /* 16 */
@@ -63,6 +67,18 @@ struct config_limits {
 enum config_durability { CONFIG_DURABILITY_COMMIT, CONFIG_DURABILITY_WRITTEN };
 
 #define CONFIG_LISTENERS_MAX 16
+#define CONFIG_PROJECTS_MAX 256
+#define CONFIG_PROJECT_SIZE 129 /* a project's name, with its NUL */
+
+/* Beyond these the oldest is evicted. 0: no cap. */
+struct config_caps {
+        uint64_t logs_max_bytes, crashes_max_bytes;
+};
+
+struct config_project {
+        char name[CONFIG_PROJECT_SIZE];
+        struct config_caps caps;
+};
 
 struct config {
         char *path;                            /* the file this came from; NULL: none */
@@ -76,10 +92,14 @@ struct config {
         bool derive_source;
         unsigned network_threads; /* 0: one a core */
         unsigned logs_ttl_days;
+        unsigned logs_compress_after_days; /* 0: never */
         uint64_t logs_max_message_bytes;
         unsigned crashes_ttl_days;
         uint64_t crashes_max_part_bytes;
         uint64_t crashes_max_request_bytes;
+        struct config_caps caps; /* over all projects */
+        size_t n_projects;
+        struct config_project *projects; /* those with caps of their own */
         unsigned janitor_interval_secs;
         struct config_limits limits;
 };

@@ -1,8 +1,9 @@
-/* The configuration file: its tree is walked key by key, each looked up in the table of config_keys.c; "bind" and
- * "listeners" alone are read by hand. Bounds that concern two settings at once are checked when all is read. Every
+/* The configuration file: its tree is walked key by key, each looked up in the table of config_keys.c; "bind",
+ * "listeners" and "projects" alone are read by hand. Bounds that concern two settings at once are checked when all is read. Every
  * refusal reads "<path>:<line>: <dotted.key>: reason". */
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "config/config_internal.h"
@@ -11,8 +12,7 @@
 static const char *wanted(enum config_type type)
 {
         switch (type) {
-        case CONFIG_COUNT:
-        case CONFIG_UNSUPPORTED: return "an integer";
+        case CONFIG_COUNT: return "an integer";
         case CONFIG_BYTES: return "a size";
         case CONFIG_BOOL: return "true or false";
         case CONFIG_CHOICE:
@@ -27,30 +27,34 @@ static int wrong_kind(const struct tree_node *n, const char *expected, struct er
         return CONFIG_REFUSED;
 }
 
-static int read_number(struct config *c, const struct config_key *k, const struct tree_node *n, struct error *err)
+static int parse_number(const struct config_key *k, const struct tree_node *n, uint64_t *ret, struct error *err)
 {
         uint64_t value = 0;
         if (n->kind == TREE_INTEGER) {
-                if (n->integer >= 0)
-                        return config_store_bounded(c, k, (uint64_t)n->integer, err);
-                error_set(err, "must not be negative");
-                return CONFIG_REFUSED;
-        }
-        if (k->type != CONFIG_BYTES || n->kind != TREE_STRING)
+                if (n->integer < 0) {
+                        error_set(err, "must not be negative");
+                        return CONFIG_REFUSED;
+                }
+                value = (uint64_t)n->integer;
+        } else if (k->type != CONFIG_BYTES || n->kind != TREE_STRING) {
                 return wrong_kind(n, wanted(k->type), err);
-        if (config_parse_size(n->string, &value) != 0) {
+        } else if (config_parse_size(n->string, &value) != 0) {
                 error_set(err, "not a size: bytes, or a number with KiB, MiB or GiB");
                 return CONFIG_REFUSED;
         }
-        return config_store_bounded(c, k, value, err);
+        int r = config_check_bounds(k, value, err);
+        if (r == 0)
+                *ret = value;
+        return r;
 }
 
-static int read_unsupported(const struct tree_node *n, struct error *err)
+static int read_number(struct config *c, const struct config_key *k, const struct tree_node *n, struct error *err)
 {
-        if (n->kind == TREE_INTEGER && n->integer == 0)
-                return 0;
-        error_set(err, "not supported yet: must be 0");
-        return CONFIG_REFUSED;
+        uint64_t value;
+        int r = parse_number(k, n, &value, err);
+        if (r == 0)
+                config_store_number(c, k, value);
+        return r;
 }
 
 static int read_value(struct config *c, const struct config_key *k, const struct tree_node *n, struct error *err)
@@ -58,7 +62,6 @@ static int read_value(struct config *c, const struct config_key *k, const struct
         switch (k->type) {
         case CONFIG_COUNT:
         case CONFIG_BYTES: return read_number(c, k, n, err);
-        case CONFIG_UNSUPPORTED: return read_unsupported(n, err);
         case CONFIG_BOOL:
                 if (n->kind != TREE_BOOLEAN)
                         return wrong_kind(n, wanted(k->type), err);
@@ -147,6 +150,60 @@ static int read_listeners(struct config *c, const struct tree *t, const struct t
         return 0;
 }
 
+static int read_cap(struct config_caps *caps, const struct tree_node *n, struct error *err)
+{
+        if (strcmp(n->key, "logs_max_bytes") == 0)
+                return parse_number(config_key_find("logs", "max_bytes"), n, &caps->logs_max_bytes, err);
+        if (strcmp(n->key, "crashes_max_bytes") == 0)
+                return parse_number(config_key_find("crashes", "max_bytes"), n, &caps->crashes_max_bytes, err);
+        error_set(err, "unknown key");
+        return CONFIG_REFUSED;
+}
+
+/* As in docs/protocol.md, "Who sent it": a name that no source can have would be a cap on nothing. */
+static bool is_project(const char *name)
+{
+        size_t len = strlen(name);
+        return len > 0 && len < CONFIG_PROJECT_SIZE && *name != '.' &&
+               strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-@+:~") == len;
+}
+
+static int read_project(struct config_project *p, const struct tree *t, const struct tree_node *map, struct error *err)
+{
+        char section[sizeof("projects.") + CONFIG_PROJECT_SIZE];
+        if (!is_project(map->key))
+                return tree_refuse(t, map, err, "projects.%.64s: not the name of a project", map->key);
+        if (map->kind != TREE_MAP)
+                return located(t, map, "projects", err, wrong_kind(map, "a map", err));
+        snprintf(p->name, sizeof(p->name), "%s", map->key);
+        snprintf(section, sizeof(section), "projects.%s", map->key);
+        for (size_t i = 0; i < map->n_children; i++) {
+                int r = read_cap(&p->caps, &map->children[i], err);
+                if (r != 0)
+                        return located(t, &map->children[i], section, err, r);
+        }
+        return 0;
+}
+
+static int read_projects(struct config *c, const struct tree *t, const struct tree_node *map, struct error *err)
+{
+        if (map->kind == TREE_NULL || (map->kind == TREE_MAP && map->n_children == 0))
+                return 0;
+        if (map->kind != TREE_MAP)
+                return located(t, map, "", err, wrong_kind(map, "a map", err));
+        if (map->n_children > CONFIG_PROJECTS_MAX)
+                return tree_refuse(t, map, err, "projects: more than %d", CONFIG_PROJECTS_MAX);
+        c->projects = calloc(map->n_children, sizeof(*c->projects));
+        if (!c->projects)
+                return located(t, map, "", err, -ENOMEM);
+        for (size_t i = 0; i < map->n_children; i++) {
+                int r = read_project(&c->projects[c->n_projects++], t, &map->children[i], err);
+                if (r != 0)
+                        return r;
+        }
+        return 0;
+}
+
 static bool is_section(const char *name)
 {
         for (size_t i = 0; i < config_n_keys; i++) {
@@ -163,6 +220,8 @@ static int read_top(struct config *c, const struct tree *t, const struct tree_no
                 config_listeners_clear(c);
                 return bind ? located(t, n, "", err, read_bind(c, n, err)) : read_listeners(c, t, n, err);
         }
+        if (strcmp(n->key, "projects") == 0)
+                return read_projects(c, t, n, err);
         if (is_section(n->key))
                 return read_section(c, t, n, err);
         const struct config_key *k = config_key_find("", n->key);

@@ -10,12 +10,11 @@
 #include "config/config.h"
 
 enum config_type {
-        CONFIG_COUNT,       /* an integer */
-        CONFIG_BYTES,       /* an integer, or a string with KiB, MiB or GiB */
-        CONFIG_BOOL,        /* true or false; def 0 or 1 */
-        CONFIG_CHOICE,      /* one of choices, stored as its index */
-        CONFIG_TEXT,        /* a non-empty string; def_text or NULL */
-        CONFIG_UNSUPPORTED, /* known, not supported yet: 0 alone is accepted, and stored nowhere */
+        CONFIG_COUNT,  /* an integer */
+        CONFIG_BYTES,  /* an integer, or a string with KiB, MiB or GiB */
+        CONFIG_BOOL,   /* true or false; def 0 or 1 */
+        CONFIG_CHOICE, /* one of choices, stored as its index */
+        CONFIG_TEXT,   /* a non-empty string; def_text or NULL */
 };
 
 struct config_key {
@@ -33,6 +32,7 @@ extern const size_t config_n_keys;
 
 const struct config_key *config_key_find(const char *section, const char *name); /* NULL: unknown */
 
+int config_check_bounds(const struct config_key *k, uint64_t value, struct error *err); /* as the next ones */
 /* Checks a value and stores it where its key says. 0, CONFIG_REFUSED with a bare reason, or -ENOMEM. */
 int config_store_bounded(struct config *c, const struct config_key *k, uint64_t value, struct error *err);
 int config_store_choice(struct config *c, const struct config_key *k, const char *text, struct error *err);

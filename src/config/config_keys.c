@@ -31,10 +31,6 @@
         {                                                                                                              \
                 .section = "", .name = (key), .type = CONFIG_BOOL, FIELD(field), .def = (value)                        \
         }
-#define UNSUPPORTED(in, key)                                                                                           \
-        {                                                                                                              \
-                .section = (in), .name = (key), .type = CONFIG_UNSUPPORTED                                             \
-        }
 
 static const char *const log_formats[] = { [LOG_FORMAT_PRETTY] = "pretty", [LOG_FORMAT_JSON] = "json", NULL };
 static const char *const durabilities[] = {
@@ -52,13 +48,13 @@ const struct config_key config_keys[] = {
 
         NUMBER("logs", "ttl_days", logs_ttl_days, CONFIG_COUNT, 0, 36500, 14),
         NUMBER("logs", "max_message_bytes", logs_max_message_bytes, CONFIG_BYTES, KIB, GIB, 16 * MIB),
-        UNSUPPORTED("logs", "max_bytes"),
-        UNSUPPORTED("logs", "compress_after_days"),
+        NUMBER("logs", "max_bytes", caps.logs_max_bytes, CONFIG_BYTES, 0, 1024 * TIB, 0),
+        NUMBER("logs", "compress_after_days", logs_compress_after_days, CONFIG_COUNT, 0, 36500, 0),
 
         NUMBER("crashes", "ttl_days", crashes_ttl_days, CONFIG_COUNT, 0, 36500, 90),
         NUMBER("crashes", "max_part_bytes", crashes_max_part_bytes, CONFIG_BYTES, 1, TIB, 100 * MIB),
         NUMBER("crashes", "max_request_bytes", crashes_max_request_bytes, CONFIG_BYTES, 1, 2 * TIB, 150 * MIB),
-        UNSUPPORTED("crashes", "max_bytes"),
+        NUMBER("crashes", "max_bytes", caps.crashes_max_bytes, CONFIG_BYTES, 0, 1024 * TIB, 0),
 
         NUMBER("janitor", "interval_secs", janitor_interval_secs, CONFIG_COUNT, 1, 365 * DAY_SECS, 3600),
 
@@ -96,6 +92,9 @@ const struct config_key config_keys[] = {
         LIMIT(uploads, 1, 100000, 64),
         LIMIT(uploads_per_source, 1, 100000, 8),
         LIMIT(index_queue_reports, 1, 1048576, 1024),
+        LIMIT_BYTES(disk_reserve_uploads_bytes, 0, TIB, 0),
+        LIMIT_BYTES(disk_reserve_logs_bytes, 0, TIB, 0),
+        LIMIT(disk_full_pause_secs, 0, 3600, 2),
         LIMIT(verifier_threads, 1, 64, 1),
         LIMIT(verifier_queue, 1, 65536, 16),
         LIMIT(token_cache_entries, 1, 16777216, 16384),

@@ -179,17 +179,34 @@ void call_refuse(struct call *c, const struct refusal *r)
                 respond_json_error(c, r);
 }
 
+/* What may be over when the client comes again, in words for it; NULL: a bug of ours. A client throws away what is
+ * refused for any other reason. */
+static const char *passing_trouble(int error)
+{
+        switch (-error) {
+        case ENOMEM: return "out of memory";
+        case ENOSPC:
+        case EDQUOT: return "no space left on the server's disk";
+        case EMFILE:
+        case ENFILE: return "too many files are open";
+        case EBUSY: return "the store is busy";
+        case EIO: return "the server's disk failed";
+        case EROFS: return "the store does not take writes";
+        default: return NULL;
+        }
+}
+
 void call_fail(struct call *c, int error, const char *what)
 {
         struct refusal refusal = { 0 };
+        const char *trouble = passing_trouble(error);
         log_error("request failed", LOG_STR("request_id", c->request->id), LOG_STR("what", what),
                   LOG_STR("error", strerror(-error)));
-        if (error == -ENOMEM || error == -ENOSPC || error == -EDQUOT || error == -EROFS) {
+        if (error == -ENOSPC || error == -EDQUOT)
+                space_saw_full(store_space(c->in->ingest->store));
+        if (trouble) {
                 refusal.retry_after_ms = 5000;
-                refuse(&refusal, ANSWER_UNAVAILABLE, "%s: %s", what,
-                       error == -ENOMEM  ? "out of memory"
-                       : error == -EROFS ? "the store does not take writes"
-                                         : "no space left on the server's disk");
+                refuse(&refusal, ANSWER_UNAVAILABLE, "%s: %s", what, trouble);
         } else {
                 refuse(&refusal, ANSWER_INTERNAL, "%s: internal error", what);
         }

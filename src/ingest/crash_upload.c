@@ -109,6 +109,19 @@ static int on_begin(void *userdata, const struct multipart_part *part)
         return refuse(&u->refusal, ANSWER_MALFORMED, "unexpected part `%s`", part->name);
 }
 
+/* What nobody announced is asked for as it comes. */
+static int write_blob(struct crash_upload *u, struct blob_writer *blob, const uint8_t *data, size_t len)
+{
+        uint64_t *promised = u->config.promised_bytes;
+        int r = *promised < len ? space_promise(u->config.space, SPACE_UPLOADS, len - *promised, promised, &u->refusal)
+                                : 0;
+        if (r == 0)
+                r = blob_writer_write(blob, data, len);
+        if (r == 0)
+                space_spend(u->config.space, len, promised);
+        return r;
+}
+
 static int on_data(void *userdata, const uint8_t *data, size_t len)
 {
         struct crash_upload *u = userdata;
@@ -123,7 +136,7 @@ static int on_data(void *userdata, const uint8_t *data, size_t len)
         if (blob_writer_len(blob) + len > max)
                 return refuse(&u->refusal, ANSWER_TOO_LARGE, "payload exceeds maximum size of %llu bytes",
                               (unsigned long long)max);
-        return blob_writer_write(blob, data, len);
+        return write_blob(u, blob, data, len);
 }
 
 static int end_metadata(struct crash_upload *u)

@@ -6,6 +6,7 @@
 #include "protocol/answer.h"
 #include "protocol/inflate.h"
 #include "storage/crashes/index_writer.h"
+#include "storage/space.h"
 
 struct crash_upload;
 
@@ -16,6 +17,8 @@ typedef int (*crash_upload_admit)(void *userdata, const struct crash_metadata *m
 struct crash_upload_config {
         const struct config *config;
         struct blob_store *blobs;
+        struct space *space;
+        uint64_t *promised_bytes; /* by space, to this upload; spent as parts are written */
         crash_upload_admit admit;
         void *userdata;
 };

@@ -17,7 +17,9 @@ struct crash_call {
         struct call call;
         bool admitted, ended, has_slot, has_source_slot;
         struct source source;
-        struct buf early; /* body that came before the token was known; at most a window */
+        struct buf early;        /* body that came before the token was known; at most a window */
+        bool announced;          /* its length */
+        uint64_t promised_bytes; /* of the disk, for the parts */
         struct crash_upload *upload;
         struct crash_report *report;
 };
@@ -25,6 +27,11 @@ struct crash_call {
 static struct crash_call *crash_call_of(struct call *c)
 {
         return container_of(c, struct crash_call, call);
+}
+
+static struct space *space_of(const struct crash_call *u)
+{
+        return store_space(u->call.in->ingest->store);
 }
 
 static void give_slots(struct crash_call *u)
@@ -43,6 +50,7 @@ static void release(struct call *c)
 {
         struct crash_call *u = crash_call_of(c);
         give_slots(u);
+        space_give_back(space_of(u), &u->promised_bytes);
         crash_upload_free(u->upload);
         crash_report_free(u->report);
         buf_done(&u->early);
@@ -72,7 +80,7 @@ static void answer(struct call *c)
         char body[160];
 
         if (report->result < 0) {
-                call_fail(c, report->result == -EIO ? -EROFS : report->result, "crash store");
+                call_fail(c, report->result, "crash store");
                 return;
         }
         metrics_bytes(c->in->ingest->metrics, METRICS_CRASHES, report_bytes(report));
@@ -103,6 +111,12 @@ static void store(struct crash_call *u)
 
 /* ---- the body ---- */
 
+/* What is coming, where that is known: the length of a compressed body is not what it becomes. */
+static uint64_t announced_bytes(const struct crash_call *u)
+{
+        return u->announced ? u->call.request->content_length : 0;
+}
+
 /* The metadata is known: may this token write this source, now? */
 static int admit(void *userdata, const struct crash_metadata *m, struct refusal *r)
 {
@@ -115,8 +129,11 @@ static int admit(void *userdata, const struct crash_metadata *m, struct refusal 
         source_canonical(source, u->call.source);
         if (!token_permits(p->token, source))
                 return refuse(r, ANSWER_FORBIDDEN, "token is not permitted to write this source");
-        int e = rate_limit_take(ingest->rate_limit, RATE_LIMIT_CRASHES, &p->tokens->rate_limit, p->token->id, &source,
-                                1, clock_monotonic_ns(), &retry_ms);
+        int e = space_promise(space_of(u), SPACE_UPLOADS, announced_bytes(u), &u->promised_bytes, r);
+        if (e != 0)
+                return e;
+        e = rate_limit_take(ingest->rate_limit, RATE_LIMIT_CRASHES, &p->tokens->rate_limit, p->token->id, &source, 1,
+                            clock_monotonic_ns(), &retry_ms);
         if (e < 0)
                 return e;
         if (e > 0) {
@@ -151,8 +168,10 @@ static bool take_body(struct crash_call *u, const uint8_t *data, size_t len)
 static void finish(struct crash_call *u)
 {
         struct refusal refusal = { 0 };
-        if (obey(u, crash_upload_finish(u->upload, &u->report, &refusal), &refusal))
-                store(u);
+        if (!obey(u, crash_upload_finish(u->upload, &u->report, &refusal), &refusal))
+                return;
+        space_give_back(space_of(u), &u->promised_bytes);
+        store(u);
 }
 
 static void on_data(struct http_request *r, const uint8_t *data, size_t len)
@@ -210,9 +229,15 @@ static int open_upload(struct crash_call *u, const char *boundary, enum encoding
         const struct crash_upload_config config = {
                 .config = ingest->config,
                 .blobs = store_blobs(ingest->store),
+                .space = space_of(u),
+                .promised_bytes = &u->promised_bytes,
                 .admit = admit,
                 .userdata = u,
         };
+        u->announced = encoding == ENCODING_IDENTITY && u->call.request->content_length != HTTP_LENGTH_UNKNOWN;
+        int r = space_check(space_of(u), SPACE_UPLOADS, announced_bytes(u), refusal);
+        if (r != 0)
+                return r;
         if (!upload_slots_take(ingest->uploads)) {
                 refusal->retry_after_ms = 1000;
                 return refuse(refusal, ANSWER_UNAVAILABLE, "too many uploads at once");

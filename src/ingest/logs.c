@@ -25,8 +25,9 @@ struct log_call {
         uint64_t counted_bytes; /* of body, in ingest->body_bytes */
 
         struct log_batch batch;
-        struct buf lines;   /* what batch.appends point into */
-        struct buf strings; /* platform and version of each append, NUL-terminated */
+        struct buf lines;        /* what batch.appends point into */
+        struct buf strings;      /* platform and version of each append, NUL-terminated */
+        uint64_t promised_bytes; /* of the disk, for the lines */
         unsigned records;
         size_t message_bytes;
 };
@@ -34,6 +35,11 @@ struct log_call {
 static struct log_call *log_call_of(struct call *c)
 {
         return container_of(c, struct log_call, call);
+}
+
+static struct space *space_of(const struct log_call *l)
+{
+        return store_space(l->call.in->ingest->store);
 }
 
 static void drop_body(struct log_call *l)
@@ -48,6 +54,7 @@ static void release(struct call *c)
 {
         struct log_call *l = log_call_of(c);
         drop_body(l);
+        space_give_back(space_of(l), &l->promised_bytes);
         buf_done(&l->lines);
         buf_done(&l->strings);
         free(l->batch.appends);
@@ -59,14 +66,19 @@ static void release(struct call *c)
 
 static void on_committed(struct log_batch *batch)
 {
-        call_wake(&container_of(batch, struct log_call, batch)->call);
+        struct log_call *l = container_of(batch, struct log_call, batch);
+        if (batch->result == 0)
+                space_spend(space_of(l), l->lines.len, &l->promised_bytes);
+        else if (batch->result == -ENOSPC || batch->result == -EDQUOT)
+                space_saw_full(space_of(l));
+        call_wake(&l->call);
 }
 
 static void answer(struct call *c)
 {
         struct log_call *l = log_call_of(c);
         if (l->batch.result < 0) {
-                call_fail(c, l->batch.result == -EIO ? -EROFS : l->batch.result, "log store");
+                call_fail(c, l->batch.result, "log store");
                 return;
         }
         metrics_bytes(c->in->ingest->metrics, METRICS_LOGS, l->message_bytes);
@@ -208,6 +220,8 @@ static int prepare(struct log_call *l, const uint8_t *data, size_t len, struct r
         e = identify(l, request, resources, r);
         if (e == 0)
                 e = render(l, request, &limits, resources, n, r);
+        if (e == 0 && l->lines.len > 0)
+                e = space_promise(space_of(l), SPACE_LOGS, l->lines.len, &l->promised_bytes, r);
         if (e == 0)
                 e = admit(l, resources, n, r);
         return e == 0 ? make_batch(l, request, resources, n) : e;

@@ -37,15 +37,23 @@ static bool is_get(struct call *c)
         return false;
 }
 
+/* 0 while the daemon does its work, or part of it; else why not. */
+static int check_health(const struct ingest *ingest, struct refusal *r)
+{
+        const char *failure = store_failure(ingest->store);
+        if (!failure)
+                return space_check_health(store_space(ingest->store), r);
+        r->retry_after_ms = 30000;
+        return refuse(r, ANSWER_UNAVAILABLE, "%s", failure);
+}
+
 void operators_health(struct ingest_loop *l, struct http_request *r)
 {
         struct call *c = start(l, r, &at_once, METRICS_HEALTHZ, false);
         if (!c || !is_get(c))
                 return;
-        const char *failure = store_failure(l->ingest->store);
-        if (failure) {
-                struct refusal refusal = { .retry_after_ms = 30000 };
-                refuse(&refusal, ANSWER_UNAVAILABLE, "%s", failure);
+        struct refusal refusal = { 0 };
+        if (check_health(l->ingest, &refusal) != 0) {
                 call_refuse(c, &refusal);
                 return;
         }
@@ -60,7 +68,8 @@ void operators_metrics(struct ingest_loop *l, struct http_request *r)
         struct call *c = start(l, r, &at_once, METRICS_METRICS, false);
         if (!c || !is_get(c))
                 return;
-        metrics_gauge_set(l->ingest->metrics, METRICS_READY, store_failure(l->ingest->store) == NULL);
+        struct refusal refusal = { 0 };
+        metrics_gauge_set(l->ingest->metrics, METRICS_READY, check_health(l->ingest, &refusal) == 0);
         metrics_gauge_set(l->ingest->metrics, METRICS_TEMPORARY_FILES,
                           blob_store_open_writers(store_blobs(l->ingest->store)));
         int e = metrics_render(l->ingest->metrics, &text);
@@ -86,7 +95,8 @@ static void drop(struct http_request *r, const uint8_t *data _unused_, size_t le
 static void answer_health(struct http_request *r)
 {
         struct call *c = r->state;
-        const uint8_t message[] = { 0x08, store_failure(c->in->ingest->store) ? 2 : 1 };
+        struct refusal refusal = { 0 };
+        const uint8_t message[] = { 0x08, check_health(c->in->ingest, &refusal) != 0 ? 2 : 1 };
         call_answer_grpc(c, message, sizeof(message));
 }
 

@@ -232,13 +232,18 @@ static const struct {
           "Commits of log batches synced straight to their files, without the journal." },
         { METRICS_INDEX_COMMITS, "index_commits", "", "SQLite transactions of crash reports." },
         { METRICS_VERIFICATIONS, "verifications", "", "Argon2 computations for tokens." },
+        { METRICS_DISK_REFUSALS_UPLOADS, "disk_refusals", "{kind=\"uploads\"}",
+          "Requests refused for want of disk space." },
+        { METRICS_DISK_REFUSALS_LOGS, "disk_refusals", "{kind=\"logs\"}", NULL },
         { METRICS_CONNECTIONS_ACCEPTED, "connections_accepted", "", "Connections accepted." },
 };
 _Static_assert(ARRAY_LEN(counters) == METRICS_COUNTER_MAX_, "every counter is shown");
 
 static const struct {
         enum metrics_gauge gauge;
-        const char *name, *help;
+        const char *name, *help; /* help NULL: another sample of the family above */
+        const char *labels;      /* NULL: none */
+        bool thousandths;
 } gauges[] = {
         { METRICS_CONNECTIONS, "connections", "Connections open." },
         { METRICS_REQUESTS, "requests_in_flight", "Requests that a handler holds." },
@@ -253,6 +258,14 @@ static const struct {
         { METRICS_JANITOR_LAST_LOGS_DELETED, "janitor_last_logs_deleted", "Log files deleted by the last cycle." },
         { METRICS_JANITOR_LAST_INDEXES_DELETED, "janitor_last_indexes_deleted", "Crashes deleted by the last cycle." },
         { METRICS_JANITOR_LAST_BLOBS_DELETED, "janitor_last_blobs_deleted", "Blobs deleted by the last cycle." },
+        { METRICS_DISK_FREE_BYTES, "disk_free_bytes", "Free for us on the data directory's file system." },
+        { METRICS_DISK_SIZE_BYTES, "disk_size_bytes", "Size of the data directory's file system." },
+        { METRICS_DISK_IN_FLIGHT_BYTES, "disk_reserved_in_flight_bytes", "Promised to requests under way." },
+        { METRICS_DISK_REFUSING_UPLOADS, "disk_refusing", "1 while requests are refused for want of disk space.",
+          .labels = "{kind=\"uploads\"}" },
+        { METRICS_DISK_REFUSING_LOGS, "disk_refusing", NULL, .labels = "{kind=\"logs\"}" },
+        { METRICS_DISK_FORECAST_MILLIDAYS, "disk_forecast_days",
+          "Until uploads are refused, at the rate of the last hours.", .thousandths = true },
 };
 _Static_assert(ARRAY_LEN(gauges) == METRICS_GAUGE_MAX_, "every gauge is shown");
 
@@ -269,8 +282,14 @@ static void put_counters(struct text *t, const struct metrics *m)
 static void put_gauges(struct text *t, const struct metrics *m)
 {
         for (size_t i = 0; i < ARRAY_LEN(gauges); i++) {
-                put_family(t, gauges[i].name, "gauge", gauges[i].help);
-                put(t, "detritus_%s %" PRId64 "\n", gauges[i].name, metrics_gauge_get(m, gauges[i].gauge));
+                int64_t value = metrics_gauge_get(m, gauges[i].gauge);
+                if (gauges[i].help)
+                        put_family(t, gauges[i].name, "gauge", gauges[i].help);
+                put(t, "detritus_%s%s ", gauges[i].name, gauges[i].labels ? gauges[i].labels : "");
+                if (gauges[i].thousandths)
+                        put(t, "%" PRId64 ".%03d\n", value / 1000, abs((int)(value % 1000)));
+                else
+                        put(t, "%" PRId64 "\n", value);
         }
 }
 

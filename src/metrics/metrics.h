@@ -31,6 +31,12 @@ enum metrics_gauge {
         METRICS_JANITOR_LAST_LOGS_DELETED,
         METRICS_JANITOR_LAST_INDEXES_DELETED,
         METRICS_JANITOR_LAST_BLOBS_DELETED,
+        METRICS_DISK_FREE_BYTES, /* detritus_disk_free_bytes: at the last look, as are the next ones */
+        METRICS_DISK_SIZE_BYTES,
+        METRICS_DISK_IN_FLIGHT_BYTES,    /* detritus_disk_reserved_in_flight_bytes: promised, not written yet */
+        METRICS_DISK_REFUSING_UPLOADS,   /* detritus_disk_refusing{kind="uploads"}: 0 or 1 */
+        METRICS_DISK_REFUSING_LOGS,      /* {kind="logs"} */
+        METRICS_DISK_FORECAST_MILLIDAYS, /* detritus_disk_forecast_days, in thousandths */
         METRICS_GAUGE_MAX_
 };
 
@@ -41,13 +47,15 @@ enum metrics_counter {
         METRICS_JANITOR_BYTES_FREED, /* detritus_janitor_bytes_freed_total */
         METRICS_VALIDATION_FAILURES_LOGS,
         METRICS_VALIDATION_FAILURES_CRASHES,
-        METRICS_LOG_RECORDS,          /* detritus_log_records_total: records made durable */
-        METRICS_LOG_COMMITS,          /* detritus_log_commits_total: group commits */
-        METRICS_LOG_CHECKPOINTS,      /* detritus_log_checkpoints_total */
-        METRICS_LOG_SYNCED_DIRECTLY,  /* detritus_log_direct_syncs_total: commits that went round the journal */
-        METRICS_INDEX_COMMITS,        /* detritus_index_commits_total: SQLite transactions of reports */
-        METRICS_VERIFICATIONS,        /* detritus_verifications_total: Argon2 computations */
-        METRICS_CONNECTIONS_ACCEPTED, /* detritus_connections_accepted_total */
+        METRICS_LOG_RECORDS,           /* detritus_log_records_total: records made durable */
+        METRICS_LOG_COMMITS,           /* detritus_log_commits_total: group commits */
+        METRICS_LOG_CHECKPOINTS,       /* detritus_log_checkpoints_total */
+        METRICS_LOG_SYNCED_DIRECTLY,   /* detritus_log_direct_syncs_total: commits that went round the journal */
+        METRICS_INDEX_COMMITS,         /* detritus_index_commits_total: SQLite transactions of reports */
+        METRICS_VERIFICATIONS,         /* detritus_verifications_total: Argon2 computations */
+        METRICS_DISK_REFUSALS_UPLOADS, /* detritus_disk_refusals_total{kind="uploads"} */
+        METRICS_DISK_REFUSALS_LOGS,    /* {kind="logs"} */
+        METRICS_CONNECTIONS_ACCEPTED,  /* detritus_connections_accepted_total */
         METRICS_COUNTER_MAX_
 };
 

@@ -40,7 +40,7 @@ int otlp_scan(const uint8_t *data, size_t len, const struct otlp_limits *limits,
               struct refusal *r);
 
 /* Unpacks scanned bytes; everything lives in the arena and, for strings, nothing points into data. 0,
- * ANSWER_TOO_LARGE (the arena is full) or ANSWER_MALFORMED. */
+ * ANSWER_TOO_LARGE (the arena is full), ANSWER_MALFORMED or -ENOMEM. */
 int otlp_decode(struct arena *arena, const uint8_t *data, size_t len, OtlpRequest **ret, struct refusal *r);
 
 size_t otlp_resource_count(const OtlpRequest *request);

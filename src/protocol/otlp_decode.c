@@ -4,10 +4,13 @@
  *
  * Every allocation has a NUL behind it, so that a `bytes` field can be read as a C string (otlp_source).
  *
- * Failures: ANSWER_TOO_LARGE when an allocation failed, ANSWER_MALFORMED for the rest, which otlp_scan() leaves none
- * of. */
+ * Failures: ANSWER_TOO_LARGE when the arena's ceiling was met, -ENOMEM, ANSWER_MALFORMED for the rest, which otlp_scan()
+ * leaves none of. */
 
 #include "protocol/otlp.h"
+
+#include <errno.h>
+
 #include "protocol/otlp_messages.h"
 
 #define SLAB_BYTES_MIN ((size_t)1024) /* protobuf-c: 32 bytes for each of 32, 64, 128, ... fields */
@@ -21,7 +24,7 @@ struct slab {
 
 struct decoder {
         struct arena *arena;
-        bool full;
+        bool failed; /* an allocation */
         unsigned slab_count;
         struct slab slabs[SLABS_MAX];
 };
@@ -46,7 +49,7 @@ static void *decoder_alloc(void *userdata, size_t size)
                 return p;
         p = size < SIZE_MAX ? arena_alloc(d->arena, size + 1) : NULL;
         if (!p) {
-                d->full = true;
+                d->failed = true;
                 return NULL;
         }
         p[size] = '\0';
@@ -70,9 +73,11 @@ int otlp_decode(struct arena *arena, const uint8_t *data, size_t len, OtlpReques
         ProtobufCAllocator allocator = { decoder_alloc, decoder_release, &d };
         OtlpRequest *request =
                 opentelemetry__proto__collector__logs__v1__export_logs_service_request__unpack(&allocator, len, data);
+        if (!request && d.failed && !arena_is_full(arena))
+                return -ENOMEM;
         if (!request)
-                return d.full ? refuse(r, ANSWER_TOO_LARGE, "request needs too much memory to decode")
-                              : refuse(r, ANSWER_MALFORMED, "request is not an ExportLogsServiceRequest");
+                return d.failed ? refuse(r, ANSWER_TOO_LARGE, "request needs too much memory to decode")
+                                : refuse(r, ANSWER_MALFORMED, "request is not an ExportLogsServiceRequest");
         *ret = request;
         return 0;
 }

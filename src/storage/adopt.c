@@ -247,16 +247,14 @@ static int adopt_blob_dir(struct adoption *a, const char *path, _unused_ const c
         return each_entry(a, path, adopt_blob);
 }
 
-static bool is_log_name(const char *name)
+/* "<day>.ndjson", or with ".zst" behind it. */
+static bool is_log_name(const char *name, bool *ret_compressed)
 {
-        static const char shape[] = "dddd-dd-dd.ndjson";
-        size_t i;
-        for (i = 0; shape[i] && name[i]; i++) {
-                bool digit = name[i] >= '0' && name[i] <= '9';
-                if (shape[i] == 'd' && i < 10 ? !digit : name[i] != shape[i])
-                        return false;
-        }
-        return !shape[i] && !name[i];
+        size_t len = strlen(name);
+        if (len < CLOCK_DAY_SIZE || !clock_is_day(name, CLOCK_DAY_SIZE - 1))
+                return false;
+        *ret_compressed = strcmp(name + CLOCK_DAY_SIZE - 1, ".ndjson.zst") == 0;
+        return *ret_compressed || strcmp(name + CLOCK_DAY_SIZE - 1, ".ndjson") == 0;
 }
 
 /* "logs/<project>/<install_id>/…" */
@@ -273,14 +271,24 @@ static bool source_of(const char *path, struct source *ret)
         return true;
 }
 
+/* Is "<path less .zst>" there too? */
+static bool has_plain(const struct adoption *a, const char *path)
+{
+        char plain[PATH_MAX];
+        snprintf(plain, sizeof(plain), "%.*s", (int)(strlen(path) - strlen(".zst")), path);
+        return faccessat(a->datadir_fd, plain, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 static int adopt_log_file(struct adoption *a, const char *path, const char *name)
 {
         struct source source;
         struct stat st;
         char day[CLOCK_DAY_SIZE];
-        bool known;
-        if (!is_log_name(name) || !source_of(path, &source))
+        bool known, compressed;
+        if (!is_log_name(name, &compressed) || !source_of(path, &source))
                 return 0;
+        if (compressed && has_plain(a, path))
+                return 0; /* the plain one counts until its compression is over */
         snprintf(day, sizeof(day), "%.10s", name);
         int r = index_has_log_file(a->index, &source, day, &known);
         if (r < 0 || known)
@@ -289,7 +297,8 @@ static int adopt_log_file(struct adoption *a, const char *path, const char *name
                 return 0;
         r = begin_row(a);
         if (r == 0)
-                r = index_add_log_file(a->index, &source, day, (uint64_t)st.st_size, moment_of(st.st_mtim));
+                r = (compressed ? index_add_compressed_log_file : index_add_log_file)(
+                        a->index, &source, day, (uint64_t)st.st_size, moment_of(st.st_mtim));
         if (r == 0)
                 a->counts.log_files++;
         return r;

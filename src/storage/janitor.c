@@ -1,7 +1,8 @@
 /* Retention, one cycle at start and one per interval, in short steps: at most JANITOR_STEP_ROWS rows a transaction, run
  * by the index writer between its batches; the janitor waits for each. Log files go first, then crashes
- * (janitor_logs.c, janitor_crashes.c), then the blobs that these were the last to use. Rows go before files, so that a
- * stop in between leaves files that no row names, never a row without its blob.
+ * (janitor_logs.c, janitor_crashes.c), then what is beyond a cap (janitor_caps.c), then the blobs that these were the last
+ * to use. Where there are caps they are looked at between the cycles too, whenever somebody has stored something. Rows go
+ * before files, so that a stop in between leaves files that no row names, never a row without its blob.
  *
  * Failure modes: a step that fails ends its part of the cycle, and the next cycle goes on from there.
  */
@@ -13,7 +14,10 @@
 #include <time.h>
 
 #include "storage/janitor_internal.h"
+#include "storage/space.h"
 #include "util/log.h"
+
+#define CAPS_INTERVAL_SECS 1 /* looks at a number, not at the database */
 
 void janitor_handoff_finish(struct janitor_handoff *h, int result)
 {
@@ -40,15 +44,37 @@ bool janitor_is_stopping(struct janitor *j)
 int janitor_run_job(struct janitor *j, struct index_job *job, struct janitor_handoff *h)
 {
         sem_init(&h->done, 0, 0);
-        return index_writer_submit_job(j->config.index, job) == 0 ? janitor_handoff_wait(h) : -EAGAIN;
+        if (index_writer_submit_job(j->config.index, job) != 0)
+                return -EAGAIN;
+        int r = janitor_handoff_wait(h);
+        j->own_commits += r == 0;
+        return r;
 }
 
-static void publish_tally(struct janitor *j, const struct janitor_tally *t, int result, uint64_t duration_ns)
+int janitor_run_step(struct janitor *j, struct index_job *job, struct janitor_handoff *h, unsigned *max)
+{
+        int r;
+        while ((r = janitor_run_job(j, job, h)) == -ENOSPC && !janitor_is_stopping(j)) {
+                if (space_give_up_reserve(j->config.space))
+                        continue;
+                if (*max == 1)
+                        break;
+                *max = *max < 4 ? 1 : *max / 4;
+        }
+        return r;
+}
+
+static void count_freed(struct janitor *j, const struct janitor_tally *t)
+{
+        metrics_count(j->config.metrics, METRICS_JANITOR_BLOBS_FREED, t->blobs);
+        metrics_count(j->config.metrics, METRICS_JANITOR_BYTES_FREED, t->blob_bytes + t->log_bytes);
+}
+
+static void publish_cycle(struct janitor *j, const struct janitor_tally *t, int result, uint64_t duration_ns)
 {
         struct metrics *m = j->config.metrics;
+        count_freed(j, t);
         metrics_count(m, METRICS_JANITOR_CYCLES, 1);
-        metrics_count(m, METRICS_JANITOR_BLOBS_FREED, t->blobs);
-        metrics_count(m, METRICS_JANITOR_BYTES_FREED, t->blob_bytes + t->log_bytes);
         metrics_gauge_set(m, METRICS_JANITOR_LAST_LOGS_DELETED, (int64_t)t->log_files);
         metrics_gauge_set(m, METRICS_JANITOR_LAST_INDEXES_DELETED, (int64_t)t->crashes);
         metrics_gauge_set(m, METRICS_JANITOR_LAST_BLOBS_DELETED, (int64_t)t->blobs);
@@ -56,9 +82,19 @@ static void publish_tally(struct janitor *j, const struct janitor_tally *t, int 
         log_at(result == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
                result == 0 ? "retention cycle finished" : "retention cycle failed",
                LOG_INT("log_files_deleted", t->log_files), LOG_INT("log_bytes_deleted", t->log_bytes),
-               LOG_INT("crashes_deleted", t->crashes), LOG_INT("blobs_deleted", t->blobs),
-               LOG_INT("blob_bytes_deleted", t->blob_bytes), LOG_INT("duration_ms", duration_ns / 1000000),
+               LOG_INT("log_files_compressed", t->log_files_compressed), LOG_INT("crashes_deleted", t->crashes),
+               LOG_INT("blobs_deleted", t->blobs), LOG_INT("blob_bytes_deleted", t->blob_bytes),
+               LOG_INT("duration_ms", duration_ns / 1000000),
                LOG_STR("result", result == 0 ? "ok" : strerror(-result)));
+}
+
+static int first_failure(const int *results, size_t n)
+{
+        for (size_t i = 0; i < n; i++) {
+                if (results[i] < 0)
+                        return results[i];
+        }
+        return 0;
 }
 
 static void run_cycle(struct janitor *j)
@@ -68,23 +104,63 @@ static void run_cycle(struct janitor *j)
         uint64_t started = clock_monotonic_ns();
         int logs = janitor_expire_log_files(j, now, &tally);
         int crashes = janitor_expire_crashes(j, now, &tally);
+        int caps = janitor_evict(j, now, &tally);
         int blobs = janitor_free_blobs(j, &tally);
-        publish_tally(j, &tally, logs ? logs : crashes ? crashes : blobs, clock_monotonic_ns() - started);
+        int compressed = janitor_compress_logs(j, now, &tally);
+        const int results[] = { logs, compressed, crashes, caps, blobs };
+        publish_cycle(j, &tally, first_failure(results, ARRAY_LEN(results)), clock_monotonic_ns() - started);
+}
+
+/* What a cap evicts between two cycles. */
+static void keep_caps(struct janitor *j)
+{
+        struct janitor_tally t = { 0 };
+        if (index_writer_commits(j->config.index) - j->own_commits == j->seen_commits)
+                return;
+        int r = janitor_evict(j, clock_now(), &t);
+        if (r == 0 && t.crashes > 0)
+                r = janitor_free_blobs(j, &t);
+        count_freed(j, &t);
+        if (t.crashes + t.log_files > 0)
+                log_info("evicted what was beyond a cap", LOG_INT("log_files_deleted", t.log_files),
+                         LOG_INT("log_bytes_deleted", t.log_bytes), LOG_INT("crashes_deleted", t.crashes),
+                         LOG_INT("blobs_deleted", t.blobs), LOG_INT("blob_bytes_deleted", t.blob_bytes));
+        if (r < 0)
+                log_warn("cannot evict what is beyond a cap", LOG_STR("error", strerror(-r)));
+}
+
+static bool is_before(const struct timespec *a, const struct timespec *b)
+{
+        return a->tv_sec != b->tv_sec ? a->tv_sec < b->tv_sec : a->tv_nsec < b->tv_nsec;
+}
+
+/* False: stop. */
+static bool wait_until(struct janitor *j, const struct timespec *deadline)
+{
+        int r = 0;
+        pthread_mutex_lock(&j->lock);
+        while (!j->stopping && r != ETIMEDOUT)
+                r = pthread_cond_timedwait(&j->wake, &j->lock, deadline);
+        bool go_on = !j->stopping;
+        pthread_mutex_unlock(&j->lock);
+        return go_on;
 }
 
 /* True: again; false: stop. */
 static bool wait_for_next_cycle(struct janitor *j)
 {
-        struct timespec deadline;
-        clock_gettime(CLOCK_MONOTONIC, &deadline);
-        deadline.tv_sec += j->config.interval_secs;
-        int r = 0;
-        pthread_mutex_lock(&j->lock);
-        while (!j->stopping && r != ETIMEDOUT)
-                r = pthread_cond_timedwait(&j->wake, &j->lock, &deadline);
-        bool again = !j->stopping;
-        pthread_mutex_unlock(&j->lock);
-        return again;
+        struct timespec now, next;
+        clock_gettime(CLOCK_MONOTONIC, &next);
+        next.tv_sec += j->config.interval_secs;
+        for (;;) {
+                clock_gettime(CLOCK_MONOTONIC, &now);
+                now.tv_sec += CAPS_INTERVAL_SECS;
+                if (!janitor_has_caps(j) || is_before(&next, &now))
+                        return wait_until(j, &next);
+                if (!wait_until(j, &now))
+                        return false;
+                keep_caps(j);
+        }
 }
 
 static void *janitor_main(void *userdata)

@@ -1,9 +1,9 @@
-/* Retention of crashes and blobs. Crash rows are deleted and committed, then their JSON files and a source's directory
+/* Retention and eviction of crashes and blobs. Crash rows are deleted and committed, then their JSON files and a source's directory
  * that became empty; rows of blobs with refs = 0 likewise, then their files.
  *
  * The files are removed in done(), on the index writer's thread right behind the commit, so that an upload of the same
  * bytes comes wholly before (its row keeps the blob) or wholly after (it makes the file again). A file that cannot be
- * removed is reported and left.
+ * removed is reported and left to the next start, which then checks everything.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +25,11 @@ struct crash_step {
         struct index_job job;
         struct janitor_handoff handoff;
         int datadir_fd;
+        atomic_bool *untidy;
         struct moment received_before;
+        const char *project; /* evicted from, until it has no more than */
+        uint64_t max_bytes;
+        unsigned max; /* rows */
         size_t n;
         struct old_crash rows[JANITOR_STEP_ROWS];
 };
@@ -48,9 +52,35 @@ static int delete_crashes(struct index_job *job, struct index *index)
 {
         struct crash_step *step = container_of(job, struct crash_step, job);
         step->n = 0;
-        int r = index_expired_crashes(index, step->received_before, JANITOR_STEP_ROWS, collect_crash, step);
+        int r = index_expired_crashes(index, step->received_before, step->max, collect_crash, step);
         for (size_t i = 0; r == 0 && i < step->n; i++)
                 r = index_delete_crash(index, step->rows[i].id);
+        return r;
+}
+
+static int oldest_crashes(struct crash_step *step, struct index *index)
+{
+        static const struct moment never = { .sec = INT64_C(253402300799) }; /* 9999-12-31 */
+        return *step->project ? index_project_crashes(index, step->project, step->max, collect_crash, step)
+                              : index_expired_crashes(index, never, step->max, collect_crash, step);
+}
+
+/* Asks after each one, because others may use the same blobs: then it frees nothing. */
+static int evict_crashes(struct index_job *job, struct index *index)
+{
+        struct crash_step *step = container_of(job, struct crash_step, job);
+        struct index_usage usage;
+        size_t gone = 0;
+        step->n = 0;
+        int r = index_usage(index, step->project, &usage);
+        if (r == 0 && usage.crash_bytes > step->max_bytes)
+                r = oldest_crashes(step, index);
+        while (r == 0 && gone < step->n && usage.crash_bytes > step->max_bytes) {
+                r = index_delete_crash(index, step->rows[gone++].id);
+                if (r == 0)
+                        r = index_usage(index, step->project, &usage);
+        }
+        step->n = gone;
         return r;
 }
 
@@ -74,9 +104,11 @@ static void remove_mirrors(struct index_job *job, int result)
                 const struct old_crash *old = &step->rows[i];
                 char path[MIRROR_PATH_SIZE];
                 mirror_path(&old->source, old->crashed_at, old->dump_sha256, path);
-                if (unlinkat(step->datadir_fd, path, 0) < 0 && errno != ENOENT)
+                if (unlinkat(step->datadir_fd, path, 0) < 0 && errno != ENOENT) {
                         log_warn("cannot remove an expired crash's JSON file", LOG_STR("path", path),
                                  LOG_STR("error", strerror(errno)));
+                        atomic_store(step->untidy, true);
+                }
                 remove_empty_parents(step->datadir_fd, path);
         }
         janitor_handoff_finish(&step->handoff, result);
@@ -97,33 +129,53 @@ static struct moment crash_cutoff(const struct janitor *j, struct moment now)
 static int run_crash_steps(struct janitor *j, struct crash_step *step, struct janitor_tally *tally)
 {
         for (unsigned steps = 0; steps < JANITOR_STEPS_MAX && !janitor_is_stopping(j); steps++) {
-                int r = janitor_run_job(j, &step->job, &step->handoff);
+                int r = janitor_run_step(j, &step->job, &step->handoff, &step->max);
                 if (r < 0)
                         return r;
                 tally->crashes += step->n;
-                if (step->n < JANITOR_STEP_ROWS)
+                if (step->n < step->max)
                         break;
         }
         return 0;
 }
 
-int janitor_expire_crashes(struct janitor *j, struct moment now, struct janitor_tally *tally)
+static struct crash_step *crash_step_new(const struct janitor *j, int (*run)(struct index_job *, struct index *))
 {
         struct crash_step *step = calloc(1, sizeof(*step));
         if (!step)
-                return -ENOMEM;
-        step->job = (struct index_job){ .run = delete_crashes, .done = remove_mirrors };
+                return NULL;
+        step->job = (struct index_job){ .run = run, .done = remove_mirrors };
         step->datadir_fd = j->config.datadir_fd;
+        step->untidy = j->config.untidy;
+        step->max = JANITOR_STEP_ROWS;
+        return step;
+}
+
+int janitor_expire_crashes(struct janitor *j, struct moment now, struct janitor_tally *tally)
+{
+        _cleanup_(freep) struct crash_step *step = crash_step_new(j, delete_crashes);
+        if (!step)
+                return -ENOMEM;
         step->received_before = crash_cutoff(j, now);
-        int r = run_crash_steps(j, step, tally);
-        free(step);
-        return r;
+        return run_crash_steps(j, step, tally);
+}
+
+int janitor_evict_crashes(struct janitor *j, const char *project, uint64_t max_bytes, struct janitor_tally *tally)
+{
+        _cleanup_(freep) struct crash_step *step = crash_step_new(j, evict_crashes);
+        if (!step)
+                return -ENOMEM;
+        step->project = project;
+        step->max_bytes = max_bytes;
+        return run_crash_steps(j, step, tally);
 }
 
 struct blob_step {
         struct index_job job;
         struct janitor_handoff handoff;
         struct blob_store *blobs;
+        atomic_bool *untidy;
+        unsigned max; /* rows */
         size_t n;
         uint64_t freed, bytes;
         char rows[JANITOR_STEP_ROWS][BLOB_HEX_SIZE];
@@ -140,7 +192,7 @@ static int delete_blobs(struct index_job *job, struct index *index)
 {
         struct blob_step *step = container_of(job, struct blob_step, job);
         step->n = 0;
-        int r = index_orphan_blobs(index, JANITOR_STEP_ROWS, collect_blob, step);
+        int r = index_orphan_blobs(index, step->max, collect_blob, step);
         for (size_t i = 0; r == 0 && i < step->n; i++)
                 r = index_delete_blob(index, step->rows[i]);
         return r;
@@ -156,6 +208,7 @@ static void remove_blobs(struct index_job *job, int result)
                         step->freed++;
                         step->bytes += len;
                 } else if (r != -ENOENT) {
+                        atomic_store(step->untidy, true);
                         log_warn("cannot remove a blob that nothing refers to", LOG_STR("sha256", step->rows[i]),
                                  LOG_STR("error", strerror(-r)));
                 }
@@ -170,14 +223,16 @@ int janitor_free_blobs(struct janitor *j, struct janitor_tally *tally)
                 return -ENOMEM;
         step->job = (struct index_job){ .run = delete_blobs, .done = remove_blobs };
         step->blobs = j->config.blobs;
+        step->untidy = j->config.untidy;
+        step->max = JANITOR_STEP_ROWS;
         int r = 0;
         for (unsigned steps = 0; r == 0 && steps < JANITOR_STEPS_MAX && !janitor_is_stopping(j); steps++) {
-                r = janitor_run_job(j, &step->job, &step->handoff);
-                if (r == 0 && step->n < JANITOR_STEP_ROWS)
+                r = janitor_run_step(j, &step->job, &step->handoff, &step->max);
+                if (r == 0 && step->n < step->max)
                         break;
         }
-        tally->blobs = step->freed;
-        tally->blob_bytes = step->bytes;
+        tally->blobs += step->freed;
+        tally->blob_bytes += step->bytes;
         free(step);
         return r;
 }

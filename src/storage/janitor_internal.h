@@ -1,5 +1,6 @@
 #pragma once
-/* What the janitor's files share: janitor.c (thread and cycle), janitor_crashes.c, janitor_logs.c (what it deletes).
+/* What the janitor's files share: janitor.c (thread and cycle), janitor_caps.c (what is too much), janitor_crashes.c,
+ * janitor_logs.c (what it deletes), janitor_compress.c (what it makes smaller).
  * All run on the janitor's thread but the done() functions of what is handed off. */
 
 #include <pthread.h>
@@ -17,6 +18,8 @@ struct janitor {
         pthread_mutex_t lock;
         pthread_cond_t wake; /* monotonic */
         bool stopping;
+        unsigned own_commits;  /* of the index writer's */
+        unsigned seen_commits; /* of others, when caps were last looked at */
 };
 
 /* Something given to another thread and waited for. A semaphore, since the thread that finishes it must never wait for
@@ -35,12 +38,24 @@ bool janitor_is_stopping(struct janitor *j);
  * none now. */
 int janitor_run_job(struct janitor *j, struct index_job *job, struct janitor_handoff *h);
 
+/* The same for a step of at most *max rows. On a full disk the reserve file is given up; then the step is made smaller
+ * and tried again, since a smaller transaction needs less of SQLite's WAL. */
+int janitor_run_step(struct janitor *j, struct index_job *job, struct janitor_handoff *h, unsigned *max);
+
 /* What a cycle deleted. */
 struct janitor_tally {
-        uint64_t crashes, blobs, blob_bytes, log_files, log_bytes;
+        uint64_t crashes, blobs, blob_bytes, log_files, log_bytes, log_files_compressed;
 };
 
 /* 0, or -errno when the cycle cannot go on; the tally holds what was done until then. */
 int janitor_expire_log_files(struct janitor *j, struct moment now, struct janitor_tally *tally);
+int janitor_compress_logs(struct janitor *j, struct moment now, struct janitor_tally *tally);
 int janitor_expire_crashes(struct janitor *j, struct moment now, struct janitor_tally *tally);
+/* Until a project ("": all together) has no more than max_bytes, or nothing that may go. */
+int janitor_evict_log_files(struct janitor *j, const char *project, uint64_t max_bytes, struct moment now,
+                            struct janitor_tally *tally);
+int janitor_evict_crashes(struct janitor *j, const char *project, uint64_t max_bytes, struct janitor_tally *tally);
+/* Both, wherever a cap is exceeded. */
+bool janitor_has_caps(const struct janitor *j);
+int janitor_evict(struct janitor *j, struct moment now, struct janitor_tally *tally);
 int janitor_free_blobs(struct janitor *j, struct janitor_tally *tally);

@@ -1,4 +1,4 @@
-/* Retention of log files. The log committer unlinks them, since it may hold their descriptors; then their rows go. A
+/* Retention and eviction of log files. The log committer unlinks them, since it may hold their descriptors; then their rows go. A
  * file that cannot be removed keeps its row and is tried again next cycle; one that was gone already is forgotten. A row
  * that comes back because lines came in meanwhile is the next cycle's. */
 #include <errno.h>
@@ -22,6 +22,11 @@ struct log_step {
         struct index_job find, forget;
         struct janitor_handoff handoff;
         char day_before[CLOCK_DAY_SIZE];
+        const char *project; /* evicted from, until it has no more than */
+        uint64_t max_bytes;
+        uint64_t surplus; /* still to be found */
+        unsigned max;     /* rows found, and forgotten at once */
+        size_t forgotten; /* so many of the rows have been dealt with */
         size_t n;
         struct old_log_file rows[JANITOR_STEP_ROWS];
 };
@@ -42,14 +47,42 @@ static int find_log_files(struct index_job *job, struct index *index)
 {
         struct log_step *step = container_of(job, struct log_step, find);
         step->n = 0;
-        return index_expired_log_files(index, step->day_before, JANITOR_STEP_ROWS, collect_log_file, step);
+        return index_expired_log_files(index, step->day_before, step->max, collect_log_file, step);
+}
+
+#define ENOUGH 1
+
+static int collect_surplus(void *userdata, int64_t source_id, const char *project, const char *install_id,
+                           const char *day, uint64_t bytes)
+{
+        struct log_step *step = userdata;
+        collect_log_file(step, source_id, project, install_id, day, bytes);
+        if (bytes >= step->surplus)
+                return ENOUGH;
+        step->surplus -= bytes;
+        return 0;
+}
+
+static int find_surplus(struct index_job *job, struct index *index)
+{
+        struct log_step *step = container_of(job, struct log_step, find);
+        struct index_usage usage;
+        step->n = 0;
+        int r = index_usage(index, step->project, &usage);
+        if (r < 0 || usage.log_bytes <= step->max_bytes)
+                return r;
+        step->surplus = usage.log_bytes - step->max_bytes;
+        r = *step->project
+                    ? index_project_log_files(index, step->project, step->day_before, step->max, collect_surplus, step)
+                    : index_expired_log_files(index, step->day_before, step->max, collect_surplus, step);
+        return r == ENOUGH ? 0 : r;
 }
 
 static int forget_log_files(struct index_job *job, struct index *index)
 {
         struct log_step *step = container_of(job, struct log_step, forget);
         int r = 0;
-        for (size_t i = 0; r == 0 && i < step->n; i++) {
+        for (size_t i = step->forgotten; r == 0 && i < step->n && i < step->forgotten + step->max; i++) {
                 if (step->rows[i].gone)
                         r = index_delete_log_file(index, step->rows[i].source_id, step->rows[i].day);
         }
@@ -112,7 +145,9 @@ static int remove_found_log_files(struct janitor *j, struct log_step *step, stru
                 tally->log_files++;
                 tally->log_bytes += step->rows[i].bytes;
         }
-        int r = gone > 0 ? janitor_run_job(j, &step->forget, &step->handoff) : 0;
+        int r = 0;
+        for (step->forgotten = 0; r == 0 && gone > 0 && step->forgotten < step->n; step->forgotten += step->max)
+                r = janitor_run_step(j, &step->forget, &step->handoff, &step->max);
         *ret_gone = gone;
         return r < 0 ? r : unavailable;
 }
@@ -120,31 +155,50 @@ static int remove_found_log_files(struct janitor *j, struct log_step *step, stru
 static int run_log_steps(struct janitor *j, struct log_step *step, struct janitor_tally *tally)
 {
         for (unsigned steps = 0; steps < JANITOR_STEPS_MAX && !janitor_is_stopping(j); steps++) {
-                size_t gone = 0;
+                size_t gone = 0, max = step->max;
                 int r = janitor_run_job(j, &step->find, &step->handoff);
                 if (r == 0 && step->n > 0)
                         r = remove_found_log_files(j, step, tally, &gone);
                 if (r < 0)
                         return r;
-                if (step->n < JANITOR_STEP_ROWS || gone == 0)
+                if (step->n < max || gone == 0)
                         break;
         }
         return 0;
 }
 
-int janitor_expire_log_files(struct janitor *j, struct moment now, struct janitor_tally *tally)
+static struct log_step *log_step_new(int (*find)(struct index_job *, struct index *))
 {
         struct log_step *step = calloc(1, sizeof(*step));
         if (!step)
-                return -ENOMEM;
-        step->find = (struct index_job){ .run = find_log_files, .done = found_log_files };
+                return NULL;
+        step->find = (struct index_job){ .run = find, .done = found_log_files };
         step->forget = (struct index_job){ .run = forget_log_files, .done = forgot_log_files };
+        step->max = JANITOR_STEP_ROWS;
+        return step;
+}
+
+int janitor_expire_log_files(struct janitor *j, struct moment now, struct janitor_tally *tally)
+{
+        _cleanup_(freep) struct log_step *step = log_step_new(find_log_files);
+        if (!step)
+                return -ENOMEM;
         now.sec -= (int64_t)j->config.logs_ttl_days * JANITOR_SECONDS_PER_DAY;
         if (j->config.logs_ttl_days > 0)
                 clock_format_day(now, step->day_before);
         else
                 memcpy(step->day_before, AFTER_ANY_DAY, sizeof(step->day_before));
-        int r = run_log_steps(j, step, tally);
-        free(step);
-        return r;
+        return run_log_steps(j, step, tally);
+}
+
+int janitor_evict_log_files(struct janitor *j, const char *project, uint64_t max_bytes, struct moment now,
+                            struct janitor_tally *tally)
+{
+        _cleanup_(freep) struct log_step *step = log_step_new(find_surplus);
+        if (!step)
+                return -ENOMEM;
+        clock_format_day(now, step->day_before); /* never today's */
+        step->project = project;
+        step->max_bytes = max_bytes;
+        return run_log_steps(j, step, tally);
 }

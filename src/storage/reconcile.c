@@ -9,7 +9,7 @@
  * Nothing is deleted but half-written files. A JSON file without a row is indexed again even though its deletion may
  * have been under way: retention deletes it again, while an index restored from an older copy gets its crashes back.
  *
- * Failure modes: an index that fails ends the start; a mirror that cannot be written is a warning. */
+ * Failure modes: an index or a disk that fails ends the start; a mirror that finds no space is a warning. */
 #include "storage/reconcile_internal.h"
 
 #include <errno.h>
@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 
 #include "storage/adopt.h"
+#include "storage/crashes/index_batch.h"
 #include "storage/crashes/mirror.h"
 #include "util/log.h"
 
@@ -57,13 +58,15 @@ static int write_mirror(void *userdata, const struct index_crash *crash)
 {
         struct reconciliation *c = userdata;
         int r = mirror_write(c->datadir_fd, crash);
-        if (r == 0)
+        if (r == 0) {
                 c->counts.mirrors_written++;
-        else
-                log_warn("cannot write a crash's JSON file; the crash itself is stored",
-                         LOG_STR("project", crash->metadata->source.project), LOG_STR("dump", crash->dump.sha256),
-                         LOG_STR("error", strerror(-r)));
-        return 0;
+                return 0;
+        }
+        c->counts.mirrors_absent++;
+        log_warn("cannot write a crash's JSON file; the crash itself is stored",
+                 LOG_STR("project", crash->metadata->source.project), LOG_STR("dump", crash->dump.sha256),
+                 LOG_STR("error", strerror(-r)));
+        return index_batch_is_final(r) ? r : 0;
 }
 
 static int check_crashes(struct reconciliation *c)

@@ -10,11 +10,13 @@ struct reconcile_counts {
         uint64_t crashes_indexed;   /* JSON files without a row, indexed again */
         uint64_t mirrors_unusable;  /* JSON files without a row that cannot be: left alone, each with a log line */
         uint64_t mirrors_written;   /* rows without a JSON file */
+        uint64_t mirrors_absent;    /* and such as could not be written: the next start is to look again */
         uint64_t blobs_lost;        /* rows without a file, which must never be: kept, each with a log line */
         uint64_t log_tails;         /* unterminated last lines, moved to <file>.torn */
         uint64_t log_totals;        /* rows of log files that trailed them, brought up to date */
         uint64_t log_files_damaged; /* with bytes that are no lines: left alone, each with a log line */
 };
 
-/* Looks at every crash, every blob and the newest log files, and says in one log line what it found. 0 or -errno: the index cannot go on. */
+/* Looks at every crash, every blob and the newest log files, and says in one log line what it found. 0 or -errno: the
+ * index cannot go on. */
 int reconcile_data_dir(int datadir_fd, struct index *index, struct reconcile_counts *ret);

@@ -5,7 +5,7 @@
  * file's totals are counted. Bytes that are no text, such as the zeros of blocks that a damaged file system lost, are
  * reported and left: only a tail is ever moved.
  *
- * Failure modes: an index that fails ends the start; a file that cannot be read is a warning. */
+ * Failure modes: an index or a sync that fails ends the start; a file that cannot be read is a warning. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,13 +63,14 @@ static int count_lines(const struct log_file *f, uint64_t from, uint64_t *ret_li
         return 0;
 }
 
+/* 0, -errno or LOG_FILE_BROKEN. */
 static int check_open_file(struct log_file *f, struct row *row, struct reconcile_counts *counts)
 {
         uint64_t size = f->size;
         bool zeros;
         int r = log_file_repair_tail(f);
         if (r != 0)
-                return r < 0 ? r : -EIO;
+                return r;
         counts->log_tails += f->size < size;
         r = count_lines(f, row->bytes < f->size ? row->bytes : f->size, &row->lines_more, &zeros);
         if (r == 0 && zeros) {
@@ -83,7 +84,8 @@ static int check_open_file(struct log_file *f, struct row *row, struct reconcile
         return r;
 }
 
-static void check_file(int datadir_fd, struct row *row, struct reconcile_counts *counts)
+/* 0, or -EIO: a sync failed. */
+static int check_file(int datadir_fd, struct row *row, struct reconcile_counts *counts)
 {
         struct log_file f;
         int r = log_file_open_as_is(&f, datadir_fd, &row->source, row->day, false);
@@ -95,6 +97,7 @@ static void check_file(int datadir_fd, struct row *row, struct reconcile_counts 
                 log_warn("cannot check a log file", LOG_STR("project", row->source.project),
                          LOG_STR("install_id", row->source.install_id), LOG_STR("day", row->day),
                          LOG_STR("error", strerror(-r)));
+        return r > 0 ? -EIO : 0;
 }
 
 static int write_rows(struct index *index, const struct page *page, struct reconcile_counts *counts)
@@ -122,7 +125,7 @@ int reconcile_log_files(int datadir_fd, struct index *index, struct reconcile_co
                 page->n = 0;
                 r = index_newest_log_files(index, page->last_day, page->last_source_id, PAGE_ROWS, collect, page);
                 for (size_t i = 0; r == 0 && i < page->n; i++)
-                        check_file(datadir_fd, &page->rows[i], counts);
+                        r = check_file(datadir_fd, &page->rows[i], counts);
                 if (r == 0)
                         r = write_rows(index, page, counts);
                 if (page->n < PAGE_ROWS)

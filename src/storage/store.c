@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 
 #include "storage/adopt.h"
 #include "storage/clean_stop.h"
@@ -23,8 +24,10 @@
 struct store {
         int datadir_fd;
         int lock_fd;
-        bool was_clean;      /* the last stop was orderly */
-        bool opened;         /* so ours may be */
+        bool was_clean;     /* the last stop was orderly */
+        bool opened;        /* so ours may be */
+        atomic_bool untidy; /* but something is left for the next start to put right */
+        struct space *space;
         struct index *index; /* until the index writer has it */
         struct blob_store *blobs;
         struct index_writer *writer;
@@ -71,6 +74,20 @@ static int take_lock(struct store *s, const char *data_dir, struct error *err)
         return r < 0 ? fail(err, r, "write the lock of", data_dir) : 0;
 }
 
+/* First, because a start on a full disk may need what the reserve file holds. */
+static int open_space(struct store *s, const struct config *config, struct metrics *metrics, struct error *err)
+{
+        const struct space_config space = {
+                .datadir_fd = s->datadir_fd,
+                .metrics = metrics,
+                .full_pause_ns = config->limits.disk_full_pause_secs * UINT64_C(1000000000),
+                .reserve_bytes = { [SPACE_UPLOADS] = config->limits.disk_reserve_uploads_bytes,
+                                   [SPACE_LOGS] = config->limits.disk_reserve_logs_bytes },
+        };
+        int r = space_new(&space, &s->space);
+        return r < 0 ? fail(err, r, "look at the disk of", config->data_dir) : 0;
+}
+
 static int adopt(struct store *s, bool crashes_too)
 {
         struct adopt_counts counts;
@@ -106,6 +123,7 @@ static int open_index(struct store *s, const char *data_dir, struct error *err)
         } else {
                 struct reconcile_counts found;
                 r = reconcile_data_dir(s->datadir_fd, s->index, &found);
+                atomic_store(&s->untidy, r == 0 && found.mirrors_absent > 0);
         }
         return r < 0 ? fail(err, r, "index the files of", data_dir) : 0;
 }
@@ -119,12 +137,26 @@ static int start_crashes(struct store *s, const struct config *config, struct me
                 .datadir_fd = s->datadir_fd,
                 .blobs = s->blobs,
                 .metrics = metrics,
+                .space = s->space,
+                .untidy = &s->untidy,
                 .queue_reports = config->limits.index_queue_reports,
         };
         r = index_writer_new(&writer, s->index, &s->writer);
         if (r == 0)
                 s->index = NULL;
         return r;
+}
+
+/* At most half of the descriptors that the process may have: connections and uploads need the others. */
+static unsigned log_files_open(const struct config *config)
+{
+        unsigned wanted = config->limits.log_files_open;
+        struct rlimit limit;
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur / 2 >= wanted)
+                return wanted;
+        log_warn("fewer log files are held open than configured, for want of descriptors",
+                 LOG_INT("log_files_open", wanted), LOG_INT("descriptors", limit.rlim_cur));
+        return (unsigned)limit.rlim_cur / 2;
 }
 
 static int start_logs(struct store *s, const struct config *config, struct metrics *metrics)
@@ -137,7 +169,7 @@ static int start_logs(struct store *s, const struct config *config, struct metri
                 .metrics = metrics,
                 .queue_batches = config->limits.log_queue_batches,
                 .queue_bytes = config->limits.log_queue_bytes,
-                .open_files = config->limits.log_files_open,
+                .open_files = log_files_open(config),
                 .sync = config->durability == CONFIG_DURABILITY_COMMIT,
                 .journal_bytes = config->limits.log_journal_bytes,
                 .note = log_totals_note,
@@ -151,9 +183,15 @@ static int start_janitor(struct store *s, const struct config *config, struct me
         struct janitor_config janitor = {
                 .logs_ttl_days = config->logs_ttl_days,
                 .crashes_ttl_days = config->crashes_ttl_days,
+                .compress_after_days = config->logs_compress_after_days,
                 .interval_secs = config->janitor_interval_secs,
+                .caps = config->caps,
+                .projects = config->projects,
+                .n_projects = config->n_projects,
+                .space = s->space,
                 .datadir_fd = s->datadir_fd,
                 .blobs = s->blobs,
+                .untidy = &s->untidy,
                 .index = s->writer,
                 .logs = s->logs,
                 .metrics = metrics,
@@ -167,6 +205,8 @@ static int open_all(struct store *s, const struct config *config, struct metrics
         if (r == 0)
                 r = take_lock(s, config->data_dir, err);
         if (r == 0)
+                r = open_space(s, config, metrics, err);
+        if (r == 0)
                 r = recover_logs(s, err);
         if (r == 0)
                 r = open_index(s, config->data_dir, err);
@@ -177,6 +217,8 @@ static int open_all(struct store *s, const struct config *config, struct metrics
                 r = start_logs(s, config, metrics);
         if (r == 0)
                 r = start_janitor(s, config, metrics);
+        if (r == 0)
+                r = space_start(s->space);
         return r < 0 ? fail(err, r, "start the stores of", config->data_dir) : 0;
 }
 
@@ -204,6 +246,7 @@ void store_stop(struct store *s)
         s->logs = log_committer_free(s->logs); /* its last notes go to totals, whose last job goes to the writer */
         s->totals = log_totals_free(s->totals);
         s->writer = index_writer_free(s->writer);
+        space_stop(s->space); /* requests that end later still give back what they were promised */
 }
 
 struct store *store_free(struct store *s)
@@ -213,7 +256,8 @@ struct store *store_free(struct store *s)
         store_stop(s);
         index_free(s->index);
         blob_store_free(s->blobs);
-        int r = s->opened ? clean_stop_end(s->datadir_fd, s->lock_fd) : 0;
+        space_free(s->space);
+        int r = s->opened && !atomic_load(&s->untidy) ? clean_stop_end(s->datadir_fd, s->lock_fd) : 0;
         if (r < 0)
                 log_warn("cannot note that the stop was orderly; the next start will check the crash store",
                          LOG_STR("error", strerror(-r)));
@@ -238,6 +282,11 @@ struct index_writer *store_index(struct store *s)
 struct blob_store *store_blobs(struct store *s)
 {
         return s->blobs;
+}
+
+struct space *store_space(struct store *s)
+{
+        return s->space;
 }
 
 const char *store_failure(const struct store *s)

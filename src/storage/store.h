@@ -8,6 +8,7 @@
 #include "metrics/metrics.h"
 #include "storage/crashes/index_writer.h"
 #include "storage/logs/committer.h"
+#include "storage/space.h"
 #include "util/error.h"
 
 struct store;
@@ -24,6 +25,7 @@ DEFINE_FREEP(store_free, struct store)
 struct log_committer *store_logs(struct store *s);
 struct index_writer *store_index(struct store *s);
 struct blob_store *store_blobs(struct store *s);
+struct space *store_space(struct store *s);
 
 /* NULL while every store takes writes, else why not, in words for /healthz and the log. Any thread. */
 const char *store_failure(const struct store *s);

@@ -18,6 +18,7 @@ struct arena {
         size_t used_bytes; /* over all blocks */
         struct block *first, *current;
         size_t offset; /* into current */
+        bool full;     /* the ceiling has refused something */
 };
 
 struct arena *arena_new(size_t max_bytes)
@@ -67,11 +68,13 @@ static int next_block(struct arena *a, size_t n)
 
 void *arena_alloc(struct arena *a, size_t n)
 {
-        if (n > a->max_bytes || n > SIZE_MAX / 2)
+        size_t left = a->max_bytes - a->used_bytes;
+        size_t rounded = n == 0 ? ALIGN : (n + ALIGN - 1) & ~(ALIGN - 1);
+        if (n > left || rounded < n || rounded > left) {
+                a->full = true;
                 return NULL;
-        n = n == 0 ? ALIGN : (n + ALIGN - 1) & ~(ALIGN - 1);
-        if (n > a->max_bytes - a->used_bytes)
-                return NULL;
+        }
+        n = rounded;
         if (!a->current || a->current->size - a->offset < n) {
                 if (next_block(a, n) < 0)
                         return NULL;
@@ -80,6 +83,11 @@ void *arena_alloc(struct arena *a, size_t n)
         a->offset += n;
         a->used_bytes += n;
         return p;
+}
+
+bool arena_is_full(const struct arena *a)
+{
+        return a->full;
 }
 
 void arena_reset(struct arena *a)
@@ -100,4 +108,5 @@ void arena_reset(struct arena *a)
         a->current = NULL;
         a->offset = 0;
         a->used_bytes = 0;
+        a->full = false;
 }

@@ -55,6 +55,33 @@ int __wrap_openat64(int dirfd, const char *path, int flags, ...)
         return __real_openat64(dirfd, path, flags, mode);
 }
 
+int __real_index_delete_crash(struct index *x, int64_t id);
+int __wrap_index_delete_crash(struct index *x, int64_t id);
+int __real_index_begin(struct index *x);
+int __wrap_index_begin(struct index *x);
+int __real_index_commit(struct index *x);
+int __wrap_index_commit(struct index *x);
+
+static int deleted; /* the index writer's */
+
+int __wrap_index_begin(struct index *x)
+{
+        deleted = 0;
+        return __real_index_begin(x);
+}
+
+int __wrap_index_delete_crash(struct index *x, int64_t id)
+{
+        deleted++;
+        return __real_index_delete_crash(x, id);
+}
+
+int __wrap_index_commit(struct index *x)
+{
+        int above = atomic_load(&storage_faults.commit_full_above);
+        return above >= 0 && deleted > above ? -ENOSPC : __real_index_commit(x);
+}
+
 void __real_metrics_janitor_cycle(struct metrics *m, int ok, uint64_t duration_ns);
 void __wrap_metrics_janitor_cycle(struct metrics *m, int ok, uint64_t duration_ns);
 
@@ -99,6 +126,7 @@ void storage_await_cycles(unsigned n)
 int storage_setup(_unused_ void **state)
 {
         memset(&storage_faults, 0, sizeof(storage_faults));
+        atomic_store(&storage_faults.commit_full_above, -1);
         cycles = failed_cycles = 0;
         log_setup(LOG_FORMAT_PRETTY, LOG_LEVEL_ERROR + 1);
         snprintf(storage_dir, sizeof(storage_dir), "/tmp/detritus-test-XXXXXX");

@@ -17,7 +17,8 @@ struct storage_faults {
         atomic_int sync_fails_at, sync_error;         /* durable_sync() */
         atomic_int dir_sync_fails_at, dir_sync_error; /* durable_sync_dir() */
         atomic_int syncs, dir_syncs;
-        atomic_bool no_tmpfile; /* openat(O_TMPFILE) says EOPNOTSUPP */
+        atomic_int commit_full_above; /* index_commit() after more crashes deleted than that says ENOSPC; < 0: never */
+        atomic_bool no_tmpfile;       /* openat(O_TMPFILE) says EOPNOTSUPP */
 };
 extern struct storage_faults storage_faults;
 

@@ -9,6 +9,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "util/buf.h"
 
@@ -134,6 +135,26 @@ static void test_file_size_limit(void **state _unused_)
         assert_int_equal(second, -EFBIG);
         assert_int_equal(third, 0);
         expect_file("a", "1234567\n8\n");
+}
+
+/* Others took the descriptors: an older log file gives its own. */
+static void test_no_descriptor_left(void **state _unused_)
+{
+        struct rlimit old, limit;
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+        start();
+        assert_int_equal(put("a", "1\n"), 0);
+        int next = dup(fixture_config.datadir_fd);
+        assert_int_equal(close(next), 0);
+        limit = (struct rlimit){ .rlim_cur = (rlim_t)next, .rlim_max = old.rlim_max };
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        int first = put("b", "2\n"), second = put("a", "3\n");
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+        assert_int_equal(first, 0);
+        assert_int_equal(second, 0);
+        expect_file("a", "1\n3\n");
+        expect_file("b", "2\n");
+        assert_int_equal(faults.gauges[METRICS_LOG_FILES_OPEN], 1);
 }
 
 static void fill_up(void)
@@ -341,6 +362,7 @@ int main(void)
                 CASE(test_batch_over_files_is_atomic),
                 CASE(test_wide_batch_is_atomic),
                 CASE(test_file_size_limit),
+                CASE(test_no_descriptor_left),
                 cmocka_unit_test_setup_teardown(test_full_tmpfs, fixture_setup, teardown_mount),
                 CASE(test_failed_sync_is_final),
                 CASE(test_failed_directory_sync_is_final),

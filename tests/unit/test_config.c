@@ -190,9 +190,17 @@ static void refusals(void **state)
                 { "logs: {max_message_bytes: 1MB}\n", "1: logs.max_message_bytes: not a size" },
                 { "logs: {max_message_bytes: true}\n", "1: logs.max_message_bytes: expected a size, got a boolean" },
                 { "logs: {max_message_bytes: 1.5}\n", "1: logs.max_message_bytes: expected a size, got a float" },
-                { "logs:\n  max_bytes: 1\n", "2: logs.max_bytes: not supported yet" },
-                { "logs:\n  compress_after_days: 7\n", "2: logs.compress_after_days: not supported yet" },
-                { "crashes:\n  max_bytes: 1GiB\n", "2: crashes.max_bytes: not supported yet" },
+                { "logs:\n  compress_after_days: 36501\n", "2: logs.compress_after_days: must be between 0 and 36500" },
+                { "projects: [acme]\n", "1: projects: expected a map, got a list" },
+                { "projects:\n  acme: 5\n", "2: projects.acme: expected a map, got an integer" },
+                { "projects:\n  .acme: {}\n", "2: projects..acme: not the name of a project" },
+                { "projects:\n  a/b: {}\n", "2: projects.a/b: not the name of a project" },
+                { "projects:\n  '': {}\n", "2: projects.: not the name of a project" },
+                { "projects:\n  acme:\n    max_bytes: 1\n", "3: projects.acme.max_bytes: unknown key" },
+                { "projects: {acme: {logs_max_bytes: 1.5}}\n",
+                  "1: projects.acme.logs_max_bytes: expected a size, got a float" },
+                { "projects: {acme: {crashes_max_bytes: 1048577GiB}}\n",
+                  "1: projects.acme.crashes_max_bytes: must be between 0 and" },
                 { "janitor: {interval_secs: 0}\n", "1: janitor.interval_secs: must be between" },
                 { "limits: {head_bytes: 1023}\n", "1: limits.head_bytes: must be between 1024 and" },
                 { "limits: {http2_stream_window: 16383}\n", "1: limits.http2_stream_window: must be" },
@@ -278,6 +286,59 @@ static void too_many_listeners(void **state)
         assert_int_equal(c->n_listeners, CONFIG_LISTENERS_MAX);
         strcat(text, " - bind: 127.0.0.1:1\n");
         refused(text, "18: listeners.bind: more than 16 listeners");
+}
+
+static void caps(void **state)
+{
+        (void)state;
+        _cleanup_(config_freep) struct config *c =
+                accepted("logs: {max_bytes: 1GiB}\ncrashes: {max_bytes: 2GiB}\nprojects:\n"
+                         "  acme: {logs_max_bytes: 5, crashes_max_bytes: 6MiB}\n  b.c: {crashes_max_bytes: 7}\n");
+        assert_int_equal(c->caps.logs_max_bytes, UINT64_C(1) << 30);
+        assert_int_equal(c->caps.crashes_max_bytes, UINT64_C(2) << 30);
+        assert_int_equal(c->n_projects, 2);
+        assert_string_equal(c->projects[0].name, "acme");
+        assert_int_equal(c->projects[0].caps.logs_max_bytes, 5);
+        assert_int_equal(c->projects[0].caps.crashes_max_bytes, 6 << 20);
+        assert_string_equal(c->projects[1].name, "b.c");
+        assert_int_equal(c->projects[1].caps.logs_max_bytes, 0);
+        assert_int_equal(c->projects[1].caps.crashes_max_bytes, 7);
+
+        struct error err = { "" };
+        _cleanup_(config_freep) struct config *toml = NULL;
+        assert_int_equal(config_new(&toml), 0);
+        assert_int_equal(
+                read_named("c.toml", "[projects.acme]\nlogs_max_bytes = \"5KiB\"\n[projects.\"b.c\"]\n", toml, &err),
+                0);
+        assert_int_equal(toml->n_projects, 2);
+        assert_int_equal(toml->projects[0].caps.logs_max_bytes, 5 << 10);
+        assert_string_equal(toml->projects[1].name, "b.c");
+
+        _cleanup_(config_freep) struct config *none = accepted("projects:\n");
+        assert_int_equal(none->n_projects, 0);
+        assert_int_equal(none->caps.logs_max_bytes, 0);
+}
+
+static void too_many_projects(void **state)
+{
+        (void)state;
+        char text[16384] = "projects:\n", name[CONFIG_PROJECT_SIZE + 1];
+        size_t used = strlen(text);
+        for (int i = 0; i < CONFIG_PROJECTS_MAX; i++)
+                used += (size_t)snprintf(text + used, sizeof(text) - used, "  p%d: {logs_max_bytes: 1}\n", i);
+        _cleanup_(config_freep) struct config *c = accepted(text);
+        assert_int_equal(c->n_projects, CONFIG_PROJECTS_MAX);
+        snprintf(text + used, sizeof(text) - used, "  one_more: {}\n");
+        refused(text, "1: projects: more than 256");
+
+        memset(name, 'x', CONFIG_PROJECT_SIZE); /* a byte too long */
+        name[CONFIG_PROJECT_SIZE] = '\0';
+        snprintf(text, sizeof(text), "projects: {%s: {}}\n", name);
+        refused(text, "1: projects.xxx");
+        name[CONFIG_PROJECT_SIZE - 1] = '\0';
+        snprintf(text, sizeof(text), "projects: {%s: {}}\n", name);
+        _cleanup_(config_freep) struct config *longest = accepted(text);
+        assert_string_equal(longest->projects[0].name, name);
 }
 
 static void flags(void **state)
@@ -399,6 +460,7 @@ int main(void)
                 cmocka_unit_test(refusals),    cmocka_unit_test(every_bound),
                 cmocka_unit_test(flags),       cmocka_unit_test(every_limit_has_a_key),
                 cmocka_unit_test(addresses),   cmocka_unit_test(too_many_listeners),
+                cmocka_unit_test(caps),        cmocka_unit_test(too_many_projects),
                 cmocka_unit_test(sizes),       cmocka_unit_test(unreadable),
         };
         return cmocka_run_group_tests(tests, make_dir, remove_dir);

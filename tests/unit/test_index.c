@@ -76,7 +76,7 @@ static void test_created_until_adopted(_unused_ void **state)
         assert_true(created);
         assert_int_equal(fstatat(storage_fd, "detritus.db", &st, 0), 0);
         assert_int_equal(st.st_mode & 07777 & ~0640u, 0);
-        storage_expect("PRAGMA user_version", "1");
+        storage_expect("PRAGMA user_version", "2");
         storage_expect("PRAGMA journal_mode", "wal");
         reopen();
         assert_true(created); /* the first start did not get to its end */
@@ -163,9 +163,11 @@ static void test_names_are_stable(_unused_ void **state)
                 { "blob", "sha256,len,refs,created_at" },
                 { "crash",
                   "id,source_id,dump_sha256,dump_content_encoding,kind,crashed_at,received_at,platform,version,"
-                  "git_sha,profile,target_triple,panic_text,context,metadata,dedup,held" },
+                  "git_sha,profile,target_triple,panic_text,context,metadata,dedup,held,source_project" },
                 { "attachment", "crash_id,position,key,filename,content_type,content_encoding,sha256,len,dedup" },
-                { "log_file", "source_id,day,bytes,lines,compressed" },
+                { "log_file", "source_id,day,bytes,lines,compressed,source_project" },
+                { "blob_use", "sha256,project,uses" },
+                { "usage", "project,log_bytes,crash_bytes" },
                 { "crash_overview", "id,project,install_id,platform,version,kind,crashed_at,received_at,dump_sha256,"
                                     "dump_len,attachments,panic_text,held" },
         };
@@ -400,6 +402,159 @@ static void test_orphan_blobs(_unused_ void **state)
         storage_expect("SELECT group_concat(substr(sha256, 1, 1)) FROM orphan_blob", "b,c");
 }
 
+/* By counting, and by the triggers: the same. */
+static void expect_usage_right(void)
+{
+        storage_expect("SELECT group_concat(project) FROM usage"
+                       " WHERE log_bytes <> (SELECT coalesce(sum(bytes), 0) FROM log_file"
+                       "                      WHERE usage.project IN ('', log_file.source_project))"
+                       " OR crash_bytes <> (SELECT coalesce(sum(len), 0) FROM blob WHERE sha256 IN ("
+                       "      SELECT dump_sha256 FROM crash WHERE usage.project IN ('', crash.source_project) UNION"
+                       "      SELECT sha256 FROM attachment JOIN crash ON crash.id = crash_id"
+                       "       WHERE usage.project IN ('', crash.source_project)))",
+                       "");
+        storage_expect(
+                "SELECT count(*) FROM blob_use WHERE uses <>"
+                " (SELECT count(*) FROM crash WHERE dump_sha256 = sha256 AND crash.source_project = blob_use.project)"
+                " + (SELECT count(*) FROM attachment JOIN crash ON crash.id = crash_id"
+                "     WHERE attachment.sha256 = blob_use.sha256 AND crash.source_project = blob_use.project)",
+                "0");
+        storage_expect("SELECT count(*) FROM crash JOIN source ON source.id = source_id"
+                       " WHERE crash.source_project <> source.project",
+                       "0");
+        storage_expect("SELECT count(*) FROM log_file JOIN source ON source.id = source_id"
+                       " WHERE log_file.source_project <> source.project",
+                       "0");
+}
+
+static void expect_usage(const char *project, uint64_t log_bytes, uint64_t crash_bytes)
+{
+        struct index_usage usage;
+        assert_int_equal(index_usage(x, project, &usage), 0);
+        assert_int_equal(usage.log_bytes, log_bytes);
+        assert_int_equal(usage.crash_bytes, crash_bytes);
+}
+
+/* The source that inserted rows belong to is of another project from now on, as if it had always been. */
+static void move_to_other(const char *install_id)
+{
+        char sql[512];
+        x = index_free(x);
+        snprintf(sql, sizeof(sql), "UPDATE source SET project = 'other' WHERE install_id = '%s'", install_id);
+        storage_change(sql);
+        assert_int_equal(index_open(storage_dir, &x, &created, NULL), 0);
+}
+
+static void test_usage_of_blobs(_unused_ void **state)
+{
+        expect_usage("", 0, 0);
+        expect_usage("nobody", 0, 0);
+        insert(INSTALL_A, TIME_1, SHA_A, 3); /* 1, 2, 3 and the 2 again */
+        expect_usage("acme", 0, 6);
+        expect_usage("", 0, 6);
+        insert(INSTALL_A, TIME_2, SHA_A, 1);
+        expect_usage("acme", 0, 6);
+        expect_usage_right();
+
+        assert_int_equal(index_delete_crash(x, 1), 0);
+        expect_usage("acme", 0, 3);
+        expect_usage("", 0, 3); /* what waits for its deletion does not count */
+        assert_int_equal(index_delete_blob(x, SHA_C), 0);
+        expect_usage("", 0, 3);
+        assert_int_equal(index_add_blob(x, SHA_C, 33, RECEIVED_1), 0);
+        expect_usage("", 0, 3);
+        expect_usage_right();
+        assert_int_equal(index_delete_crash(x, 2), 0);
+        expect_usage("acme", 0, 0);
+        expect_usage("", 0, 0);
+        storage_expect("SELECT count(*) FROM blob_use", "0");
+}
+
+static void test_usage_of_shared_blobs(_unused_ void **state)
+{
+        assert_int_equal(index_upsert_log_file(x, &(struct source){ "other", INSTALL_B }, "l", "1", "2026-05-19", 1, 1,
+                                               RECEIVED_1),
+                         0);
+        move_to_other(INSTALL_B);
+        insert(INSTALL_A, TIME_1, SHA_A, 1); /* of acme */
+        x = index_free(x);
+        storage_change("INSERT INTO crash (source_id, dump_sha256, kind, crashed_at, received_at, platform, version,"
+                       " git_sha, profile, target_triple, context, metadata, dedup, source_project)"
+                       " SELECT (SELECT id FROM source WHERE project = 'other'), dump_sha256, kind, crashed_at,"
+                       " received_at, platform, version, git_sha, profile, target_triple, context, metadata, 1, 'other'"
+                       " FROM crash");
+        assert_int_equal(index_open(storage_dir, &x, &created, NULL), 0);
+        expect_usage("acme", 0, 3);
+        expect_usage("other", 1, 1);
+        expect_usage("", 1, 3);
+        expect_usage_right();
+        x = index_free(x);
+        storage_change("UPDATE crash SET dump_sha256 = '" SHA_B "' WHERE source_project = 'other';"
+                       "UPDATE attachment SET sha256 = '" SHA_A "';"
+                       "UPDATE blob SET len = 10 WHERE sha256 = '" SHA_A "'");
+        assert_int_equal(index_open(storage_dir, &x, &created, NULL), 0);
+        expect_usage("acme", 0, 10);
+        expect_usage("other", 1, 2);
+        expect_usage("", 1, 12);
+        expect_usage_right();
+        assert_int_equal(index_delete_crash(x, 1), 0);
+        expect_usage("acme", 0, 0);
+        expect_usage("", 1, 2);
+        expect_usage_right();
+}
+
+static void test_usage_of_log_files(_unused_ void **state)
+{
+        struct source a = { "acme", "i" }, b = { "other", "i" };
+        assert_int_equal(index_upsert_log_file(x, &a, "l", "1", "2026-05-19", 10, 1, RECEIVED_1), 0);
+        assert_int_equal(index_upsert_log_file(x, &a, "l", "1", "2026-05-19", 15, 1, RECEIVED_1), 0);
+        assert_int_equal(index_add_log_file(x, &b, "2026-05-19", 100, RECEIVED_1), 0);
+        assert_int_equal(index_add_log_file(x, &b, "2026-05-19", 999, RECEIVED_1), 0); /* kept as it is */
+        expect_usage("acme", 15, 0);
+        expect_usage("other", 100, 0);
+        expect_usage("", 115, 0);
+        assert_int_equal(index_correct_log_file(x, 1, "2026-05-19", 5, 0), 0);
+        expect_usage("acme", 5, 0);
+        assert_int_equal(index_delete_log_file(x, 2, "2026-05-19"), 0);
+        expect_usage("other", 0, 0);
+        expect_usage("", 5, 0);
+        expect_usage_right();
+}
+
+/* A database of the first version, with what it may hold. */
+static void test_usage_is_counted_by_the_migration(_unused_ void **state)
+{
+        insert(INSTALL_A, TIME_1, SHA_A, 3);
+        insert(INSTALL_B, TIME_1, SHA_A, 1);
+        assert_int_equal(index_add_blob(x, SHA_B, 2, RECEIVED_1), 0);
+        assert_int_equal(index_add_log_file(x, &(struct source){ "other", "i" }, "2026-05-19", 7, RECEIVED_1), 0);
+        x = index_free(x);
+        storage_change("DROP TABLE usage; DROP TABLE blob_use; DROP INDEX crash_by_project;"
+                       "DROP INDEX log_file_by_project");
+        static const char *const triggers[] = {
+                "log_file_inserted",      "log_file_deleted",  "log_file_bytes_changed",      "crash_inserted_use",
+                "crash_deleting",         "crash_deleted_use", "crash_dump_changed_use",      "attachment_inserted_use",
+                "attachment_deleted_use", "blob_taken_up",     "attachment_blob_changed_use", "blob_let_go",
+                "blob_len_changed",
+        };
+        for (size_t i = 0; i < ARRAY_LEN(triggers); i++) {
+                char sql[96];
+                snprintf(sql, sizeof(sql), "DROP TRIGGER %s", triggers[i]);
+                storage_change(sql);
+        }
+        storage_change("ALTER TABLE crash DROP COLUMN source_project; ALTER TABLE log_file DROP COLUMN source_project;"
+                       "PRAGMA user_version = 1");
+        assert_int_equal(index_open(storage_dir, &x, &created, NULL), 0);
+        storage_expect("PRAGMA user_version", "2");
+        expect_usage("acme", 0, 6);
+        expect_usage("other", 7, 0);
+        expect_usage("", 7, 6);
+        expect_usage_right();
+        assert_int_equal(index_delete_crash(x, 1), 0);
+        expect_usage_right();
+        storage_expect("PRAGMA integrity_check", "ok");
+}
+
 static int see_log_file(void *userdata, int64_t source_id, const char *project, const char *install_id, const char *day,
                         uint64_t bytes)
 {
@@ -427,10 +582,40 @@ static void test_expired_log_files(_unused_ void **state)
         assert_int_equal(index_expired_log_files(x, "9999-99-99", 9, see_log_file, &seen), 42);
 }
 
+static int see_crash_id(void *userdata, const struct index_expired_crash *row)
+{
+        struct seen *seen = userdata;
+        size_t used = strlen(seen->text);
+        snprintf(seen->text + used, sizeof(seen->text) - used, "%lld %s;", (long long)row->id, row->project);
+        return ++seen->n == seen->stop_at ? 42 : 0;
+}
+
+static void test_oldest_of_a_project(_unused_ void **state)
+{
+        struct source a = { "acme", "i" }, b = { "other", "i" };
+        struct seen seen = { 0 };
+        struct moment later = { .sec = RECEIVED_1.sec + 5 };
+        assert_int_equal(insert_at(INSTALL_A, TIME_1, SHA_A, 0, later), 0);
+        assert_int_equal(insert_at(INSTALL_B, TIME_1, SHA_A, 0, RECEIVED_1), 0);
+        assert_int_equal(index_project_crashes(x, "acme", 9, see_crash_id, &seen), 0);
+        assert_string_equal(seen.text, "2 acme;1 acme;");
+        seen = (struct seen){ 0 };
+        assert_int_equal(index_project_crashes(x, "other", 9, see_crash_id, &seen), 0);
+        assert_int_equal(seen.n, 0);
+
+        assert_int_equal(index_add_log_file(x, &a, "2026-05-20", 3, RECEIVED_1), 0);
+        assert_int_equal(index_add_log_file(x, &b, "2026-05-18", 1, RECEIVED_1), 0);
+        assert_int_equal(index_add_log_file(x, &a, "2026-05-19", 2, RECEIVED_1), 0);
+        assert_int_equal(index_add_log_file(x, &a, "2026-05-21", 4, RECEIVED_1), 0);
+        seen = (struct seen){ 0 };
+        assert_int_equal(index_project_log_files(x, "acme", "2026-05-21", 9, see_log_file, &seen), 0);
+        assert_string_equal(seen.text, "3 acme/i 2026-05-19 2;3 acme/i 2026-05-20 3;");
+}
+
 /* A table is big when it grows with what clients send. */
 static bool reads_a_whole_table(const char *plan)
 {
-        static const char *const tables[] = { "crash", "blob", "source", "attachment", "log_file" };
+        static const char *const tables[] = { "crash", "blob", "source", "attachment", "log_file", "blob_use" };
         for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
                 char scan[32];
                 snprintf(scan, sizeof(scan), "SCAN %s", tables[i]);
@@ -475,6 +660,7 @@ static void test_foreign_keys_have_indices(_unused_ void **state)
                 "EXPLAIN QUERY PLAN SELECT 1 FROM attachment WHERE sha256 = ?",
                 "EXPLAIN QUERY PLAN SELECT 1 FROM attachment WHERE crash_id = ?",
                 "EXPLAIN QUERY PLAN SELECT 1 FROM log_file WHERE source_id = ?",
+                "EXPLAIN QUERY PLAN SELECT 1 FROM blob_use WHERE sha256 = ?",
         };
         for (size_t i = 0; i < ARRAY_LEN(questions); i++) {
                 sqlite3_stmt *s;
@@ -665,6 +851,11 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_uncounted_lines_stay_so, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_expired_crashes, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_orphan_blobs, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_usage_of_blobs, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_usage_of_shared_blobs, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_usage_of_log_files, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_usage_is_counted_by_the_migration, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_oldest_of_a_project, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_expired_log_files, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_no_statement_reads_a_table, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_foreign_keys_have_indices, setup, teardown),

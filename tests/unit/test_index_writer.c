@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
 #include "storage/crashes/mirror.h"
 
@@ -17,6 +18,7 @@ static struct blob_store *blobs;
 static struct metrics *metrics;
 static struct index_writer *writer;
 static bool created;
+static atomic_bool untidy;
 
 static void start(void)
 {
@@ -26,6 +28,7 @@ static void start(void)
                 .datadir_fd = storage_fd,
                 .blobs = blobs,
                 .metrics = metrics,
+                .untidy = &untidy,
                 .queue_reports = QUEUE_REPORTS,
         };
         assert_int_equal(index_writer_new(&config, index, &writer), 0);
@@ -453,6 +456,31 @@ static void test_jobs(_unused_ void **state)
         assert_int_equal(put(INSTALL_A, TIME_1, "one", NULL, NULL), 0); /* its transaction is gone */
 }
 
+static off_t database_bytes(void)
+{
+        struct stat st;
+        assert_int_equal(fstatat(storage_fd, "detritus.db", &st, 0), 0);
+        return st.st_size;
+}
+
+/* What the WAL holds is written back, so that it begins anew in the space that it has. */
+static void test_full_disk_checkpoints(_unused_ void **state)
+{
+        struct holder h;
+        unsigned commits = index_writer_commits(writer);
+        assert_int_equal(put(INSTALL_A, TIME_1, "one", NULL, NULL), 0);
+        assert_int_equal(index_writer_commits(writer), commits + 1);
+        off_t before = database_bytes();
+        hold(&h);
+        h.run_result = -ENOSPC;
+        release(&h);
+        assert_int_equal(h.result, -ENOSPC);
+        assert_true(database_bytes() > before);
+        assert_int_equal(index_writer_commits(writer), commits + 1);
+        assert_false(index_writer_failed(writer));
+        assert_int_equal(put(INSTALL_A, TIME_2, "one", NULL, NULL), 0);
+}
+
 static void test_queue_is_bounded_and_jobs_pass(_unused_ void **state)
 {
         static struct crash_report *reports[QUEUE_REPORTS + 1];
@@ -548,6 +576,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_database_disk_full, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_database_io_error_is_final, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_jobs, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_full_disk_checkpoints, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_queue_is_bounded_and_jobs_pass, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_free_finishes_what_is_queued, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_two_senders, setup, teardown),

@@ -4,19 +4,24 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "storage/crashes/mirror.h"
 #include "storage/janitor.h"
 
+#include "storage/space.h"
+
 #define DAY_SECS 86400
+#define JANITOR_STEP 250
 
 static struct blob_store *blobs;
 static struct metrics *metrics;
 static struct index_writer *writer;
 static struct log_committer *logs;
 static struct janitor_config config;
+static atomic_bool untidy;
 
 static int setup(void **state)
 {
@@ -30,6 +35,7 @@ static int setup(void **state)
                 .datadir_fd = storage_fd,
                 .blobs = blobs,
                 .metrics = metrics,
+                .untidy = &untidy,
                 .queue_reports = 1000,
         };
         struct log_committer_config committing = {
@@ -48,6 +54,7 @@ static int setup(void **state)
                 .interval_secs = 3600,
                 .datadir_fd = storage_fd,
                 .blobs = blobs,
+                .untidy = &untidy,
                 .index = writer,
                 .logs = logs,
                 .metrics = metrics,
@@ -294,6 +301,176 @@ static void test_log_file_that_cannot_go_keeps_its_row(_unused_ void **state)
         storage_expect("SELECT count(*) FROM log_file", "1");
 }
 
+/* ---- caps ---- */
+
+/* Dump i is 10 bytes; received i hours after the first. */
+static void put_tens(unsigned n, const char *attachment)
+{
+        for (unsigned i = 0; i < n; i++) {
+                char timestamp[40], dump[16];
+                struct moment at = days_ago(10);
+                at.sec += i * 3600;
+                snprintf(timestamp, sizeof(timestamp), "2026-05-19T08:30:00.%03uZ", i);
+                snprintf(dump, sizeof(dump), "dump %05u", i);
+                assert_int_equal(put(INSTALL_A, timestamp, dump, attachment, at), 0);
+        }
+}
+
+static void test_crashes_at_their_cap_stay(_unused_ void **state)
+{
+        config.caps.crashes_max_bytes = 40;
+        put_tens(4, NULL);
+        cycle();
+        expect_gauges(0, 0, 0);
+        config.caps.crashes_max_bytes = 39;
+        cycle();
+        expect_gauges(0, 1, 1);
+        assert_false(blob_exists("dump 00000"));
+        assert_true(blob_exists("dump 00001"));
+        expect_consistent();
+}
+
+static void test_eviction_frees_no_more_than_it_must(_unused_ void **state)
+{
+        config.caps.crashes_max_bytes = 29; /* 25 with the attachment that all share */
+        put_tens(6, "fours");
+        cycle();
+        expect_gauges(0, 4, 4);
+        storage_expect("SELECT min(id) || count(*) FROM crash", "52");
+        storage_expect("SELECT crash_bytes FROM usage WHERE project = ''", "25");
+        assert_true(blob_exists("fours"));
+        expect_consistent();
+}
+
+static void test_many_steps_of_eviction(_unused_ void **state)
+{
+        config.caps.crashes_max_bytes = 10;
+        put_tens(JANITOR_STEP + 12, NULL);
+        cycle();
+        expect_gauges(0, JANITOR_STEP + 11, JANITOR_STEP + 11);
+        assert_true(blob_exists("dump 00261"));
+        expect_consistent();
+}
+
+static void test_held_crashes_are_not_evicted(_unused_ void **state)
+{
+        config.caps.crashes_max_bytes = 1;
+        put_tens(3, NULL);
+        hold_crash();
+        cycle();
+        expect_gauges(0, 2, 2);
+        storage_expect("SELECT group_concat(id) FROM crash", "1");
+        assert_int_equal(storage_failed_cycles(), 0);
+}
+
+static void test_log_files_at_their_cap_stay(_unused_ void **state)
+{
+        config.caps.logs_max_bytes = 18; /* three files of 6 bytes */
+        put_log_file(INSTALL_A, 0, true);
+        put_log_file(INSTALL_A, 3, true);
+        put_log_file(INSTALL_B, 2, true);
+        cycle();
+        expect_gauges(0, 0, 0);
+        config.caps.logs_max_bytes = 17;
+        cycle();
+        expect_gauges(1, 0, 0);
+        storage_expect("SELECT count(*) FROM log_file WHERE day = date('now', '-3 days')", "0");
+        assert_int_equal(storage_count("logs"), 2);
+        config.caps.logs_max_bytes = 1;
+        cycle();
+        expect_gauges(1, 0, 0); /* today's stays */
+        assert_int_equal(storage_count("logs"), 1);
+        assert_int_equal(storage_failed_cycles(), 0);
+}
+
+static void test_a_projects_cap_is_its_own(_unused_ void **state)
+{
+        struct config_project projects[] = {
+                { .name = "other", .caps = { .logs_max_bytes = 1, .crashes_max_bytes = 1 } },
+                { .name = "acme", .caps = { .crashes_max_bytes = 20 } },
+        };
+        config.projects = projects;
+        config.n_projects = 1;
+        put_tens(3, NULL);
+        put_log_file(INSTALL_A, 3, true);
+        cycle();
+        expect_gauges(0, 0, 0);
+        config.n_projects = 2;
+        cycle();
+        expect_gauges(0, 1, 1);
+        config.projects = &projects[1];
+        config.n_projects = 1;
+        projects[1].caps = (struct config_caps){ .logs_max_bytes = 5 };
+        cycle();
+        expect_gauges(1, 0, 0);
+        expect_consistent();
+}
+
+/* What comes in is noticed before the next cycle, which is an hour away. */
+static void test_caps_are_kept_between_cycles(_unused_ void **state)
+{
+        struct janitor *j;
+        unsigned before = storage_cycles();
+        config.caps.crashes_max_bytes = 20;
+        assert_int_equal(janitor_new(&config, &j), 0);
+        storage_await_cycles(before + 1);
+        put_tens(4, NULL);
+        while (blob_exists("dump 00001"))
+                sched_yield();
+        janitor_free(j);
+        assert_int_equal(storage_cycles(), before + 1);
+        storage_expect("SELECT min(id) || count(*) FROM crash", "32");
+        expect_consistent();
+}
+
+/* ---- a full disk ---- */
+
+static void test_steps_become_smaller_on_a_full_disk(_unused_ void **state)
+{
+        config.crashes_ttl_days = 1;
+        put_tens(20, NULL);
+        atomic_store(&storage_faults.commit_full_above, 3); /* crashes deleted in one transaction */
+        cycle();
+        expect_gauges(0, 20, 20);
+        assert_int_equal(storage_failed_cycles(), 0);
+        expect_consistent();
+}
+
+static void test_a_disk_too_full_to_delete_fails_the_cycle(_unused_ void **state)
+{
+        config.crashes_ttl_days = 1;
+        put_tens(3, NULL);
+        atomic_store(&storage_faults.commit_full_above, 0);
+        cycle();
+        expect_gauges(0, 0, 0);
+        assert_int_equal(storage_failed_cycles(), 1);
+        assert_false(index_writer_failed(writer));
+        atomic_store(&storage_faults.commit_full_above, -1);
+        cycle();
+        expect_gauges(0, 3, 3);
+}
+
+/* Given up once, for the first deletion that needs it. */
+static void test_the_reserve_file_is_for_deletions(_unused_ void **state)
+{
+        struct space *space;
+        const struct space_config governing = { .datadir_fd = storage_fd, .metrics = metrics };
+        assert_int_equal(space_new(&governing, &space), 0);
+        config.space = space;
+        config.crashes_ttl_days = 1;
+        put_tens(20, NULL);
+        cycle();
+        assert_true(space_give_up_reserve(space)); /* nothing had needed it */
+        space_look(space);                         /* makes it again */
+        config.crashes_ttl_days = 1;
+        put_tens(20, NULL);
+        atomic_store(&storage_faults.commit_full_above, 5);
+        cycle();
+        assert_false(space_give_up_reserve(space));
+        expect_gauges(0, 20, 20);
+        space_free(space);
+}
+
 static void test_blob_file_gone_already(_unused_ void **state)
 {
         char sha256[BLOB_HEX_SIZE];
@@ -411,6 +588,16 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_old_log_files_go, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_zero_is_todays_logs_too, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_log_file_that_cannot_go_keeps_its_row, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_crashes_at_their_cap_stay, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_eviction_frees_no_more_than_it_must, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_many_steps_of_eviction, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_held_crashes_are_not_evicted, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_log_files_at_their_cap_stay, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_a_projects_cap_is_its_own, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_caps_are_kept_between_cycles, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_steps_become_smaller_on_a_full_disk, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_a_disk_too_full_to_delete_fails_the_cycle, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_the_reserve_file_is_for_deletions, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_blob_file_gone_already, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_failed_store_fails_the_cycle_only, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_uploads_beside_deletion_lose_nothing, setup, teardown),

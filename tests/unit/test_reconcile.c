@@ -358,6 +358,17 @@ static void test_damaged_log_file(_unused_ void **state)
         assert_false(storage_exists("logs/acme/zeros/2026-05-20.ndjson.torn"));
 }
 
+static void test_tail_cannot_be_set_aside(_unused_ void **state)
+{
+        struct reconcile_counts found;
+        put_log("torn", "2026-05-19", "1\nhal", 2);
+        atomic_store(&storage_faults.sync_error, EIO);
+        atomic_store(&storage_faults.sync_fails_at, 1);
+        assert_int_equal(reconcile_data_dir(storage_fd, x, &found), -EIO);
+        _cleanup_(freep) char *text = storage_text("logs/acme/torn/2026-05-19.ndjson");
+        assert_string_equal(text, "1\nhal");
+}
+
 /* In the way, gone, or more than a page of them. */
 static void test_odd_log_files(_unused_ void **state)
 {
@@ -378,6 +389,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_log_files, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_damaged_log_file, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_tail_cannot_be_set_aside, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_odd_log_files, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_order_stays, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_nothing_there, setup, teardown),

@@ -10,7 +10,7 @@ from hyperframe import frame as frames
 from conftest import both
 from harness import crash, grpc, http1, http2, otlp
 from harness.crash import body, dump_part, headers, metadata_part, upload
-from harness.daemon import ACME, OTHER, RATE_UNLIMITED, REPO, Daemon, slow_tokens, stranger, wait_until
+from harness.daemon import ACME, OTHER, RATE_UNLIMITED, REPO, slow_tokens, stranger, wait_until
 from harness.grpc import EXPORT, export, frame
 from harness.otlp import export_lines, log_record, resource_logs
 
@@ -20,7 +20,10 @@ LIMITS = {
     "logs.max_message_bytes": ["wire/test_logs.py::test_a_message_too_large"],
     "crashes.max_part_bytes": ["wire/test_crashes.py::test_a_part_too_large"],
     "crashes.max_request_bytes": ["wire/test_crashes.py::test_a_request_too_large"],
-    "crashes.max_bytes": ["test_what_is_not_supported_is_refused"],
+    "logs.max_bytes": ["wire/test_disk.py::test_the_oldest_logs_go_and_todays_stay",
+                       "unit/test_janitor.c::test_log_files_at_their_cap_stay"],
+    "crashes.max_bytes": ["wire/test_disk.py::test_the_oldest_crashes_go",
+                          "unit/test_janitor.c::test_crashes_at_their_cap_stay"],
     "limits.connections": ["test_connections"],
     "limits.connections_per_address": ["wire/test_http1.py::test_connections_have_a_limit_per_address"],
     "limits.head_bytes": ["test_head_bytes", "wire/test_http1.py::test_a_head_of_16_KiB_and_a_byte"],
@@ -60,6 +63,11 @@ LIMITS = {
     "limits.multipart_head_bytes": ["test_multipart_head_bytes", "unit/test_multipart.c::test_limit_of_head"],
     "limits.uploads": ["test_uploads"],
     "limits.uploads_per_source": ["wire/test_crashes.py::test_uploads_of_one_source_at_once_have_a_limit"],
+    "limits.disk_reserve_uploads_bytes": ["wire/test_disk.py::test_the_reserves_are_what_is_configured",
+                                          "unit/test_space.c::test_hysteresis"],
+    "limits.disk_full_pause_secs": ["unit/test_space.c::test_full_is_full_for_a_while"],
+    "limits.disk_reserve_logs_bytes": ["wire/test_disk.py::test_the_reserves_are_what_is_configured",
+                                       "unit/test_space.c::test_hysteresis"],
     "limits.verifier_threads": ["test_verifier_threads"],
     "limits.verifier_queue": ["unit/test_verifier.c::full_queue_is_busy",
                               "wire/test_auth.py::test_a_busy_verifier_is_not_a_bad_token"],
@@ -72,7 +80,7 @@ LIMITS = {
 
 def documented():
     text = (REPO / "docs/configuration.md").read_text()
-    return set(re.findall(r"^\| `(limits\.\w+|logs\.max_message_bytes|crashes\.max_\w+)` \|", text, re.MULTILINE))
+    return set(re.findall(r"^\| `(limits\.\w+|(?:logs|crashes)\.max_\w+)` \|", text, re.MULTILINE))
 
 
 def test_every_documented_limit_has_a_test():
@@ -111,16 +119,14 @@ def begun_upload(daemon, source, timestamp="2026-05-19T00:00:00Z"):
     return client, whole[-20:]
 
 
-def test_what_is_not_supported_is_refused(tmp_path):
-    assert "max_bytes" in Daemon(tmp_path, {"crashes": {"max_bytes": 1}}).refuses_to_start()
-
-
 # -- connections and requests
 
 
 def test_connections(start_daemon):
     daemon = limited(start_daemon, connections=3)
-    clients = [daemon.connect() for _ in range(3)]
+    first = daemon.connect()
+    wait_until(lambda: daemon.metric("detritus_connections", client=first) == 1, "those of the start to be gone")
+    clients = [first] + [daemon.connect() for _ in range(2)]
     assert [client.request("GET", "/healthz").status for client in clients] == [204] * 3
     daemon.connect().at_end()
     assert [client.request("GET", "/healthz").status for client in clients] == [204] * 3

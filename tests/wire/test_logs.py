@@ -12,7 +12,7 @@ import zstandard
 from conftest import both
 from harness import grpc, otlp
 from harness.crash import Source
-from harness.daemon import ACME, IS_REFERENCE, NARROW, OTHER, Token
+from harness.daemon import ACME, DETRITUSD, IS_REFERENCE, NARROW, OTHER, Token
 from harness.grpc import EXPORT, HEALTH, export, export_grpcio, frame
 from harness.otlp import Double, Fixed64, export_lines, log_record, resource_logs
 
@@ -714,3 +714,23 @@ def test_a_line_is_there_when_the_answer_is(daemon, source):
     for n in range(20):
         grpc.call(client, EXPORT, frame(export_lines(source, body=n)), grpc.headers(ACME)).accepted()
         assert json.loads(daemon.log_text(source).splitlines()[n])["body"] == n
+
+
+@ours
+def test_ten_thousand_sources_on_1024_descriptors(start_daemon, tmp_path):
+    limited = tmp_path / "limited"
+    limited.write_text(f'#!/bin/sh\nulimit -n 1024\nexec "{DETRITUSD}" "$@"\n')
+    limited.chmod(0o755)
+    daemon = start_daemon(binary=str(limited))
+    sources = [Source(ACME.project, f"s{n:05}") for n in range(10000)]
+    for turn in range(2):
+        for first in range(0, len(sources), 500):
+            export(daemon, otlp.export(*(resource_logs(source.attributes(), [log_record(f"{turn} {source.install_id}")])
+                                         for source in sources[first:first + 500])), ACME).accepted()
+    assert daemon.metric("detritus_log_files_open") == 512
+    for source in sources[::97]:
+        assert [line["body"] for line in daemon.log_lines(source)] == [f"{turn} {source.install_id}" for turn in (0, 1)]
+    daemon.stop()
+    files = list((daemon.data_dir / "logs").glob("*/*/*.ndjson"))
+    assert len(files) == 10000 and sum(path.read_bytes().count(b"\n") for path in files) == 20000
+    assert daemon.rows("SELECT count(*) AS files, sum(lines) AS lines FROM log_file") == [{"files": 10000, "lines": 20000}]

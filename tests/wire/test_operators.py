@@ -39,6 +39,12 @@ FAMILIES = {
     "detritus_index_commits": "counter",
     "detritus_verifications": "counter",
     "detritus_connections_accepted": "counter",
+    "detritus_disk_free_bytes": "gauge",
+    "detritus_disk_size_bytes": "gauge",
+    "detritus_disk_reserved_in_flight_bytes": "gauge",
+    "detritus_disk_refusing": "gauge",
+    "detritus_disk_refusals": "counter",
+    "detritus_disk_forecast_days": "gauge",
 }
 LABELS = {
     "detritus_build": {"version"},
@@ -46,6 +52,8 @@ LABELS = {
     "detritus_request_duration_seconds": {"endpoint", "le"},
     "detritus_bytes_ingested": {"endpoint"},
     "detritus_validation_failures": {"endpoint"},
+    "detritus_disk_refusing": {"kind"},
+    "detritus_disk_refusals": {"kind"},
     "detritus_janitor_cycle_duration_seconds": {"result", "le"},
 }
 ENDPOINTS = {"logs", "crashes", "metrics", "healthz", "other"}

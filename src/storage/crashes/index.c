@@ -61,7 +61,7 @@ int index_has_crash(struct index *x, const struct crash_metadata *m, const char 
                 return r;
         index_bind_text(s, 1, m->source.project);
         index_bind_text(s, 2, m->source.install_id);
-        index_bind_time(s, 3, m->timestamp, INDEX_CRASHED_DIGITS);
+        index_bind_time(x, s, 3, m->timestamp, INDEX_CRASHED_DIGITS);
         index_bind_text(s, 4, dump_sha256);
         r = index_step(x, s);
         if (r < 0)
@@ -93,7 +93,7 @@ static int upsert_source(struct index *x, const struct source *source, const cha
         index_bind_text(s, 2, source->install_id);
         index_bind_text(s, 3, platform);
         index_bind_text(s, 4, version);
-        index_bind_time(s, 5, seen_at, INDEX_RECEIVED_DIGITS);
+        index_bind_time(x, s, 5, seen_at, INDEX_RECEIVED_DIGITS);
         r = index_step(x, s);
         if (r != INDEX_ROW)
                 return r < 0 ? r : -EPROTO;
@@ -113,7 +113,7 @@ static int put_blob(struct index *x, enum index_statement how, const char *sha25
                 return r;
         index_bind_text(s, 1, sha256);
         index_bind_int(s, 2, (int64_t)len);
-        index_bind_time(s, 3, at, INDEX_RECEIVED_DIGITS);
+        index_bind_time(x, s, 3, at, INDEX_RECEIVED_DIGITS);
         return index_run(x, s);
 }
 
@@ -128,8 +128,8 @@ static int insert_crash_row(struct index *x, const struct index_crash *crash, in
         index_bind_text(s, 2, crash->dump.sha256);
         index_bind_text(s, 3, crash->dump.content_encoding);
         index_bind_text(s, 4, m->kind);
-        index_bind_time(s, 5, m->timestamp, INDEX_CRASHED_DIGITS);
-        index_bind_time(s, 6, crash->received_at, INDEX_RECEIVED_DIGITS);
+        index_bind_time(x, s, 5, m->timestamp, INDEX_CRASHED_DIGITS);
+        index_bind_time(x, s, 6, crash->received_at, INDEX_RECEIVED_DIGITS);
         index_bind_text(s, 7, m->platform);
         index_bind_text(s, 8, m->version);
         index_bind_text(s, 9, m->git_sha);
@@ -208,7 +208,7 @@ static int put_log_file(struct index *x, enum index_statement how, int64_t sourc
         index_bind_int(s, 1, source_id);
         index_bind_text(s, 2, day);
         index_bind_int(s, 3, (int64_t)bytes);
-        if (how != INDEX_ADD_LOG_FILE)
+        if (how == INDEX_UPSERT_LOG_FILE || how == INDEX_CORRECT_LOG_FILE)
                 index_bind_int(s, 4, (int64_t)lines);
         return index_run(x, s);
 }
@@ -244,4 +244,19 @@ int index_add_log_file(struct index *x, const struct source *source, const char 
 int index_correct_log_file(struct index *x, int64_t source_id, const char *day, uint64_t bytes, uint64_t lines_more)
 {
         return put_log_file(x, INDEX_CORRECT_LOG_FILE, source_id, day, bytes, lines_more);
+}
+
+int index_mark_compressed(struct index *x, int64_t source_id, const char *day, uint64_t bytes)
+{
+        return put_log_file(x, INDEX_MARK_COMPRESSED, source_id, day, bytes, 0);
+}
+
+int index_add_compressed_log_file(struct index *x, const struct source *source, const char *day, uint64_t bytes,
+                                  struct moment seen_at)
+{
+        int64_t source_id;
+        int r = upsert_source(x, source, "", "", seen_at, &source_id);
+        if (r == 0)
+                r = put_log_file(x, INDEX_ADD_LOG_FILE, source_id, day, bytes, 0);
+        return r < 0 ? r : index_mark_compressed(x, source_id, day, bytes);
 }

@@ -44,6 +44,8 @@ int index_rollback_to(struct index *x); /* -ECANCELED: SQLite has undone the who
 
 /* Runs a PASSIVE checkpoint when the WAL holds 1,000 pages or more, TRUNCATE past 16 MiB. Outside transactions. */
 int index_checkpoint_if_due(struct index *x);
+/* A PASSIVE one now. On a full disk this lets the WAL begin anew, in the space that it has. */
+int index_checkpoint(struct index *x);
 
 /* One file of a report, as it was stored. Strings are borrowed. */
 struct index_blob_use {
@@ -90,6 +92,12 @@ int index_add_log_file(struct index *x, const struct source *source, const char 
 /* Corrects the totals of a file that is known: its size, and lines that were not counted. */
 int index_correct_log_file(struct index *x, int64_t source_id, const char *day, uint64_t bytes, uint64_t lines_more);
 
+/* Its lines are in a compressed file of so many bytes now. */
+int index_mark_compressed(struct index *x, int64_t source_id, const char *day, uint64_t bytes);
+/* A compressed file found on disk that the index may not know. */
+int index_add_compressed_log_file(struct index *x, const struct source *source, const char *day, uint64_t bytes,
+                                  struct moment seen_at);
+
 /* What the janitor asks. Each returns at most `max` rows through the callback (0 goes on, else stops and is returned).
  * A row's strings live for the call only. */
 struct index_expired_crash {
@@ -104,6 +112,17 @@ typedef int (*index_log_file_cb)(void *userdata, int64_t source_id, const char *
 int index_expired_crashes(struct index *x, struct moment received_before, unsigned max, index_crash_cb cb, void *ud);
 int index_orphan_blobs(struct index *x, unsigned max, index_blob_cb cb, void *ud);
 int index_expired_log_files(struct index *x, const char *day_before, unsigned max, index_log_file_cb cb, void *ud);
+/* Plain ones, in the order of day and source, behind the one named. */
+int index_plain_log_files(struct index *x, const char *day, int64_t source_id, const char *day_before, unsigned max,
+                          index_log_file_cb cb, void *ud);
+/* For caps: what a project has stored ("": all together), and its oldest crashes that are not held, its oldest log files. */
+struct index_usage {
+        uint64_t log_bytes, crash_bytes;
+};
+int index_usage(struct index *x, const char *project, struct index_usage *ret);
+int index_project_crashes(struct index *x, const char *project, unsigned max, index_crash_cb cb, void *ud);
+int index_project_log_files(struct index *x, const char *project, const char *day_before, unsigned max,
+                            index_log_file_cb cb, void *ud);
 int index_delete_crash(struct index *x, int64_t id);
 int index_delete_blob(struct index *x, const char *sha256); /* only while refs = 0 */
 int index_delete_log_file(struct index *x, int64_t source_id, const char *day);

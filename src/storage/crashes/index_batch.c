@@ -4,7 +4,7 @@
  * A report that is there already is answered like one that was stored; of two alike in one batch the second is found
  * inside the transaction. Failure modes: a full disk fails the report that met it, or, where SQLite rolls back or the
  * commit fails, the whole batch, which clients send again; a failed sync or a broken database is final. A mirror that
- * cannot be written is only a warning: its row is durable, and the file is derived from it.
+ * cannot be written is only a warning: its row is durable, and the file is derived from it, at the next start at last.
  */
 #include "storage/crashes/index_batch.h"
 
@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "storage/crashes/mirror.h"
+#include "storage/space.h"
 #include "util/log.h"
 
 enum entry_state {
@@ -46,6 +47,11 @@ static void batch_done(struct batch *b)
 bool index_batch_is_final(int error)
 {
         return error == -EIO || error == -EPROTO || error == -EROFS;
+}
+
+bool index_batch_is_full(int error)
+{
+        return error == -ENOSPC || error == -EDQUOT;
 }
 
 static void fail(struct entry *e, int error)
@@ -179,10 +185,14 @@ static int write_mirror(void *userdata, const struct index_crash *crash)
 {
         const struct batch *b = userdata;
         int r = mirror_write(b->disk->datadir_fd, crash);
-        if (r < 0)
+        if (r < 0) {
+                atomic_store(b->disk->untidy, true);
                 log_warn("cannot write a crash's JSON file; the crash itself is stored",
                          LOG_STR("project", crash->metadata->source.project), LOG_STR("dump", crash->dump.sha256),
                          LOG_STR("error", strerror(-r)));
+        }
+        if (index_batch_is_full(r))
+                space_saw_full(b->disk->space);
         return index_batch_is_final(r) ? r : 0;
 }
 
@@ -219,13 +229,17 @@ static int mirror_all(struct batch *b)
 static void unpublish(struct batch *b, const struct entry *e)
 {
         for (size_t i = 0; i < e->published; i++) {
-                bool used;
-                if (e->uses[i].dedup || index_has_blob(b->disk->index, e->uses[i].sha256, &used) < 0 || used)
+                bool used = false;
+                if (e->uses[i].dedup)
                         continue;
-                int r = blob_unlink(b->disk->blobs, e->uses[i].sha256, NULL);
-                if (r < 0 && r != -ENOENT)
-                        log_warn("cannot remove a refused report's blob", LOG_STR("sha256", e->uses[i].sha256),
-                                 LOG_STR("error", strerror(-r)));
+                int r = index_has_blob(b->disk->index, e->uses[i].sha256, &used);
+                if (r == 0 && !used)
+                        r = blob_unlink(b->disk->blobs, e->uses[i].sha256, NULL);
+                if (r == 0 || r == -ENOENT)
+                        continue;
+                atomic_store(b->disk->untidy, true);
+                log_warn("cannot remove a refused report's blob", LOG_STR("sha256", e->uses[i].sha256),
+                         LOG_STR("error", strerror(-r)));
         }
 }
 

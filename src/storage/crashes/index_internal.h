@@ -24,9 +24,14 @@ enum index_statement {
         INDEX_HAS_LOG_FILE,
         INDEX_ADD_LOG_FILE,
         INDEX_CORRECT_LOG_FILE,
+        INDEX_MARK_COMPRESSED,
+        INDEX_PLAIN_LOG_FILES,
         INDEX_EXPIRED_CRASHES,
         INDEX_ORPHAN_BLOBS,
         INDEX_EXPIRED_LOG_FILES,
+        INDEX_USAGE,
+        INDEX_PROJECT_CRASHES,
+        INDEX_PROJECT_LOG_FILES,
         INDEX_DELETE_CRASH,
         INDEX_DELETE_BLOB,
         INDEX_DELETE_LOG_FILE,
@@ -50,6 +55,7 @@ struct index {
         sqlite3 *db;
         sqlite3_stmt *prepared[INDEX_STATEMENT_MAX_]; /* each made at its first use */
         bool writable;
+        bool bind_failed;       /* of the statement prepared last: it must not run */
         int wal_pages;          /* in the WAL after the last commit */
         int checkpointed_pages; /* what it held at our last checkpoint */
 };
@@ -61,7 +67,7 @@ int index_failed(struct index *x, const char *doing);
 int index_prepare(struct index *x, enum index_statement which, sqlite3_stmt **ret);
 void index_bind_text(sqlite3_stmt *s, int at, const char *text); /* NULL binds NULL */
 void index_bind_int(sqlite3_stmt *s, int at, int64_t value);
-void index_bind_time(sqlite3_stmt *s, int at, struct moment time, unsigned digits);
+void index_bind_time(struct index *x, sqlite3_stmt *s, int at, struct moment time, unsigned digits);
 
 /* INDEX_ROW: there is a row. 0: done. -errno. A statement left before 0 must be reset, else it keeps its snapshot. */
 enum { INDEX_ROW = 1 };

@@ -1,4 +1,4 @@
-/* What retention asks of the index: what is too old, what nothing refers to, and their deletion; and what reconcile goes
+/* What retention asks of the index: what is too old, how much there is, what nothing refers to, and their deletion; and what reconcile goes
  * through after an unclean stop. All by index, a bounded number of rows at a time. */
 #include <errno.h>
 
@@ -37,7 +37,7 @@ int index_expired_crashes(struct index *x, struct moment received_before, unsign
         int r = index_prepare(x, INDEX_EXPIRED_CRASHES, &s);
         if (r < 0)
                 return r;
-        index_bind_time(s, 1, received_before, INDEX_RECEIVED_DIGITS);
+        index_bind_time(x, s, 1, received_before, INDEX_RECEIVED_DIGITS);
         index_bind_int(s, 2, max);
         return each_crash(x, s, cb, ud);
 }
@@ -121,6 +121,63 @@ int index_newest_log_files(struct index *x, const char *day, int64_t source_id, 
         index_bind_text(s, 1, day);
         index_bind_int(s, 2, source_id);
         index_bind_int(s, 3, max);
+        return each_log_file(x, s, cb, ud);
+}
+
+static uint64_t bytes_in(sqlite3_stmt *s, int column)
+{
+        int64_t bytes = sqlite3_column_int64(s, column);
+        return bytes < 0 ? 0 : (uint64_t)bytes;
+}
+
+int index_usage(struct index *x, const char *project, struct index_usage *ret)
+{
+        sqlite3_stmt *s;
+        int r = index_prepare(x, INDEX_USAGE, &s);
+        if (r < 0)
+                return r;
+        index_bind_text(s, 1, project);
+        *ret = (struct index_usage){ 0 };
+        while ((r = index_step(x, s)) == INDEX_ROW)
+                *ret = (struct index_usage){ .log_bytes = bytes_in(s, 0), .crash_bytes = bytes_in(s, 1) };
+        return r;
+}
+
+int index_project_crashes(struct index *x, const char *project, unsigned max, index_crash_cb cb, void *ud)
+{
+        sqlite3_stmt *s;
+        int r = index_prepare(x, INDEX_PROJECT_CRASHES, &s);
+        if (r < 0)
+                return r;
+        index_bind_text(s, 1, project);
+        index_bind_int(s, 2, max);
+        return each_crash(x, s, cb, ud);
+}
+
+int index_project_log_files(struct index *x, const char *project, const char *day_before, unsigned max,
+                            index_log_file_cb cb, void *ud)
+{
+        sqlite3_stmt *s;
+        int r = index_prepare(x, INDEX_PROJECT_LOG_FILES, &s);
+        if (r < 0)
+                return r;
+        index_bind_text(s, 1, project);
+        index_bind_text(s, 2, day_before);
+        index_bind_int(s, 3, max);
+        return each_log_file(x, s, cb, ud);
+}
+
+int index_plain_log_files(struct index *x, const char *day, int64_t source_id, const char *day_before, unsigned max,
+                          index_log_file_cb cb, void *ud)
+{
+        sqlite3_stmt *s;
+        int r = index_prepare(x, INDEX_PLAIN_LOG_FILES, &s);
+        if (r < 0)
+                return r;
+        index_bind_text(s, 1, day);
+        index_bind_int(s, 2, source_id);
+        index_bind_text(s, 3, day_before);
+        index_bind_int(s, 4, max);
         return each_log_file(x, s, cb, ud);
 }
 

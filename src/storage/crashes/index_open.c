@@ -24,8 +24,32 @@
 #define TRUNCATE_PAGES (16 * 1024 * 1024 / PAGE_BYTES)
 #define BUSY_TIMEOUT_MS 5000
 
-static int translate(int code)
+/* What the last failed call on the database or on its WAL said (sqlite3_system_errno() tells of a later one). */
+static int last_errno(struct index *x, int which)
 {
+        sqlite3_file *f = NULL;
+        int error = 0;
+        sqlite3_file_control(x->db, "main", which, &f);
+        if (f && f->pMethods)
+                f->pMethods->xFileControl(f, SQLITE_FCNTL_LAST_ERRNO, &error);
+        return error;
+}
+
+/* SQLITE_FULL is ENOSPC alone: a quota comes as an I/O error, and so does a -shm file that cannot grow, which holds
+ * nothing durable. A write that found no space may be tried again, unlike a sync. */
+static bool found_no_space(struct index *x, int code)
+{
+        if (code == SQLITE_IOERR_SHMSIZE)
+                return true;
+        int main_file = last_errno(x, SQLITE_FCNTL_FILE_POINTER), wal = last_errno(x, SQLITE_FCNTL_JOURNAL_POINTER);
+        return code == SQLITE_IOERR_WRITE && (main_file == 0 || main_file == EDQUOT) && (wal == 0 || wal == EDQUOT) &&
+               main_file + wal > 0;
+}
+
+static int translate(struct index *x, int code)
+{
+        if (found_no_space(x, code))
+                return -ENOSPC;
         switch (code & 0xFF) {
         case SQLITE_FULL: return -ENOSPC;
         case SQLITE_IOERR:
@@ -45,12 +69,13 @@ int index_failed(struct index *x, const char *doing)
         int code = sqlite3_extended_errcode(x->db);
         log_warn("the index failed", LOG_STR("doing", doing), LOG_STR("sqlite", sqlite3_errmsg(x->db)),
                  LOG_INT("code", code));
-        return translate(code);
+        return translate(x, code);
 }
 
 int index_prepare(struct index *x, enum index_statement which, sqlite3_stmt **ret)
 {
         sqlite3_stmt **s = &x->prepared[which];
+        x->bind_failed = false;
         if (*s) {
                 sqlite3_reset(*s);
                 sqlite3_clear_bindings(*s);
@@ -74,16 +99,19 @@ void index_bind_int(sqlite3_stmt *s, int at, int64_t value)
         sqlite3_bind_int64(s, at, value);
 }
 
-/* A copy that could not be made leaves NULL, which the columns refuse. */
-void index_bind_time(sqlite3_stmt *s, int at, struct moment time, unsigned digits)
+/* The text is copied. Where there is no memory for that it would be NULL, which is no row's time and equals none. */
+void index_bind_time(struct index *x, sqlite3_stmt *s, int at, struct moment time, unsigned digits)
 {
         char text[CLOCK_RFC3339_SIZE];
         clock_format_fixed(time, digits, text);
-        sqlite3_bind_text(s, at, text, -1, SQLITE_TRANSIENT);
+        if (sqlite3_bind_text(s, at, text, -1, SQLITE_TRANSIENT) != SQLITE_OK)
+                x->bind_failed = true;
 }
 
 int index_step(struct index *x, sqlite3_stmt *s)
 {
+        if (x->bind_failed)
+                return -ENOMEM;
         int r = sqlite3_step(s);
         if (r == SQLITE_ROW)
                 return INDEX_ROW;
@@ -254,6 +282,16 @@ static int make_file(const char *data_dir, const char *path, struct error *err)
         return r;
 }
 
+/* The -wal file is there by now. SQLite syncs its name with the first commit, but does not look at how that went, and
+ * commits in a file without a name would be lost. */
+static int keep_wal(const char *data_dir, struct error *err)
+{
+        int r = durable_sync_dir(AT_FDCWD, data_dir);
+        if (r < 0)
+                error_set(err, "cannot sync %s: %s", data_dir, strerror(-r));
+        return r;
+}
+
 int index_open(const char *data_dir, struct index **ret, bool *ret_created, struct error *err)
 {
         _cleanup_(index_freep) struct index *x = NULL;
@@ -273,6 +311,8 @@ int index_open(const char *data_dir, struct index **ret, bool *ret_created, stru
                 r = configure_writer(x, err);
         if (r == 0)
                 r = migrate(x, version, err);
+        if (r == 0)
+                r = keep_wal(data_dir, err);
         if (r != 0) {
                 error_prefix(err, "%s", path);
                 return r;
@@ -340,6 +380,11 @@ int index_checkpoint_if_due(struct index *x)
         if (x->wal_pages - x->checkpointed_pages < CHECKPOINT_PAGES)
                 return 0;
         return checkpoint(x, x->wal_pages >= TRUNCATE_PAGES ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE);
+}
+
+int index_checkpoint(struct index *x)
+{
+        return checkpoint(x, SQLITE_CHECKPOINT_PASSIVE);
 }
 
 struct index *index_free(struct index *x)

@@ -30,8 +30,10 @@ const char *const index_statements[INDEX_STATEMENT_MAX_] = {
                               " ON CONFLICT (sha256) DO UPDATE SET len = excluded.len WHERE len <> excluded.len",
         [INDEX_INSERT_CRASH] =
                 "INSERT INTO crash (source_id, dump_sha256, dump_content_encoding, kind, crashed_at, received_at,"
-                " platform, version, git_sha, profile, target_triple, panic_text, context, metadata, dedup)"
-                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+                " platform, version, git_sha, profile, target_triple, panic_text, context, metadata, dedup, "
+                "source_project)"
+                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,"
+                " (SELECT project FROM source WHERE id = ?1))",
         [INDEX_INSERT_ATTACHMENT] =
                 "INSERT INTO attachment (crash_id, position, key, filename, content_type, content_encoding, sha256,"
                 " len, dedup) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
@@ -39,15 +41,25 @@ const char *const index_statements[INDEX_STATEMENT_MAX_] = {
         [INDEX_ADD_BLOB] = "INSERT INTO blob (sha256, len, created_at) VALUES (?1, ?2, ?3)"
                            " ON CONFLICT (sha256) DO NOTHING",
 
-        [INDEX_UPSERT_LOG_FILE] = "INSERT INTO log_file (source_id, day, bytes, lines) VALUES (?1, ?2, ?3, ?4)"
-                                  " ON CONFLICT (source_id, day) DO UPDATE SET bytes = excluded.bytes,"
-                                  " lines = lines + excluded.lines",
+        [INDEX_UPSERT_LOG_FILE] =
+                "INSERT INTO log_file (source_id, day, bytes, lines, source_project) VALUES (?1, ?2, ?3, ?4,"
+                " (SELECT project FROM source WHERE id = ?1))"
+                " ON CONFLICT (source_id, day) DO UPDATE SET bytes = iif(compressed, bytes, excluded.bytes),"
+                " lines = lines + excluded.lines",
         [INDEX_HAS_LOG_FILE] = "SELECT 1 FROM source JOIN log_file ON log_file.source_id = source.id"
                                " WHERE source.project = ?1 AND source.install_id = ?2 AND log_file.day = ?3",
-        [INDEX_ADD_LOG_FILE] = "INSERT INTO log_file (source_id, day, bytes, lines) VALUES (?1, ?2, ?3, NULL)"
-                               " ON CONFLICT (source_id, day) DO NOTHING",
+        [INDEX_ADD_LOG_FILE] =
+                "INSERT INTO log_file (source_id, day, bytes, lines, source_project) VALUES (?1, ?2, ?3, NULL,"
+                " (SELECT project FROM source WHERE id = ?1))"
+                " ON CONFLICT (source_id, day) DO NOTHING",
         [INDEX_CORRECT_LOG_FILE] = "UPDATE log_file SET bytes = ?3, lines = lines + ?4"
                                    " WHERE source_id = ?1 AND day = ?2",
+        [INDEX_MARK_COMPRESSED] = "UPDATE log_file SET bytes = ?3, compressed = 1 WHERE source_id = ?1 AND day = ?2",
+        [INDEX_PLAIN_LOG_FILES] =
+                "SELECT log_file.source_id, source.project, source.install_id, log_file.day, log_file.bytes"
+                " FROM log_file JOIN source ON source.id = log_file.source_id"
+                " WHERE log_file.compressed = 0 AND (log_file.day, log_file.source_id) > (?1, ?2) AND log_file.day < ?3"
+                " ORDER BY log_file.day, log_file.source_id LIMIT ?4",
 
         [INDEX_EXPIRED_CRASHES] =
                 "SELECT crash.id, source.project, source.install_id, crash.crashed_at, crash.dump_sha256"
@@ -58,6 +70,15 @@ const char *const index_statements[INDEX_STATEMENT_MAX_] = {
                 "SELECT log_file.source_id, source.project, source.install_id, log_file.day, log_file.bytes"
                 " FROM log_file JOIN source ON source.id = log_file.source_id"
                 " WHERE log_file.day < ?1 ORDER BY log_file.day LIMIT ?2",
+        [INDEX_USAGE] = "SELECT log_bytes, crash_bytes FROM usage WHERE project = ?1",
+        [INDEX_PROJECT_CRASHES] =
+                "SELECT crash.id, crash.source_project, source.install_id, crash.crashed_at,"
+                " crash.dump_sha256 FROM crash JOIN source ON source.id = crash.source_id"
+                " WHERE crash.source_project = ?1 AND crash.held = 0 ORDER BY crash.received_at LIMIT ?2",
+        [INDEX_PROJECT_LOG_FILES] =
+                "SELECT log_file.source_id, log_file.source_project, source.install_id, log_file.day,"
+                " log_file.bytes FROM log_file JOIN source ON source.id = log_file.source_id"
+                " WHERE log_file.source_project = ?1 AND log_file.day < ?2 ORDER BY log_file.day LIMIT ?3",
         [INDEX_DELETE_CRASH] = "DELETE FROM crash WHERE id = ?1",
         [INDEX_DELETE_BLOB] = "DELETE FROM blob WHERE sha256 = ?1 AND refs = 0",
         [INDEX_DELETE_LOG_FILE] = "DELETE FROM log_file WHERE source_id = ?1 AND day = ?2",

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "storage/crashes/index_batch.h"
+#include "storage/space.h"
 #include "util/log.h"
 
 #define JOBS_MAX 64 /* the janitor and the log files' bookkeeping have one each */
@@ -22,6 +23,7 @@ struct index_writer {
         struct work_queue *queue; /* weights count the reports, items reports and jobs */
         pthread_t thread;
         atomic_bool failed;
+        atomic_uint commits;
 };
 
 static void crash_file_done(struct crash_file *f)
@@ -53,6 +55,24 @@ static void fail_for_good(struct index_writer *w, int error)
                           LOG_STR("error", strerror(-error)));
 }
 
+/* A WAL that could not grow is written back, so that the next transaction finds room in it. */
+static void make_room(struct index_writer *w)
+{
+        space_saw_full(w->disk.space);
+        int r = index_checkpoint(w->disk.index);
+        if (index_batch_is_final(r))
+                fail_for_good(w, r);
+}
+
+static bool any_met_full_disk(struct crash_report *const *reports, size_t n)
+{
+        for (size_t i = 0; i < n; i++) {
+                if (index_batch_is_full(reports[i]->result))
+                        return true;
+        }
+        return false;
+}
+
 static void store_reports(struct index_writer *w, struct crash_report *const *reports, size_t n)
 {
         if (n == 0)
@@ -64,6 +84,9 @@ static void store_reports(struct index_writer *w, struct crash_report *const *re
                 int r = index_batch_store(&w->disk, reports, n);
                 if (r < 0)
                         fail_for_good(w, r);
+                atomic_fetch_add(&w->commits, r == 0);
+                if (r == 0 && any_met_full_disk(reports, n))
+                        make_room(w);
         }
         for (size_t i = 0; i < n; i++)
                 reports[i]->done(reports[i]);
@@ -88,6 +111,9 @@ static void run_job(struct index_writer *w, struct index_job *job)
                 r = run_in_transaction(w->disk.index, job);
                 if (index_batch_is_final(r))
                         fail_for_good(w, r);
+                else if (index_batch_is_full(r))
+                        make_room(w);
+                atomic_fetch_add(&w->commits, r == 0);
         }
         job->done(job, r);
 }
@@ -134,7 +160,9 @@ int index_writer_new(const struct index_writer_config *config, struct index *ind
                 .index = index,
                 .blobs = config->blobs,
                 .metrics = config->metrics,
+                .space = config->space,
                 .datadir_fd = config->datadir_fd,
+                .untidy = config->untidy,
         };
         w->queue = work_queue_new(config->queue_reports + JOBS_MAX, config->queue_reports);
         int r = w->queue ? pthread_create(&w->thread, NULL, writer_main, w) : ENOMEM;
@@ -180,6 +208,11 @@ int index_writer_submit_job(struct index_writer *w, struct index_job *job)
         job->queued.kind = INDEX_WORK_JOB;
         job->queued.work.weight = 0;
         return submit(w, &job->queued);
+}
+
+unsigned index_writer_commits(const struct index_writer *w)
+{
+        return atomic_load(&w->commits);
 }
 
 bool index_writer_failed(const struct index_writer *w)

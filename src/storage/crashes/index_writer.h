@@ -8,6 +8,7 @@
  *   3. done() runs on this thread, once per accepted job; it must not block.
  */
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -22,7 +23,11 @@ struct index_writer_config {
         int datadir_fd;           /* borrowed */
         struct blob_store *blobs; /* borrowed */
         struct metrics *metrics;  /* borrowed */
-        size_t queue_reports;     /* at most so many reports wait; the few jobs of our own have room beside them */
+        struct space *space;      /* borrowed; told when the disk is full. NULL: nobody is */
+        /* Borrowed; set when files and rows differ until the check after an unclean stop (reconcile.h): a JSON file could
+         * not be written, or a blob that no row names not be removed. */
+        atomic_bool *untidy;
+        size_t queue_reports; /* at most so many reports wait; the few jobs of our own have room beside them */
 };
 
 /* Takes the index (already migrated) and starts the thread. 0, or -errno: the index is still the caller's. */
@@ -77,6 +82,8 @@ struct index_job {
 };
 int index_writer_submit_job(struct index_writer *w, struct index_job *job);
 
+/* How many transactions have been committed, jobs' too. Any thread. */
+unsigned index_writer_commits(const struct index_writer *w);
 /* True once a write failed in a way that is not a full disk: no report is acknowledged any more. Any thread. */
 bool index_writer_failed(const struct index_writer *w);
 size_t index_writer_depth(const struct index_writer *w);

@@ -326,8 +326,8 @@ static int stage_unlink(struct log_committer *c, struct log_unlink *u)
         if (r != 0)
                 return r;
         r = join_part(c, 0, 1);
-        u->result = r < 0 ? r : log_cache_unlink(c->files, &u->source, u->day);
-        if (u->result == 0 && c->journal && journal_is_live(c->journal)) {
+        u->result = r < 0 ? r : log_cache_unlink(c->files, u);
+        if ((u->result == 0 || u->result == -ENOENT) && c->journal && journal_is_live(c->journal)) {
                 journal_stage_forget(c->journal, u);
                 c->part_forgets = true;
         }

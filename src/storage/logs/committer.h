@@ -92,13 +92,17 @@ int log_committer_submit(struct log_committer *c, struct log_batch *batch);
 bool log_committer_failed(const struct log_committer *c);
 size_t log_committer_depth(const struct log_committer *c);
 
-/* Forgets and unlinks a day's file and what was set aside from it (<file>.torn), on the committer's thread, so that an
- * open descriptor is never left behind: for the janitor. today's file is deleted too when asked, with the batches
- * submitted before. done() tells 0, -ENOENT, -errno, or -EROFS after a failed sync. Returns as submit does. */
+/* Forgets and unlinks a day's file, what it was compressed to (<file>.zst) and what was set aside from it (<file>.torn),
+ * on the committer's thread, so that an open descriptor is never left behind: for the janitor. today's file is deleted
+ * too when asked, with the batches submitted before. With only_plain, the plain file alone, and only while it has
+ * plain_bytes, else -EBUSY: its lines are in the compressed one. done() tells 0, -ENOENT, -errno, or -EROFS after a failed
+ * sync. Returns as submit does. */
 struct log_unlink {
         struct log_work work;
         struct source source;
         char day[CLOCK_DAY_SIZE];
+        bool only_plain;
+        uint64_t plain_bytes;
         void (*done)(struct log_unlink *u, int result);
         int result; /* the committer's */
 };

@@ -172,14 +172,32 @@ static int insert(struct log_cache *c, struct log_file *f)
         return 0;
 }
 
+static void retire_oldest(struct log_cache *c)
+{
+        retire(c, c->lru->lru_prev); /* utlist: the head's prev is the tail */
+}
+
+/* Others may have taken the descriptors: then there are fewer for log files. */
+static int open_file(struct log_cache *c, struct log_file *f, const struct source *source)
+{
+        int r;
+        do {
+                r = log_file_open(f, c->config->datadir_fd, source, c->day);
+                if ((r != -EMFILE && r != -ENFILE) || !c->lru || c->lru->lru_prev->run_first)
+                        break;
+                retire_oldest(c);
+        } while (true);
+        return r;
+}
+
 int log_cache_open(struct log_cache *c, const struct source *source, struct log_file **ret)
 {
         if (log_cache_full(c))
-                retire(c, c->lru->lru_prev); /* utlist: the head's prev is the tail */
+                retire_oldest(c);
         _cleanup_(freep) struct log_file *f = malloc(sizeof(*f));
         if (!f)
                 return -ENOMEM;
-        int r = log_file_open(f, c->config->datadir_fd, source, c->day);
+        int r = open_file(c, f, source);
         if (r != 0)
                 return r;
         f->run_last = &f->run_first;
@@ -302,10 +320,10 @@ void log_cache_hand_over(struct log_cache *c, struct log_checkpoint_work *ret)
         }
 }
 
-int log_cache_unlink(struct log_cache *c, const struct source *source, const char *day)
+int log_cache_unlink(struct log_cache *c, const struct log_unlink *u)
 {
-        struct log_file *f = strcmp(day, c->day) == 0 ? log_cache_find(c, source) : NULL;
-        int r = log_file_unlink(c->config->datadir_fd, source, day);
+        struct log_file *f = strcmp(u->day, c->day) == 0 ? log_cache_find(c, &u->source) : NULL;
+        int r = log_file_unlink(c->config->datadir_fd, u);
         if (f && (r == 0 || r == -ENOENT))
                 remove_file(c, f);
         return r;

@@ -42,7 +42,7 @@ void log_cache_count(struct log_cache *c, struct log_file *f, const struct log_a
 void log_cache_uncount(struct log_file *f, const struct log_append *a);
 
 /* See log_file_unlink(). On success an open descriptor is closed, unsynced and without a note. */
-int log_cache_unlink(struct log_cache *c, const struct source *source, const char *day);
+int log_cache_unlink(struct log_cache *c, const struct log_unlink *u);
 
 /* Gives the notes that are due; cheap when called again too soon. */
 void log_cache_notes(struct log_cache *c);

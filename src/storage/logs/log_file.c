@@ -276,14 +276,36 @@ int log_file_sync(struct log_file *f)
         return 0;
 }
 
-int log_file_unlink(int datadir_fd, const struct source *source, const char *day)
+/* *found: there was one. */
+static int unlink_one(int datadir_fd, const struct log_unlink *u, const char *suffix, bool *found)
 {
         char path[PATH_SIZE];
-        if (!source_valid(source))
-                return -EINVAL;
-        file_path(source, day, ".torn", path);
-        if (unlinkat(datadir_fd, path, 0) < 0 && errno != ENOENT)
+        file_path(&u->source, u->day, suffix, path);
+        if (unlinkat(datadir_fd, path, 0) < 0)
+                return errno == ENOENT ? 0 : -errno;
+        *found = true;
+        return 0;
+}
+
+static int check_size(int datadir_fd, const struct log_unlink *u)
+{
+        char path[PATH_SIZE];
+        struct stat st;
+        file_path(&u->source, u->day, "", path);
+        if (fstatat(datadir_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
                 return -errno;
-        file_path(source, day, "", path);
-        return unlinkat(datadir_fd, path, 0) < 0 ? -errno : 0;
+        return (uint64_t)st.st_size == u->plain_bytes ? 0 : -EBUSY;
+}
+
+int log_file_unlink(int datadir_fd, const struct log_unlink *u)
+{
+        bool found = false, torn;
+        if (!source_valid(&u->source))
+                return -EINVAL;
+        int r = u->only_plain ? check_size(datadir_fd, u) : unlink_one(datadir_fd, u, ".torn", &torn);
+        if (r == 0 && !u->only_plain)
+                r = unlink_one(datadir_fd, u, ".zst", &found);
+        if (r == 0)
+                r = unlink_one(datadir_fd, u, "", &found);
+        return r < 0 ? r : found ? 0 : -ENOENT;
 }

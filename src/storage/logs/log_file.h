@@ -64,5 +64,5 @@ int log_file_cut(struct log_file *f, uint64_t size);
 /* Makes the content, and a new file's name, durable. 0 or LOG_FILE_BROKEN. */
 int log_file_sync(struct log_file *f);
 
-/* Unlinks a day's file and its .torn, open or not. 0, -ENOENT or -errno. */
-int log_file_unlink(int datadir_fd, const struct source *source, const char *day);
+/* Unlinks a day's files, open or not, as struct log_unlink says. 0, -ENOENT, -EBUSY or -errno. */
+int log_file_unlink(int datadir_fd, const struct log_unlink *u);

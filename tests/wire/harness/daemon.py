@@ -66,10 +66,10 @@ RATE_UNLIMITED = {"logs_per_minute": 1000000, "logs_burst": 1000000,
 
 GAUGES = ("detritus_connections", "detritus_requests_in_flight", "detritus_body_bytes", "detritus_uploads_in_flight",
           "detritus_temporary_files", "detritus_writer_queue_depth", "detritus_index_queue_depth",
-          "detritus_verifier_queue_depth")
+          "detritus_verifier_queue_depth", "detritus_disk_reserved_in_flight_bytes")
 
 TOP_LEVEL = {"detritus.db", "detritus.db-wal", "detritus.db-shm", "logs", "crashes", "journal", "lock", "control.sock",
-             "tmp"}
+             "tmp", "reserve"}
 
 COMPLAINTS = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|MemorySanitizer|runtime error:|panicked at|"
                         r"Assertion .* failed")
@@ -170,6 +170,7 @@ class Daemon:
         if not tokens_file:
             self.write_tokens(tokens_toml(tokens, rate_limit))
         self.clients = []
+        self.environment = {}  # what the daemon gets besides ours
         self.process = None
         self._arguments = self._reference_arguments(config or {}) if IS_REFERENCE else self._own_arguments(config or {})
         self._arguments += list(flags)
@@ -205,7 +206,7 @@ class Daemon:
         """Only the process; nothing is waited for."""
         if not os.access(self.binary, os.X_OK):
             pytest.fail(f"no daemon at {self.binary}: build it, or set DETRITUSD", pytrace=False)
-        environment = dict(os.environ, NO_COLOR="1")
+        environment = dict(os.environ, NO_COLOR="1", **self.environment)
         environment.setdefault("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0")
         environment.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
         self.process = subprocess.Popen([self.binary, *self._arguments], stdin=subprocess.DEVNULL,
