@@ -69,30 +69,20 @@ def whole_blocks(image):
 
 
 @contextlib.contextmanager
-def loop(path):
+def mounted_image(path, directory):
+    """Mounts an ext4 image by a loop device that goes with the mount, however that ends. Yields the device."""
+    directory.mkdir(parents=True, exist_ok=True)
     device = command("losetup", "--find", "--show", path).strip()
     try:
-        yield device
+        command("mount", "-t", "ext4", "-o", "noatime", device, directory)
     finally:
-        command("losetup", "--detach", device)
-
-
-@contextlib.contextmanager
-def mounted(device, directory, *options):
-    directory.mkdir(parents=True, exist_ok=True)
-    command("mount", "-t", "ext4", "-o", ",".join(("noatime", *options)), device, directory)
+        command("losetup", "--detach", device)  # while it is mounted: once it no longer is
     try:
-        yield directory
+        yield device
     finally:
         # A process that was just killed may hold it for an instant yet.
         wait_until(lambda: subprocess.run(["umount", directory], capture_output=True).returncode == 0,
                    f"umount {directory}")
-
-
-@contextlib.contextmanager
-def mounted_image(path, directory, *options):
-    with loop(path) as device, mounted(device, directory, *options):
-        yield directory
 
 
 class State:
@@ -158,9 +148,7 @@ class RecordedDisk:
             image = self.directory / "image"
             command("cp", "--sparse=always", self.base, image)
             disk, self.state = stack.enter_context(recorded_file(self.directory, image))
-            device = stack.enter_context(loop(disk))
-            self.device = device
-            stack.enter_context(mounted(device, self.mount_point))
+            self.device = stack.enter_context(mounted_image(disk, self.mount_point))
             self.stack = stack.pop_all()
         return self
 

@@ -117,8 +117,8 @@ def run(directory, seed, cases, say=lambda text: None):
         here.mkdir(parents=True)
         make_image(here / "image", DISK_BYTES)
         ledger = Ledger()
-        with mounted_image(here / "image", here / "mount") as point:
-            findings = case(here / "daemon", point, ledger, seed_here, number % 2 == 1, say)
+        with mounted_image(here / "image", here / "mount"):
+            findings = case(here / "daemon", here / "mount", ledger, seed_here, number % 2 == 1, say)
         say(f"{seed_here}: {ledger.refusals}")
         if not ledger.refusals:
             findings.lost.append("no verdict: the disk was never full")

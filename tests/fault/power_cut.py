@@ -28,6 +28,8 @@ DISK_BYTES = 192 << 20
 CONFIG = merged(aged.CONFIG, {"limits": {"log_journal_bytes": "1MiB"}})
 CUTS_EACH = 50  # of one recording
 ANSWERS = 900
+# Of a recording: what is made again, or cannot be copied.
+NOT_KEPT = ("durable", "cut", "daemon", "case*", "nbd", "fuse", "mount")
 
 
 @dataclasses.dataclass
@@ -110,10 +112,10 @@ def look(image, directory, ledger, cut, config=CONFIG):
     """Mounts an image, starts the daemon on it, verifies, stops it."""
     daemon = None
     try:
-        with mounted_image(image, directory / "case") as point:
+        with mounted_image(image, directory / "case"):
             try:
                 daemon = Daemon(directory / "case-daemon", merged(config, {"janitor": {"interval_secs": 3600}}),
-                                data_dir=point / "data").start()
+                                data_dir=directory / "case/data").start()
                 findings = verify(daemon, ledger, cut)
                 daemon.stop()
             finally:
@@ -155,7 +157,7 @@ def run(directory, seed, cuts, binary=None, keep=None, give_up=None, answers=ANS
         record(here, seed_here, answers, binary)
         replay(here, result, min(CUTS_EACH, cuts - result.cases), give_up=give_up, say=say)
         if keep and len(result.failures) > before:
-            shutil.copytree(here, pathlib.Path(keep) / seed_here)
+            shutil.copytree(here, pathlib.Path(keep) / seed_here, ignore=shutil.ignore_patterns(*NOT_KEPT))
         shutil.rmtree(here)
         if give_up and result.failures:
             break
@@ -166,7 +168,7 @@ def run(directory, seed, cuts, binary=None, keep=None, give_up=None, answers=ANS
 def repeat(directory, recording, only, say=lambda text: None):
     """One case of a kept recording, or all."""
     here = directory / "repeated"
-    shutil.copytree(recording, here, ignore=shutil.ignore_patterns("durable", "cut", "daemon", "case*"))
+    shutil.copytree(recording, here, ignore=shutil.ignore_patterns(*NOT_KEPT))
     result, began = Result("power cut, again"), time.monotonic()
     replay(here, result, CUTS_EACH, only, say=say)
     result.seconds = time.monotonic() - began

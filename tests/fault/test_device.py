@@ -28,8 +28,9 @@ def content(recording, scratch, cut, keep, name):
         replay.image(cut, Draw(keep), scratch / "cut")
     finally:
         replay.close()
-    with mounted_image(scratch / "cut", scratch / "look") as point:
-        return (point / name).read_bytes() if (point / name).exists() else None
+    file = scratch / "look" / name
+    with mounted_image(scratch / "cut", scratch / "look"):
+        return file.read_bytes() if file.exists() else None
 
 
 @needs_disks

@@ -330,6 +330,24 @@ static void test_head_is_damaged(void **state _unused_)
         expect_file("a", A_LINES);
 }
 
+/* A segment's first sync was under way: the file has its size, and none of its bytes. */
+static void test_segment_that_was_never_synced(void **state _unused_)
+{
+        static const uint8_t zeros[5 * JOURNAL_BLOCK];
+        _cleanup_(image_done) struct image image = killed_after_commits(false);
+        put_back(&image);
+        write_whole("journal/1.wal", zeros, sizeof(zeros));
+        struct log_recovery_counts counts = recover();
+        assert_int_equal(counts.frames, 4);
+        assert_true(exists("journal/1.wal"));
+        assert_false(exists("journal/1.wal.damaged-0"));
+        expect_file("a", A_LINES);
+        start();
+        assert_int_equal(put("a", "new\n"), 0);
+        stop();
+        expect_file("a", A_LINES "new\n");
+}
+
 static void test_written_by_a_newer_version(void **state _unused_)
 {
         struct log_recovery_counts counts;
@@ -543,6 +561,7 @@ int main(void)
                 CASE(test_old_commits_are_not_brought_back),
                 CASE(test_hole_in_the_journal),
                 CASE(test_head_is_damaged),
+                CASE(test_segment_that_was_never_synced),
                 CASE(test_written_by_a_newer_version),
                 CASE(test_several_segments),
                 CASE(test_commits_wait_for_a_free_segment),

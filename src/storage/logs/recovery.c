@@ -163,6 +163,16 @@ static int read_segment(struct recovery *r, struct segment *s)
         return e < 0 ? e : note_frames(r, s, bytes.data, bytes.len);
 }
 
+/* Nothing that was synced is without a head; but a first head need not have been, and ext4 lets a file have its size
+ * before it has its bytes, which are zeros till then. */
+static bool is_unwritten(int fd)
+{
+        uint8_t block[JOURNAL_BLOCK];
+        if (pread(fd, block, sizeof(block), 0) != sizeof(block))
+                return false;
+        return block[0] == 0 && memcmp(block, block + 1, sizeof(block) - 1) == 0;
+}
+
 static int open_segment(struct recovery *r, unsigned slot, struct error *err)
 {
         struct segment *s = &r->segments[slot];
@@ -179,8 +189,7 @@ static int open_segment(struct recovery *r, unsigned slot, struct error *err)
                 return -EINVAL;
         }
         s->live = e == 0 && s->head.live;
-        /* Nothing that was synced is without a head; but a first head need not have been. */
-        s->damaged = e == JOURNAL_NOT && st.st_size > JOURNAL_BLOCK;
+        s->damaged = e == JOURNAL_NOT && st.st_size > JOURNAL_BLOCK && !is_unwritten(s->fd);
         return 0;
 }
 
