@@ -243,7 +243,7 @@ static const struct {
         enum metrics_gauge gauge;
         const char *name, *help; /* help NULL: another sample of the family above */
         const char *labels;      /* NULL: none */
-        bool thousandths;
+        int64_t thousandths;     /* 1: what is kept is thousandths of what is shown */
 } gauges[] = {
         { METRICS_CONNECTIONS, "connections", "Connections open." },
         { METRICS_REQUESTS, "requests_in_flight", "Requests that a handler holds." },
@@ -265,7 +265,7 @@ static const struct {
           .labels = "{kind=\"uploads\"}" },
         { METRICS_DISK_REFUSING_LOGS, "disk_refusing", NULL, .labels = "{kind=\"logs\"}" },
         { METRICS_DISK_FORECAST_MILLIDAYS, "disk_forecast_days",
-          "Until uploads are refused, at the rate of the last hours.", .thousandths = true },
+          "Until uploads are refused, at the rate of the last hours.", .thousandths = 1 },
 };
 _Static_assert(ARRAY_LEN(gauges) == METRICS_GAUGE_MAX_, "every gauge is shown");
 

@@ -88,7 +88,7 @@ static uint64_t segment_size(int datadir_fd, uint64_t bytes)
 static int look_at_segment(struct journal *j, unsigned slot)
 {
         char path[JOURNAL_PATH_SIZE];
-        struct journal_segment head;
+        struct journal_segment head = { 0 };
         int r = journal_open_segment(j->datadir_fd, slot, &j->segments[slot].fd);
         if (r == -ENOENT)
                 return 0;
