@@ -5,6 +5,7 @@ Every log record carries a name of its own and a text that follows from it; ever
 
 import dataclasses
 import hashlib
+import re
 import threading
 
 from harness.crash import Source
@@ -89,6 +90,7 @@ class Ledger:
             self.answers += 1
 
     def refuse(self, sent, why):
+        why = re.sub(r"\d{3,} bytes", "N bytes", why)  # else every refusal would be one of its own
         with self.lock:
             sent.refused = True
             self.refusals[why] = self.refusals.get(why, 0) + 1
