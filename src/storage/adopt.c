@@ -226,7 +226,7 @@ static int adopt_blob(struct adoption *a, const char *path, const char *name)
 {
         char sha256[BLOB_HEX_SIZE];
         struct stat st;
-        bool known;
+        bool known = false;
         if (strlen(name) != 64 + strlen(".bin") || !ends_with(name, ".bin") || !hex_is_lower(name, 64))
                 return 0;
         snprintf(sha256, sizeof(sha256), "%.64s", name);
@@ -284,7 +284,7 @@ static int adopt_log_file(struct adoption *a, const char *path, const char *name
         struct source source;
         struct stat st;
         char day[CLOCK_DAY_SIZE];
-        bool known, compressed;
+        bool known = false, compressed = false;
         if (!is_log_name(name, &compressed) || !source_of(path, &source))
                 return 0;
         if (compressed && has_plain(a, path))
