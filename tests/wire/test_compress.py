@@ -166,8 +166,8 @@ def test_only_the_compressed_file(start_daemon, tmp_path, source):
 
 def test_many_files(prepared):
     """More than a page of them."""
-    sources = [Source(ACME.project, f"s{n:03}") for n in range(600)]
+    sources = [Source(ACME.project, f"s{n:03}") for n in range(260)]
     daemon, paths = prepared(lambda d: [plant(d, source, b'{"n":1}\n') for source in sources])
     wait_until(lambda: not any(path.exists() for path in paths), "the plain files' end")
     assert all(unpacked(compressed(path)) == b'{"n":1}\n' for path in paths)
-    wait_until(lambda: daemon.rows("SELECT count(*) AS n FROM log_file WHERE compressed = 1") == [{"n": 600}], "their rows")
+    wait_until(lambda: daemon.rows("SELECT count(*) AS n FROM log_file WHERE compressed = 1") == [{"n": 260}], "their rows")
