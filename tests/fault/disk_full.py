@@ -3,7 +3,7 @@ byte at some moment of it. Each time: load until nothing is accepted, a kill, a 
 
 Refusals are such that a client may retry (load.py complains of others), what was refused is not there, what was
 acknowledged is, the daemon goes on by itself when there is space, and on the full disk it starts or says why not. JSON
-files of reports may be missing as long as the disk is full; the next start after a kill brings them back.
+files of reports may be missing as long as the disk is full; the next start brings them back, also after an orderly stop.
 """
 
 import errno
@@ -99,7 +99,7 @@ def case(directory, point, ledger, seed, by_somebody_else, say):
             daemon = start(directory, point)
         tries = itertools.count()
         wait_until(lambda: accepts(daemon, ledger, f"{seed}/again{next(tries)}"), "work to be taken up again")
-        daemon.kill()
+        daemon.stop() if rng.random() < 0.5 else daemon.kill()
         daemon = start(directory, point)
         findings.add(verify(daemon, ledger))
         daemon.stop()
