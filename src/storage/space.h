@@ -22,9 +22,8 @@ struct space_config {
         int datadir_fd;          /* borrowed */
         struct metrics *metrics; /* borrowed */
         uint64_t full_pause_ns;  /* so long nothing is promised after a write that found the disk full */
-        uint64_t reserve_bytes
-                [SPACE_KIND_MAX_]; /* what stays free; 0: uploads 1/20 of the disk, at most 1 GiB; logs 1/50,
-                                                    at most 256 MiB */
+        /* What stays free. 0: uploads 1/20 of the disk, at most 1 GiB; logs 1/50, at most 256 MiB. */
+        uint64_t reserve_bytes[SPACE_KIND_MAX_];
 };
 
 /* Looks for the first time; gives the reserve file up when the disk is so full that a start may need it. 0 or -errno. */
