@@ -314,6 +314,7 @@ struct connection_set *connection_set_free(struct connection_set *s)
                 return NULL;
         loop_set_tick(s->loop, NULL, NULL);
         free_all(s);
+        http2_streams_drop_spare(s);
         free(s);
         return NULL;
 }

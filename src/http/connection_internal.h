@@ -67,11 +67,15 @@ struct connection_set {
         uint64_t drain_ns;             /* since when */
         void (*empty)(void *userdata); /* due when draining and the last is gone */
         void *empty_userdata;
+        struct http2_stream *spare_streams; /* with their buffers, for the next requests */
+        unsigned n_spare_streams;
         uint8_t scratch[CONNECTION_READ_BYTES];
 };
 
 extern const struct connection_protocol http1_protocol;
 extern const struct connection_protocol http2_protocol;
+
+void http2_streams_drop_spare(struct connection_set *s);
 
 /* Something is to be sent: writes at the end of this pass. */
 void connection_wants_flush(struct connection *c);

@@ -59,7 +59,9 @@ static int on_url(http_parser *p, const char *at, size_t len)
 {
         struct http1 *h = p->data;
         const char *method = http_method_str((enum http_method)p->method);
-        return http_request_set_line(&h->request, method, strlen(method), at, len) < 0 ? -1 : 0;
+        if (http_request_set_method(&h->request, method, strlen(method)) < 0)
+                return -1;
+        return http_request_set_target(&h->request, at, len) < 0 ? -1 : 0;
 }
 
 static int on_header_field(http_parser *p, const char *at, size_t len)
@@ -162,8 +164,6 @@ static int refuse_and_close(struct http1 *h)
                 http_request_abort(&h->request);
                 h->request.answered = false;
         } else if (!h->request.method) {
-                if (h->request.head.len == 0 && http_request_set_line(&h->request, "", 0, "/", 1) < 0)
-                        return -ENOMEM;
                 http_request_finish_head(&h->request, connection_now_ns(h->c), &unused);
         }
         connection_refuse_request(h->c, &h->request, h->refusal_status ? h->refusal_status : 400, reason);

@@ -38,9 +38,9 @@ static int add_field(struct http2_stream *s, const uint8_t *name, size_t name_le
                 return http_request_add_field(&s->request, (const char *)name, name_len, (const char *)value,
                                               value_len);
         if (name_len == 7 && memcmp(name, ":method", 7) == 0)
-                return buf_append(&s->method, value, value_len);
+                return http_request_set_method(&s->request, (const char *)value, value_len);
         if (name_len == 5 && memcmp(name, ":path", 5) == 0)
-                return buf_append(&s->path, value, value_len);
+                return http_request_set_target(&s->request, (const char *)value, value_len);
         return 0;
 }
 
@@ -65,18 +65,12 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 static void begin_request(struct http2_stream *s)
 {
         struct http2 *h = s->h;
-        const char *reason = s->refusal;
-        int status = s->refusal ? 431 : 400;
+        const char *reason = NULL;
 
         struct http_request *r = &s->request;
-        int e = http_request_set_line(r, (char *)s->method.data, s->method.len, (char *)s->path.data, s->path.len);
-        if (e < 0) {
-                nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_INTERNAL_ERROR);
-                return;
-        }
-        e = http_request_finish_head(r, connection_now_ns(h->c), &reason);
+        int e = http_request_finish_head(r, connection_now_ns(h->c), &reason);
         if (e != 0 || s->refusal)
-                connection_refuse_request(h->c, r, status, reason);
+                connection_refuse_request(h->c, r, s->refusal ? 431 : 400, s->refusal ? s->refusal : reason);
         else
                 connection_begin_request(h->c, r);
 }

@@ -32,8 +32,7 @@ struct http2_stream {
         int32_t id;
         size_t head_bytes;
         const char *refusal; /* of the head */
-        struct buf method, path;
-        struct buf body; /* of the answer */
+        struct buf body;     /* of the answer */
         size_t body_done;
         bool overdue;            /* the answer is out, the request is not over */
         uint64_t dropped;        /* bytes of body since then */

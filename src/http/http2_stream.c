@@ -10,32 +10,72 @@
 #include "http/http2_internal.h"
 
 #define MAX_TRAILERS 4
+#define SPARE_STREAMS_MAX 256             /* a network thread keeps so many for the next requests */
+#define SPARE_STREAM_BYTES ((size_t)8192) /* with buffers no larger than that */
 
-void http2_stream_free(struct http2_stream *s)
+static void release_stream(struct http2_stream *s)
 {
-        struct http2 *h = s->h;
-        if (s->prev)
-                s->prev->next = s->next;
-        else
-                h->first = s->next;
-        if (s->next)
-                s->next->prev = s->prev;
-        h->n_streams--;
-        if (s->request.begun)
-                http_request_abort(&s->request);
         http_request_done(&s->request);
-        buf_done(&s->method);
-        buf_done(&s->path);
         buf_done(&s->body);
         buf_done(&s->trailer_text);
         free(s);
 }
 
+static bool worth_keeping(const struct http2_stream *s)
+{
+        return s->request.head.cap + s->body.cap + s->trailer_text.cap <= SPARE_STREAM_BYTES;
+}
+
+void http2_stream_free(struct http2_stream *s)
+{
+        struct connection_set *set = s->h->c->set;
+        if (s->prev)
+                s->prev->next = s->next;
+        else
+                s->h->first = s->next;
+        if (s->next)
+                s->next->prev = s->prev;
+        s->h->n_streams--;
+        if (s->request.begun)
+                http_request_abort(&s->request);
+        if (set->n_spare_streams == SPARE_STREAMS_MAX || !worth_keeping(s)) {
+                release_stream(s);
+                return;
+        }
+        s->next = set->spare_streams;
+        set->spare_streams = s;
+        set->n_spare_streams++;
+}
+
+void http2_streams_drop_spare(struct connection_set *set)
+{
+        while (set->spare_streams) {
+                struct http2_stream *s = set->spare_streams;
+                set->spare_streams = s->next;
+                release_stream(s);
+        }
+        set->n_spare_streams = 0;
+}
+
 static const struct http_transport transport;
+
+/* A spare one with its buffers, or a new one. */
+static struct http2_stream *take_stream(struct connection_set *set)
+{
+        struct http2_stream *s = set->spare_streams;
+        if (!s)
+                return calloc(1, sizeof(*s));
+        set->spare_streams = s->next;
+        set->n_spare_streams--;
+        struct http_request request = s->request;
+        *s = (struct http2_stream){ .request = request, .body = s->body, .trailer_text = s->trailer_text };
+        s->body.len = s->trailer_text.len = 0;
+        return s;
+}
 
 struct http2_stream *http2_stream_new(struct http2 *h, int32_t id)
 {
-        struct http2_stream *s = calloc(1, sizeof(*s));
+        struct http2_stream *s = take_stream(h->c->set);
         if (!s)
                 return NULL;
         s->h = h;
@@ -123,8 +163,12 @@ static void http2_respond(struct http_request *r, const struct http_response *re
         s->progress_ns = connection_now_ns(s->h->c);
         snprintf(status, sizeof(status), "%d", response->status);
         nv[n++] = make_nv(":status", status);
-        for (size_t i = 0; i < response->n_fields && n < ARRAY_LEN(nv); i++)
-                nv[n++] = make_nv(response->fields[i].name, response->fields[i].value);
+        for (size_t i = 0; i < response->n_fields && n < ARRAY_LEN(nv); i++) {
+                nv[n] = make_nv(response->fields[i].name, response->fields[i].value);
+                if (response->fields[i].value == r->id) /* new each time: it would only push out what comes again */
+                        nv[n].flags = NGHTTP2_NV_FLAG_NO_INDEX;
+                n++;
+        }
         bool has_body = response->body_len > 0 || response->n_trailers > 0;
         if (keep_answer(s, response) < 0 ||
             nghttp2_submit_response(s->h->session, s->id, nv, n, has_body ? &provider : NULL) != 0)

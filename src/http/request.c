@@ -14,6 +14,9 @@
 #include <zlib.h>
 
 #include "util/clock.h"
+#include "util/hex.h"
+
+#define NOT_THERE UINT32_MAX
 
 void http_request_reset(struct http_request *r)
 {
@@ -23,6 +26,7 @@ void http_request_reset(struct http_request *r)
         head.len = 0;
         *r = (struct http_request){ .head = head, .fields = fields, .cap_fields = cap };
         r->content_length = HTTP_LENGTH_UNKNOWN;
+        r->method_at = r->target_at = NOT_THERE;
 }
 
 void http_request_done(struct http_request *r)
@@ -39,11 +43,14 @@ static int add_text(struct http_request *r, const char *text, size_t len, uint32
         return e < 0 ? e : buf_append_char(&r->head, '\0');
 }
 
-int http_request_set_line(struct http_request *r, const char *method, size_t method_len, const char *target,
-                          size_t target_len)
+int http_request_set_method(struct http_request *r, const char *method, size_t len)
 {
-        int e = add_text(r, method, method_len, &r->method_at);
-        return e < 0 ? e : add_text(r, target, target_len, &r->target_at);
+        return add_text(r, method, len, &r->method_at);
+}
+
+int http_request_set_target(struct http_request *r, const char *target, size_t len)
+{
+        return add_text(r, target, len, &r->target_at);
 }
 
 int http_request_add_field(struct http_request *r, const char *name, size_t name_len, const char *value,
@@ -60,26 +67,30 @@ int http_request_add_field(struct http_request *r, const char *name, size_t name
         while (value_len > 0 && (value[value_len - 1] == ' ' || value[value_len - 1] == '\t'))
                 value_len--;
         struct http_field_ref *f = &r->fields[r->n_fields];
+        f->name_len = (uint32_t)name_len;
         int e = add_text(r, name, name_len, &f->name);
         if (e < 0)
                 return e;
-        for (char *p = (char *)r->head.data + f->name; *p; p++)
-                *p = (char)tolower((unsigned char)*p);
+        if (r->version < 20) { /* HTTP/2 has them so already (RFC 9113 §8.2.1) */
+                for (char *p = (char *)r->head.data + f->name; *p; p++)
+                        *p = (char)tolower((unsigned char)*p);
+        }
         e = add_text(r, value, value_len, &f->value);
         if (e == 0)
                 r->n_fields++;
         return e;
 }
 
-static const char *field_name(const struct http_request *r, unsigned i)
+static inline bool is_field(const struct http_request *r, unsigned i, const char *name, size_t len)
 {
-        return (const char *)r->head.data + r->fields[i].name;
+        return r->fields[i].name_len == len && memcmp(r->head.data + r->fields[i].name, name, len) == 0;
 }
 
 const char *http_request_field(const struct http_request *r, const char *name)
 {
+        size_t len = strlen(name);
         for (unsigned i = 0; i < r->n_fields; i++) {
-                if (strcmp(field_name(r, i), name) == 0)
+                if (is_field(r, i, name, len))
                         return (const char *)r->head.data + r->fields[i].value;
         }
         return NULL;
@@ -89,19 +100,21 @@ const char *http_request_field(const struct http_request *r, const char *name)
 static bool has_duplicate(const struct http_request *r, const char **ret_reason)
 {
         static const struct {
-                const char *name, *reason;
+                const char *name;
+                size_t len;
+                const char *reason;
         } singles[] = {
-                { "authorization", "duplicate authorization field" },
-                { "content-type", "duplicate content-type field" },
-                { "content-length", "duplicate content-length field" },
-                { "content-encoding", "duplicate content-encoding field" },
-                { "host", "duplicate host field" },
-                { "transfer-encoding", "duplicate transfer-encoding field" },
+                { "authorization", 13, "duplicate authorization field" },
+                { "content-type", 12, "duplicate content-type field" },
+                { "content-length", 14, "duplicate content-length field" },
+                { "content-encoding", 16, "duplicate content-encoding field" },
+                { "host", 4, "duplicate host field" },
+                { "transfer-encoding", 17, "duplicate transfer-encoding field" },
         };
         for (size_t s = 0; s < ARRAY_LEN(singles); s++) {
                 unsigned count = 0;
                 for (unsigned i = 0; i < r->n_fields; i++)
-                        count += strcmp(field_name(r, i), singles[s].name) == 0;
+                        count += is_field(r, i, singles[s].name, singles[s].len);
                 if (count > 1) {
                         *ret_reason = singles[s].reason;
                         return true;
@@ -161,9 +174,17 @@ static uint64_t random_word(void)
 static void fresh_id(char ret[HTTP_REQUEST_ID_SIZE])
 {
         uint64_t a = random_word(), b = random_word();
-        snprintf(ret, HTTP_REQUEST_ID_SIZE, "%08x-%04x-4%03x-%04x-%012llx", (unsigned)(a >> 32),
-                 (unsigned)(a >> 16 & 0xFFFF), (unsigned)(a & 0xFFF), (unsigned)(b >> 48 & 0x3FFF) | 0x8000,
-                 (unsigned long long)(b & 0xFFFFFFFFFFFFu));
+        uint8_t bytes[16];
+        memcpy(bytes, &a, 8);
+        memcpy(bytes + 8, &b, 8);
+        bytes[6] = (bytes[6] & 0x0F) | 0x40;
+        bytes[8] = (bytes[8] & 0x3F) | 0x80;
+        for (size_t i = 0; i < sizeof(bytes); i++) {
+                ret = hex_encode(ret, &bytes[i], 1);
+                if (i == 3 || i == 5 || i == 7 || i == 9)
+                        *ret++ = '-';
+        }
+        *ret = '\0';
 }
 
 static bool is_sane_id(const char *id)
@@ -181,7 +202,7 @@ static bool is_sane_id(const char *id)
 int http_request_finish_head(struct http_request *r, uint64_t now_ns, const char **ret_reason)
 {
         char *text = (char *)r->head.data;
-        r->method = text + r->method_at;
+        r->method = r->method_at == NOT_THERE ? "" : text + r->method_at;
         r->started_ns = r->body_active_ns = r->body_started_ns = now_ns;
 
         const char *id = http_request_field(r, "x-request-id");
@@ -190,7 +211,7 @@ int http_request_finish_head(struct http_request *r, uint64_t now_ns, const char
         else
                 fresh_id(r->id);
 
-        if (!split_target(r, text + r->target_at)) {
+        if (r->target_at == NOT_THERE || !split_target(r, text + r->target_at)) {
                 r->path = "/";
                 *ret_reason = "bad request target";
                 return HTTP_HEAD_BAD;

@@ -48,6 +48,7 @@ struct http_response {
 struct http_transport;
 struct http_field_ref {
         uint32_t name, value; /* offsets into head */
+        uint32_t name_len;
 };
 
 struct http_request {

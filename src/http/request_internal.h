@@ -12,11 +12,11 @@ struct http_transport {
         void (*accept_body)(struct http_request *r, unsigned window_bytes);
 };
 
-/* Building a head: reset, then add, then finish. 0 or -ENOMEM. */
+/* Building a head: reset, then set and add, then finish. Keeps the buffers. 0 or -ENOMEM. */
 void http_request_reset(struct http_request *r);
 void http_request_done(struct http_request *r); /* frees what it holds */
-int http_request_set_line(struct http_request *r, const char *method, size_t method_len, const char *target,
-                          size_t target_len);
+int http_request_set_method(struct http_request *r, const char *method, size_t len);
+int http_request_set_target(struct http_request *r, const char *target, size_t len);
 int http_request_add_field(struct http_request *r, const char *name, size_t name_len, const char *value,
                            size_t value_len);
 

@@ -32,6 +32,8 @@ struct ingest_loop {
         struct loop *loop;
         struct arena *arena;
         struct buf inflated;
+        struct log_call *spare_log_calls;
+        unsigned n_spare_log_calls;
 };
 
 /* 0 or -ENOMEM. */
@@ -43,6 +45,7 @@ void route_begin(void *ingest_loop, struct http_request *r);
 
 /* The use cases. Each takes the request over. */
 void logs_begin(struct ingest_loop *l, struct http_request *r);
+void logs_drop_spare(struct ingest_loop *l); /* frees what it kept for the next requests */
 void crashes_begin(struct ingest_loop *l, struct http_request *r);
 void operators_health(struct ingest_loop *l, struct http_request *r);
 void operators_metrics(struct ingest_loop *l, struct http_request *r);

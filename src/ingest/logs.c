@@ -14,19 +14,24 @@
 #include "protocol/otlp.h"
 #include "util/clock.h"
 
+#define SPARE_CALLS_MAX 256                      /* a loop keeps so many for the next requests */
+#define SPARE_CALL_BYTES ((size_t)16384)         /* with buffers no larger than that */
 #define SCRATCH_KEPT_BYTES ((size_t)1024 * 1024) /* what a loop's scratch buffer keeps between requests */
 
 struct log_call {
         struct call call;
+        struct log_call *next_spare;
         uint64_t deadline_ns; /* of the client; 0: none */
         enum encoding encoding;
         bool admitted, ended;
+        bool widened; /* looked at, whether the window is wide enough */
         struct buf body;
         uint64_t counted_bytes; /* of body, in ingest->body_bytes */
 
         struct log_batch batch;
         struct buf lines;        /* what batch.appends point into */
         struct buf strings;      /* platform and version of each append, NUL-terminated */
+        struct buf appends;      /* the array behind batch.appends */
         uint64_t promised_bytes; /* of the disk, for the lines */
         unsigned records;
         size_t message_bytes;
@@ -42,12 +47,37 @@ static struct space *space_of(const struct log_call *l)
         return store_space(l->call.in->ingest->store);
 }
 
+static void log_call_free(struct log_call *l)
+{
+        buf_done(&l->body);
+        buf_done(&l->lines);
+        buf_done(&l->strings);
+        buf_done(&l->appends);
+        free(l);
+}
+
+/* Small requests take no memory from the heap: they find what those before them had. */
+static void keep_for_later(struct ingest_loop *in, struct log_call *l)
+{
+        if (in->n_spare_log_calls == SPARE_CALLS_MAX ||
+            l->body.cap + l->lines.cap + l->strings.cap + l->appends.cap > SPARE_CALL_BYTES) {
+                log_call_free(l);
+                return;
+        }
+        l->next_spare = in->spare_log_calls;
+        in->spare_log_calls = l;
+        in->n_spare_log_calls++;
+}
+
+/* A large one is not held while the disk is waited for. */
 static void drop_body(struct log_call *l)
 {
         atomic_fetch_sub(&l->call.in->ingest->body_bytes, l->counted_bytes);
         metrics_gauge_add(l->call.in->ingest->metrics, METRICS_BODY_BYTES, -(int64_t)l->counted_bytes);
         l->counted_bytes = 0;
-        buf_done(&l->body);
+        l->body.len = 0;
+        if (l->body.cap > SPARE_CALL_BYTES)
+                buf_done(&l->body);
 }
 
 static void release(struct call *c)
@@ -55,11 +85,31 @@ static void release(struct call *c)
         struct log_call *l = log_call_of(c);
         drop_body(l);
         space_give_back(space_of(l), &l->promised_bytes);
-        buf_done(&l->lines);
-        buf_done(&l->strings);
-        free(l->batch.appends);
         call_done(c);
-        free(l);
+        keep_for_later(c->in, l);
+}
+
+/* One with buffers from a request before, or a new one. NULL on ENOMEM. */
+static struct log_call *log_call_new(struct ingest_loop *in)
+{
+        struct log_call *l = in->spare_log_calls;
+        if (!l)
+                return calloc(1, sizeof(*l));
+        in->spare_log_calls = l->next_spare;
+        in->n_spare_log_calls--;
+        *l = (struct log_call){ .body = l->body, .lines = l->lines, .strings = l->strings, .appends = l->appends };
+        l->body.len = l->lines.len = l->strings.len = l->appends.len = 0;
+        return l;
+}
+
+void logs_drop_spare(struct ingest_loop *in)
+{
+        while (in->spare_log_calls) {
+                struct log_call *l = in->spare_log_calls;
+                in->spare_log_calls = l->next_spare;
+                log_call_free(l);
+        }
+        in->n_spare_log_calls = 0;
 }
 
 /* ---- after the commit ---- */
@@ -167,9 +217,9 @@ static int make_batch(struct log_call *l, const OtlpRequest *request, const stru
         size_t text = 0, used = 0;
         for (size_t i = 0; i < n; i++)
                 text += strlen(resources[i].source.platform) + strlen(resources[i].source.version) + 2;
-        l->batch.appends = calloc(n, sizeof(*l->batch.appends));
-        if (!l->batch.appends || buf_reserve(&l->strings, text) < 0)
+        if (buf_reserve(&l->appends, n * sizeof(*l->batch.appends)) < 0 || buf_reserve(&l->strings, text) < 0)
                 return -ENOMEM;
+        l->batch.appends = (struct log_append *)(void *)l->appends.data;
         for (size_t i = 0; i < n; i++) {
                 const struct resource *res = &resources[i];
                 if (res->from == res->to)
@@ -310,6 +360,19 @@ static int check_frame(struct log_call *l, struct refusal *r)
         return 0;
 }
 
+/* A message that one window does not hold may come faster. Most fit, and cost no frame for it. */
+static void widen_window(struct log_call *l)
+{
+        bool compressed;
+        uint32_t len;
+        if (l->widened || l->body.len < GRPC_PREFIX_SIZE)
+                return;
+        l->widened = true;
+        grpc_read_prefix(l->body.data, &compressed, &len);
+        if (len > call_config(&l->call)->limits.http2_stream_window / 2)
+                http_request_accept_body(l->call.request, call_config(&l->call)->limits.http2_upload_window);
+}
+
 static void go_on(struct log_call *l)
 {
         struct refusal refusal = { 0 };
@@ -317,6 +380,8 @@ static void go_on(struct log_call *l)
                 call_refuse(&l->call, &refusal);
         else if (l->ended)
                 process(l);
+        else
+                widen_window(l);
 }
 
 /* Counts bytes against what all requests may hold in memory. */
@@ -383,7 +448,8 @@ static void admitted(struct call *c)
                 return;
         }
         l->admitted = true;
-        http_request_accept_body(c->request, call_config(c)->limits.http2_upload_window);
+        if (c->request->expects_continue)
+                http_request_accept_body(c->request, 0);
         http_request_consume(c->request, c->request->unconsumed);
         go_on(l);
 }
@@ -404,7 +470,7 @@ void logs_begin(struct ingest_loop *in, struct http_request *r)
                 .close = call_on_close,
         };
         struct refusal refusal = { 0 };
-        struct log_call *l = calloc(1, sizeof(*l));
+        struct log_call *l = log_call_new(in);
         if (!l) {
                 call_refuse_unborn(in, r, METRICS_LOGS);
                 return;

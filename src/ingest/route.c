@@ -38,6 +38,7 @@ void ingest_loop_done(struct ingest_loop *l)
 {
         l->arena = arena_free(l->arena);
         buf_done(&l->inflated);
+        logs_drop_spare(l);
 }
 
 /* ---- a path that nobody serves: still only told to those with a token ---- */

@@ -198,10 +198,21 @@ def test_http2_connection_window(start_daemon):
 def test_http2_upload_window(start_daemon):
     daemon = limited(start_daemon, http2_stream_window=20000, http2_upload_window=50000)
     client = ready(daemon)
-    for path, sent in ((EXPORT, grpc.headers(ACME)), (crash.PATH, headers(ACME))):
+    for path, sent, first in ((EXPORT, grpc.headers(ACME), grpc.frame(bytes(10001))[:5]), (crash.PATH, headers(ACME), b"")):
         stream = client.open("POST", path, sent)
+        if first:
+            client.data(stream, first, end=False)
         client.until(lambda: client.streams[stream].window_updates > 0, "the window of an upload")
-        assert client.streams[stream].send_window == 50000
+        assert client.streams[stream].send_window == 50000 - len(first)
+
+
+def test_small_message_widens_no_window(start_daemon):
+    """Up to half a window costs no frame."""
+    client = ready(limited(start_daemon, http2_stream_window=20000, http2_upload_window=50000))
+    stream = client.open("POST", EXPORT, grpc.headers(ACME))
+    client.data(stream, grpc.frame(bytes(10000))[:5], end=False)
+    client.ping()
+    assert client.streams[stream].window_updates == 0
 
 
 @pytest.mark.parametrize("one", [frames.PingFrame(0, b"12345678"), frames.SettingsFrame(0)], ids=["ping", "settings"])
