@@ -32,6 +32,7 @@ struct ingest_loop {
         struct loop *loop;
         struct arena *arena;
         struct buf inflated;
+        struct buf rendering; /* otlp_render()'s scratch */
         struct log_call *spare_log_calls;
         unsigned n_spare_log_calls;
 };

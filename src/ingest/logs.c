@@ -159,17 +159,17 @@ static void commit(struct log_call *l)
 struct resource {
         struct otlp_source source;
         size_t from, to; /* its lines, offsets into l->lines */
+        unsigned lines;
 };
 
 /* Everything about all resources that can be wrong is found here, before anything is admitted. */
-static int identify(struct log_call *l, const OtlpRequest *request, struct resource *resources, struct refusal *r)
+static int identify(struct log_call *l, const struct otlp_resource_logs *logs, struct resource *resources, size_t n,
+                    struct refusal *r)
 {
         const struct token *token = l->call.principal.token;
-        size_t n = otlp_resource_count(request);
         for (size_t i = 0; i < n; i++) {
                 struct otlp_source *s = &resources[i].source;
-                int e = otlp_source(otlp_resource(request, i), call_config(&l->call)->derive_source, token->project, s,
-                                    r);
+                int e = otlp_source(&logs[i], call_config(&l->call)->derive_source, token->project, s, r);
                 if (e != 0)
                         return e;
                 source_canonical(&s->id, l->call.source);
@@ -198,12 +198,13 @@ static int admit(struct log_call *l, const struct resource *resources, size_t n,
                                             : "log rate limit exceeded");
 }
 
-static int render(struct log_call *l, const OtlpRequest *request, const struct otlp_limits *limits,
+static int render(struct log_call *l, const struct otlp_resource_logs *logs, const struct otlp_limits *limits,
                   struct resource *resources, size_t n, struct refusal *r)
 {
         for (size_t i = 0; i < n; i++) {
                 resources[i].from = l->lines.len;
-                int e = otlp_render(otlp_resource(request, i), &resources[i].source, limits, &l->lines, r);
+                int e = otlp_render(&logs[i], &resources[i].source, limits, &l->call.in->rendering, &l->lines,
+                                    &resources[i].lines, r);
                 if (e != 0)
                         return e;
                 resources[i].to = l->lines.len;
@@ -211,12 +212,21 @@ static int render(struct log_call *l, const OtlpRequest *request, const struct o
         return 0;
 }
 
-/* Copies out of the arena what the committer needs; the buffers grow no more afterwards, so pointers hold. */
-static int make_batch(struct log_call *l, const OtlpRequest *request, const struct resource *resources, size_t n)
+/* Up to a U+0000, which the index cannot keep. The room is there. */
+static const char *keep_text(struct log_call *l, const char *text, size_t len)
+{
+        const char *kept = (const char *)l->strings.data + l->strings.len;
+        buf_append(&l->strings, text, strnlen(text, len));
+        buf_append_char(&l->strings, '\0');
+        return kept;
+}
+
+/* Copies what the committer needs; the buffers grow no more afterwards, so pointers hold. */
+static int make_batch(struct log_call *l, const struct resource *resources, size_t n)
 {
         size_t text = 0, used = 0;
         for (size_t i = 0; i < n; i++)
-                text += strlen(resources[i].source.platform) + strlen(resources[i].source.version) + 2;
+                text += resources[i].source.platform_len + resources[i].source.version_len + 2;
         if (buf_reserve(&l->appends, n * sizeof(*l->batch.appends)) < 0 || buf_reserve(&l->strings, text) < 0)
                 return -ENOMEM;
         l->batch.appends = (struct log_append *)(void *)l->appends.data;
@@ -224,15 +234,14 @@ static int make_batch(struct log_call *l, const OtlpRequest *request, const stru
                 const struct resource *res = &resources[i];
                 if (res->from == res->to)
                         continue;
-                struct log_append *a = &l->batch.appends[used++];
-                a->source = res->source.id;
-                a->platform = (const char *)l->strings.data + l->strings.len;
-                buf_append(&l->strings, res->source.platform, strlen(res->source.platform) + 1);
-                a->version = (const char *)l->strings.data + l->strings.len;
-                buf_append(&l->strings, res->source.version, strlen(res->source.version) + 1);
-                a->data = l->lines.data + res->from;
-                a->len = res->to - res->from;
-                a->lines = (unsigned)otlp_record_count(otlp_resource(request, i));
+                l->batch.appends[used++] = (struct log_append){
+                        .source = res->source.id,
+                        .platform = keep_text(l, res->source.platform, res->source.platform_len),
+                        .version = keep_text(l, res->source.version, res->source.version_len),
+                        .data = l->lines.data + res->from,
+                        .len = res->to - res->from,
+                        .lines = res->lines,
+                };
         }
         l->batch.n_appends = used;
         return 0;
@@ -248,33 +257,28 @@ static int prepare(struct log_call *l, const uint8_t *data, size_t len, struct r
                 .submessages = config->limits.otlp_submessages,
                 .attributes = config->limits.otlp_attributes,
                 .line_bytes = config->limits.otlp_line_bytes,
+                .scratch_bytes = config->limits.otlp_arena_bytes,
                 .output_bytes = config->limits.otlp_rendered_bytes,
         };
         struct arena *arena = l->call.in->arena;
-        OtlpRequest *request;
+        struct otlp_resource_logs *logs;
+        size_t n;
         int e = otlp_scan(data, len, &limits, &l->records, r);
         if (e == 0)
-                e = otlp_decode(arena, data, len, &request, r);
-        if (e != 0)
+                e = otlp_split(arena, data, len, config->limits.otlp_resources, &logs, &n, r);
+        if (e != 0 || n == 0)
                 return e;
-
-        size_t n = otlp_resource_count(request);
-        if (n > config->limits.otlp_resources)
-                return refuse(r, ANSWER_TOO_LARGE, "more than %u resource_logs in one request",
-                              config->limits.otlp_resources);
-        if (n == 0)
-                return 0;
         struct resource *resources = arena_alloc(arena, n * sizeof(*resources));
         if (!resources)
                 return refuse(r, ANSWER_TOO_LARGE, "the request needs too much memory");
-        e = identify(l, request, resources, r);
+        e = identify(l, logs, resources, n, r);
         if (e == 0)
-                e = render(l, request, &limits, resources, n, r);
+                e = render(l, logs, &limits, resources, n, r);
         if (e == 0 && l->lines.len > 0)
                 e = space_promise(space_of(l), SPACE_LOGS, l->lines.len, &l->promised_bytes, r);
         if (e == 0)
                 e = admit(l, resources, n, r);
-        return e == 0 ? make_batch(l, request, resources, n) : e;
+        return e == 0 ? make_batch(l, resources, n) : e;
 }
 
 static int keep_inflated(void *userdata, const uint8_t *data, size_t len)
@@ -323,6 +327,8 @@ static void process(struct log_call *l)
         arena_reset(in->arena);
         if (in->inflated.cap > SCRATCH_KEPT_BYTES)
                 buf_done(&in->inflated);
+        if (in->rendering.cap > SCRATCH_KEPT_BYTES)
+                buf_done(&in->rendering);
         drop_body(l);
         if (r > 0)
                 call_refuse(&l->call, &refusal);

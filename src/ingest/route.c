@@ -38,6 +38,7 @@ void ingest_loop_done(struct ingest_loop *l)
 {
         l->arena = arena_free(l->arena);
         buf_done(&l->inflated);
+        buf_done(&l->rendering);
         logs_drop_spare(l);
 }
 

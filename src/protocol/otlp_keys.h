@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "protocol/otlp_messages.h"
+#include "protocol/otlp_view.h"
 #include "util/cleanup.h"
 
 struct otlp_keys {
@@ -15,7 +15,7 @@ struct otlp_keys {
 };
 
 /* 0 or -ENOMEM. list is borrowed for the call. */
-int otlp_keys_init(struct otlp_keys *k, OtlpKeyValue *const *list, size_t n);
+int otlp_keys_init(struct otlp_keys *k, const struct otlp_pair *list, size_t n);
 
 static inline void otlp_keys_done(struct otlp_keys *k)
 {

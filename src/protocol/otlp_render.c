@@ -1,91 +1,193 @@
-/* Log records to NDJSON lines, appended to a buffer that the caller keeps from request to request: no allocation but its
- * growth. What is the same for all records of a scope (platform, version, scope, resource) is rendered into the first
- * line and copied from there into the others.
+/* Log records to NDJSON lines, straight from the wire bytes to a buffer that the caller keeps from request to request: no
+ * allocation but its growth. What is the same for all records of a scope (platform, version, scope, resource) is rendered
+ * into the first line and copied from there into the others.
+ *
+ * A record's fields may come in any order, so they are noted first and then written. The members of an object are noted on
+ * a stack, since of those with the same key only the last is shown.
  *
  * Every line, and the output as a whole, is bounded while it is written: a line far over its limit stops within a few
  * KiB. On any failure the buffer is cut back to what it was. Values may nest as deep as otlp_scan() let them. */
 
+#include <errno.h>
+
 #include "protocol/json_text.h"
 #include "protocol/otlp.h"
 #include "protocol/otlp_keys.h"
-#include "protocol/otlp_messages.h"
+#include "protocol/otlp_view.h"
 
-static void put_value(struct json_text *j, const OtlpAnyValue *v);
+enum { SCRATCH_FULL = JSON_TEXT_TOO_LONG + 1 }; /* of json_text.error */
 
-static void put_text(struct json_text *j, const ProtobufCBinaryData *s)
+struct render {
+        struct otlp_span resource;
+        const struct otlp_source *source;
+        size_t line_bytes, output_bytes, scratch_bytes;
+        size_t end_max;           /* where the present line must end */
+        size_t tail_at, tail_len; /* what the lines of this scope share, in the buffer; len 0: not yet there */
+        unsigned lines;
+        struct buf *pairs; /* a stack of struct otlp_pair: the members of the objects under way */
+        struct json_text json;
+};
+
+static void put_value(struct render *r, struct otlp_span value);
+
+static void put_text(struct json_text *j, struct otlp_span s)
 {
-        json_text_string(j, s->data, s->len);
+        json_text_string(j, s.at, otlp_len(s));
 }
 
-static bool is_source_key(const ProtobufCBinaryData *key)
+static bool is_source_key(struct otlp_span key)
 {
         static const char prefix[] = "source.";
-        return key->len >= sizeof(prefix) - 1 && memcmp(key->data, prefix, sizeof(prefix) - 1) == 0;
+        return otlp_len(key) >= sizeof(prefix) - 1 && memcmp(key.at, prefix, sizeof(prefix) - 1) == 0;
 }
 
-/* The members of an object. Returns how many there were. */
-static size_t put_members(struct json_text *j, OtlpKeyValue *const *list, size_t n, bool with_source_keys)
+/* ---- objects ---- */
+
+static void push_pair(struct render *r, struct otlp_span message)
 {
-        _cleanup_(otlp_keys_done) struct otlp_keys keys;
-        size_t members = 0;
-        int r = otlp_keys_init(&keys, list, n);
-        if (r < 0) {
-                j->error = j->error ? j->error : r;
-                return 0;
+        struct buf *b = r->pairs;
+        int e = b->len + sizeof(struct otlp_pair) > r->scratch_bytes ? SCRATCH_FULL
+                                                                     : buf_reserve(b, sizeof(struct otlp_pair));
+        if (e != 0) {
+                r->json.error = r->json.error ? r->json.error : e;
+                return;
         }
+        *(struct otlp_pair *)(void *)(b->data + b->len) = otlp_pair(message);
+        b->len += sizeof(struct otlp_pair);
+}
+
+/* May move when more is pushed. */
+static struct otlp_pair *pairs_from(const struct render *r, size_t at)
+{
+        return (struct otlp_pair *)(void *)(r->pairs->data + at);
+}
+
+/* The members that were pushed from `at` on, which go from the stack. Returns how many were written. */
+static size_t put_members(struct render *r, size_t at, bool with_source_keys)
+{
+        _cleanup_(otlp_keys_done) struct otlp_keys keys = { 0 };
+        struct json_text *j = &r->json;
+        size_t n = (r->pairs->len - at) / sizeof(struct otlp_pair), members = 0;
+        int e = n > 0 ? otlp_keys_init(&keys, pairs_from(r, at), n) : 0;
+        if (e < 0)
+                j->error = j->error ? j->error : e;
         for (size_t i = 0; i < n && !j->error; i++) {
-                if (!otlp_keys_shows(&keys, i) || (!with_source_keys && is_source_key(&list[i]->key)))
+                struct otlp_pair pair = pairs_from(r, at)[i];
+                if (!otlp_keys_shows(&keys, i) || (!with_source_keys && is_source_key(pair.key)))
                         continue;
                 if (members++ > 0)
                         json_text_literal(j, ",");
-                put_text(j, &list[i]->key);
+                put_text(j, pair.key);
                 json_text_literal(j, ":");
-                put_value(j, list[i]->value);
+                put_value(r, pair.value);
         }
+        r->pairs->len = at;
         return members;
 }
 
-static void put_object(struct json_text *j, OtlpKeyValue *const *list, size_t n)
+/* Pushes the KeyValues that are a message's field of that number. Returns where they begin. */
+static size_t push_pairs(struct render *r, struct otlp_span message, unsigned number)
 {
-        json_text_literal(j, "{");
-        put_members(j, list, n, true);
-        json_text_literal(j, "}");
+        size_t at = r->pairs->len;
+        struct otlp_field field = { 0 };
+        while (otlp_next(&message, &field)) {
+                if (field.number == number)
+                        push_pair(r, field.bytes);
+        }
+        return at;
 }
 
-static void put_array(struct json_text *j, const OtlpArrayValue *array)
+/* ---- values ---- */
+
+static void put_array(struct render *r, struct otlp_span array)
 {
+        struct json_text *j = &r->json;
+        struct otlp_field field = { 0 };
+        bool first = true;
         json_text_literal(j, "[");
-        for (size_t i = 0; i < array->n_values && !j->error; i++) {
-                if (i > 0)
+        while (!j->error && otlp_next(&array, &field)) {
+                if (field.number != 1)
+                        continue;
+                if (!first)
                         json_text_literal(j, ",");
-                put_value(j, array->values[i]);
+                first = false;
+                put_value(r, field.bytes);
         }
         json_text_literal(j, "]");
 }
 
-static void put_value(struct json_text *j, const OtlpAnyValue *v)
+static void put_bool(struct json_text *j, bool v)
 {
-        switch (v->value_case) {
-        case OTLP_ANY(STRING_VALUE): put_text(j, &v->string_value); return;
-        case OTLP_ANY(BOOL_VALUE):
-                if (v->bool_value)
-                        json_text_literal(j, "true");
-                else
-                        json_text_literal(j, "false");
+        if (v)
+                json_text_literal(j, "true");
+        else
+                json_text_literal(j, "false");
+}
+
+static double double_of(uint64_t bits)
+{
+        double v;
+        memcpy(&v, &bits, sizeof(v));
+        return v;
+}
+
+static void put_value(struct render *r, struct otlp_span value)
+{
+        struct json_text *j = &r->json;
+        struct otlp_field v = otlp_any(value);
+        switch (v.number) {
+        case OTLP_ANY_STRING: put_text(j, v.bytes); return;
+        case OTLP_ANY_BOOL: put_bool(j, v.value != 0); return;
+        case OTLP_ANY_INT: json_text_i64(j, (int64_t)v.value); return;
+        case OTLP_ANY_DOUBLE: json_text_double(j, double_of(v.value)); return;
+        case OTLP_ANY_ARRAY: put_array(r, v.bytes); return;
+        case OTLP_ANY_KVLIST:
+                json_text_literal(j, "{");
+                put_members(r, push_pairs(r, v.bytes, 1), true);
+                json_text_literal(j, "}");
                 return;
-        case OTLP_ANY(INT_VALUE): json_text_i64(j, v->int_value); return;
-        case OTLP_ANY(DOUBLE_VALUE): json_text_double(j, v->double_value); return;
-        case OTLP_ANY(ARRAY_VALUE): put_array(j, v->array_value); return;
-        case OTLP_ANY(KVLIST_VALUE): put_object(j, v->kvlist_value->values, v->kvlist_value->n_values); return;
-        case OTLP_ANY(BYTES_VALUE): json_text_hex(j, v->bytes_value.data, v->bytes_value.len); return;
+        case OTLP_ANY_BYTES: json_text_hex(j, v.bytes.at, otlp_len(v.bytes)); return;
         default: json_text_literal(j, "null"); return;
+        }
+}
+
+/* ---- records ---- */
+
+struct record {
+        uint64_t time_unix_nano, observed_time_unix_nano;
+        int32_t severity_number;
+        uint32_t dropped_attributes_count, flags;
+        struct otlp_span severity_text, body, trace_id, span_id, event_name;
+};
+
+/* The attributes go to the stack of members, from *ret_pairs on. */
+static void read_record(struct render *r, struct otlp_span message, struct record *ret, size_t *ret_pairs)
+{
+        struct otlp_field f = { 0 };
+        *ret = (struct record){ 0 };
+        *ret_pairs = r->pairs->len;
+        while (otlp_next(&message, &f)) {
+                switch (f.number) {
+                case 1: ret->time_unix_nano = f.value; break;
+                case 2: ret->severity_number = (int32_t)(uint32_t)f.value; break;
+                case 3: ret->severity_text = f.bytes; break;
+                case 5: ret->body = f.bytes; break;
+                case 6: push_pair(r, f.bytes); break;
+                case 7: ret->dropped_attributes_count = (uint32_t)f.value; break;
+                case 8: ret->flags = (uint32_t)f.value; break;
+                case 9: ret->trace_id = f.bytes; break;
+                case 10: ret->span_id = f.bytes; break;
+                case 11: ret->observed_time_unix_nano = f.value; break;
+                case 12: ret->event_name = f.bytes; break;
+                default: break;
+                }
         }
 }
 
 #define PUT_LITERAL(p, literal) ((uint8_t *)memcpy((p), (literal), sizeof(literal) - 1) + sizeof(literal) - 1)
 #define HEAD_SIZE 192 /* three keys and three numbers, or two and two */
 
-static void put_times(struct json_text *j, const OtlpLogRecord *record)
+static void put_times(struct json_text *j, const struct record *record)
 {
         uint8_t *p = json_text_room(j, HEAD_SIZE);
         if (!p)
@@ -97,7 +199,7 @@ static void put_times(struct json_text *j, const OtlpLogRecord *record)
         j->buf->len = (size_t)(p - j->buf->data);
 }
 
-static void put_counts(struct json_text *j, const OtlpLogRecord *record)
+static void put_counts(struct json_text *j, const struct record *record)
 {
         uint8_t *p = json_text_room(j, HEAD_SIZE);
         if (!p)
@@ -108,28 +210,34 @@ static void put_counts(struct json_text *j, const OtlpLogRecord *record)
         j->buf->len = (size_t)(p - j->buf->data);
 }
 
-static void put_record(struct json_text *j, const OtlpLogRecord *record)
+static void put_record(struct render *r, struct otlp_span message)
 {
-        put_times(j, record);
-        put_text(j, &record->severity_text);
+        struct json_text *j = &r->json;
+        struct record record;
+        size_t pairs;
+        read_record(r, message, &record, &pairs);
+        put_times(j, &record);
+        put_text(j, record.severity_text);
         json_text_literal(j, ",\"body\":");
-        if (record->body)
-                put_value(j, record->body);
+        if (record.body.at)
+                put_value(r, record.body);
         else
                 json_text_literal(j, "null");
         json_text_literal(j, ",\"attributes\":{");
-        put_members(j, record->attributes, record->n_attributes, true);
-        put_counts(j, record);
-        json_text_hex(j, record->trace_id.data, record->trace_id.len);
+        put_members(r, pairs, true);
+        put_counts(j, &record);
+        json_text_hex(j, record.trace_id.at, otlp_len(record.trace_id));
         json_text_literal(j, ",\"span_id\":");
-        json_text_hex(j, record->span_id.data, record->span_id.len);
+        json_text_hex(j, record.span_id.at, otlp_len(record.span_id));
         json_text_literal(j, ",\"event_name\":");
-        put_text(j, &record->event_name);
+        put_text(j, record.event_name);
 }
 
-static void put_scope_text(struct json_text *j, const char *name, const ProtobufCBinaryData *s)
+/* ---- what the lines of a scope share ---- */
+
+static void put_scope_text(struct json_text *j, const char *name, struct otlp_span s)
 {
-        if (s->len == 0)
+        if (otlp_len(s) == 0)
                 return;
         json_text_raw(j, name, strlen(name));
         put_text(j, s);
@@ -137,31 +245,40 @@ static void put_scope_text(struct json_text *j, const char *name, const Protobuf
 }
 
 /* Members that are not empty; without any, no scope. Each leaves a comma behind, which the brace overwrites. */
-static void put_scope(struct json_text *j, const OtlpScope *scope)
+static void put_scope(struct render *r, struct otlp_span scope)
 {
+        struct json_text *j = &r->json;
+        struct otlp_span name = { 0 }, version = { 0 }, rest = scope;
+        struct otlp_field f = { 0 };
+        while (otlp_next(&rest, &f)) {
+                if (f.number == 1)
+                        name = f.bytes;
+                else if (f.number == 2)
+                        version = f.bytes;
+        }
         size_t before = j->buf->len;
         json_text_literal(j, ",\"scope\":{");
         size_t empty = j->buf->len;
-        put_scope_text(j, "\"name\":", &scope->name);
-        put_scope_text(j, "\"version\":", &scope->version);
+        put_scope_text(j, "\"name\":", name);
+        put_scope_text(j, "\"version\":", version);
         size_t before_attributes = j->buf->len;
         json_text_literal(j, "\"attributes\":{");
-        if (put_members(j, scope->attributes, scope->n_attributes, true) > 0)
+        if (put_members(r, push_pairs(r, scope, 3), true) > 0)
                 json_text_literal(j, "},");
         else
                 j->buf->len = before_attributes;
-        if (j->buf->len == empty) {
+        if (j->buf->len == empty)
                 j->buf->len = before;
-        } else if (!j->error) {
+        else if (!j->error)
                 j->buf->data[j->buf->len - 1] = '}';
-        }
 }
 
-static void put_resource(struct json_text *j, const OtlpResource *resource)
+static void put_resource(struct render *r)
 {
+        struct json_text *j = &r->json;
         size_t before = j->buf->len;
         json_text_literal(j, ",\"resource\":{");
-        size_t members = put_members(j, resource->attributes, resource->n_attributes, false);
+        size_t members = put_members(r, push_pairs(r, r->resource, 1), false);
         json_text_literal(j, "}");
         if (members == 0)
                 j->buf->len = before;
@@ -170,16 +287,7 @@ static void put_resource(struct json_text *j, const OtlpResource *resource)
 /* What put_scope() and put_resource() may write and take back: it must not count against a line's limit. */
 #define TAKEN_BACK_BYTES 64
 
-struct render {
-        const OtlpResourceLogs *logs;
-        const struct otlp_source *source;
-        size_t line_bytes, output_bytes;
-        size_t end_max;           /* where the present line must end */
-        size_t tail_at, tail_len; /* what the lines of this scope share, in the buffer; len 0: not yet there */
-        struct json_text json;
-};
-
-static void put_new_tail(struct render *r, const OtlpScopeLogs *scope_logs)
+static void put_new_tail(struct render *r, struct otlp_span scope)
 {
         struct json_text *j = &r->json;
         r->tail_at = j->buf->len;
@@ -187,20 +295,20 @@ static void put_new_tail(struct render *r, const OtlpScopeLogs *scope_logs)
         json_text_string(j, r->source->platform, r->source->platform_len);
         json_text_literal(j, ",\"version\":");
         json_text_string(j, r->source->version, r->source->version_len);
-        if (scope_logs->scope)
-                put_scope(j, scope_logs->scope);
-        if (r->logs->resource)
-                put_resource(j, r->logs->resource);
+        if (scope.at)
+                put_scope(r, scope);
+        if (r->resource.at)
+                put_resource(r);
         json_text_literal(j, "}\n");
         r->tail_len = j->buf->len - r->tail_at;
 }
 
-static void put_line(struct render *r, const OtlpScopeLogs *scope_logs, const OtlpLogRecord *record)
+static void put_line(struct render *r, struct otlp_span scope, struct otlp_span record)
 {
         struct json_text *j = &r->json;
-        put_record(j, record);
+        put_record(r, record);
         if (r->tail_len == 0) {
-                put_new_tail(r, scope_logs);
+                put_new_tail(r, scope);
                 return;
         }
         uint8_t *p = json_text_room(j, r->tail_len);
@@ -219,51 +327,81 @@ static void begin_line(struct render *r)
         r->json.end_max = r->end_max + TAKEN_BACK_BYTES;
 }
 
-static int end_line(struct render *r, size_t scope, size_t record, struct refusal *refusal)
+static int end_line(struct render *r, unsigned scope, unsigned record, struct refusal *refusal)
 {
         struct json_text *j = &r->json;
         if (j->error == 0 && j->buf->len > r->end_max)
                 j->error = JSON_TEXT_TOO_LONG;
         if (j->error <= 0)
                 return j->error;
+        if (j->error == SCRATCH_FULL)
+                return refuse(refusal, ANSWER_TOO_LARGE,
+                              "scope_logs[%u].log_records[%u]: too many values for the memory "
+                              "of a request",
+                              scope, record);
         if (r->end_max == r->output_bytes)
                 return refuse(refusal, ANSWER_TOO_LARGE, "request renders to more than %zu bytes of log lines",
                               r->output_bytes);
-        return refuse(refusal, ANSWER_TOO_LARGE, "scope_logs[%zu].log_records[%zu]: line is longer than %zu bytes",
-                      scope, record, r->line_bytes);
+        return refuse(refusal, ANSWER_TOO_LARGE, "scope_logs[%u].log_records[%u]: line is longer than %zu bytes", scope,
+                      record, r->line_bytes);
 }
 
-static int render_scope(struct render *r, size_t scope, struct refusal *refusal)
+static struct otlp_span find_scope(struct otlp_span scope_logs)
 {
-        const OtlpScopeLogs *scope_logs = r->logs->scope_logs[scope];
+        struct otlp_field field = { 0 };
+        while (otlp_next(&scope_logs, &field)) {
+                if (field.number == 1)
+                        return field.bytes;
+        }
+        return (struct otlp_span){ 0 };
+}
+
+static int render_scope(struct render *r, struct otlp_span scope_logs, unsigned index, struct refusal *refusal)
+{
+        const struct otlp_span scope = find_scope(scope_logs);
+        struct otlp_field field = { 0 };
+        unsigned records = 0;
         r->tail_len = 0;
-        for (size_t i = 0; i < scope_logs->n_log_records; i++) {
+        while (otlp_next(&scope_logs, &field)) {
+                if (field.number != 2)
+                        continue;
                 begin_line(r);
-                put_line(r, scope_logs, scope_logs->log_records[i]);
-                int a = end_line(r, scope, i, refusal);
+                put_line(r, scope, field.bytes);
+                int a = end_line(r, index, records++, refusal);
                 if (a != 0)
                         return a;
         }
+        r->lines += records;
         return 0;
 }
 
-int otlp_render(const OtlpResourceLogs *logs, const struct otlp_source *source, const struct otlp_limits *limits,
-                struct buf *out, struct refusal *r)
+int otlp_render(const struct otlp_resource_logs *logs, const struct otlp_source *source,
+                const struct otlp_limits *limits, struct buf *scratch, struct buf *out, unsigned *ret_lines,
+                struct refusal *r)
 {
         struct render render = {
-                .logs = logs,
+                .resource = logs->resource,
                 .source = source,
                 .line_bytes = limits->line_bytes,
                 .output_bytes = limits->output_bytes ? limits->output_bytes : OTLP_OUTPUT_BYTES_DEFAULT,
+                .scratch_bytes = limits->scratch_bytes ? limits->scratch_bytes : OTLP_SCRATCH_BYTES_DEFAULT,
+                .pairs = scratch,
                 .json = { .buf = out },
         };
+        struct otlp_span rest = logs->message;
+        struct otlp_field field = { 0 };
         size_t before = out->len;
-        for (size_t i = 0; i < logs->n_scope_logs; i++) {
-                int a = render_scope(&render, i, r);
+        unsigned scopes = 0;
+        while (otlp_next(&rest, &field)) {
+                if (field.number != 2)
+                        continue;
+                scratch->len = 0;
+                int a = render_scope(&render, field.bytes, scopes++, r);
                 if (a != 0) {
                         out->len = before;
                         return a;
                 }
         }
+        *ret_lines = render.lines;
         return 0;
 }

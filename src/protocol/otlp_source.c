@@ -5,13 +5,43 @@
 #include <string.h>
 
 #include "protocol/otlp.h"
-#include "protocol/otlp_messages.h"
+#include "protocol/otlp_view.h"
 
-static const char *const platform_keys[] = { "source.platform", "os.type", NULL };
-static const char *const version_keys[] = { "source.version", "service.version", NULL };
-static const char *const project_keys[] = { "source.project", NULL };
-static const char *const install_id_keys[] = { "source.install_id", "service.instance.id", "host.id",
-                                               "host.name",         "service.name",        NULL };
+/* In the order of preference for each; the first of each is ours, the others count only with derive. */
+enum key {
+        PROJECT,
+        PLATFORM,
+        OS_TYPE,
+        VERSION,
+        SERVICE_VERSION,
+        INSTALL_ID,
+        SERVICE_INSTANCE_ID,
+        HOST_ID,
+        HOST_NAME,
+        SERVICE_NAME,
+        KEYS,
+};
+
+#define KEY(text)                                                                                                      \
+        {                                                                                                              \
+                text, sizeof(text) - 1                                                                                 \
+        }
+
+static const struct {
+        const char *name;
+        size_t len;
+} keys[KEYS] = {
+        [PROJECT] = KEY("source.project"),
+        [PLATFORM] = KEY("source.platform"),
+        [OS_TYPE] = KEY("os.type"),
+        [VERSION] = KEY("source.version"),
+        [SERVICE_VERSION] = KEY("service.version"),
+        [INSTALL_ID] = KEY("source.install_id"),
+        [SERVICE_INSTANCE_ID] = KEY("service.instance.id"),
+        [HOST_ID] = KEY("host.id"),
+        [HOST_NAME] = KEY("host.name"),
+        [SERVICE_NAME] = KEY("service.name"),
+};
 
 struct text {
         const char *key; /* the attribute it came from; NULL when there is none */
@@ -19,36 +49,39 @@ struct text {
         size_t len;
 };
 
-static bool is_key(const OtlpKeyValue *kv, const char *key)
+static enum key find_key(struct otlp_span name)
 {
-        size_t len = strlen(key);
-        return kv->key.len == len && memcmp(kv->key.data, key, len) == 0;
+        unsigned k = 0;
+        while (k < KEYS && (keys[k].len != otlp_len(name) || memcmp(keys[k].name, name.at, keys[k].len) != 0))
+                k++;
+        return k;
 }
 
-static struct text attribute(const OtlpResource *resource, const char *key)
+static void read_attributes(struct otlp_span resource, struct text texts[KEYS])
 {
-        for (size_t i = 0; i < resource->n_attributes; i++) {
-                const OtlpKeyValue *kv = resource->attributes[i];
-                if (!is_key(kv, key))
+        struct otlp_field field = { 0 };
+        unsigned met = 0; /* bit per key */
+        while (otlp_next(&resource, &field)) {
+                if (field.number != 1)
                         continue;
-                if (!kv->value || kv->value->value_case != OTLP_ANY(STRING_VALUE))
-                        break;
-                const ProtobufCBinaryData *s = &kv->value->string_value;
-                return (struct text){ key, s->len ? (const char *)s->data : "", s->len };
+                struct otlp_pair pair = otlp_pair(field.bytes);
+                enum key k = find_key(pair.key);
+                if (k == KEYS || met >> k & 1)
+                        continue;
+                met |= 1u << k;
+                struct otlp_field value = otlp_any(pair.value);
+                if (value.number == OTLP_ANY_STRING)
+                        texts[k] = (struct text){ keys[k].name, (const char *)value.bytes.at, otlp_len(value.bytes) };
         }
-        return (struct text){ 0 };
 }
 
-/* The first of keys that the resource has; without derive only the first key counts. */
-static struct text first_of(const OtlpResource *resource, const char *const *keys, bool derive)
+/* The first of the keys from..to that the resource has. */
+static struct text first_of(const struct text texts[KEYS], enum key from, enum key to, bool derive)
 {
-        struct text t = { 0 };
-        for (; resource && *keys && !t.key; keys++) {
-                t = attribute(resource, *keys);
-                if (!derive)
-                        break;
-        }
-        return t;
+        enum key k = from;
+        while (derive && k < to && !texts[k].key)
+                k++;
+        return texts[k];
 }
 
 static int refuse_missing(struct refusal *r, const char *key)
@@ -72,13 +105,13 @@ static int check_present(const struct text *project, const struct text *platform
                          const struct text *install_id, bool derive, struct refusal *r)
 {
         if (!project->key)
-                return refuse_missing(r, project_keys[0]);
+                return refuse_missing(r, keys[PROJECT].name);
         if (!derive && !platform->key)
-                return refuse_missing(r, platform_keys[0]);
+                return refuse_missing(r, keys[PLATFORM].name);
         if (!derive && !version->key)
-                return refuse_missing(r, version_keys[0]);
+                return refuse_missing(r, keys[VERSION].name);
         if (!install_id->key)
-                return refuse_missing(r, install_id_keys[0]);
+                return refuse_missing(r, keys[INSTALL_ID].name);
         return 0;
 }
 
@@ -88,19 +121,21 @@ static void take_label(const struct text *t, const char **ret, size_t *ret_len)
         *ret_len = t->len;
 }
 
-int otlp_source(const OtlpResourceLogs *logs, bool derive, const char *token_project, struct otlp_source *ret,
+int otlp_source(const struct otlp_resource_logs *logs, bool derive, const char *token_project, struct otlp_source *ret,
                 struct refusal *r)
 {
-        const OtlpResource *resource = logs->resource;
-        if (!resource && !derive)
+        struct text texts[KEYS] = { 0 };
+        if (logs->resource.at)
+                read_attributes(logs->resource, texts);
+        else if (!derive)
                 return refuse(r, ANSWER_MALFORMED, "resource_logs.resource is required");
 
-        struct text project = first_of(resource, project_keys, derive);
-        struct text platform = first_of(resource, platform_keys, derive);
-        struct text version = first_of(resource, version_keys, derive);
-        struct text install_id = first_of(resource, install_id_keys, derive);
+        struct text project = texts[PROJECT];
+        struct text platform = first_of(texts, PLATFORM, OS_TYPE, derive);
+        struct text version = first_of(texts, VERSION, SERVICE_VERSION, derive);
+        struct text install_id = first_of(texts, INSTALL_ID, SERVICE_NAME, derive);
         if (!project.key && derive && token_project)
-                project = (struct text){ project_keys[0], token_project, strlen(token_project) };
+                project = (struct text){ keys[PROJECT].name, token_project, strlen(token_project) };
 
         struct otlp_source s;
         int a = check_present(&project, &platform, &version, &install_id, derive, r);
