@@ -1,6 +1,7 @@
-/* Any bytes through scan, decode, source and render. Checked: what the scan passes the decoder takes or finds too large;
- * the scan's count of records is the number of lines; each line reads back as one JSON object (json-c, strict) with our
- * keys; a refusal says why and leaves the output as it was. */
+/* Any bytes through scan, split, source and render. Checked: what the scan passes protobuf-c takes, too, and the
+ * oracle (unit/otlp_oracle.h) makes the same sources and lines of it or finds it too large as well; the scan's count
+ * of records is the number of lines; each line reads back as one JSON object (json-c, strict) with our keys; a
+ * refusal says why and leaves the output as it was. */
 
 #include <json-c/json.h>
 #include <stdint.h>
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "otlp_compare.h"
 #include "protocol/otlp.h"
 #include "util/utf8.h"
 
@@ -19,6 +21,7 @@ static const struct otlp_limits limits = {
         .submessages = 2000,
         .attributes = 100,
         .line_bytes = 16 * 1024,
+        .scratch_bytes = 100 * 32,
         .output_bytes = 256 * 1024,
 };
 
@@ -66,55 +69,76 @@ static size_t check_lines(const struct buf *out, size_t from)
         return lines;
 }
 
-static size_t render_one(const OtlpResourceLogs *logs, bool derive, struct buf *out, bool *ret_refused)
+static size_t render_one(const struct otlp_resource_logs *logs, bool derive, struct buf *scratch, struct buf *out,
+                         bool *ret_refused)
 {
         struct otlp_source source = { .id = { "p", "i" }, .platform = "", .version = "" };
         struct refusal r = { 0 };
         size_t before = out->len;
+        unsigned lines = 0;
         int a = otlp_source(logs, derive, "fuzz", &source, &r);
         if (a == 0) {
                 check(source_component_valid(source.id.project, strlen(source.id.project)));
                 check(source_component_valid(source.id.install_id, strlen(source.id.install_id)));
-                check(source.platform[source.platform_len] == '\0' && source.version[source.version_len] == '\0');
+                check(utf8_valid(source.platform, source.platform_len));
+                check(utf8_valid(source.version, source.version_len));
         } else {
                 check_refusal(a, &r);
         }
-        a = otlp_render(logs, &source, &limits, out, &r);
-        if (a == 0)
-                return check_lines(out, before);
+        a = otlp_render(logs, &source, &limits, scratch, out, &lines, &r);
+        if (a == 0) {
+                check(check_lines(out, before) == lines);
+                return lines;
+        }
         check_refusal(a, &r);
         check(out->len == before);
         *ret_refused = true;
         return 0;
 }
 
+static void render_all(const struct otlp_resource_logs *logs, size_t n, unsigned records)
+{
+        struct buf out = { 0 }, scratch = { 0 };
+        size_t lines = 0;
+        bool refused = false;
+        for (size_t i = 0; i < n; i++)
+                lines += render_one(&logs[i], i % 2 == 0, &scratch, &out, &refused);
+        check(refused || lines == records);
+        check(out.len <= limits.output_bytes && scratch.len <= limits.scratch_bytes);
+        buf_done(&out);
+        buf_done(&scratch);
+}
+
+static void ask_the_oracle(const uint8_t *data, size_t size)
+{
+        struct otlp_compare_counts counts = { 0 };
+        struct otlp_span bytes = { data, data + size };
+        const char *wrong = otlp_compare(bytes, bytes, &limits, &counts);
+        if (wrong) {
+                fprintf(stderr, "oracle: %s\n", wrong);
+                abort();
+        }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-        struct arena *arena = arena_new((size_t)1 << 20);
-        struct buf out = { 0 };
-        OtlpRequest *request;
+        struct arena *arena = arena_new((size_t)8 << 10);
+        struct otlp_resource_logs *logs = NULL;
         struct refusal r = { 0 };
         unsigned records = 0;
+        size_t n = 0;
         check(arena);
 
         int a = otlp_scan(data, size, &limits, &records, &r);
         if (a == 0) {
-                a = otlp_decode(arena, data, size, &request, &r);
+                ask_the_oracle(data, size);
+                a = otlp_split(arena, data, size, 300, &logs, &n, &r);
                 check(a == 0 || a == ANSWER_TOO_LARGE);
         }
-        if (a == 0) {
-                size_t lines = 0, counted = 0;
-                bool refused = false;
-                for (size_t i = 0; i < otlp_resource_count(request); i++) {
-                        counted += otlp_record_count(otlp_resource(request, i));
-                        lines += render_one(otlp_resource(request, i), i % 2 == 0, &out, &refused);
-                }
-                check(counted == records);
-                check(refused || lines == records);
-        } else {
+        if (a == 0)
+                render_all(logs, n, records);
+        else
                 check_refusal(a, &r);
-        }
-        buf_done(&out);
         arena_free(arena);
         return 0;
 }

@@ -119,3 +119,38 @@ static inline struct buf wire_nested(unsigned levels, bool kvlists)
         }
         return value;
 }
+
+/* A record with every field, values of most kinds, and one field that is not known. */
+static inline struct buf wire_rich_record(void)
+{
+        struct buf record = { 0 }, body = wire_nested(3, true), value = { 0 };
+        wire_fixed64(&record, 1, 1);
+        wire_int(&record, 2, 9);
+        wire_str(&record, 3, "INFO");
+        wire_message(&record, 5, &body);
+        wire_attribute_str(&record, 6, "k", "v\xc3\xa9");
+        wire_double(&value, 4, 0.5);
+        wire_attribute(&record, 6, "d", &value);
+        wire_bytes(&value, 7, "\xff\x00", 2);
+        wire_attribute(&record, 6, "b", &value);
+        wire_int(&value, 2, 1);
+        wire_attribute(&record, 6, "t", &value);
+        wire_fixed32(&record, 8, 1);
+        wire_bytes(&record, 9, "0123456789abcdef", 16);
+        wire_bytes(&record, 10, "01234567", 8);
+        wire_fixed64(&record, 11, 2);
+        wire_str(&record, 12, "event");
+        wire_str(&record, 99, "a field of the future");
+        return record;
+}
+
+static inline struct buf wire_rich_request(void)
+{
+        struct buf resource = { 0 }, scope = { 0 }, record = wire_rich_record();
+        wire_attribute_str(&resource, 1, "source.project", "acme");
+        wire_int(&resource, 2, 7);
+        wire_str(&scope, 1, "scope");
+        wire_str(&scope, 2, "1.0");
+        wire_attribute_int(&scope, 3, "n", -1);
+        return wire_request(&resource, &scope, &record);
+}

@@ -11,7 +11,6 @@
 
 #include "otlp_wire.h"
 #include "protocol/otlp.h"
-#include "protocol/otlp_messages.h"
 
 static const struct otlp_limits defaults = {
         .depth = 32, .records = 65536, .submessages = 262144, .attributes = 128, .line_bytes = 1 << 20
@@ -21,17 +20,23 @@ static const struct otlp_source source = {
         .id = { "acme", "one" }, .platform = "linux", .version = "1.4.2", .platform_len = 5, .version_len = 5
 };
 
-/* Scans, decodes and renders the first ResourceLogs behind "before\n". Takes b. */
+/* Scans, splits and renders the first ResourceLogs behind "before\n". Takes b. */
 static int render(struct buf *b, const struct otlp_limits *limits, struct buf *out, struct refusal *r)
 {
-        struct arena *arena = arena_new(64 << 20);
-        OtlpRequest *request = NULL;
-        unsigned records;
+        struct arena *arena = arena_new(1 << 20);
+        _cleanup_(buf_done) struct buf scratch = { 0 };
+        struct otlp_resource_logs *logs = NULL;
+        unsigned records, lines = 0;
+        size_t n;
         *r = (struct refusal){ 0 };
-        assert_int_equal(otlp_scan(b->data, b->len, &defaults, &records, r), 0);
-        assert_int_equal(otlp_decode(arena, b->data, b->len, &request, r), 0);
+        assert_int_equal(otlp_scan(b->data, b->len, limits, &records, r), 0);
+        assert_int_equal(otlp_split(arena, b->data, b->len, 1, &logs, &n, r), 0);
+        assert_int_equal(n, 1);
         assert_int_equal(buf_append_str(out, "before\n"), 0);
-        int a = otlp_render(otlp_resource(request, 0), &source, limits, out, r);
+        int a = otlp_render(&logs[0], &source, limits, &scratch, out, &lines, r);
+        if (a == 0)
+                assert_int_equal(lines, records);
+        assert_in_range(scratch.len, 0, limits->scratch_bytes ? limits->scratch_bytes : OTLP_SCRATCH_BYTES_DEFAULT);
         arena_free(arena);
         buf_done(b);
         return a;
@@ -206,6 +211,19 @@ static void renders_values(void **state)
         assert_body(&value, "[[[\"deep\"]]]");
 }
 
+static void last_of_a_oneof_wins(void **state)
+{
+        (void)state;
+        struct buf value = { 0 }, list = { 0 }, item = { 0 };
+        wire_str(&value, 1, "first");
+        wire_message(&list, 1, &item);
+        wire_message(&value, 5, &list);
+        wire_int(&value, 2, 1);
+        wire_int(&value, 3, 42);
+        wire_str(&value, 8, "of the future"); /* not one of them */
+        assert_body(&value, "42");
+}
+
 static void keeps_nul_inside_strings(void **state)
 {
         (void)state;
@@ -320,6 +338,68 @@ static void bounds_the_output(void **state)
         assert_int_equal(over.len, 7);
 }
 
+/* A record of n attributes whose body, behind them, is a kvlist of entries, the last of which has one of its own. */
+static struct buf request_with_members(int attributes, int entries)
+{
+        struct buf record = { 0 }, list = { 0 }, inner = { 0 }, value = { 0 }, body = { 0 };
+        for (int i = 0; i < attributes; i++)
+                wire_attribute_int(&record, 6, "same", i);
+        for (int i = 1; i < entries; i++)
+                wire_attribute_int(&list, 1, "same", i);
+        wire_attribute_int(&inner, 1, "k", 1);
+        wire_message(&value, 6, &inner);
+        wire_attribute(&list, 1, "k", &value);
+        wire_message(&body, 6, &list);
+        wire_message(&record, 5, &body);
+        return wire_request(NULL, NULL, &record);
+}
+
+/* 32 bytes for each member of the objects under way, whether it is shown or not. */
+static void bounds_the_members_under_way(void **state)
+{
+        (void)state;
+        struct otlp_limits limits = defaults;
+        limits.scratch_bytes = (size_t)100 * 32;
+        for (int attributes = 0; attributes <= 60; attributes += 20) {
+                _cleanup_(buf_done) struct buf out = { 0 };
+                _cleanup_(buf_done) struct buf over = { 0 };
+                struct refusal r = { 0 };
+                struct buf b = request_with_members(attributes, 99 - attributes);
+                assert_int_equal(render(&b, &limits, &out, &r), 0);
+                b = request_with_members(attributes, 100 - attributes);
+                assert_int_equal(render(&b, &limits, &over, &r), ANSWER_TOO_LARGE);
+                assert_string_equal(r.message,
+                                    "scope_logs[0].log_records[0]: too many values for the memory of a request");
+                assert_int_equal(over.len, 7);
+        }
+}
+
+/* Those of one record are gone before the next. */
+static void members_do_not_pile_up(void **state)
+{
+        (void)state;
+        struct otlp_limits limits = defaults;
+        limits.scratch_bytes = (size_t)3 * 32;
+        struct buf b = { 0 }, resource_logs = { 0 }, resource = { 0 }, scope_logs = { 0 }, scope = { 0 };
+        for (int i = 0; i < 3; i++) {
+                wire_attribute_int(&resource, 1, "k", i);
+                wire_attribute_int(&scope, 3, "k", i);
+        }
+        wire_message(&resource_logs, 1, &resource);
+        wire_message(&scope_logs, 1, &scope);
+        for (int n = 0; n < 1000; n++) {
+                struct buf record = { 0 };
+                for (int i = 0; i < 3; i++)
+                        wire_attribute_int(&record, 6, "k", i);
+                wire_message(&scope_logs, 2, &record);
+        }
+        wire_message(&resource_logs, 2, &scope_logs);
+        wire_message(&b, 1, &resource_logs);
+        _cleanup_(buf_done) struct buf out = { 0 };
+        struct refusal r = { 0 };
+        assert_int_equal(render(&b, &limits, &out, &r), 0);
+}
+
 /* A small request whose resource is repeated on each of many lines. */
 static void amplification_is_bounded(void **state)
 {
@@ -350,11 +430,14 @@ int main(void)
                 cmocka_unit_test(shares_the_tail_within_a_scope_only),
                 cmocka_unit_test(omits_what_is_empty),
                 cmocka_unit_test(renders_values),
+                cmocka_unit_test(last_of_a_oneof_wins),
                 cmocka_unit_test(keeps_nul_inside_strings),
                 cmocka_unit_test(last_key_wins),
                 cmocka_unit_test(last_key_wins_in_lists_of_any_size),
                 cmocka_unit_test(bounds_a_line),
                 cmocka_unit_test(bounds_the_output),
+                cmocka_unit_test(bounds_the_members_under_way),
+                cmocka_unit_test(members_do_not_pile_up),
                 cmocka_unit_test(amplification_is_bounded),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
