@@ -196,7 +196,8 @@ static int refuse_count(struct scan *s, const struct field *field, unsigned limi
                       p.len == PATH_SIZE - 1 ? "..." : "", limit, what);
 }
 
-/* At most max bytes; NULL when it does not end within them or within the message. */
+/* At most max bytes; NULL when it does not end within them or within the message, or has more than 64 bits. Of those that
+ * are too long, readers make different things. */
 static inline const uint8_t *read_varint(const uint8_t *p, const uint8_t *end, unsigned max, uint64_t *ret)
 {
         if (p < end && *p < 0x80) {
@@ -209,7 +210,7 @@ static inline const uint8_t *read_varint(const uint8_t *p, const uint8_t *end, u
                 value |= (uint64_t)(byte & 0x7F) << (7 * i);
                 if (byte < 0x80) {
                         *ret = value;
-                        return p;
+                        return i == 9 && byte > 1 ? NULL : p;
                 }
         }
         return NULL;

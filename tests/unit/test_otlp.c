@@ -162,6 +162,8 @@ static void refuses_what_is_not_protobuf(void **state)
         assert_literal_malformed("\x11\x01\x02\x03\x04\x05\x06\x07", "request: malformed field value");
         assert_literal_malformed("\x15\x01\x02\x03", "request: malformed field value");
         assert_literal_malformed("\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "request: malformed field value");
+        /* 65 bits: is that a bool that is true? */
+        assert_literal_malformed("\x10\x80\x80\x80\x80\x80\x80\x80\x80\x80\x02", "request: malformed field value");
         /* A child longer than its parent, though not than the request. */
         assert_literal_malformed("\x0a\x02\x12\x02\x12\x00", "resource_logs[0].scope_logs[0]: malformed field value");
 }
