@@ -75,7 +75,7 @@ const struct config_key config_keys[] = {
         LIMIT(connections, 1, 1000000, 8192),
         LIMIT(connections_per_address, 1, 1000000, 256),
         LIMIT_BYTES(inflight_body_bytes, MIB, TIB, 256 * MIB),
-        LIMIT(otlp_depth, 1, 64, 32), /* protobuf-c unpacks by recursion */
+        LIMIT(otlp_depth, 1, 64, 32), /* rendering recurses, and otlp_scan() has a stack of 64 */
         LIMIT(otlp_resources, 1, 1048576, 4096),
         LIMIT(otlp_records, 1, 16777216, 65536),
         LIMIT(otlp_submessages, 1, 67108864, 262144),

@@ -1,4 +1,4 @@
-/* Log exports over gRPC. Reads like the contract: authenticate, gather one message, inflate, scan, decode, find out who
+/* Log exports over gRPC. Reads like the contract: authenticate, gather one message, inflate, scan, split, find out who
  * sent it, admit, render, commit, answer. Nothing is written before everything is checked, and the answer is OK only
  * once the lines are durable.
  *

@@ -1,5 +1,5 @@
-/* Walks the wire bytes of an ExportLogsServiceRequest before anything is allocated for them. protobuf-c has no limit on
- * depth or memory, does not look at UTF-8, and truncates over-long tags and lengths; what passes here is safe to unpack.
+/* Walks the wire bytes of an ExportLogsServiceRequest before anything is allocated for them. Who reads them afterwards
+ * (otlp_view.h) checks nothing again: bounds, wire types, depth, counts and UTF-8 are seen to here, once.
  *
  * The walk is a loop over an explicit stack of open messages, driven by one table of fields per message type. Every
  * field costs a few compares; the path of a failure ("resource_logs[0].scope_logs[2].log_records[3].body") is put
@@ -7,7 +7,7 @@
  *
  * Failures: ANSWER_MALFORMED for bytes that are not this message and for values nested too deep, ANSWER_TOO_LARGE for
  * counts. A singular message that is given twice is refused although the protobuf encoding says "merge": no exporter
- * writes that, protobuf-c drops part of such values, and its merge of two empty AnyValues reads out of bounds. Fields
+ * writes that, merged attributes would pass by their limit, and a reader in place has nowhere to merge to. Fields
  * of a `oneof` that is given several times are not merged: the last one wins, as the encoding says.
  *
  * Source: protobuf encoding specification; field numbers: opentelemetry-proto 1.x. */
@@ -196,8 +196,8 @@ static int refuse_count(struct scan *s, const struct field *field, unsigned limi
                       p.len == PATH_SIZE - 1 ? "..." : "", limit, what);
 }
 
-/* At most max bytes; NULL when it does not end within them or within the message, or has more than 64 bits. Of those that
- * are too long, readers make different things. */
+/* At most max bytes; NULL when it does not end within them or within the message, or has more than 64 bits, of which
+ * readers make different things. */
 static inline const uint8_t *read_varint(const uint8_t *p, const uint8_t *end, unsigned max, uint64_t *ret)
 {
         if (p < end && *p < 0x80) {
@@ -216,8 +216,8 @@ static inline const uint8_t *read_varint(const uint8_t *p, const uint8_t *end, u
         return NULL;
 }
 
-/* What lies behind a tag: for WIRE_LENGTH, at and len are its bytes. Lengths and tags take at most 5 bytes because
- * protobuf-c reads no more. NULL: out of bounds or a wire type that OTLP never uses. */
+/* What lies behind a tag: for WIRE_LENGTH, at and len are its bytes. Lengths and tags have 32 bits, so they
+ * take at most 5 bytes. NULL: out of bounds or a wire type that OTLP never uses. */
 static inline const uint8_t *read_value(const uint8_t *p, const uint8_t *end, unsigned wire, const uint8_t **ret_at,
                                         size_t *ret_len)
 {
@@ -291,7 +291,7 @@ static const unsigned wire_of_kind[] = {
 
 static int check_field(struct scan *s, const struct field *field, unsigned wire, const uint8_t *at, size_t len)
 {
-        if (field->kind == UNKNOWN) /* protobuf-c keeps each one, so they count like messages */
+        if (field->kind == UNKNOWN) /* each is walked over again later, so they count like messages */
                 return count_submessage(s, NULL);
         if (wire != wire_of_kind[field->kind])
                 return refuse_at(s, field, "wrong wire type");

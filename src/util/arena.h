@@ -1,5 +1,5 @@
 #pragma once
-/* A bump allocator with a ceiling: what one request's decoding may use. Freed as a whole. Not thread-safe. */
+/* A bump allocator with a ceiling: what one request may use. Freed as a whole. Not thread-safe. */
 
 #include <stdbool.h>
 #include <stddef.h>

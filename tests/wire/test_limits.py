@@ -50,7 +50,9 @@ LIMITS = {
     "limits.otlp_attributes": ["test_counts_of_an_export"],
     "limits.otlp_line_bytes": ["test_bytes_of_lines"],
     "limits.otlp_rendered_bytes": ["test_bytes_of_lines"],
-    "limits.otlp_arena_bytes": ["test_otlp_arena_bytes", "unit/test_otlp.c::full_arena_is_too_large"],
+    "limits.otlp_arena_bytes": ["test_otlp_arena_bytes", "test_otlp_arena_bytes_of_resources",
+                                "unit/test_otlp.c::full_arena_is_too_large",
+                                "unit/test_otlp_render.c::bounds_the_members_under_way"],
     # No request can hold a disk up: these queues are filled where one can.
     "limits.log_queue_batches": ["unit/test_committer.c::test_queue_full"],
     "limits.log_queue_bytes": ["unit/test_committer.c::test_queue_full"],
@@ -328,12 +330,31 @@ def test_bytes_of_lines(start_daemon, source, limit, lines):
         assert export(daemon, message(2001), ACME).refused(grpc.RESOURCE_EXHAUSTED).retry_ms is None
 
 
+def of_members(source, count):
+    """One record with an object of so many entries, which are 32 bytes each, though only the last of a key is shown."""
+    pair = otlp.encode([(1, "k"), (2, otlp.any_value(7))])
+    body = otlp.encode([(6, [(1, pair)] * count)])
+    return otlp.export(resource_logs(source.attributes(), [[(5, body)]]))
+
+
 def test_otlp_arena_bytes(start_daemon, source):
     daemon = limited(start_daemon, otlp_arena_bytes="1MiB")
+    for _ in range(3):  # what one request used is free for the next
+        export(daemon, of_members(source, 32768), ACME).accepted()
+    assert daemon.log_text(source).count(b'"body":{"k":7}') == 3
     with daemon.unchanged():
-        assert export(daemon, export_lines(source, 20000), ACME).refused(grpc.RESOURCE_EXHAUSTED).retry_ms is None
-    for _ in range(20):  # what one request used is free for the next
-        export(daemon, export_lines(source, 500), ACME).accepted()
+        assert export(daemon, of_members(source, 32769), ACME).refused(grpc.RESOURCE_EXHAUSTED).retry_ms is None
+    export(daemon, of_members(source, 32768), ACME).accepted()
+
+
+def test_otlp_arena_bytes_of_resources(start_daemon, source):
+    """A few hundred bytes for each, exactly how many is the daemon's affair."""
+    daemon = limited(start_daemon, otlp_arena_bytes="1MiB", otlp_resources=100000)
+    for _ in range(20):
+        export(daemon, of_resources(source, 1000), ACME).accepted()
+    with daemon.unchanged():
+        assert export(daemon, of_resources(source, 20000), ACME).refused(grpc.RESOURCE_EXHAUSTED).retry_ms is None
+    export(daemon, of_resources(source, 1000), ACME).accepted()
 
 
 def test_log_files_open(start_daemon):
