@@ -12,6 +12,8 @@ from .sample import sample, void_of
 from .servers import Detritus
 from .stored import Stored
 
+WARM_UP_SECS = 1  # tokens are checked, files and segments made
+FILL_BYTES = 32
 H2LOAD_PROBE = 50  # requests a stream, to find out how many make a measurement
 
 
@@ -62,8 +64,8 @@ class Bench:
         server.stop()
         return said
 
-    def by_detritus_load(self, server, seconds=None, **options):
-        timed = {} if "requests" in options else {"seconds": seconds or self.seconds}
+    def by_detritus_load(self, server, **options):
+        timed = {} if "requests" in options else {"seconds": self.seconds}
         said = load.detritus_load(self.tools.load, server, **timed, **options)
         said["numbered"] = True
         return said
@@ -86,7 +88,8 @@ class Bench:
             if generator == "h2load":
                 said = self.under_load(server, lambda: self.by_h2load(server, records, **options))
             else:
-                said = self.under_load(server, lambda: self.by_detritus_load(server, records=records, **options))
+                warmed = {} if "requests" in options else {"warm_up": WARM_UP_SECS}
+                said = self.under_load(server, lambda: self.by_detritus_load(server, records=records, **warmed, **options))
             said["body_bytes"] = len(load.export_body(records))
             result = sample(said, records, void_of(said, server.wrong_logs(said, records)))
             bytes_of_logs = server.log_bytes()
@@ -98,5 +101,14 @@ class Bench:
     def crashes(self, who, size, config=None, **options):
         """Crash uploads, each with a dump of its own."""
         with self.directory() as directory, self.server(who, directory, config) as server:
-            said = self.under_load(server, lambda: self.by_detritus_load(server, crashes=True, bytes=size, **options))
-            return sample(said, 0, void_of(said, server.wrong_crashes(said, size)))
+            return self.upload_to(server, size, **options)[0]
+
+    def upload_to(self, server, size, before=0, rows_before=0, fill=0, **options):
+        """Uploads to a server that runs, has so many dumps of that size and so many rows, and is stopped. fill: so many
+        tiny uploads go ahead, for which all directories are made: a store does that once in its life. Returns a sample and
+        what the generator says."""
+        cold = self.by_detritus_load(server, crashes=True, bytes=FILL_BYTES, **{**options, "requests": fill}) if fill else None
+        said = self.under_load(server, lambda: self.by_detritus_load(server, crashes=True, bytes=size, **options))
+        counts = {"rows_before": rows_before + (cold["ok"] if cold else 0)} if server.has_index else {}
+        result = sample(said, 0, void_of(said, server.wrong_crashes(said, size, before, **counts)))
+        return {**result, **({"cold_rate": cold["requests_per_sec"]} if cold else {})}, said

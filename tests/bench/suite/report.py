@@ -19,11 +19,11 @@ def percent(value):
     return "-" if value is None else f"{value:.0%}"
 
 
-def row(first, label, result, ratio=None, shown_ratio=True):
+def row(label, result, ratio):
     rate = f"{number(result['rate'])} {result['unit']}" if result["rate"] is not None else "void"
-    return (f"{first:4} {label:20} {rate:>21} {percent(result['spread']):>6} {number(result.get('p50_ms')):>8}"
+    return (f"{'':4} {label:20} {rate:>21} {percent(result['spread']):>6} {number(result.get('p50_ms')):>8}"
             f" {number(result.get('p99_ms')):>8} {number(result.get('cpu_us'), 1):>8} {number(result.get('rss_mb'), 0):>7}"
-            f" {number(result.get('load_cpu'), 0):>8} {number(ratio) if shown_ratio else '':>9}").rstrip()
+            f" {number(result.get('load_cpu'), 0):>8} {'' if ratio is None else number(ratio):>9}").rstrip()
 
 
 def _limit(judged, which):
@@ -48,29 +48,41 @@ def _extra(result):
                     f" {result['cycle_secs']:.1f} s")
     if "list_ms" in result:
         said.append(f"crashes list {result['list_ms']:.1f} ms, start {result['start_ms']:.0f} ms")
+    if "cold_rate" in result:
+        said.append(f"the first uploads, for which directories are made: {number(result['cold_rate'])}/s")
+    if result["unit"] == "records/s" and "disk_mb_per_sec" in result:
+        said.append(f"{number(result['disk_mb_per_sec'])} MB/s of lines")
     return [f"{'':4}    {', '.join(said)}"] if said else []
+
+
+def _ratio(scenario, name, samples):
+    """None: nothing to divide."""
+    ours = scenario.against.get(name, scenario.rows[0])
+    if ours is None or name == scenario.rows[0] or ours not in samples:
+        return None
+    if runner.summary(samples[ours])["unit"] != runner.summary(samples[name])["unit"]:
+        return None
+    return runner.ratio(samples[ours], samples[name])
 
 
 def scenario_lines(key, scenario, samples, label_of):
     lines = [f"{key:4} {scenario.title}"]
-    ours = samples.get(scenario.rows[0], [])
     for name in scenario.rows:
-        if name not in samples:
-            continue
-        result = runner.summary(samples[name])
-        is_ours = name == scenario.rows[0]
-        ratio = runner.ratio(ours, samples[name]) if result["unit"] == runner.summary(ours)["unit"] else None
-        lines += [row("", label_of(name), result, ratio, not is_ours), *_void_lines(result), *_extra(result)]
+        if name in samples:
+            result = runner.summary(samples[name])
+            home = name.partition("/")[0]
+            label = label_of(name) if home == key else f"{home} {label_of(name)}"
+            lines += [row(label, result, _ratio(scenario, name, samples)), *_void_lines(result), *_extra(result)]
     return lines + [bar_line(judged) for judged in runner.judge_all(scenario.bars, samples)]
 
 
 def scaling_lines(title, table, samples):
-    lines = [f"{title}: {table.title} (expected: {table.expected})"]
+    lines = [f"{table.title} (expected: {table.expected})"]
     first = None
     for label in table.points:
         result = runner.summary(samples[label])
         first = first or result["rate"]
-        lines += [row("", label, result, result["rate"] / first if result["rate"] and first else None),
+        lines += [row(label, result, result["rate"] / first if result["rate"] and first else None),
                   *_void_lines(result), *_extra(result)]
     return lines
 
@@ -83,7 +95,7 @@ def machine_lines(machine, busy):
 
 
 def rival_lines(rivals, skipped):
-    return ["Rivals:", *(f"  {name} {rival['version']}: {rival['note']}" for name, rival in rivals.items()),
+    return ["Rivals:", *(f"  {' '.join(filter(None, (name, rival['version'])))}: {rival['note']}" for name, rival in rivals.items()),
             *(f"  {name}: skipped, {why}" for name, why in skipped.items())]
 
 

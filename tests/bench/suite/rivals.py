@@ -91,16 +91,22 @@ class Reference(Receiver):
         return self._wait_listening()
 
 
+class Program:
+    """No server: something that a measurement calls by its name."""
+
+    note = "for P7: its SHA-256 uses the processor's instructions for it, which that of sha256sum may not"
+
+
 # By name: the class, the programs looked for on PATH, how to ask for the version.
 KNOWN = {
     "nghttpd": (Nghttpd, ["nghttpd"], ["--version"]),
     "floor": (Floor, [], []),
     "fluent-bit": (FluentBit, ["fluent-bit"], ["--version"]),
     "collector": (Collector, ["otelcol-contrib", "otelcol"], ["--version"]),
+    "openssl": (Program, ["openssl"], ["version"]),
     "reference": (Reference, ["detritus-server"], ["--version"]),
 }
-# Nothing here starts it: it has no gRPC answer that says "on disk" either, and its sink was never at hand to be set up.
-UNSUPPORTED = {"vector": "not set up here"}
+UNSUPPORTED = {"vector": "nobody has set it up here yet"}
 
 
 def reference_of_interop(repo):

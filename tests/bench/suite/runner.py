@@ -59,7 +59,7 @@ def summary(samples):
     rate = statistics.median(rates) if rates else None
     values = {value: median_of(samples, value) for value in (
         "mb_per_sec", "requests_per_sec", "p50_ms", "p99_ms", "cpu_us", "rss_mb", "load_cpu", "start_ms", "list_ms",
-        "deleted_meanwhile", "cycle_secs", "disk_mb_per_sec")}
+        "deleted_meanwhile", "cycle_secs", "disk_mb_per_sec", "cold_rate")}
     return {"rate": rate, "spread": (max(rates) - min(rates)) / rate if rate else None,
             "unit": counted[0]["unit"] if counted else "", "rounds": len(counted),
             "void": [sample["void"] for sample in samples if sample and sample["void"]],

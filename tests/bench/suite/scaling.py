@@ -23,7 +23,8 @@ def _logs(**options):
 
 
 def _upload(size):
-    return Measurement("", lambda bench: uploads.large(bench, "detritus", size, connections=UPLOAD_CONNECTIONS))
+    return Measurement("", lambda bench: uploads.large(bench, "detritus", size, connections=UPLOAD_CONNECTIONS,
+                                                       fill=P6["fill"]))
 
 
 def _stored(count):

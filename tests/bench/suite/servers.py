@@ -32,6 +32,7 @@ class Server:
     token = "none"
     stop_signal = signal.SIGTERM
     exit_statuses = (0,)  # None: it has no orderly end
+    has_index = False  # a row for each crash, which can be counted
 
     def __init__(self, tools, path, directory):
         self.tools, self.path, self.directory = tools, pathlib.Path(path), pathlib.Path(directory)
@@ -115,6 +116,8 @@ class Receiver(Server):
 
 class Detritus(Receiver):
     """config: settings over the defaults."""
+
+    has_index = True
 
     def __init__(self, tools, path, directory, data=None, config=None):
         super().__init__(tools, path, directory, data)

@@ -28,20 +28,19 @@ def _install_id(source):
     return f"00000000-0000-4000-9000-{source:012}"
 
 
-def _rows(count, age_days):
-    """(number, source, dump, its hash, moment) of each crash, a second apart, up to the given age."""
-    last = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0) - datetime.timedelta(days=age_days)
+def _crashes(count, last):
+    """(number, source, dump, its hash, moment) of each, a second apart, backwards from the last one."""
     for number in range(count):
         dump = b"MDMP%060d" % number
         yield number, number % SOURCES, dump, hashlib.sha256(dump).hexdigest(), last - datetime.timedelta(seconds=number)
 
 
-def _write_files(data, count, age_days):
+def _write_files(data, count, last):
     for prefix in range(256):
         (data / f"crashes/by-hash/{prefix:02x}").mkdir(parents=True, exist_ok=True)
     for source in range(min(count, SOURCES)):
         (data / "crashes/by-source" / PROJECT / _install_id(source)).mkdir(parents=True, exist_ok=True)
-    for number, source, dump, digest, at in _rows(count, age_days):
+    for number, source, dump, digest, at in _crashes(count, last):
         report = {"schema_version": 1, "dump_sha256": digest, "metadata": {"number": number}}
         for path, content in ((f"by-hash/{digest[:2]}/{digest}.bin", dump),
                               (f"by-source/{PROJECT}/{_install_id(source)}/{at:%Y%m%dT%H%M%SZ}-{digest}.json",
@@ -51,35 +50,36 @@ def _write_files(data, count, age_days):
             os.close(fd)
 
 
-def _insert_rows(database, count, age_days):
+def _insert_rows(database, count, last):
     now = f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%dT%H:%M:%S.000Z}"
     database.executemany("INSERT INTO source (project, install_id, platform, version, first_seen_at, last_seen_at)"
                          " VALUES (?, ?, 'linux', '2.4.1', ?, ?)",
                          ((PROJECT, _install_id(source), now, now) for source in range(min(count, SOURCES))))
     ids = {name: id for id, name in database.execute("SELECT id, install_id FROM source")}
     database.executemany("INSERT INTO blob (sha256, len, created_at) VALUES (?, ?, ?)",
-                         ((digest, len(dump), now) for _, _, dump, digest, _ in _rows(count, age_days)))
+                         ((digest, len(dump), now) for _, _, dump, digest, _ in _crashes(count, last)))
     database.executemany(
         f"INSERT INTO crash ({', '.join(CRASH_COLUMNS)}) VALUES ({', '.join('?' * len(CRASH_COLUMNS))})",
         ((ids[_install_id(source)], PROJECT, digest, "Minidump", f"{at:%Y-%m-%dT%H:%M:%S}.000000000Z",
           f"{at:%Y-%m-%dT%H:%M:%S}.000Z", "linux", "2.4.1", "0d1f2e3", "release", "x86_64-unknown-linux-gnu",
           f"attempt to divide by zero in frame {number % 997}", "{}", json.dumps({"number": number}), 0)
-         for number, source, _, digest, at in _rows(count, age_days)))
+         for number, source, _, digest, at in _crashes(count, last)))
 
 
 def make(bench, directory, count, age_days):
     """A stopped data directory with so many crashes: each has its dump, its row and its JSON file. The rows are written
     while no daemon runs, by this one connection."""
     data = directory / "data"
+    last = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0) - datetime.timedelta(days=age_days)
     with bench.server("detritus", directory) as server:
         server.stop()
     if count > 0:
-        _write_files(data, count, age_days)
+        _write_files(data, count, last)
         with contextlib.closing(sqlite3.connect(data / "detritus.db")) as database:
             database.execute("PRAGMA synchronous = OFF")
             database.execute("PRAGMA foreign_keys = ON")
             with database:
-                _insert_rows(database, count, age_days)
+                _insert_rows(database, count, last)
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         os.sync()
     return data
@@ -116,16 +116,9 @@ class Stored:
             with self.bench.server("detritus", directory, config=KEEP, data=data) as server:
                 list_ms = _listing_ms(self.bench, data)
                 rows = server.crash_rows()
-                said = self.bench.under_load(server, lambda: self.bench.by_detritus_load(server, crashes=True, bytes=size,
-                                                                                        **options))
-                self.data[count][1] += said["ok"]
-                void = void_of(said, server.wrong_crashes(said, size, uploaded, rows))
-                return {**sample(said, 0, void), "start_ms": server.start_ms, "list_ms": list_ms, "stored": rows}
-
-
-def _leftovers(data):
-    crashes = data / "crashes"
-    return sum(1 for kind in ("by-hash", "by-source") for path in (crashes / kind).rglob("*") if path.is_file())
+                result, said = self.bench.upload_to(server, size, before=uploaded, rows_before=rows, **options)
+            self.data[count][1] += said["ok"]
+            return {**result, "start_ms": server.start_ms, "list_ms": list_ms, "stored": rows}
 
 
 def _left(data):

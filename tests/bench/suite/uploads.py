@@ -12,7 +12,7 @@ from .sample import bare
 IDLE_CONNECTIONS = 5000
 SEQUENTIAL_MB_FOR_EACH_SEC = 200
 # Both ends read the same bytes once: the hash beside the file that is synced at its end.
-PIPELINE = 'sha256sum <"$1" >"$1.sum" & tee "$1" <"$2" | dd of="$3" bs=1M iflag=fullblock conv=fdatasync status=none; wait'
+PIPELINE = '$HASH <"$1" >"$1.sum" & tee "$1" <"$2" | dd of="$3" bs=1M iflag=fullblock conv=fdatasync status=none; wait'
 
 
 def by_megabytes(result):
@@ -21,12 +21,12 @@ def by_megabytes(result):
     return result
 
 
-def large(bench, who, size, connections=1):
-    return by_megabytes(bench.crashes(who, size, connections=connections, sources=connections))
+def large(bench, who, size, connections=1, **options):
+    return by_megabytes(bench.crashes(who, size, connections=connections, sources=connections, **options))
 
 
-def pipeline(bench, size):
-    """What a shell would do with the bytes of one upload, again and again."""
+def pipeline(bench, size, program):
+    """What a shell would do with the bytes of one upload, again and again. program: that makes the SHA-256."""
     with bench.directory() as directory:
         source, fifo, copy = directory / "source", directory / "fifo", directory / "copy"
         source.write_bytes(os.urandom(1 << 20) * (size >> 20))
@@ -34,7 +34,8 @@ def pipeline(bench, size):
         took, begin = [], time.monotonic()
         while not took or time.monotonic() - begin < bench.seconds:
             started = time.monotonic()
-            subprocess.run(["bash", "-c", PIPELINE, "bash", fifo, source, copy], check=True)
+            subprocess.run(["bash", "-c", PIPELINE, "bash", fifo, source, copy], check=True,
+                           env={**os.environ, "HASH": program})
             took.append(time.monotonic() - started)
             copy.unlink()
         return bare(size * len(took) / sum(took) / 1e6, "MB/s")
