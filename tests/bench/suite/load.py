@@ -4,22 +4,16 @@ not ours, as a cross-check of the generator."""
 import json
 import pathlib
 import re
-import resource
 import subprocess
 import sys
 
-from .process import BenchError
+from .process import BenchError, children_cpu_seconds
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "wire"))
 from harness import otlp  # noqa: E402
 
 PATH = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
 PROJECT = "bench"
-
-
-def _children_cpu():
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def flags(options):
@@ -71,12 +65,12 @@ def h2load(server, directory, records, connections, streams, requests):
     """So many requests with one thread. As detritus_load(), without percentiles: Debian's h2load has none."""
     body = pathlib.Path(directory) / "body"
     body.write_bytes(export_body(records))
-    before = _children_cpu()
+    before = children_cpu_seconds()
     done = subprocess.run(["h2load", "-t1", f"-c{connections}", f"-m{streams}", f"-n{requests}", "-d", body,
                            "-H", f"authorization: Bearer {server.token}", "-H", "content-type: application/grpc",
                            "-H", "te: trailers", "-H", "x-protocol-version: 1", server.url + PATH],
                           capture_output=True, text=True, check=False)
-    cpu = _children_cpu() - before
+    cpu = children_cpu_seconds() - before
     finished = re.search(r"finished in ([\d.]+)(us|ms|s), ([\d.]+) req/s", done.stdout)
     codes = re.search(r"status codes: (\d+) 2xx", done.stdout)
     if done.returncode != 0 or not finished or not codes:

@@ -4,6 +4,7 @@ import os
 import pathlib
 import platform
 import re
+import shutil
 import statistics
 import subprocess
 import time
@@ -61,6 +62,8 @@ def sequential_mb_per_sec(directory, megabytes):
 
 
 def commit_of(repo):
+    if not shutil.which("git"):
+        return "unknown"
     done = subprocess.run(["git", "-C", repo, "describe", "--always", "--dirty", "--exclude=*"], capture_output=True,
                           text=True, check=False)
     return done.stdout.strip() or "unknown"

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -34,10 +35,17 @@ def wait_until(check, what, deadline_secs=DEADLINE_SECS):
         time.sleep(POLL_SECS)
 
 
+def children_cpu_seconds():
+    """User and system time of all children that have ended and were waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 class Process:
     def __init__(self, command, log, env=None):
         self.name = pathlib.Path(command[0]).name
         self.log = pathlib.Path(log)
+        self.whole_cpu_seconds = None  # from its start to its end; told by stop()
         with self.log.open("wb") as out:
             self.child = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=out,
                                           stderr=subprocess.STDOUT, env={**os.environ, "NO_COLOR": "1", **(env or {})})
@@ -87,10 +95,12 @@ class Process:
 
     def stop(self, number=signal.SIGTERM, statuses=(0,)):
         """Ends it in order. statuses: None when any will do."""
+        before = children_cpu_seconds()
         if self.running:
             self.child.send_signal(number)
         try:
             status = self.child.wait(DEADLINE_SECS)
+            self.whole_cpu_seconds = children_cpu_seconds() - before
         except subprocess.TimeoutExpired:
             self.kill()
             raise BenchError(f"{self.name} does not end") from None

@@ -101,9 +101,10 @@ def rival_lines(rivals, skipped):
 
 EXPLAIN = """\
 detritus: durability commit, tokens checked, every attribute kept, unless the row says otherwise. rate: median over the
-rounds; spread: (highest - lowest) / median. CPU us: of the server, for each request or record. RSS: its peak. load CPU: of
-the generator, in per cent of a core. ours ÷ it: median of the ratios within each round; in tables of growth, the rate by
-the first row's. A rate is void, and in no median, when an answer was not good or a record is not on disk exactly once."""
+rounds. spread: (highest - lowest) / median. CPU us: of the server, for each request or record, what it does at its end
+included. RSS: its peak. load CPU: of the generator, in per cent of a core. ours ÷ it: median of the ratios within each
+round; in tables of growth, the rate by the first row's. A rate is void, and in no median, when an answer was not good or
+something acknowledged is not on disk exactly once."""
 
 
 def text(outcome, scenarios, scaling, label_of):

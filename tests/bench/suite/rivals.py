@@ -64,8 +64,8 @@ class Configured(Server):
 
 
 class FluentBit(Configured):
-    note = ("memory only: answers before anything is written, never syncs, no tokens; its files have the body and drop"
-            " each record's attributes, times and severity")
+    note = ("memory only: answers before anything is written, never syncs, no tokens; its file has body and time and"
+            " drops every attribute, the severity and the source")
     template = "fluent-bit.yaml"
     arguments = ("--quiet",)
 
