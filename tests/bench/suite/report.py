@@ -50,6 +50,8 @@ def _extra(result):
         said.append(f"crashes list {result['list_ms']:.1f} ms, start {result['start_ms']:.0f} ms")
     if "cold_rate" in result:
         said.append(f"the first uploads, for which directories are made: {number(result['cold_rate'])}/s")
+    if result["unit"] == "MB/s" and "requests_per_sec" in result:
+        said.append(f"{number(result['requests_per_sec'])} uploads/s")
     if result["unit"] == "records/s" and "disk_mb_per_sec" in result:
         said.append(f"{number(result['disk_mb_per_sec'])} MB/s of lines")
     return [f"{'':4}    {', '.join(said)}"] if said else []
