@@ -1,5 +1,5 @@
-"""Load on a server: by detritus-load, which checks each answer's status and numbers each record, and by h2load, which is
-not ours, as a cross-check of the generator."""
+"""Load on a server: by detritus-load, which checks each answer's status and numbers each record, and by h2load, which
+is not ours, as a cross-check of the generator."""
 
 import json
 import pathlib

@@ -111,9 +111,10 @@ def measure_all(given, top):
             "rivals": {name: {"version": rivals.version_of(name, path), "note": rivals.KNOWN[name][0].note}
                        for name, path in found.items()},
             "skipped": skipped,
-            "samples": runner.run(bench, measurements, names_needed(chosen, measurements, found), given.rounds, progress),
             "scaling": {},
         }
+        names = names_needed(chosen, measurements, found)
+        outcome["samples"] = runner.run(bench, measurements, names, given.rounds, progress)
         tables = {}
         if SCALING in given.chosen:
             tables, outcome["scaling"] = measure_scaling(bench, min(given.rounds, SCALING_ROUNDS))

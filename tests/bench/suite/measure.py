@@ -56,7 +56,7 @@ class Bench:
     # -- load
 
     def under_load(self, server, generate):
-        """What generate() says, and what it cost the server. That is stopped then, because what it has put off counts."""
+        """What generate() says, and what it cost the server, which is stopped: what it has put off counts too."""
         before = server.process.cpu_seconds()
         said = generate()
         said["rss_mb"] = server.process.peak_rss_mb()
@@ -86,10 +86,10 @@ class Bench:
         """Log exports. The unit is requests, or records where an export has several."""
         with self.directory() as directory, self.server(who, directory, config) as server:
             if generator == "h2load":
-                said = self.under_load(server, lambda: self.by_h2load(server, records, **options))
+                by, wanted = self.by_h2load, {}
             else:
-                warmed = {} if "requests" in options else {"warm_up": WARM_UP_SECS}
-                said = self.under_load(server, lambda: self.by_detritus_load(server, records=records, **warmed, **options))
+                by, wanted = self.by_detritus_load, {} if "requests" in options else {"warm_up": WARM_UP_SECS}
+            said = self.under_load(server, lambda: by(server, records=records, **wanted, **options))
             said["body_bytes"] = len(load.export_body(records))
             result = sample(said, records, void_of(said, server.wrong_logs(said, records)))
             bytes_of_logs = server.log_bytes()
@@ -105,9 +105,11 @@ class Bench:
 
     def upload_to(self, server, size, before=0, rows_before=0, fill=0, **options):
         """Uploads to a server that runs, has so many dumps of that size and so many rows, and is stopped. fill: so many
-        tiny uploads go ahead, for which all directories are made: a store does that once in its life. Returns a sample and
-        what the generator says."""
-        cold = self.by_detritus_load(server, crashes=True, bytes=FILL_BYTES, **{**options, "requests": fill}) if fill else None
+        tiny uploads go ahead, for which all directories are made: a store does that once in its life. Returns a sample
+        and what the generator says."""
+        cold = None
+        if fill:
+            cold = self.by_detritus_load(server, crashes=True, bytes=FILL_BYTES, **{**options, "requests": fill})
         said = self.under_load(server, lambda: self.by_detritus_load(server, crashes=True, bytes=size, **options))
         counts = {"rows_before": rows_before + (cold["ok"] if cold else 0)} if server.has_index else {}
         result = sample(said, 0, void_of(said, server.wrong_crashes(said, size, before, **counts)))

@@ -1,9 +1,11 @@
 """The one table, as text, and the same as JSON."""
 
+import textwrap
+
 from . import runner
 
 WIDTH = 120
-HEAD = (f"{'':4} {'':20} {'rate':>21} {'spread':>6} {'p50 ms':>8} {'p99 ms':>8} {'CPU us':>8} {'RSS MB':>7}"
+HEAD = (f"{'':4} {'':24} {'rate':>19} {'spread':>6} {'p50 ms':>8} {'p99 ms':>8} {'CPU us':>8} {'RSS MB':>7}"
         f" {'load CPU':>8} {'ours ÷ it':>9}")
 
 
@@ -21,9 +23,10 @@ def percent(value):
 
 def row(label, result, ratio):
     rate = f"{number(result['rate'])} {result['unit']}" if result["rate"] is not None else "void"
-    return (f"{'':4} {label:20} {rate:>21} {percent(result['spread']):>6} {number(result.get('p50_ms')):>8}"
-            f" {number(result.get('p99_ms')):>8} {number(result.get('cpu_us'), 1):>8} {number(result.get('rss_mb'), 0):>7}"
-            f" {number(result.get('load_cpu'), 0):>8} {'' if ratio is None else number(ratio):>9}").rstrip()
+    figures = [(percent(result["spread"]), 6), (number(result.get("p50_ms")), 8), (number(result.get("p99_ms")), 8),
+               (number(result.get("cpu_us"), 1), 8), (number(result.get("rss_mb"), 0), 7),
+               (number(result.get("load_cpu"), 0), 8), ("" if ratio is None else number(ratio), 9)]
+    return (f"{'':4} {label:24} {rate:>19} " + " ".join(f"{text:>{width}}" for text, width in figures)).rstrip()
 
 
 def _limit(judged, which):
@@ -92,21 +95,22 @@ def scaling_lines(title, table, samples):
 def machine_lines(machine, busy):
     return [f"{machine['date']}, commit {machine['commit']}: {machine['cores']} cores of {machine['cpu']},"
             f" {machine['memory_gb']} GB, Linux {machine['kernel']}",
-            f"{machine['file_system']}: fdatasync of 4 KiB {machine['fdatasync_ms']:.2f} ms. While this ran, others used"
-            f" {busy['others_cpu_percent']} % of the CPU and {busy['stolen_cpu_percent']} % was stolen"]
+            f"{machine['file_system']}: fdatasync of 4 KiB {machine['fdatasync_ms']:.2f} ms. While this ran, others"
+            f" used {busy['others_cpu_percent']} % of the CPU, and {busy['stolen_cpu_percent']} % was stolen"]
 
 
 def rival_lines(rivals, skipped):
-    return ["Rivals:", *(f"  {' '.join(filter(None, (name, rival['version'])))}: {rival['note']}" for name, rival in rivals.items()),
-            *(f"  {name}: skipped, {why}" for name, why in skipped.items())]
+    said = [f"{' '.join(filter(None, (name, rival['version'])))}: {rival['note']}" for name, rival in rivals.items()]
+    said += [f"{name}: skipped, {why}" for name, why in skipped.items()]
+    return ["Rivals:", *(textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="    ") for line in said)]
 
 
 EXPLAIN = """\
 detritus: durability commit, tokens checked, every attribute kept, unless the row says otherwise. rate: median over the
 rounds. spread: (highest - lowest) / median. CPU us: of the server, for each request or record, what it does at its end
 included. RSS: its peak. load CPU: of the generator, in per cent of a core. ours ÷ it: median of the ratios within each
-round; in tables of growth, the rate by the first row's. A rate is void, and in no median, when an answer was not good or
-something acknowledged is not on disk exactly once."""
+round; in tables of growth, the rate by the first row's. A rate is void, and in no median, when an answer was not good
+or something acknowledged is not on disk exactly once."""
 
 
 def text(outcome, scenarios, scaling, label_of):

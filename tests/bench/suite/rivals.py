@@ -82,8 +82,8 @@ class Collector(Configured):
 
 
 class Reference(Receiver):
-    note = ("computes Argon2 for each request; logs are answered when queued in memory and dropped when the queue is full;"
-            " nothing is synced")
+    note = ("computes Argon2 for each request; logs are answered when queued in memory, and dropped when the queue is"
+            " full; nothing is synced")
     stop_signal = signal.SIGINT
 
     def start(self):

@@ -67,9 +67,10 @@ def summary(samples):
 
 
 def ratio(ours, theirs, value="rate", their_value=None):
-    """The median of the ratios within each round, which what disturbs a whole round leaves alone. None: no such round."""
-    ratios = [a[value] / b[their_value or value] for a, b in zip(ours, theirs)
-              if a and b and not a["void"] and not b["void"] and a.get(value) is not None and b.get(their_value or value)]
+    """The median of the ratios within each round: what disturbs a whole round does not touch it. None: none such."""
+    their_value = their_value or value
+    ratios = [a[value] / b[their_value] for a, b in zip(ours, theirs)
+              if good([a]) and good([b]) and a.get(value) is not None and b.get(their_value)]
     return statistics.median(ratios) if ratios else None
 
 

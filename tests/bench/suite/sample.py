@@ -30,5 +30,5 @@ def sample(said, records, void):
 
 def bare(rate, unit, **more):
     """A sample of what is no server under load."""
-    return {"rate": rate, "unit": unit, "p50_ms": None, "p99_ms": None, "cpu_us": None, "rss_mb": None, "load_cpu": None,
-            "void": "", **more}
+    return {"rate": rate, "unit": unit, "p50_ms": None, "p99_ms": None, "cpu_us": None, "rss_mb": None,
+            "load_cpu": None, "void": "", **more}

@@ -22,8 +22,8 @@ LARGE_BYTES = 100 << 20
 
 @dataclasses.dataclass
 class Measurement:
-    """make(bench) returns a sample, or several by label: "P8" is then "P8/without" and so on. label: what the table calls
-    it. rival: without which it cannot be made; "" where it needs none."""
+    """make(bench) returns a sample, or several by label: "P8" is then "P8/without" and so on. label: what the table
+    calls it. rival: without which it cannot be made; "" where it needs none."""
 
     label: str
     make: object
@@ -32,8 +32,8 @@ class Measurement:
 
 @dataclasses.dataclass
 class Bar:
-    """A figure that is to be reached: a value of one measurement, or what it is divided by that of another. of and to are
-    (measurement, value). Where bars follow each other with the same name in `either`, one of them is enough."""
+    """A figure that is to be reached: a value of one measurement, or what it is divided by that of another. of and to
+    are (measurement, value). Where bars follow each other with the same name in `either`, one of them is enough."""
 
     what: str
     of: tuple
@@ -97,8 +97,8 @@ def measurements(stored_crashes, expired_crashes):
         "P6/reference": _crashes("reference", **P6),
         "P7/detritus": Measurement("detritus", lambda bench: uploads.large(bench, "detritus", LARGE_BYTES)),
         "P7/sha256sum": Measurement("sha256sum, dd", lambda bench: uploads.pipeline(bench, LARGE_BYTES, "sha256sum")),
-        "P7/openssl": Measurement("openssl dgst, dd",
-                                  lambda bench: uploads.pipeline(bench, LARGE_BYTES, "openssl dgst -sha256"), "openssl"),
+        "P7/openssl": Measurement(
+            "openssl dgst, dd", lambda bench: uploads.pipeline(bench, LARGE_BYTES, "openssl dgst -sha256"), "openssl"),
         "P7/reference": Measurement("reference", lambda bench: uploads.large(bench, "reference", LARGE_BYTES),
                                     "reference"),
         "P8": Measurement("", lambda bench: stored.beside_janitor(bench, expired_crashes, **P1)),
@@ -113,8 +113,8 @@ LABELS = {"P8/beside": "janitor at work", "P8/without": "janitor at rest"}
 SCENARIOS = {
     "P1": Scenario(
         "1-record exports, 1 source, -c32 -m1",
-        ["P1/detritus", "P1/floor", "P1/fluent-bit", "P1/collector", "P1/reference", "P1/nghttpd", "P1/detritus, h2load",
-         "P1/floor, h2load"],
+        ["P1/detritus", "P1/floor", "P1/fluent-bit", "P1/collector", "P1/reference", "P1/nghttpd",
+         "P1/detritus, h2load", "P1/floor, h2load"],
         [Bar("of the floor", ("P1/detritus", "rate"), ("P1/floor", "rate"), 0.7, 0.9),
          Bar("of the floor, both by h2load", ("P1/detritus, h2load", "rate"), ("P1/floor, h2load", "rate"), 0.7, 0.9),
          Bar("of Fluent Bit", ("P1/detritus", "rate"), ("P1/fluent-bit", "rate"), 0.8, 1.0)],
@@ -127,7 +127,8 @@ SCENARIOS = {
         "256-record exports, 1 source, -c16 -m4",
         ["P3/detritus", "P3/fluent-bit", "P3/collector", "P3/floor", "P3/nghttpd", "P3/disk"],
         [Bar("of Fluent Bit", ("P3/detritus", "rate"), ("P3/fluent-bit", "rate"), 1.0, 1.5, either="P3"),
-         Bar("of the disk, in bytes of lines", ("P3/detritus", "disk_mb_per_sec"), ("P3/disk", "rate"), 0.8, either="P3")]),
+         Bar("of the disk, in bytes of lines", ("P3/detritus", "disk_mb_per_sec"), ("P3/disk", "rate"), 0.8,
+             either="P3")]),
     "P4": Scenario(
         "8-record exports, 10,000 sources, -c16 -m16", ["P4/10,000", "P4/1"],
         [Bar("of the rate over 1 source", ("P4/10,000", "rate"), ("P4/1", "rate"), 0.7, 0.9)]),

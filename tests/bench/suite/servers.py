@@ -1,5 +1,5 @@
-"""What is measured: detritusd, and what it has in common with its rivals. A server is started on an empty directory, asked
-what it costs, stopped in order, and then looked into: is everything there that it acknowledged?"""
+"""What is measured: detritusd, and what it has in common with its rivals. A server is started on an empty directory,
+asked what it costs, stopped in order, and then looked into: is everything there that it acknowledged?"""
 
 import contextlib
 import pathlib

@@ -20,8 +20,8 @@ JANITOR_SECS = 600  # only a hang takes so long
 KEEP = {"crashes": {"ttl_days": 36500}}
 EXPIRE = {"crashes": {"ttl_days": 90}}
 EXPIRED_DAYS, FRESH_DAYS = 100, 30
-CRASH_COLUMNS = ("source_id", "source_project", "dump_sha256", "kind", "crashed_at", "received_at", "platform", "version",
-                 "git_sha", "profile", "target_triple", "panic_text", "context", "metadata", "dedup")
+CRASH_COLUMNS = ("source_id", "source_project", "dump_sha256", "kind", "crashed_at", "received_at", "platform",
+                 "version", "git_sha", "profile", "target_triple", "panic_text", "context", "metadata", "dedup")
 
 
 def _install_id(source):
@@ -32,7 +32,8 @@ def _crashes(count, last):
     """(number, source, dump, its hash, moment) of each, a second apart, backwards from the last one."""
     for number in range(count):
         dump = b"MDMP%060d" % number
-        yield number, number % SOURCES, dump, hashlib.sha256(dump).hexdigest(), last - datetime.timedelta(seconds=number)
+        at = last - datetime.timedelta(seconds=number)
+        yield number, number % SOURCES, dump, hashlib.sha256(dump).hexdigest(), at
 
 
 def _write_files(data, count, last):
@@ -127,13 +128,15 @@ def _left(data):
 
 
 def beside_janitor(bench, count, **options):
-    """Log exports over a directory with so many expired crashes: first while they are kept, then while they are deleted.
-    Deleting is waited for; everything must be gone then."""
+    """Log exports over a directory with so many expired crashes: first while they are kept, then while they are
+    deleted. Deleting is waited for; everything must be gone then."""
     results, sent = {}, 0
     with bench.directory() as top:
         data = make(bench, top, count, EXPIRED_DAYS)
         for label, config in (("without", KEEP), ("beside", EXPIRE)):
-            with bench.directory() as directory, bench.server("detritus", directory, config=config, data=data) as server:
+            directory = top / label
+            directory.mkdir()
+            with bench.server("detritus", directory, config=config, data=data) as server:
                 said = bench.by_detritus_load(server, first=sent, **options)
                 deleted = count - server.crash_rows()
                 wait_until(lambda: server.metrics()["detritus_janitor_cycles_total"] >= 1, "the janitor", JANITOR_SECS)

@@ -1,4 +1,4 @@
-"""Measurements that are no plain load of one kind: large uploads and what they are compared with, the disk by itself, and
+"""Measurements that are no plain load: large uploads and what they are compared with, the disk by itself, and
 connections that do nothing."""
 
 import os
@@ -10,6 +10,7 @@ from .process import Process, wait_until
 from .sample import bare
 
 IDLE_CONNECTIONS = 5000
+SETTLED_SECS = 1
 SEQUENTIAL_MB_FOR_EACH_SEC = 200
 # Both ends read the same bytes once: the hash beside the file that is synced at its end.
 PIPELINE = '$HASH <"$1" >"$1.sum" & tee "$1" <"$2" | dd of="$3" bs=1M iflag=fullblock conv=fdatasync status=none; wait'
@@ -47,6 +48,17 @@ def sequential_disk(bench):
         return bare(machine.sequential_mb_per_sec(directory, megabytes), "MB/s")
 
 
+def _settled(value):
+    """Once it has stayed the same for a while: an accepted connection's first bytes are read only later."""
+    last, since = value(), time.monotonic()
+    while time.monotonic() - since < SETTLED_SECS:
+        time.sleep(SETTLED_SECS / 10)
+        now = value()
+        if now != last:
+            last, since = now, time.monotonic()
+    return last
+
+
 def idle(bench):
     """Memory with many connections that are open and do nothing. The rate is how many there are."""
     with bench.directory() as directory, bench.server("detritus", directory) as server:
@@ -55,7 +67,7 @@ def idle(bench):
         holder = Process(command, directory / "holder")
         try:
             wait_until(lambda: server.metrics()["detritus_connections"] > IDLE_CONNECTIONS, "idle connections")
-            rss = server.process.rss_mb()
+            rss = _settled(server.process.rss_mb)
         finally:
             holder.kill()
         server.stop()
