@@ -1,0 +1,27 @@
+"""Our own programs, of a release build; made when they are not there."""
+
+import pathlib
+import subprocess
+import sys
+
+from .process import BenchError
+
+
+class Tools:
+    def __init__(self, repo, build):
+        self.repo, self.build = pathlib.Path(repo), pathlib.Path(build)
+        self.detritusd, self.detritusctl = self.build / "src/detritusd", self.build / "src/detritusctl"
+        self.load, self.floor = self.build / "tools/load/detritus-load", self.build / "tests/floor"
+        if not all(path.exists() for path in (self.detritusd, self.detritusctl, self.load, self.floor)):
+            self._make()
+
+    def _make(self):
+        """-Dtests=enabled, because the floor is built with the tests."""
+        print(f"bench: building {self.build}", file=sys.stderr)
+        commands = [["ninja", "-C", self.build]]
+        if not (self.build / "build.ninja").exists():
+            commands.insert(0, ["meson", "setup", self.build, self.repo, "--buildtype=release", "-Dtests=enabled"])
+        for command in commands:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                raise BenchError(f"{command[0]}: {(done.stdout + done.stderr).strip()[-1000:]}")
