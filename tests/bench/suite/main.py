@@ -99,7 +99,7 @@ def measure_all(given, top):
     left_out = [name for name in given.without.split(",") if name]
     found, skipped = rivals.find(REPO, tools, {name: getattr(given, name, None) for name in rivals.KNOWN})
     for name in left_out:
-        if found.pop(name, None):
+        if found.pop(name, None) or name in skipped:
             skipped[name] = "left out"
     measurements = scenarios.measurements(given.stored, given.expired)
     chosen = {name: scenario for name, scenario in scenarios.SCENARIOS.items() if name in given.chosen}
