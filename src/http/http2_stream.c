@@ -23,7 +23,8 @@ static void release_stream(struct http2_stream *s)
 
 static bool worth_keeping(const struct http2_stream *s)
 {
-        return s->request.head.cap + s->body.cap + s->trailer_text.cap <= SPARE_STREAM_BYTES;
+        size_t fields = s->request.cap_fields * sizeof(*s->request.fields);
+        return s->request.head.cap + fields + s->body.cap + s->trailer_text.cap <= SPARE_STREAM_BYTES;
 }
 
 void http2_stream_free(struct http2_stream *s)

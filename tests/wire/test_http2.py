@@ -183,6 +183,24 @@ def test_many_streams_one_after_another(daemon):
         assert {client.answered(stream).status for stream in streams} == {204}
 
 
+def test_a_stream_remembers_nothing_of_the_one_before(daemon, source):
+    """Streams and log exports are used again, with their buffers."""
+    client = daemon.connect("2")
+    said = otlp.export(otlp.resource_logs(source.attributes(), [otlp.log_record("x" * 100)] * 5))
+    first = client.request("POST", EXPORT, grpc.headers(ACME, extra=[("x-request-id", "the-first")]), frame(said))
+    grpc.outcome(first).accepted()
+    assert first.header("x-request-id") == "the-first"
+    second = client.request("POST", EXPORT, grpc.headers(), frame(said))
+    grpc.outcome(second).refused(grpc.UNAUTHENTICATED, "missing bearer token")
+    assert second.header("x-request-id") != "the-first"
+    empty = client.request("POST", EXPORT, grpc.headers(ACME), frame(b""))
+    grpc.outcome(empty).accepted()
+    short = otlp.export(otlp.resource_logs(source.attributes(), [otlp.log_record("y")]))
+    grpc.outcome(client.request("POST", EXPORT, grpc.headers(ACME), frame(short))).accepted()
+    bodies = [line["body"] for line in daemon.log_lines(source)]
+    assert bodies == ["x" * 100] * 5 + ["y"]
+
+
 def test_trailers_of_a_request_are_ignored(daemon, source):
     client = daemon.connect("2")
     stream = client.open("POST", crash.PATH, headers(ACME))
