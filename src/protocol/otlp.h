@@ -34,8 +34,8 @@ struct otlp_limits {
         unsigned submessages; /* all embedded messages a request */
         unsigned attributes;  /* attributes a record, a scope or a resource */
         size_t line_bytes;    /* one rendered line, newline included */
-        size_t scratch_bytes; /* what rendering may use for the members of objects that are open at once; 0: the default */
-        size_t output_bytes; /* out of otlp_render() as a whole, lines of earlier calls included; 0: the default. The
+        size_t scratch_bytes; /* for the members of objects that are being rendered at once; 0: the default */
+        size_t output_bytes;  /* out of otlp_render() as a whole, lines of earlier calls included; 0: the default. The
                                  resource is repeated on each line, so a small request could otherwise ask for GiBs */
 };
 

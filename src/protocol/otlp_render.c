@@ -336,9 +336,8 @@ static int end_line(struct render *r, unsigned scope, unsigned record, struct re
                 return j->error;
         if (j->error == SCRATCH_FULL)
                 return refuse(refusal, ANSWER_TOO_LARGE,
-                              "scope_logs[%u].log_records[%u]: too many values for the memory "
-                              "of a request",
-                              scope, record);
+                              "scope_logs[%u].log_records[%u]: more than %zu bytes for the members of its objects",
+                              scope, record, r->scratch_bytes);
         if (r->end_max == r->output_bytes)
                 return refuse(refusal, ANSWER_TOO_LARGE, "request renders to more than %zu bytes of log lines",
                               r->output_bytes);

@@ -368,8 +368,8 @@ static void bounds_the_members_under_way(void **state)
                 assert_int_equal(render(&b, &limits, &out, &r), 0);
                 b = request_with_members(attributes, 100 - attributes);
                 assert_int_equal(render(&b, &limits, &over, &r), ANSWER_TOO_LARGE);
-                assert_string_equal(r.message,
-                                    "scope_logs[0].log_records[0]: too many values for the memory of a request");
+                assert_string_equal(
+                        r.message, "scope_logs[0].log_records[0]: more than 3200 bytes for the members of its objects");
                 assert_int_equal(over.len, 7);
         }
 }
