@@ -31,6 +31,7 @@
 struct adoption {
         int datadir_fd;
         struct index *index;
+        enum adopt_what what;
         struct adopt_counts counts;
         unsigned rows; /* in the open transaction */
         uint64_t files;
@@ -295,10 +296,11 @@ static int adopt_log_file(struct adoption *a, const char *path, const char *name
                 return r;
         if (fstatat(a->datadir_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
                 return 0;
+        uint64_t bytes = a->what == ADOPT_UNCLEAN && !compressed ? 0 : (uint64_t)st.st_size;
         r = begin_row(a);
         if (r == 0)
-                r = (compressed ? index_add_compressed_log_file : index_add_log_file)(
-                        a->index, &source, day, (uint64_t)st.st_size, moment_of(st.st_mtim));
+                r = (compressed ? index_add_compressed_log_file : index_add_log_file)(a->index, &source, day, bytes,
+                                                                                      moment_of(st.st_mtim));
         if (r == 0)
                 a->counts.log_files++;
         return r;
@@ -328,13 +330,13 @@ static int adopt_crashes(struct adoption *a)
         return commit_rows(a, each_entry(a, "crashes/by-hash", adopt_blob_dir));
 }
 
-int adopt_data_dir(int datadir_fd, struct index *index, bool crashes_too, struct adopt_counts *ret)
+int adopt_data_dir(int datadir_fd, struct index *index, enum adopt_what what, struct adopt_counts *ret)
 {
-        struct adoption a = { .datadir_fd = datadir_fd, .index = index };
-        int r = crashes_too ? adopt_crashes(&a) : 0;
+        struct adoption a = { .datadir_fd = datadir_fd, .index = index, .what = what };
+        int r = what != ADOPT_LOGS ? adopt_crashes(&a) : 0;
         if (r == 0)
                 r = commit_rows(&a, each_entry(&a, "logs", adopt_log_project_dir));
-        if (r == 0 && crashes_too)
+        if (r == 0 && what != ADOPT_LOGS)
                 r = index_set_adopted(index);
         if (r < 0)
                 return r;

@@ -13,7 +13,14 @@ struct adopt_counts {
         uint64_t leftovers;              /* half-written files, removed */
 };
 
-/* crashes_too: the whole directory, crashes and blobs too, for an index that was never adopted (index_open()'s created)
- * and after an unclean stop (reconcile.h), marked as adopted at the end; else only log files without a row. Rows already there are kept. received_at is the
- * mirror file's mtime. 0 or -errno. */
-int adopt_data_dir(int datadir_fd, struct index *index, bool crashes_too, struct adopt_counts *ret);
+enum adopt_what {
+        ADOPT_LOGS, /* only log files without a row */
+        ADOPT_ALL,  /* crashes and blobs too: for an index that was never adopted (index_open()'s created) */
+        /* The same after an unclean stop (reconcile.h). A log file without a row is one that was new then: its row says
+         * that none of its bytes is known yet, for reconcile_log_files() to look at them. */
+        ADOPT_UNCLEAN,
+};
+
+/* With crashes, the index is marked as adopted at the end. Rows already there are kept. received_at is the mirror file's
+ * mtime. 0 or -errno. */
+int adopt_data_dir(int datadir_fd, struct index *index, enum adopt_what what, struct adopt_counts *ret);

@@ -130,7 +130,7 @@ int reconcile_data_dir(int datadir_fd, struct index *index, struct reconcile_cou
 {
         struct reconciliation c = { .datadir_fd = datadir_fd, .index = index };
         struct adopt_counts files;
-        int r = adopt_data_dir(datadir_fd, index, true, &files);
+        int r = adopt_data_dir(datadir_fd, index, ADOPT_UNCLEAN, &files);
         if (r == 0)
                 r = check_crashes(&c);
         if (r == 0)

@@ -12,9 +12,9 @@ struct reconcile_counts {
         uint64_t mirrors_written;   /* rows without a JSON file */
         uint64_t mirrors_absent;    /* and such as could not be written: the next start is to look again */
         uint64_t blobs_lost;        /* rows without a file, which must never be: kept, each with a log line */
-        uint64_t log_tails;         /* unterminated last lines, moved to <file>.torn */
+        uint64_t log_tails;         /* unterminated last lines, and what is behind a hole: moved to <file>.torn */
         uint64_t log_totals;        /* rows of log files that trailed them, brought up to date */
-        uint64_t log_files_damaged; /* with bytes that are no lines: left alone, each with a log line */
+        uint64_t log_files_damaged; /* with a hole that could not be moved: left alone, each with a log line */
 };
 
 /* Looks at every crash, every blob and the newest log files, and says in one log line what it found. 0 or -errno: the

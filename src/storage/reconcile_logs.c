@@ -1,17 +1,31 @@
 /* The log files that were being written when an unclean stop came: those of the two newest days there are, since nothing
- * older can have been open. Found through the index, not by walking.
+ * older can have been open, and those that were too new to have a row. Found through the index, not by walking.
  *
  * An unterminated last line was never acknowledged, and is moved to <file>.torn. Lines that came after the last note of a
- * file's totals are counted. Bytes that are no text, such as the zeros of blocks that a damaged file system lost, are
- * reported and left: only a tail is ever moved.
+ * file's totals are counted.
  *
- * Failure modes: an index or a sync that fails ends the start; a file that cannot be read is a warning. */
+ * A file may have a hole after a power cut: a file system that knows its new size need not have its bytes yet, and reads
+ * as zeros what it lacks, with later bytes behind that did get to the disk. No line holds a zero (JSON escapes it). So the
+ * line with the first zero, and all behind it, go the way of an unterminated last line. None of it was acknowledged:
+ *  - what the journal held has been written again by the recovery, which ran before, wherever it belongs in the file;
+ *  - any other line was acknowledged by a sync of its file, or freed from the journal by one, which would have covered
+ *    the hole in front of it too;
+ *  - what a daemon left unsynced, and the next one appended behind, is synced here first, and by a clean stop
+ *    (clean_stop.c); besides, its row counts it from then on.
+ * With durability: written, lines behind a hole may have been acknowledged: that promises nothing after a power cut.
+ * Nobody looks at what a file's row counts. It was acknowledged (but for a file that was closed in the middle of a
+ * commit), so that only a damaged disk makes a hole there, and what is behind it may have been acknowledged too.
+ *
+ * Failure modes: an index or a sync that fails ends the start. A file that cannot be read, or whose tail finds no space
+ * elsewhere, is a warning; its row counts all of it then, so that no later start takes for unacknowledged what was
+ * acknowledged behind such a tail. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "storage/logs/log_file.h"
 #include "storage/reconcile_internal.h"
+#include "util/durable.h"
 #include "util/log.h"
 
 #define PAGE_ROWS 250
@@ -45,40 +59,67 @@ static int collect(void *userdata, int64_t source_id, const char *project, const
         return 0;
 }
 
-/* Lines from a place on. *ret_zeros: there are bytes of value zero among them, which no line holds. */
-static int count_lines(const struct log_file *f, uint64_t from, uint64_t *ret_lines, bool *ret_zeros)
+/* What is in a file from a place on. */
+struct content {
+        uint64_t lines, lines_to_hole;
+        uint64_t hole; /* the first byte of value zero, which no line holds; or the file's size */
+};
+
+static uint64_t count_newlines(const char *p, const char *end)
+{
+        uint64_t n = 0;
+        for (; (p = memchr(p, '\n', (size_t)(end - p))); p++)
+                n++;
+        return n;
+}
+
+static int look_at(const struct log_file *f, uint64_t from, struct content *ret)
 {
         char block[65536];
-        *ret_lines = 0;
-        *ret_zeros = false;
+        *ret = (struct content){ .hole = f->size };
         while (from < f->size) {
                 ssize_t n = pread(f->fd, block, sizeof(block), (off_t)from);
                 if (n <= 0)
                         return n < 0 ? -errno : -EIO;
-                for (const char *p = block; (p = memchr(p, '\n', (size_t)(block + n - p))); p++)
-                        ++*ret_lines;
-                *ret_zeros = *ret_zeros || memchr(block, '\0', (size_t)n);
+                const char *zero = ret->hole == f->size ? memchr(block, '\0', (size_t)n) : NULL;
+                if (zero) {
+                        ret->hole = from + (uint64_t)(zero - block);
+                        ret->lines_to_hole = ret->lines + count_newlines(block, zero);
+                }
+                ret->lines += count_newlines(block, block + n);
                 from += (uint64_t)n;
         }
         return 0;
 }
 
-/* 0, -errno or LOG_FILE_BROKEN. */
-static int check_open_file(struct log_file *f, struct row *row, struct reconcile_counts *counts)
+/* Above, why nothing behind a hole was acknowledged. 0 or LOG_FILE_BROKEN. */
+static int repair_hole(struct log_file *f, const struct row *row, uint64_t known, struct content *content,
+                       struct reconcile_counts *counts)
 {
-        uint64_t size = f->size;
-        bool zeros;
-        int r = log_file_repair_tail(f);
-        if (r != 0)
-                return r;
-        counts->log_tails += f->size < size;
-        r = count_lines(f, row->bytes < f->size ? row->bytes : f->size, &row->lines_more, &zeros);
-        if (r == 0 && zeros) {
+        int r = log_file_repair_hole(f, content->hole, known);
+        if (r == 0) {
+                content->lines = content->lines_to_hole;
+        } else if (r < 0) {
                 counts->log_files_damaged++;
                 log_error("a log file holds bytes that are no lines; they are left as they are",
                           LOG_STR("project", row->source.project), LOG_STR("install_id", row->source.install_id),
-                          LOG_STR("day", row->day));
+                          LOG_STR("day", row->day), LOG_STR("error", strerror(-r)));
         }
+        return r < 0 ? 0 : r;
+}
+
+/* 0, -errno or LOG_FILE_BROKEN. */
+static int check_open_file(struct log_file *f, struct row *row, struct reconcile_counts *counts)
+{
+        struct content content;
+        uint64_t size = f->size, known = row->bytes < size ? row->bytes : size;
+        int r = look_at(f, known, &content);
+        if (r == 0 && content.hole < size)
+                r = repair_hole(f, row, known, &content, counts);
+        if (r == 0)
+                r = log_file_repair_tail(f);
+        row->lines_more = content.lines;
+        counts->log_tails += f->size < size;
         row->changed = f->size != row->bytes;
         row->bytes = f->size;
         return r;
@@ -120,7 +161,7 @@ static int write_rows(struct index *index, const struct page *page, struct recon
 int reconcile_log_files(int datadir_fd, struct index *index, struct reconcile_counts *counts)
 {
         struct page *page = calloc(1, sizeof(*page));
-        int r = page ? 0 : -ENOMEM;
+        int r = page ? durable_sync_all(datadir_fd) : -ENOMEM;
         while (r == 0) {
                 page->n = 0;
                 r = index_newest_log_files(index, page->last_day, page->last_source_id, PAGE_ROWS, collect, page);

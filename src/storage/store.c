@@ -88,10 +88,10 @@ static int open_space(struct store *s, const struct config *config, struct metri
         return r < 0 ? fail(err, r, "look at the disk of", config->data_dir) : 0;
 }
 
-static int adopt(struct store *s, bool crashes_too)
+static int adopt(struct store *s, enum adopt_what what)
 {
         struct adopt_counts counts;
-        int r = adopt_data_dir(s->datadir_fd, s->index, crashes_too, &counts);
+        int r = adopt_data_dir(s->datadir_fd, s->index, what, &counts);
         if (r == 0 && (counts.crashes || counts.log_files || counts.unreadable || counts.blobs_missing))
                 log_info("indexed what the data directory held", LOG_INT("crashes", counts.crashes),
                          LOG_INT("log_files", counts.log_files), LOG_INT("unreadable", counts.unreadable),
@@ -119,7 +119,7 @@ static int open_index(struct store *s, const char *data_dir, struct error *err)
         if (r != 0)
                 return r < 0 ? r : -EINVAL;
         if (created || s->was_clean) {
-                r = adopt(s, created);
+                r = adopt(s, created ? ADOPT_ALL : ADOPT_LOGS);
         } else {
                 struct reconcile_counts found;
                 r = reconcile_data_dir(s->datadir_fd, s->index, &found);

@@ -65,7 +65,7 @@ static void make_report(const char *install_id, const char *timestamp, const cha
 static struct adopt_counts adopt(bool all)
 {
         struct adopt_counts counts;
-        assert_int_equal(adopt_data_dir(storage_fd, x, all, &counts), 0);
+        assert_int_equal(adopt_data_dir(storage_fd, x, all ? ADOPT_ALL : ADOPT_LOGS, &counts), 0);
         return counts;
 }
 

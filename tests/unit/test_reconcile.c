@@ -1,8 +1,10 @@
 /* After an unclean stop: each thing that a kill or a power cut can leave, made with real files and a real index. */
 #include "storage_fixture.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -343,19 +345,216 @@ static void test_log_files(_unused_ void **state)
         assert_string_equal(old, "1\n2\nhal"); /* nobody was writing there */
 }
 
-/* Only a tail is ever moved: what is wrong in the middle is reported and left. */
-static void test_damaged_log_file(_unused_ void **state)
+/* Zeros, then a later page of lines that nobody was promised: what follows a file's last durable byte after a power cut. */
+#define HOLE "\0\0\0\0\n3\n"
+#define HOLE_LEN (sizeof(HOLE) - 1)
+
+static void append(const char *path, const char *bytes, size_t len)
 {
-        static const char text[] = "1\n\0\0\0\n3\n";
-        put_log("zeros", "2026-05-20", "", 2);
-        int fd = openat(storage_fd, "logs/acme/zeros/2026-05-20.ndjson", O_RDWR | O_CLOEXEC);
-        assert_int_equal(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
-        expect_found((struct reconcile_counts){ .log_totals = 1, .log_files_damaged = 1 });
-        char after[sizeof(text)];
-        assert_int_equal(pread(fd, after, sizeof(after), 0), sizeof(text) - 1);
-        assert_memory_equal(after, text, sizeof(text) - 1);
+        int fd = openat(storage_fd, path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+        assert_int_equal(write(fd, bytes, len), len);
         close(fd);
-        assert_false(storage_exists("logs/acme/zeros/2026-05-20.ndjson.torn"));
+}
+
+static void expect_bytes(const char *path, const char *expected, size_t len)
+{
+        char found[256];
+        int fd = openat(storage_fd, path, O_RDONLY | O_CLOEXEC);
+        assert_int_equal(pread(fd, found, sizeof(found), 0), len);
+        assert_memory_equal(found, expected, len);
+        close(fd);
+}
+
+static const char *zeros_path(const char *suffix)
+{
+        static char path[128];
+        snprintf(path, sizeof(path), "logs/acme/zeros/2026-05-20.ndjson%s", suffix);
+        return path;
+}
+
+/* A file with a hole, after "1\n2\n{": the line that it cuts in two goes too. */
+static void put_log_with_hole(uint64_t known_bytes)
+{
+        put_log("zeros", "2026-05-20", "1\n2\n{", known_bytes);
+        append(zeros_path(""), HOLE, HOLE_LEN);
+}
+
+static void expect_hole_moved(void)
+{
+        expect_bytes(zeros_path(""), "1\n2\n", 4);
+        expect_bytes(zeros_path(".torn"), "{" HOLE, 1 + HOLE_LEN);
+}
+
+static void expect_hole_left(void)
+{
+        expect_bytes(zeros_path(""), "1\n2\n{" HOLE, 5 + HOLE_LEN);
+}
+
+static void test_hole_in_a_log_file(_unused_ void **state)
+{
+        put_log_with_hole(2);
+        expect_found((struct reconcile_counts){ .log_tails = 1, .log_totals = 1 });
+        expect_hole_moved();
+        storage_expect("SELECT bytes || '/' || lines FROM log_file", "4/2");
+        expect_found((struct reconcile_counts){ 0 });
+}
+
+static void test_hole_and_an_unterminated_line(_unused_ void **state)
+{
+        put_log_with_hole(4);
+        append(zeros_path(""), "hal", 3);
+        expect_found((struct reconcile_counts){ .log_tails = 1 });
+        expect_bytes(zeros_path(""), "1\n2\n", 4);
+        expect_bytes(zeros_path(".torn"), "{" HOLE "hal", 1 + HOLE_LEN + 3);
+}
+
+/* Further in than a block, with lines in front of it in the same one, and not the only one. */
+static void test_hole_far_in(_unused_ void **state)
+{
+        put_log("zeros", "2026-05-20", "1\n", 2);
+        for (int i = 0; i < 40000; i++)
+                append(zeros_path(""), "{}\n", 3);
+        append(zeros_path(""), HOLE HOLE, 2 * HOLE_LEN);
+        expect_found((struct reconcile_counts){ .log_tails = 1, .log_totals = 1 });
+        expect_bytes(zeros_path(".torn"), HOLE HOLE, 2 * HOLE_LEN);
+        storage_expect("SELECT bytes || '/' || lines FROM log_file", "120002/40001");
+}
+
+/* No row yet: all of it is looked at, and its lines are counted. */
+static void test_hole_in_a_new_log_file(_unused_ void **state)
+{
+        put_log_with_hole(2);
+        storage_change("DELETE FROM log_file");
+        put_log("newer", "2026-05-23", "1\n", 2); /* that day is none of the two newest */
+        expect_found((struct reconcile_counts){ .log_tails = 1, .log_totals = 1 });
+        expect_hole_moved();
+        storage_expect("SELECT bytes || '/' || lines FROM log_file WHERE day = '2026-05-20'", "4/2");
+        expect_found((struct reconcile_counts){ 0 });
+}
+
+/* What a row counts was acknowledged, and with it perhaps what is behind the hole. */
+static void test_hole_in_what_is_known(_unused_ void **state)
+{
+        put_log_with_hole(5 + HOLE_LEN);
+        expect_found((struct reconcile_counts){ 0 }); /* nobody looks there */
+        expect_hole_left();
+        storage_change("UPDATE log_file SET bytes = 5"); /* the line with the hole begins there */
+        expect_found((struct reconcile_counts){ .log_totals = 1, .log_files_damaged = 1 });
+        expect_hole_left();
+        storage_expect("SELECT bytes || '/' || lines FROM log_file", "12/3");
+        assert_false(storage_exists(zeros_path(".torn")));
+}
+
+/* It is known then, and later starts do not take for unacknowledged what came behind it. */
+static void test_hole_cannot_be_set_aside(_unused_ void **state)
+{
+        put_log_with_hole(2);
+        assert_int_equal(mkdirat(storage_fd, zeros_path(".torn"), 0750), 0);
+        expect_found((struct reconcile_counts){ .log_totals = 1, .log_files_damaged = 1 });
+        expect_hole_left();
+        assert_int_equal(unlinkat(storage_fd, zeros_path(".torn"), AT_REMOVEDIR), 0);
+        expect_found((struct reconcile_counts){ 0 });
+        expect_hole_left();
+}
+
+static void test_hole_sync_fails(_unused_ void **state)
+{
+        struct reconcile_counts found;
+        put_log_with_hole(2);
+        atomic_store(&storage_faults.sync_error, EIO);
+        atomic_store(&storage_faults.sync_fails_at, 1);
+        assert_int_equal(reconcile_data_dir(storage_fd, x, &found), -EIO);
+        expect_hole_left();
+}
+
+/* -- behind the recovery of the journal */
+
+struct commit {
+        struct log_batch batch;
+        pthread_mutex_t lock;
+        pthread_cond_t changed;
+        bool done;
+};
+
+static void commit_done(struct log_batch *batch)
+{
+        struct commit *c = container_of(batch, struct commit, batch);
+        pthread_mutex_lock(&c->lock);
+        c->done = true;
+        pthread_cond_signal(&c->changed);
+        pthread_mutex_unlock(&c->lock);
+}
+
+static bool commit_line(struct store *store, const char *line)
+{
+        struct log_append a = { .source = { .project = "acme", .install_id = "live" },
+                                .platform = "linux",
+                                .version = "1",
+                                .data = (const uint8_t *)line,
+                                .len = strlen(line),
+                                .lines = 1 };
+        struct commit c = { .batch = { .done = commit_done, .n_appends = 1, .appends = &a },
+                            .lock = PTHREAD_MUTEX_INITIALIZER,
+                            .changed = PTHREAD_COND_INITIALIZER };
+        if (log_committer_submit(store_logs(store), &c.batch) != 0)
+                return false;
+        pthread_mutex_lock(&c.lock);
+        while (!c.done)
+                pthread_cond_wait(&c.changed, &c.lock);
+        pthread_mutex_unlock(&c.lock);
+        return c.batch.result == 0;
+}
+
+/* A daemon is killed after it acknowledged two lines; their file. */
+static void kill_after_two_lines(char ret_path[static 128])
+{
+        x = index_free(x);
+        pid_t pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+                struct store *store = open_store();
+                _exit(commit_line(store, "{\"n\":1}\n") && commit_line(store, "{\"n\":2}\n") ? 0 : 1);
+        }
+        int status;
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+        int fd = openat(storage_fd, "logs/acme/live", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        DIR *dir = fdopendir(fd);
+        assert_non_null(dir);
+        struct dirent *e;
+        while ((e = readdir(dir)) && e->d_name[0] == '.')
+                ;
+        assert_non_null(e);
+        snprintf(ret_path, 128, "logs/acme/live/%.32s", e->d_name);
+        closedir(dir);
+}
+
+#define TWO_LINES "{\"n\":1}\n{\"n\":2}\n"
+
+/* The journal has what was acknowledged, on both sides of the hole, and nothing of it is moved. */
+static void test_hole_in_what_the_journal_has(_unused_ void **state)
+{
+        char path[128], torn[160];
+        kill_after_two_lines(path);
+        storage_put(path, "");
+        append(path, "\0\0\0\0\0\0\0\0{\"n\":2}\n" HOLE, 16 + HOLE_LEN);
+        store_free(open_store());
+        expect_bytes(path, TWO_LINES, strlen(TWO_LINES));
+        snprintf(torn, sizeof(torn), "%s.torn", path);
+        assert_false(storage_exists(torn));
+        storage_expect("SELECT bytes || '/' || lines FROM log_file", "16/2");
+}
+
+static void test_hole_behind_what_the_journal_has(_unused_ void **state)
+{
+        char path[128], torn[160];
+        kill_after_two_lines(path);
+        append(path, HOLE, HOLE_LEN);
+        store_free(open_store());
+        expect_bytes(path, TWO_LINES, strlen(TWO_LINES));
+        snprintf(torn, sizeof(torn), "%s.torn", path);
+        expect_bytes(torn, HOLE, HOLE_LEN);
+        storage_expect("SELECT bytes || '/' || lines FROM log_file", "16/2");
 }
 
 static void test_tail_cannot_be_set_aside(_unused_ void **state)
@@ -388,7 +587,15 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_log_files, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_damaged_log_file, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_hole_in_a_log_file, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_hole_and_an_unterminated_line, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_hole_far_in, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_hole_in_a_new_log_file, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_hole_in_what_is_known, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_hole_cannot_be_set_aside, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_hole_sync_fails, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_hole_in_what_the_journal_has, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_hole_behind_what_the_journal_has, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_tail_cannot_be_set_aside, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_odd_log_files, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_order_stays, setup, teardown),

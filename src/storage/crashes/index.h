@@ -89,7 +89,8 @@ int index_has_log_file(struct index *x, const struct source *source, const char 
 int index_add_log_file(struct index *x, const struct source *source, const char *day, uint64_t bytes,
                        struct moment seen_at);
 
-/* Corrects the totals of a file that is known: its size, and lines that were not counted. */
+/* Corrects the totals of a file that is known: its size, and lines that were not counted; of a file of which no byte was
+ * known these are all. */
 int index_correct_log_file(struct index *x, int64_t source_id, const char *day, uint64_t bytes, uint64_t lines_more);
 
 /* Its lines are in a compressed file of so many bytes now. */
@@ -130,7 +131,7 @@ int index_delete_log_file(struct index *x, int64_t source_id, const char *day);
 /* What reconcile asks: every crash, every blob, in the order of their keys, a page behind the last one at a time. */
 int index_crashes_behind(struct index *x, int64_t id, unsigned max, index_crash_cb cb, void *ud);
 int index_blobs_behind(struct index *x, const char *sha256, unsigned max, index_blob_cb cb, void *ud);
-/* And every plain log file of the newest day and the one before it. */
+/* And every plain log file of the newest day and the one before it, or of which no byte is known. */
 int index_newest_log_files(struct index *x, const char *day, int64_t source_id, unsigned max, index_log_file_cb cb,
                            void *ud);
 

@@ -52,7 +52,7 @@ const char *const index_statements[INDEX_STATEMENT_MAX_] = {
                 "INSERT INTO log_file (source_id, day, bytes, lines, source_project) VALUES (?1, ?2, ?3, NULL,"
                 " (SELECT project FROM source WHERE id = ?1))"
                 " ON CONFLICT (source_id, day) DO NOTHING",
-        [INDEX_CORRECT_LOG_FILE] = "UPDATE log_file SET bytes = ?3, lines = lines + ?4"
+        [INDEX_CORRECT_LOG_FILE] = "UPDATE log_file SET bytes = ?3, lines = iif(bytes = 0, 0, lines) + ?4"
                                    " WHERE source_id = ?1 AND day = ?2",
         [INDEX_MARK_COMPRESSED] = "UPDATE log_file SET bytes = ?3, compressed = 1 WHERE source_id = ?1 AND day = ?2",
         [INDEX_PLAIN_LOG_FILES] =
@@ -91,7 +91,7 @@ const char *const index_statements[INDEX_STATEMENT_MAX_] = {
                 "SELECT log_file.source_id, source.project, source.install_id, log_file.day, log_file.bytes"
                 " FROM log_file JOIN source ON source.id = log_file.source_id"
                 " WHERE (log_file.day, log_file.source_id) > (?1, ?2) AND log_file.compressed = 0"
-                " AND log_file.day >= (SELECT date(max(day), '-1 day') FROM log_file)"
+                " AND (log_file.day >= (SELECT date(max(day), '-1 day') FROM log_file) OR log_file.bytes = 0)"
                 " ORDER BY log_file.day, log_file.source_id LIMIT ?3",
 
         [INDEX_READ_CRASH] = "SELECT crash.metadata, crash.received_at, crash.dump_sha256, blob.len,"

@@ -100,11 +100,11 @@ static int read_at(int fd, uint8_t *block, size_t len, uint64_t at)
         return 0;
 }
 
-/* Just behind the last newline; 0 when there is none. */
-static int find_end_of_lines(const struct log_file *f, uint64_t *ret_end)
+/* Just behind the last newline before a place; 0 when there is none. */
+static int find_end_of_lines(const struct log_file *f, uint64_t before, uint64_t *ret_end)
 {
         uint8_t block[4096];
-        uint64_t end = f->size;
+        uint64_t end = before;
 
         while (end > 0) {
                 size_t n = end < sizeof(block) ? (size_t)end : sizeof(block);
@@ -137,7 +137,7 @@ static int copy_tail(const struct log_file *f, uint64_t from, int torn_fd)
         return 0;
 }
 
-static int set_aside(const struct log_file *f, uint64_t from)
+static int set_aside(const struct log_file *f, uint64_t from, const char *what)
 {
         char path[PATH_SIZE], dir[PATH_SIZE];
         struct stat st;
@@ -159,18 +159,30 @@ static int set_aside(const struct log_file *f, uint64_t from)
                 r = durable_sync_dir(f->datadir_fd, dir);
         if (r < 0)
                 return broken(f, "sync torn", r);
-        log_warn("unterminated last line set aside", LOG_STR("file", path), LOG_INT("bytes", f->size - from));
+        log_warn(what, LOG_STR("file", path), LOG_INT("bytes", f->size - from));
         return 0;
+}
+
+static int move_aside(struct log_file *f, uint64_t from, const char *what)
+{
+        int r = set_aside(f, from, what);
+        return r != 0 ? r : log_file_cut(f, from);
 }
 
 int log_file_repair_tail(struct log_file *f)
 {
         uint64_t end;
-        int r = find_end_of_lines(f, &end);
-        if (r < 0 || end == f->size)
-                return r;
-        r = set_aside(f, end);
-        return r != 0 ? r : log_file_cut(f, end);
+        int r = find_end_of_lines(f, f->size, &end);
+        return r < 0 || end == f->size ? r : move_aside(f, end, "unterminated last line set aside");
+}
+
+int log_file_repair_hole(struct log_file *f, uint64_t hole, uint64_t known)
+{
+        uint64_t end;
+        int r = find_end_of_lines(f, hole, &end);
+        if (r == 0 && end < known)
+                r = -ERANGE;
+        return r < 0 ? r : move_aside(f, end, "a hole in a log file set aside, with what is behind it");
 }
 
 static int open_named(struct log_file *f, int datadir_fd, const struct source *source, const char *day, int flags,

@@ -52,6 +52,9 @@ int log_file_open(struct log_file *f, int datadir_fd, const struct source *sourc
 int log_file_open_as_is(struct log_file *f, int datadir_fd, const struct source *source, const char *day, bool create);
 /* Moves an unterminated last line to <file>.torn. 0, -errno or LOG_FILE_BROKEN. */
 int log_file_repair_tail(struct log_file *f);
+/* The same with everything from the line on that holds the byte at `hole`, when all of that lies at or behind `known`;
+ * else -ERANGE. */
+int log_file_repair_hole(struct log_file *f, uint64_t hole, uint64_t known);
 /* False when somebody else unlinked or changed the file behind our back: it is to be opened anew. */
 bool log_file_is_ours(const struct log_file *f);
 void log_file_close(struct log_file *f); /* syncs nothing */
