@@ -1,5 +1,5 @@
-/* A batch of reports, in four steps: blobs published (durable under their names), rows inserted in one transaction with
- * a savepoint each, mirrors named (both in index_publish.c), and what failed reports had published removed again.
+/* A batch of reports, in four steps: blobs published (durable under their names), rows inserted in one transaction,
+ * mirrors named (both in index_publish.c), and what failed reports had published removed again.
  *
  * A report that is there already is answered like one that was stored; of two alike in one batch the second is found
  * inside the transaction. Failure modes: a full disk fails the report that met it, or, where SQLite rolls back or the
@@ -36,46 +36,73 @@ bool index_batch_is_full(int error)
         return error == -ENOSPC || error == -EDQUOT;
 }
 
-/* < 0: the transaction is of no use any more. */
 static int insert_report(struct batch *b, struct entry *e)
 {
         struct index *index = b->disk->index;
         int64_t id;
-        int r = index_savepoint(index);
-        if (r < 0)
-                return r;
-        r = index_has_crash(index, e->report->metadata, e->uses[0].sha256, &id);
+        int r = index_has_crash(index, e->report->metadata, e->uses[0].sha256, &id);
         if (r == 0 && id) {
                 e->state = ENTRY_REPEAT;
-                return index_release(index);
+                return 0;
         }
         if (r == 0) {
                 struct index_crash crash = entry_crash(e);
                 r = index_insert_crash(index, &crash);
         }
-        if (r == 0) {
+        if (r == 0)
                 e->state = ENTRY_INDEXED;
+        return r;
+}
+
+/* One that fails is undone alone. < 0: the transaction is of no use any more. */
+static int insert_alone(struct batch *b, struct entry *e)
+{
+        struct index *index = b->disk->index;
+        int r = index_savepoint(index);
+        if (r < 0)
+                return r;
+        r = insert_report(b, e);
+        if (r == 0)
                 return index_release(index);
-        }
         entry_fail(e, r);
         return index_batch_is_final(r) || index_rollback_to(index) < 0 ? r : 0;
 }
 
-static int insert_all(struct batch *b)
+static int insert_in_transaction(struct batch *b, int (*insert)(struct batch *b, struct entry *e))
 {
         int r = index_begin(b->disk->index);
         for (size_t i = 0; r == 0 && i < b->n; i++) {
                 if (b->entries[i].state == ENTRY_PENDING)
-                        r = insert_report(b, &b->entries[i]);
+                        r = insert(b, &b->entries[i]);
         }
         if (r == 0)
                 r = index_commit(b->disk->index);
-        if (r < 0) {
+        if (r < 0)
                 index_rollback(b->disk->index);
-                return r;
+        return r;
+}
+
+static size_t undo(struct batch *b)
+{
+        size_t n = 0;
+        for (size_t i = 0; i < b->n; i++) {
+                struct entry *e = &b->entries[i];
+                if (e->state == ENTRY_INDEXED || e->state == ENTRY_REPEAT)
+                        e->state = ENTRY_PENDING;
+                n += e->state == ENTRY_PENDING;
         }
-        metrics_count(b->disk->metrics, METRICS_INDEX_COMMITS, 1);
-        return 0;
+        return n;
+}
+
+/* Savepoints cost a copy of every page changed, and a report that the index refuses is rare: then all is done again. */
+static int insert_all(struct batch *b)
+{
+        int r = insert_in_transaction(b, insert_report);
+        if ((r == -EINVAL || r == -ENOMEM) && undo(b) > 1)
+                r = insert_in_transaction(b, insert_alone);
+        if (r == 0)
+                metrics_count(b->disk->metrics, METRICS_INDEX_COMMITS, 1);
+        return r;
 }
 
 static bool any_pending(const struct batch *b)
