@@ -23,7 +23,9 @@
 #define CHECKPOINT_PAGES 1000
 #define TRUNCATE_PAGES (16 * 1024 * 1024 / PAGE_BYTES)
 #define BUSY_TIMEOUT_MS 5000
-#define CACHE_KIB 16384
+/* After the migrations, which may change every page there is: what a statement that fails has to put back is kept in
+ * memory, and 16 MiB of pages are. */
+#define FOR_SMALL_TRANSACTIONS "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384"
 
 /* What the last failed call on the database or on its WAL said (sqlite3_system_errno() tells of a later one). */
 static int last_errno(struct index *x, int which)
@@ -234,18 +236,6 @@ static int configure_writer(struct index *x, struct error *err)
         return 0;
 }
 
-/* For the small transactions from here on, unlike migrations, which may change every page there is: what a statement that
- * fails has to put back is kept in memory, and more pages are. */
-static int configure_small_transactions(struct index *x, struct error *err)
-{
-        char sql[64];
-        snprintf(sql, sizeof(sql), "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -%d", CACHE_KIB);
-        int r = execute(x, sql);
-        if (r < 0)
-                error_set(err, "%s", sqlite3_errmsg(x->db));
-        return r;
-}
-
 static int migrate(struct index *x, int64_t version, struct error *err)
 {
         for (unsigned i = (unsigned)version; i < migrations_count; i++) {
@@ -255,7 +245,10 @@ static int migrate(struct index *x, int64_t version, struct error *err)
                         return r;
                 }
         }
-        return 0;
+        int r = execute(x, FOR_SMALL_TRANSACTIONS);
+        if (r < 0)
+                error_set(err, "%s", sqlite3_errmsg(x->db));
+        return r;
 }
 
 static int open_database(const char *path, int flags, struct index **ret, struct error *err)
@@ -324,8 +317,6 @@ int index_open(const char *data_dir, struct index **ret, bool *ret_created, stru
                 r = configure_writer(x, err);
         if (r == 0)
                 r = migrate(x, version, err);
-        if (r == 0)
-                r = configure_small_transactions(x, err);
         if (r == 0)
                 r = keep_wal(data_dir, err);
         if (r != 0) {

@@ -126,11 +126,12 @@ int mirror_render(const struct index_crash *crash, struct buf *out)
 int mirror_draft(struct draft_dir *drafts, const struct index_crash *crash, struct draft *ret)
 {
         _cleanup_(buf_done) struct buf text = { 0 };
-        struct draft f;
+        struct draft f = { 0 };
 
         int r = mirror_render(crash, &text);
-        if (r == 0)
-                r = draft_open(drafts, &f);
+        if (r < 0)
+                return r;
+        r = draft_open(drafts, &f);
         if (r < 0)
                 return r;
         r = durable_write_all(f.fd, text.data, text.len);
