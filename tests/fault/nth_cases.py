@@ -36,7 +36,7 @@ class Case:
     def judge_failure(self, control, failed):
         """May the store have failed for good? Must it have? SQLite syncs the data directory too, and does not mind when
         that fails; index_open() does it again."""
-        sync = self.function in ("fdatasync", "fsync") and not control.where.endswith("/data")
+        sync = self.function in ("fdatasync", "fsync", "syncfs") and not control.where.endswith("/data")
         if sync and self.action == "eio" and control.fired and not failed:
             return [f"a sync of {control.where} failed, and the store goes on"]
         # A log directory that cannot be opened for its sync counts as a sync that failed: harsh, and safe.

@@ -228,6 +228,8 @@ def script(past):
         Export([past.torn_source]),
         Export([fresh[1], past.source, fresh[2]]),
         Upload(fresh[3], b"MDMP a dump of " + name * 300, [("log", b"what it said, " + name), ("empty", b"")]),
+        Upload(fresh[3], b"MDMP another dump of " + name,  # so many files that they are synced together
+               [(f"file{i}", b"%d of " % i + name) for i in range(5)]),
         Upload(fresh[4], old.dump, [("log", old.attachments[0][1])]),
         old.again(),
         Upload(fresh[4], b"MDMP nobody wants " + name, broken=True),

@@ -52,7 +52,7 @@ LIES = {
     "log-file-cut": (("ftruncate", "/logs/"), export, "a torn line", False),
     "blob": (("write", "/tmp/"), upload, "a blob of it is other", False),
     "blob-name": (("linkat", "/by-hash/"), upload, "a blob of it is not there", False),
-    "mirror": (("rename", "/by-source/"), upload, "has 0 JSON files", False),
+    "mirror": (("linkat", "/by-source/"), upload, "has 0 JSON files", False),
     "row": (("write", "detritus.db-wal"), upload, "is not in the index", True),
 }
 

@@ -22,6 +22,8 @@ int __real_durable_sync(int fd);
 int __wrap_durable_sync(int fd);
 int __real_durable_sync_dir(int dirfd, const char *path);
 int __wrap_durable_sync_dir(int dirfd, const char *path);
+int __real_durable_sync_all(int fd);
+int __wrap_durable_sync_all(int fd);
 int __real_openat64(int dirfd, const char *path, int flags, ...);
 int __wrap_openat64(int dirfd, const char *path, int flags, ...);
 
@@ -40,6 +42,15 @@ int __wrap_durable_sync_dir(int dirfd, const char *path)
             atomic_fetch_sub(&storage_faults.dir_sync_fails_at, 1) == 1)
                 return -atomic_load(&storage_faults.dir_sync_error);
         return __real_durable_sync_dir(dirfd, path);
+}
+
+int __wrap_durable_sync_all(int fd)
+{
+        atomic_fetch_add(&storage_faults.all_syncs, 1);
+        if (atomic_load(&storage_faults.sync_all_fails_at) > 0 &&
+            atomic_fetch_sub(&storage_faults.sync_all_fails_at, 1) == 1)
+                return -atomic_load(&storage_faults.sync_all_error);
+        return __real_durable_sync_all(fd);
 }
 
 int __wrap_openat64(int dirfd, const char *path, int flags, ...)

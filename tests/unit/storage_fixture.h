@@ -16,7 +16,8 @@
 struct storage_faults {
         atomic_int sync_fails_at, sync_error;         /* durable_sync() */
         atomic_int dir_sync_fails_at, dir_sync_error; /* durable_sync_dir() */
-        atomic_int syncs, dir_syncs;
+        atomic_int sync_all_fails_at, sync_all_error; /* durable_sync_all() */
+        atomic_int syncs, dir_syncs, all_syncs;
         atomic_int commit_full_above; /* index_commit() after more crashes deleted than that says ENOSPC; < 0: never */
         atomic_bool no_tmpfile;       /* openat(O_TMPFILE) says EOPNOTSUPP */
 };

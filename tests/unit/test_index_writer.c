@@ -333,6 +333,118 @@ static void test_full_disk_at_each_sync(_unused_ void **state)
         assert_false(index_writer_failed(writer));
 }
 
+/* So many that they are synced together. */
+#define MANY 8
+
+static void make_many(struct crash_report *reports[MANY], const char *what)
+{
+        for (int i = 0; i < MANY; i++) {
+                char timestamp[40], dump[32];
+                snprintf(timestamp, sizeof(timestamp), "2026-05-19T08:30:00.%03dZ", i);
+                snprintf(dump, sizeof(dump), "%s %d", what, i);
+                reports[i] = report_of(i % 2 ? INSTALL_A : INSTALL_B, timestamp, dump, what, NULL);
+        }
+}
+
+/* Stores them as one batch, each of them new; true when all got this answer. */
+static bool put_many(const char *what, int result)
+{
+        struct crash_report *reports[MANY];
+        bool all = true;
+        make_many(reports, what);
+        put_batch(reports, MANY);
+        for (int i = 0; i < MANY; i++) {
+                all &= reports[i]->result == result;
+                crash_report_free(reports[i]);
+        }
+        return all;
+}
+
+static void test_many_share_their_syncs(_unused_ void **state)
+{
+        assert_int_equal(put(INSTALL_A, TIME_1, "one", NULL, NULL), 0);
+        assert_int_equal(atomic_load(&storage_faults.all_syncs), 0);
+        atomic_store(&storage_faults.syncs, 0);
+        atomic_store(&storage_faults.dir_syncs, 0);
+        assert_true(put_many("many", 0));
+        assert_int_equal(atomic_load(&storage_faults.all_syncs), 3); /* contents, names of blobs, names of mirrors */
+        assert_int_equal(atomic_load(&storage_faults.syncs), 0);
+        assert_int_equal(atomic_load(&storage_faults.dir_syncs), 0);
+        storage_expect("SELECT count(*) FROM crash", "9");
+        storage_expect("SELECT sum(dedup) FROM attachment", "7");
+        expect_consistent();
+}
+
+/* What the mirror says of dedup is what the row says, though it was written before the blob was seen to be there. */
+static void test_mirror_of_a_repeat_in_a_batch(_unused_ void **state)
+{
+        char mirror[MIRROR_PATH_SIZE];
+        struct crash_report *reports[MANY];
+        for (int i = 0; i < MANY; i++) {
+                char timestamp[40];
+                snprintf(timestamp, sizeof(timestamp), "2026-05-19T08:30:00.%03dZ", i);
+                reports[i] = report_of(INSTALL_A, timestamp, "dump", NULL, NULL);
+        }
+        put_batch(reports, MANY);
+        for (int i = 0; i < MANY; i++) {
+                mirror_of(INSTALL_A, i ? "2026-05-19T08:30:00.001Z" : "2026-05-19T08:30:00.000Z", "dump", mirror);
+                _cleanup_(freep) char *text = storage_text(mirror);
+                assert_non_null(strstr(text, i ? "\"dedup\": true" : "\"dedup\": false"));
+                assert_int_equal(reports[i]->dedup, i > 0);
+                crash_report_free(reports[i]);
+        }
+        expect_consistent();
+}
+
+/* ENOSPC at each shared sync in turn. The third is of the mirrors' names: the rows are durable then. */
+static void test_full_disk_at_each_shared_sync(_unused_ void **state)
+{
+        for (int at = 1; at <= 3; at++) {
+                char what[16];
+                snprintf(what, sizeof(what), "full %d", at);
+                atomic_store(&storage_faults.sync_all_error, ENOSPC);
+                atomic_store(&storage_faults.sync_all_fails_at, at);
+                assert_true(put_many(what, at < 3 ? -ENOSPC : 0));
+                assert_int_equal(atomic_load(&storage_faults.sync_all_fails_at), 0);
+                assert_int_equal(atomic_load(&untidy), at == 3);
+                expect_consistent();
+                assert_true(put_many(what, 0));
+                expect_consistent();
+        }
+        assert_false(index_writer_failed(writer));
+        storage_expect("SELECT count(*) FROM crash", "24");
+        atomic_store(&untidy, false);
+}
+
+/* Directories that a failed sync of all left behind are not taken for durable: the next upload, though alone, syncs all. */
+static void test_shared_sync_that_failed_is_owed(_unused_ void **state)
+{
+        atomic_store(&storage_faults.sync_all_error, ENOSPC);
+        atomic_store(&storage_faults.sync_all_fails_at, 2);
+        assert_true(put_many("many", -ENOSPC));
+        atomic_store(&storage_faults.all_syncs, 0);
+        assert_int_equal(put(INSTALL_A, TIME_1, "one", NULL, NULL), 0);
+        assert_int_equal(atomic_load(&storage_faults.all_syncs), 3);
+        assert_int_equal(put(INSTALL_A, TIME_2, "one", NULL, NULL), 0);
+        assert_int_equal(atomic_load(&storage_faults.all_syncs), 3);
+}
+
+static void test_failed_shared_sync_is_final(_unused_ void **state)
+{
+        for (int at = 1; at <= 3; at++) {
+                char what[16];
+                snprintf(what, sizeof(what), "io %d", at);
+                atomic_store(&storage_faults.sync_all_error, EIO);
+                atomic_store(&storage_faults.sync_all_fails_at, at);
+                assert_true(put_many(what, at < 3 ? -EIO : 0));
+                assert_true(index_writer_failed(writer));
+                storage_expect("SELECT count(*) FROM crash", at < 3 ? "0" : "8");
+                writer = index_writer_free(writer);
+                start();
+        }
+        atomic_store(&untidy, false);
+}
+
 static void test_failed_sync_is_final(_unused_ void **state)
 {
         assert_int_equal(put(INSTALL_A, TIME_1, "one", NULL, NULL), 0);
@@ -570,6 +682,11 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_bad_report_fails_alone, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_bad_report_alone_leaves_nothing, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_full_disk_at_each_sync, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_many_share_their_syncs, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_mirror_of_a_repeat_in_a_batch, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_full_disk_at_each_shared_sync, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_shared_sync_that_failed_is_owed, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_failed_shared_sync_is_final, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_failed_sync_is_final, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_failed_directory_sync_is_final, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_mirror_that_cannot_be_written, setup, teardown),

@@ -1,15 +1,13 @@
-/* Content-addressed files. A blob being received is an O_TMPFILE in tmp/ (or, where the file system has none, a named
- * file there that is unlinked with its writer); each chunk is hashed on its way to the page cache.
+/* Content-addressed files. A blob being received is a draft; each chunk is hashed on its way to the page cache.
  *
- * publish: if the name is there with the right size, only its directory is synced; else the data is synced, linked under
- * the hash, and the directory synced. A file of the wrong size under the name (damaged by hand) is replaced: the hash
- * proves that ours is the right one.
+ * Publishing: if the name is there with the right size, only its directory is synced; else the data is synced, linked
+ * under the hash, and the directory synced. A file of the wrong size under the name (damaged by hand) is replaced: the
+ * hash proves that ours is the right one.
  *
  * Failure modes: a full disk while receiving or linking (-ENOSPC, -EDQUOT; the writer's file goes with the writer); a
  * failed sync (-EIO; the caller must stop acknowledging). */
 #include "storage/crashes/blob.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
@@ -27,16 +25,13 @@
 
 struct blob_store {
         int datadir_fd;
-        int tmp_fd;
+        struct draft_dir drafts;
         atomic_uint open_writers;
-        atomic_uint serial; /* names of fallback and replacing files */
-        atomic_bool no_tmpfile;
 };
 
 struct blob_writer {
         struct blob_store *store;
-        int fd;
-        char name[32]; /* in tmp/; "" for an O_TMPFILE */
+        struct draft file;
         EVP_MD_CTX *hash;
         uint64_t len;
         char sha256[BLOB_HEX_SIZE];
@@ -47,49 +42,18 @@ void blob_path(const char *sha256, char ret[BLOB_PATH_SIZE])
         snprintf(ret, BLOB_PATH_SIZE, BLOB_DIR "/%.2s/%.64s.bin", sha256, sha256);
 }
 
-/* What is left in tmp/ was never answered. Only plain files are ours. */
-static int empty_directory(int dirfd)
-{
-        int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return -errno;
-        DIR *dir = fdopendir(fd);
-        if (!dir) {
-                int r = -errno;
-                close(fd);
-                return r;
-        }
-        for (struct dirent *e = readdir(dir); e; e = readdir(dir)) {
-                if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-                        continue;
-                if (unlinkat(dirfd, e->d_name, 0) < 0)
-                        log_warn("cannot remove a leftover temporary file", LOG_STR("name", e->d_name),
-                                 LOG_STR("error", strerror(errno)));
-        }
-        closedir(dir);
-        return 0;
-}
-
 int blob_store_new(int datadir_fd, struct blob_store **ret)
 {
-        int r = durable_mkdirs(datadir_fd, BLOB_DIR);
-        if (r == 0)
-                r = durable_mkdirs(datadir_fd, "tmp");
-        if (r < 0)
-                return r;
-        _cleanup_(closep) int tmp_fd = openat(datadir_fd, "tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (tmp_fd < 0)
-                return -errno;
-        r = empty_directory(tmp_fd);
-        if (r < 0)
-                return r;
-
-        struct blob_store *s = calloc(1, sizeof(*s));
+        _cleanup_(freep) struct blob_store *s = calloc(1, sizeof(*s));
         if (!s)
                 return -ENOMEM;
+        int r = durable_mkdirs(datadir_fd, BLOB_DIR);
+        if (r == 0)
+                r = draft_dir_init(&s->drafts, datadir_fd);
+        if (r < 0)
+                return r;
         s->datadir_fd = datadir_fd;
-        s->tmp_fd = TAKE_FD(tmp_fd);
-        *ret = s;
+        *ret = TAKE_PTR(s);
         return 0;
 }
 
@@ -97,7 +61,7 @@ struct blob_store *blob_store_free(struct blob_store *s)
 {
         if (!s)
                 return NULL;
-        close(s->tmp_fd);
+        draft_dir_done(&s->drafts);
         free(s);
         return NULL;
 }
@@ -107,28 +71,9 @@ unsigned blob_store_open_writers(const struct blob_store *s)
         return atomic_load_explicit(&s->open_writers, memory_order_relaxed);
 }
 
-static int open_named(struct blob_writer *w)
+struct draft_dir *blob_store_drafts(struct blob_store *s)
 {
-        snprintf(w->name, sizeof(w->name), "blob-%u", atomic_fetch_add(&w->store->serial, 1));
-        w->fd = openat(w->store->tmp_fd, w->name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
-        if (w->fd >= 0)
-                return 0;
-        int r = -errno;
-        w->name[0] = '\0';
-        return r;
-}
-
-static int open_temporary(struct blob_writer *w)
-{
-        if (!atomic_load_explicit(&w->store->no_tmpfile, memory_order_relaxed)) {
-                w->fd = openat(w->store->tmp_fd, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0640);
-                if (w->fd >= 0)
-                        return 0;
-                if (errno != EOPNOTSUPP && errno != EISDIR) /* open(2): no support in the file system, the kernel */
-                        return -errno;
-                atomic_store_explicit(&w->store->no_tmpfile, true, memory_order_relaxed);
-        }
-        return open_named(w);
+        return &s->drafts;
 }
 
 static int begin_writing(struct blob_writer *w)
@@ -136,7 +81,7 @@ static int begin_writing(struct blob_writer *w)
         w->hash = EVP_MD_CTX_new();
         if (!w->hash || EVP_DigestInit_ex(w->hash, EVP_sha256(), NULL) != 1)
                 return -ENOMEM;
-        return open_temporary(w);
+        return draft_open(&w->store->drafts, &w->file);
 }
 
 int blob_writer_new(struct blob_store *s, struct blob_writer **ret)
@@ -145,7 +90,6 @@ int blob_writer_new(struct blob_store *s, struct blob_writer **ret)
         if (!w)
                 return -ENOMEM;
         w->store = s;
-        w->fd = -1;
         atomic_fetch_add_explicit(&s->open_writers, 1, memory_order_relaxed);
         int r = begin_writing(w);
         if (r < 0) {
@@ -160,10 +104,7 @@ struct blob_writer *blob_writer_free(struct blob_writer *w)
 {
         if (!w)
                 return NULL;
-        if (w->name[0])
-                unlinkat(w->store->tmp_fd, w->name, 0);
-        if (w->fd >= 0)
-                close(w->fd);
+        draft_done(&w->file);
         EVP_MD_CTX_free(w->hash);
         atomic_fetch_sub_explicit(&w->store->open_writers, 1, memory_order_relaxed);
         free(w);
@@ -172,7 +113,7 @@ struct blob_writer *blob_writer_free(struct blob_writer *w)
 
 int blob_writer_write(struct blob_writer *w, const void *data, size_t len)
 {
-        int r = durable_write_all(w->fd, data, len);
+        int r = durable_write_all(w->file.fd, data, len);
         if (r < 0)
                 return r;
         if (EVP_DigestUpdate(w->hash, data, len) != 1)
@@ -201,40 +142,6 @@ const char *blob_writer_sha256(const struct blob_writer *w)
         return w->sha256;
 }
 
-/* Gives the file a (further) name. Without /proc only a process that may read everything can: AT_EMPTY_PATH needs
- * CAP_DAC_READ_SEARCH (linkat(2)). */
-static int link_as(struct blob_writer *w, const char *path)
-{
-        int datadir_fd = w->store->datadir_fd;
-        if (w->name[0])
-                return linkat(w->store->tmp_fd, w->name, datadir_fd, path, 0) < 0 ? -errno : 0;
-
-        char proc[32];
-        snprintf(proc, sizeof(proc), "/proc/self/fd/%d", w->fd);
-        if (linkat(AT_FDCWD, proc, datadir_fd, path, AT_SYMLINK_FOLLOW) == 0)
-                return 0;
-        if (errno != ENOENT)
-                return -errno;
-        return linkat(w->fd, "", datadir_fd, path, AT_EMPTY_PATH) < 0 ? -errno : 0;
-}
-
-/* Puts our file in the place of one that cannot be the hash's content. */
-static int replace(struct blob_writer *w, const char *dir, const char *path)
-{
-        char temporary[BLOB_DIR_SIZE + 40];
-        snprintf(temporary, sizeof(temporary), "%s/.new-%d-%u", dir, (int)getpid(),
-                 atomic_fetch_add(&w->store->serial, 1));
-        log_warn("a blob on disk had the wrong size and is replaced", LOG_STR("path", path));
-        int r = link_as(w, temporary);
-        if (r < 0)
-                return r;
-        if (renameat(w->store->datadir_fd, temporary, w->store->datadir_fd, path) == 0)
-                return 0;
-        r = -errno;
-        unlinkat(w->store->datadir_fd, temporary, 0);
-        return r;
-}
-
 enum { NAME_ABSENT, NAME_WHOLE, NAME_DAMAGED };
 
 static int look_at(const struct blob_writer *w, const char *path)
@@ -245,30 +152,52 @@ static int look_at(const struct blob_writer *w, const char *path)
         return S_ISREG(st.st_mode) && (uint64_t)st.st_size == w->len ? NAME_WHOLE : NAME_DAMAGED;
 }
 
-int blob_writer_publish(struct blob_writer *w, bool *ret_existed)
+int blob_writer_is_stored(const struct blob_writer *w, bool *ret)
+{
+        char path[BLOB_PATH_SIZE];
+        blob_path(w->sha256, path);
+        int r = look_at(w, path);
+        *ret = r == NAME_WHOLE;
+        return r < 0 ? r : 0;
+}
+
+int blob_writer_sync(struct blob_writer *w)
+{
+        return durable_sync(w->file.fd);
+}
+
+static void directory_of(const char *sha256, char ret[BLOB_DIR_SIZE])
+{
+        snprintf(ret, BLOB_DIR_SIZE, BLOB_DIR "/%.2s", sha256);
+}
+
+/* A file of the wrong size cannot be the hash's content: ours takes its place. */
+int blob_writer_link(struct blob_writer *w, bool sync_directories, bool *ret_existed)
 {
         char path[BLOB_PATH_SIZE], dir[BLOB_DIR_SIZE];
         blob_path(w->sha256, path);
-        snprintf(dir, sizeof(dir), BLOB_DIR "/%.2s", w->sha256);
+        directory_of(w->sha256, dir);
 
-        int r = durable_mkdirs(w->store->datadir_fd, dir);
+        int r = sync_directories ? durable_mkdirs(w->store->datadir_fd, dir)
+                                 : durable_mkdirs_later(w->store->datadir_fd, dir);
         if (r < 0)
                 return r;
         int before = look_at(w, path);
         if (before < 0)
                 return before;
-        if (before != NAME_WHOLE) {
-                r = durable_sync(w->fd);
-                if (r == 0)
-                        r = before == NAME_ABSENT ? link_as(w, path) : replace(w, dir, path);
-                if (r < 0)
-                        return r;
-        }
-        r = durable_sync_dir(w->store->datadir_fd, dir);
-        if (r < 0)
-                return r;
+        if (before == NAME_DAMAGED)
+                log_warn("a blob on disk had the wrong size and is replaced", LOG_STR("path", path));
+        if (before != NAME_WHOLE)
+                r = before == NAME_ABSENT ? draft_link(&w->file, path) : draft_replace(&w->file, path);
         *ret_existed = before != NAME_ABSENT;
-        return 0;
+        return r;
+}
+
+int blob_sync_name(struct blob_store *s, const char *sha256)
+{
+        char dir[BLOB_DIR_SIZE];
+        directory_of(sha256, dir);
+        return durable_sync_dir(s->datadir_fd, dir);
 }
 
 int blob_unlink(struct blob_store *s, const char *sha256, uint64_t *ret_len)

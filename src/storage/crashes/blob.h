@@ -2,12 +2,13 @@
 /* Content-addressed files: crashes/by-hash/<2 hex>/<sha256>.bin below the data directory. A blob being received is an
  * unlinked file, so whatever ends early leaves nothing; publishing gives it its name.
  *
- * blob_writer_* up to finish: the thread that receives (page cache only, no sync). publish, unlink: the index writer's
+ * blob_writer_* up to finish: the thread that receives (page cache only, no sync). Publishing, unlink: the index writer's
  * thread alone, which is why a blob cannot be published and deleted at once. */
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "storage/crashes/draft.h"
 #include "util/cleanup.h"
 
 #define BLOB_HEX_SIZE 65  /* 64 hex digits + NUL */
@@ -37,9 +38,18 @@ uint64_t blob_writer_len(const struct blob_writer *w);
 int blob_writer_finish(struct blob_writer *w);
 const char *blob_writer_sha256(const struct blob_writer *w); /* after finish: 64 lower-case hex digits */
 
-/* Makes it durable under its name: data synced, linked, directory synced (also when the name was there already).
- * *ret_existed: the blob was there before. 0 or -errno. */
-int blob_writer_publish(struct blob_writer *w, bool *ret_existed);
+/* Publishing, in this order: the data is synced, then it gets its name, then the name is synced. Each of the syncs can be
+ * one for many blobs instead: draft_sync_all(). All return 0 or -errno. */
+
+/* Is it there already, whole? Then its data is durable, and only its name is synced: another upload may have given it a
+ * moment ago. */
+int blob_writer_is_stored(const struct blob_writer *w, bool *ret);
+int blob_writer_sync(struct blob_writer *w);
+/* sync_directories: a directory that is made is made durable, too. *ret_existed: the name was there before. */
+int blob_writer_link(struct blob_writer *w, bool sync_directories, bool *ret_existed);
+int blob_sync_name(struct blob_store *s, const char *sha256);
+
+struct draft_dir *blob_store_drafts(struct blob_store *s);
 
 /* "crashes/by-hash/ab/<hex>.bin", relative to the data directory. */
 void blob_path(const char *sha256, char ret[BLOB_PATH_SIZE]);

@@ -23,6 +23,9 @@
 #define CHECKPOINT_PAGES 1000
 #define TRUNCATE_PAGES (16 * 1024 * 1024 / PAGE_BYTES)
 #define BUSY_TIMEOUT_MS 5000
+/* After the migrations, which may change every page there is: what a statement that fails has to put back is kept in
+ * memory, and 16 MiB of pages are. */
+#define FOR_SMALL_TRANSACTIONS "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384"
 
 /* What the last failed call on the database or on its WAL said (sqlite3_system_errno() tells of a later one). */
 static int last_errno(struct index *x, int which)
@@ -242,7 +245,10 @@ static int migrate(struct index *x, int64_t version, struct error *err)
                         return r;
                 }
         }
-        return 0;
+        int r = execute(x, FOR_SMALL_TRANSACTIONS);
+        if (r < 0)
+                error_set(err, "%s", sqlite3_errmsg(x->db));
+        return r;
 }
 
 static int open_database(const char *path, int flags, struct index **ret, struct error *err)

@@ -1,5 +1,6 @@
 #include "storage/crashes/mirror.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -120,6 +121,47 @@ int mirror_render(const struct index_crash *crash, struct buf *out)
         _cleanup_(buf_done) struct buf compact = { 0 };
         int r = render_compact(crash, &compact);
         return r < 0 ? r : json_document_indent((const char *)compact.data, compact.len, out);
+}
+
+int mirror_draft(struct draft_dir *drafts, const struct index_crash *crash, struct draft *ret)
+{
+        _cleanup_(buf_done) struct buf text = { 0 };
+        struct draft f = { 0 };
+
+        int r = mirror_render(crash, &text);
+        if (r < 0)
+                return r;
+        r = draft_open(drafts, &f);
+        if (r < 0)
+                return r;
+        r = durable_write_all(f.fd, text.data, text.len);
+        if (r < 0)
+                draft_done(&f);
+        else
+                *ret = f;
+        return r;
+}
+
+int mirror_link(struct draft *f, const struct index_crash *crash, bool sync_directories)
+{
+        char path[MIRROR_PATH_SIZE];
+        const struct crash_metadata *m = crash->metadata;
+
+        directory_of(&m->source, path, sizeof(path));
+        int r = sync_directories ? durable_mkdirs(f->dir->datadir_fd, path)
+                                 : durable_mkdirs_later(f->dir->datadir_fd, path);
+        if (r < 0)
+                return r;
+        mirror_path(&m->source, m->timestamp, crash->dump.sha256, path);
+        r = draft_link(f, path);
+        return r == -EEXIST ? draft_replace(f, path) : r;
+}
+
+int mirror_sync_name(int datadir_fd, const struct source *source)
+{
+        char path[MIRROR_PATH_SIZE];
+        directory_of(source, path, sizeof(path));
+        return durable_sync_dir(datadir_fd, path);
 }
 
 int mirror_write(int datadir_fd, const struct index_crash *crash)
