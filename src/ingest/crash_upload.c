@@ -19,6 +19,7 @@ struct crash_upload {
         struct buf metadata;
         enum part part;
         size_t cap_attachments;
+        uint64_t spent_bytes;   /* of the disk, for the parts so far */
         struct refusal refusal; /* what an event refused with */
 };
 
@@ -117,8 +118,10 @@ static int write_blob(struct crash_upload *u, struct blob_writer *blob, const ui
                                 : 0;
         if (r == 0)
                 r = blob_writer_write(blob, data, len);
-        if (r == 0)
+        if (r == 0) {
                 space_spend(u->config.space, len, promised);
+                u->spent_bytes += len;
+        }
         return r;
 }
 
@@ -190,6 +193,8 @@ struct crash_upload *crash_upload_free(struct crash_upload *u)
                 return NULL;
         inflate_free(u->inflate);
         multipart_free(u->multipart);
+        if (u->report) /* nobody has taken it: its files go */
+                space_unspend(u->config.space, u->spent_bytes);
         crash_report_free(u->report);
         buf_done(&u->metadata);
         free(u);

@@ -1,7 +1,7 @@
 /* The happy path: the thread looks, the file system has room, promises are made and spent.
  *
  * The number that decides is one atomic, free_bytes. A promise takes from it, giving back adds to it, spending leaves it
- * alone; a look adds what the file system says beyond what was expected. So it is never half updated, and whoever
+ * alone, unspending adds; a look adds what the file system says beyond what was expected. So it is never half updated, and whoever
  * compares it decides for everybody.
  *
  * Failure modes: statvfs() that fails leaves things as they were. A write that meets a full disk although there seemed to
@@ -41,7 +41,8 @@ struct space {
         int64_t reserve[SPACE_KIND_MAX_], resume[SPACE_KIND_MAX_];
 
         atomic_int_least64_t free_bytes;
-        atomic_uint_least64_t written_bytes; /* since the last look */
+        atomic_int_least64_t
+                written_bytes; /* since the last look, less what was unwritten; below 0 when that was seen */
         atomic_bool refusing[SPACE_KIND_MAX_];
         atomic_bool full;
         atomic_uint_least64_t full_ns; /* when that was seen last */
@@ -126,7 +127,13 @@ void space_spend(struct space *s, uint64_t bytes, uint64_t *promised)
 {
         *promised -= bytes;
         metrics_gauge_add(s->config.metrics, METRICS_DISK_IN_FLIGHT_BYTES, -(int64_t)bytes);
-        atomic_fetch_add(&s->written_bytes, bytes);
+        atomic_fetch_add(&s->written_bytes, (int64_t)bytes);
+}
+
+void space_unspend(struct space *s, uint64_t bytes)
+{
+        atomic_fetch_sub(&s->written_bytes, (int64_t)bytes);
+        atomic_fetch_add(&s->free_bytes, (int64_t)bytes);
 }
 
 void space_give_back(struct space *s, uint64_t *promised)
@@ -200,7 +207,7 @@ static void keep_reserve_file(struct space *s)
 void space_look(struct space *s)
 {
         struct statvfs fs;
-        uint64_t written =
+        int64_t written =
                 atomic_load(&s->written_bytes); /* before the look: what comes meanwhile counts twice at most */
         if (fstatvfs(s->config.datadir_fd, &fs) < 0) {
                 log_warn("cannot look at the disk", LOG_STR("error", strerror(errno)));
@@ -209,7 +216,7 @@ void space_look(struct space *s)
         uint64_t now_ns = clock_monotonic_ns();
         int64_t avail = (int64_t)(fs.f_bavail * fs.f_frsize);
         space_forecast_note(&s->forecast, s->avail_bytes - avail, now_ns - s->look_ns);
-        atomic_fetch_add(&s->free_bytes, avail - s->avail_bytes + (int64_t)written);
+        atomic_fetch_add(&s->free_bytes, avail - s->avail_bytes + written);
         atomic_fetch_sub(&s->written_bytes, written);
         s->avail_bytes = avail;
         s->look_ns = now_ns;
@@ -245,7 +252,7 @@ static void *run(void *userdata)
                 if (s->stopping)
                         break;
                 pthread_mutex_unlock(&s->lock);
-                busy = atomic_load(&s->written_bytes) > 0;
+                busy = atomic_load(&s->written_bytes) != 0;
                 space_look(s);
                 pthread_mutex_lock(&s->lock);
         }

@@ -40,6 +40,9 @@ int space_check(struct space *s, enum space_kind kind, uint64_t bytes, struct re
 int space_promise(struct space *s, enum space_kind kind, uint64_t bytes, uint64_t *promised, struct refusal *r);
 /* So many of them are written. */
 void space_spend(struct space *s, uint64_t bytes, uint64_t *promised);
+/* What was written is about to be deleted again, unused: before that, so that a look in between finds too little and not
+ * too much. */
+void space_unspend(struct space *s, uint64_t bytes);
 /* The rest is not needed. */
 void space_give_back(struct space *s, uint64_t *promised);
 

@@ -240,6 +240,42 @@ static void test_a_look_replaces_what_was_written(_unused_ void **state)
         assert_false(takes(SPACE_UPLOADS, 2401));
 }
 
+static void test_what_is_deleted_unused_is_free_at_once(_unused_ void **state)
+{
+        struct refusal r = { 0 };
+        uint64_t mine = 0;
+        open_space(GIB, 5000, 1000, 400);
+        for (int looks = 0; looks < 2; looks++) {
+                assert_int_equal(space_promise(space, SPACE_UPLOADS, 4000, &mine, &r), 0);
+                space_spend(space, 4000, &mine);
+                if (looks)
+                        look(1000); /* finds it written */
+                assert_false(takes(SPACE_UPLOADS, 1));
+                space_unspend(space, 4000);
+                assert_true(takes(SPACE_UPLOADS, 4000));
+                assert_false(takes(SPACE_UPLOADS, 4001));
+                look(5000); /* and gone */
+                assert_true(takes(SPACE_UPLOADS, 4000));
+                assert_false(takes(SPACE_UPLOADS, 4001));
+        }
+}
+
+/* A look between the two finds too little. */
+static void test_a_look_beside_a_deletion(_unused_ void **state)
+{
+        struct refusal r = { 0 };
+        uint64_t mine = 0;
+        open_space(GIB, 5000, 1000, 400);
+        assert_int_equal(space_promise(space, SPACE_UPLOADS, 4000, &mine, &r), 0);
+        space_spend(space, 4000, &mine);
+        space_unspend(space, 4000);
+        look(1000);
+        assert_false(takes(SPACE_UPLOADS, 1));
+        look(5000);
+        assert_true(takes(SPACE_UPLOADS, 4000));
+        assert_false(takes(SPACE_UPLOADS, 4001));
+}
+
 /* Counted twice, until the next look; never not at all. */
 static void test_a_write_beside_a_look(_unused_ void **state)
 {
@@ -445,6 +481,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_words, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_promises_count, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_a_look_replaces_what_was_written, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_what_is_deleted_unused_is_free_at_once, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_a_look_beside_a_deletion, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_a_write_beside_a_look, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_refusals_are_counted, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_full_is_full_for_a_while, setup, teardown),
