@@ -7,16 +7,15 @@
 #include <string.h>
 
 #include "detritusctl/commands.h"
+#include "detritusctl/crash_ids.h"
 #include "detritusctl/crash_page.h"
 #include "detritusctl/crash_table.h"
+#include "detritusctl/crashes_change.h"
 #include "detritusctl/say.h"
 #include "detritusctl/screen.h"
 #include "storage/crashes/index.h"
-#include "util/hex.h"
 
 #define LIMIT_DEFAULT 50
-#define PREFIX_MIN 4
-#define CANDIDATES_MAX 10
 
 static int open_index(const struct ctl *ctl, struct index **ret)
 {
@@ -55,46 +54,16 @@ static int list(const struct ctl *ctl)
         return r == 0 ? CTL_OK : say_failed("%s", strerror(-r));
 }
 
-/* < 0: it is no id. */
-static int64_t parse_id(const char *text)
-{
-        size_t len = strlen(text);
-        return len > 0 && len <= 18 && strspn(text, "0123456789") == len ? strtoll(text, NULL, 10) : -1;
-}
-
-static int list_candidates(const int64_t *ids, size_t n)
-{
-        fputs("detritusctl: several crashes have such a dump; show one by its id:", stderr);
-        for (size_t i = 0; i < n; i++)
-                fprintf(stderr, " %lld", (long long)ids[i]);
-        fputs(n == CANDIDATES_MAX ? " ...\n" : "\n", stderr);
-        return CTL_FAILED;
-}
-
-static int show_id(const struct ctl *ctl, struct index *index, int64_t id)
-{
-        return index_show_crash(index, id, ctl->json ? screen_json : crash_page_print, NULL);
-}
-
 static int show(const struct ctl *ctl)
 {
         _cleanup_(index_freep) struct index *index = NULL;
-        const char *what = ctl->arguments[0];
-        int64_t ids[CANDIDATES_MAX], id = parse_id(what);
-        size_t n = 0, len = strlen(what);
+        int64_t id;
         int status = open_index(ctl, &index);
+        if (status == CTL_OK)
+                status = crash_ids_find(index, ctl->arguments[0], &id);
         if (status != CTL_OK)
                 return status;
-        int r = id >= 0 ? show_id(ctl, index, id) : -ENOENT;
-        if (r == -ENOENT && len >= PREFIX_MIN && len <= 64 && hex_is_lower(what, len)) {
-                r = index_find_crashes(index, what, CANDIDATES_MAX, ids, &n);
-                if (r == 0 && n > 1)
-                        return list_candidates(ids, n);
-                if (r == 0)
-                        r = n == 1 ? show_id(ctl, index, ids[0]) : -ENOENT;
-        }
-        if (r == -ENOENT)
-                return say_failed("there is no such crash");
+        int r = index_show_crash(index, id, ctl->json ? screen_json : crash_page_print, NULL);
         return r == 0 ? CTL_OK : say_failed("%s", strerror(-r));
 }
 
@@ -135,6 +104,7 @@ static const struct command show_command = {
 
 const struct command crashes_command = {
         .name = "crashes",
-        .summary = "look at crashes",
-        .subcommands = (const struct command *const[]){ &list_command, &show_command, NULL },
+        .summary = "look at crashes, delete and hold them",
+        .subcommands = (const struct command *const[]){ &list_command, &show_command, &crashes_delete_command,
+                                                        &crashes_hold_command, &crashes_release_command, NULL },
 };

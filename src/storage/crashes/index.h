@@ -183,3 +183,13 @@ struct index_counts {
         char newest[INDEX_NEWEST_SIZE]; /* "": there is none */
 };
 int index_counts(struct index *x, unsigned max, struct moment since, struct index_counts *ret);
+
+/* Who sends: today's log files, or the newest `max` crashes since a moment, by source. Strings live for the call only. */
+struct index_activity {
+        const char *project, *install_id;
+        uint64_t bytes, lines; /* of the day's log file; lines 0: nobody counted */
+        uint64_t crashes;      /* 0: this is about logs */
+};
+typedef int (*index_activity_cb)(void *userdata, const struct index_activity *row);
+int index_log_activity(struct index *x, const char *day, unsigned max, index_activity_cb cb, void *ud);
+int index_crash_activity(struct index *x, struct moment since, unsigned max, index_activity_cb cb, void *ud);

@@ -51,7 +51,9 @@ enum index_statement {
         INDEX_PROJECT_SOURCES,
         INDEX_DELETE_SOURCE,
         INDEX_COUNTS,
-        INDEX_SURVEY_EXPIRED, /* these sort: what they look at is what would go */
+        INDEX_LOG_ACTIVITY,
+        INDEX_CRASH_ACTIVITY, /* this and the next ones sort what they look at, which is bounded or what would go */
+        INDEX_SURVEY_EXPIRED,
         INDEX_SURVEY_PROJECT,
         INDEX_SURVEY_SOURCE,
         INDEX_SURVEY_ORPHANS,

@@ -232,3 +232,41 @@ int index_counts(struct index *x, unsigned max, struct moment since, struct inde
         }
         return r;
 }
+
+static int each_activity(struct index *x, sqlite3_stmt *s, index_activity_cb cb, void *ud)
+{
+        int r;
+        while ((r = index_step(x, s)) == INDEX_ROW) {
+                const struct index_activity row = { .project = index_text(s, 0),
+                                                    .install_id = index_text(s, 1),
+                                                    .bytes = number(s, 2),
+                                                    .lines = number(s, 3),
+                                                    .crashes = number(s, 4) };
+                r = row.project && row.install_id ? cb(ud, &row) : -ENOMEM;
+                if (r != 0)
+                        return stop(s, r);
+        }
+        return r;
+}
+
+int index_log_activity(struct index *x, const char *day, unsigned max, index_activity_cb cb, void *ud)
+{
+        sqlite3_stmt *s;
+        int r = index_prepare(x, INDEX_LOG_ACTIVITY, &s);
+        if (r < 0)
+                return r;
+        index_bind_text(s, 1, day);
+        index_bind_int(s, 2, max);
+        return each_activity(x, s, cb, ud);
+}
+
+int index_crash_activity(struct index *x, struct moment since, unsigned max, index_activity_cb cb, void *ud)
+{
+        sqlite3_stmt *s;
+        int r = index_prepare(x, INDEX_CRASH_ACTIVITY, &s);
+        if (r < 0)
+                return r;
+        index_bind_time(x, s, 1, since, INDEX_RECEIVED_DIGITS);
+        index_bind_int(s, 2, max);
+        return each_activity(x, s, cb, ud);
+}

@@ -163,6 +163,14 @@ const char *const index_statements[INDEX_STATEMENT_MAX_] = {
                          "   ORDER BY received_at LIMIT ?1)),"
                          " (SELECT max(received_at) FROM crash)",
 
+        [INDEX_LOG_ACTIVITY] = "SELECT source.project, source.install_id, log_file.bytes, log_file.lines, 0"
+                               " FROM log_file JOIN source ON source.id = log_file.source_id"
+                               " WHERE log_file.day = ?1 LIMIT ?2",
+        [INDEX_CRASH_ACTIVITY] =
+                "SELECT source.project, source.install_id, 0, 0, count(*)"
+                " FROM (SELECT source_id FROM crash WHERE received_at >= ?1 ORDER BY received_at DESC LIMIT ?2) AS c"
+                " JOIN source ON source.id = c.source_id GROUP BY c.source_id",
+
         [INDEX_SURVEY_EXPIRED] = SURVEY("crash.received_at < ?3 AND crash.held <= ?4"),
         [INDEX_SURVEY_PROJECT] =
                 SURVEY("crash.source_project = ?1 AND crash.received_at < ?3 AND crash.held BETWEEN ?5 AND ?4"),
