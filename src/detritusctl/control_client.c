@@ -29,6 +29,8 @@ const char *ctl_text(struct json_object *object, const char *key)
         return value ? json_object_get_string(value) : NULL;
 }
 
+#define ASK_SECS 10 /* what is answered from memory */
+
 /* ---- lines of an answer ---- */
 
 struct listener {
@@ -131,7 +133,10 @@ struct json_object *ctl_ask_daemon(const struct ctl *ctl, const char *request)
 {
         const struct ctl_operation operation = { .request = request };
         struct listener l = { .operation = &operation };
+        const struct timeval patience = { .tv_sec = ASK_SECS };
         _cleanup_(closep) int fd = connect_daemon(ctl->data_dir);
+        if (fd >= 0)
+                setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
         if (fd < 0 || send_request(fd, request) < 0 || read_answer(fd, &l) != 0) {
                 json_object_put(l.answer);
                 return NULL;

@@ -130,23 +130,26 @@ static double rate(struct json_object *span, const char *key, double per_secs)
 static void print_rates(struct json_object *daemon)
 {
         static const struct {
-                const char *name, *key, *unit;
+                const char *name, *key, *unit; /* NULL: bytes a second */
                 double per_secs;
         } rows[] = {
                 { "log lines", "log_records", "/s", 1 },
-                { "log bytes", "log_bytes", " B/s", 1 },
+                { "log bytes", "log_bytes", NULL, 1 },
                 { "crashes", "crashes", "/min", 60 },
-                { "crash bytes", "crash_bytes", " B/s", 1 },
+                { "crash bytes", "crash_bytes", NULL, 1 },
         };
         struct json_object *spans = get(daemon, "rates");
         printf("\n  %s%-12s%16s%16s%s\n", screen_on(SCREEN_DIM), "", "last minute", "last 5 minutes", screen_off());
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
                 label(rows[i].name);
                 for (size_t k = 0; spans && k < json_object_array_length(spans); k++) {
-                        char text[32];
-                        snprintf(text, sizeof(text), "%.1f%s",
-                                 rate(json_object_array_get_idx(spans, k), rows[i].key, rows[i].per_secs),
-                                 rows[i].unit);
+                        char text[32], size[32];
+                        double n = rate(json_object_array_get_idx(spans, k), rows[i].key, rows[i].per_secs);
+                        crash_page_size((uint64_t)n, size);
+                        if (rows[i].unit)
+                                snprintf(text, sizeof(text), "%.1f%s", n, rows[i].unit);
+                        else
+                                snprintf(text, sizeof(text), "%.20s/s", size);
                         printf("%16s", text);
                 }
                 putchar('\n');

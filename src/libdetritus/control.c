@@ -92,6 +92,14 @@ static ssize_t read_line(int fd, struct buf *b)
         }
 }
 
+static int run_request(struct client *client, const char *request, size_t len)
+{
+        static const char nul[] = "{\"error\":\"the request holds a NUL\"}";
+        if (strlen(request) != len)
+                return send_line(&client->fd, nul, strlen(nul));
+        return operations_run(client->control->operations, request, send_line, &client->fd);
+}
+
 static void answer_requests(struct client *client)
 {
         _cleanup_(buf_done) struct buf b = { 0 };
@@ -102,7 +110,7 @@ static void answer_requests(struct client *client)
                 if (len < 0)
                         return;
                 b.data[len] = '\0';
-                int r = operations_run(client->control->operations, (const char *)b.data, send_line, &client->fd);
+                int r = run_request(client, (const char *)b.data, (size_t)len);
                 if (r < 0)
                         return;
                 buf_consume(&b, (size_t)len + 1);
