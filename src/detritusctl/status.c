@@ -109,7 +109,8 @@ struct json_object *status_gather(const struct ctl *ctl)
 bool status_is_fine(struct json_object *status)
 {
         struct json_object *daemon = json_object_object_get(status, "daemon");
-        return daemon && json_object_get_boolean(json_object_object_get(daemon, "ready")) &&
+        return daemon && json_object_get_boolean(json_object_object_get(daemon, "takes_logs")) &&
+               json_object_get_boolean(json_object_object_get(daemon, "takes_crashes")) &&
                json_object_object_get(status, "stored");
 }
 

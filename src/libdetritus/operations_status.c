@@ -39,24 +39,25 @@ static int put_self(struct buf *out, const struct operations *o)
         return r == 0 ? put_listeners(out, &o->config) : r;
 }
 
-/* Who is refused, and why. */
+/* Who is refused, and why. Ready as /healthz has it: it takes something. */
 static int put_health(struct buf *out, struct store *store)
 {
         const char *failure = store_failure(store);
         struct refusal refusal = { 0 };
-        bool full = space_check_health(store_space(store), &refusal) != 0;
-        int r = operation_put_flag(out, "ready", !failure && !full);
+        struct space *space = store_space(store);
+        bool logs = !log_committer_failed(store_logs(store)) && space_check_kind(space, SPACE_LOGS, &refusal) == 0;
+        bool crashes =
+                !index_writer_failed(store_index(store)) && space_check_kind(space, SPACE_UPLOADS, &refusal) == 0;
+        int r = operation_put_flag(out, "ready", !failure && (logs || crashes));
         if (r == 0)
-                r = operation_put_text(out, "reason", failure ? failure : full ? refusal.message : NULL);
+                r = operation_put_flag(out, "takes_logs", logs);
         if (r == 0)
-                r = operation_put_flag(out, "takes_logs",
-                                       !log_committer_failed(store_logs(store)) &&
-                                               !space_refuses(store_space(store), SPACE_LOGS));
-        if (r == 0)
-                r = operation_put_flag(out, "takes_crashes",
-                                       !index_writer_failed(store_index(store)) &&
-                                               !space_refuses(store_space(store), SPACE_UPLOADS));
-        return r;
+                r = operation_put_flag(out, "takes_crashes", crashes);
+        return r == 0 ? operation_put_text(out, "reason",
+                                           failure           ? failure
+                                           : logs && crashes ? NULL
+                                                             : refusal.message)
+                      : r;
 }
 
 struct gauge_name {

@@ -60,7 +60,8 @@ static int refuse_second(struct store *s, const char *data_dir, struct error *er
         pid[n > 0 ? n : 0] = '\0';
         pid[strcspn(pid, "\n")] = '\0';
         s->holder = (pid_t)strtol(pid, NULL, 10);
-        error_set(err, "data directory %s is in use by another detritusd (pid %s)", data_dir, *pid ? pid : "unknown");
+        error_set(err, "data directory %s is in use by another detritusd or detritusctl (pid %s)", data_dir,
+                  *pid ? pid : "unknown");
         return -EBUSY;
 }
 
