@@ -31,7 +31,7 @@ def candidates(*words):
 def commands(path=()):
     """Every command that is no group, as the completion knows them."""
     for name in candidates(*path, ""):
-        if "COMMAND ..." in call(*path, name, "--help").stdout.splitlines()[0]:
+        if call(*path, name, "--help").stdout.splitlines()[0].endswith(" COMMAND ..."):
             yield from commands((*path, name))
         else:
             yield *path, name
