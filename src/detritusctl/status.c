@@ -19,7 +19,7 @@
 #include "detritusctl/watch.h"
 #include "storage/crashes/index.h"
 
-#define COUNT_MAX 1000000 /* more are not counted: a screen must come at once */
+#define COUNT_MAX 100000 /* more are not counted: a screen must come at once */
 #define RECENT_SECS 3600
 
 static void put(struct json_object *object, const char *key, uint64_t value)

@@ -110,9 +110,8 @@ static void print_stored(struct json_object *status)
         }
         crash_page_size(ctl_number(stored, "crash_bytes"), crashes);
         crash_page_size(ctl_number(stored, "log_bytes"), logs);
-        printf("%llu%s crashes (%s) of %llu%s sources, logs %s\n", (unsigned long long)ctl_number(stored, "crashes"),
-               plus(stored, "crashes"), crashes, (unsigned long long)ctl_number(stored, "sources"),
-               plus(stored, "sources"), logs);
+        printf("%llu crashes (%s) of %llu%s sources, logs %s\n", (unsigned long long)ctl_number(stored, "crashes"),
+               crashes, (unsigned long long)ctl_number(stored, "sources"), plus(stored, "sources"), logs);
         if (!ctl_text(stored, "newest_crash_at"))
                 return;
         screen_time(ctl_text(stored, "newest_crash_at"), newest);

@@ -176,7 +176,8 @@ int index_survey(struct index *x, const struct index_scope *scope, struct index_
 /* Blobs that nothing uses, added. */
 int index_survey_orphans(struct index *x, struct index_survey *add);
 
-/* For a look at a data directory: counts, at most `max` each; crashes since a moment; and when the last came. */
+/* For a look at a data directory: crashes; sources and crashes since a moment, at most `max` each; and when the last
+ * came. */
 #define INDEX_NEWEST_SIZE 25
 struct index_counts {
         uint64_t crashes, sources, crashes_since;

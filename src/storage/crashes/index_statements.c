@@ -157,7 +157,7 @@ const char *const index_statements[INDEX_STATEMENT_MAX_] = {
         [INDEX_DELETE_SOURCE] = "DELETE FROM source WHERE project = ?1 AND install_id = ?2"
                                 " AND NOT EXISTS (SELECT 1 FROM crash WHERE crash.source_id = source.id)"
                                 " AND NOT EXISTS (SELECT 1 FROM log_file WHERE log_file.source_id = source.id)",
-        [INDEX_COUNTS] = "SELECT (SELECT count(*) FROM (SELECT 1 FROM crash ORDER BY received_at LIMIT ?1)),"
+        [INDEX_COUNTS] = "SELECT (SELECT crashes FROM crash_count WHERE project = ''),"
                          " (SELECT count(*) FROM (SELECT 1 FROM source ORDER BY project, install_id LIMIT ?1)),"
                          " (SELECT count(*) FROM (SELECT 1 FROM crash WHERE received_at >= ?2"
                          "   ORDER BY received_at LIMIT ?1)),"
