@@ -97,8 +97,9 @@ static int ask(const struct ctl *ctl, const char *name, const struct index_surve
         char blobs[32], logs[32];
         crash_page_size(s->blob_bytes, blobs);
         crash_page_size(s->log_bytes, logs);
-        return confirm(ctl, "delete all of %s: %llu crashes (%s), %llu log files (%s)", name,
-                       (unsigned long long)s->crashes, blobs, (unsigned long long)s->log_files, logs);
+        return confirm(ctl, "delete all of %s: %llu crash%s (%s), %llu log file%s (%s)", name,
+                       (unsigned long long)s->crashes, s->crashes == 1 ? "" : "es", blobs,
+                       (unsigned long long)s->log_files, s->log_files == 1 ? "" : "s", logs);
 }
 
 static int purge(const struct ctl *ctl, const struct purge *p, const char *name)

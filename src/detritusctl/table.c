@@ -10,6 +10,7 @@
 #define PAGE_ROWS 500
 #define CELL_CHARACTERS 40
 #define LAST_CHARACTERS_MIN 20
+#define COLUMN_CHARACTERS_MIN 10
 
 struct table {
         const struct table_column *columns;
@@ -68,6 +69,25 @@ static void print_cell(const struct table *t, size_t i, const char *text)
                 printf("%s%*s%s", text, last ? 0 : pad, "", last ? "\n" : "  ");
 }
 
+/* Where a terminal is too narrow, the widest columns but the last give way, and their cells are cut. */
+static void fit(struct table *t)
+{
+        size_t all = screen_columns(), last = t->n - 1;
+        size_t used = t->columns[last].right ? t->widths[last] : LAST_CHARACTERS_MIN;
+        for (size_t i = 0; i + 1 < t->n; i++)
+                used += t->widths[i] + 2;
+        for (; all > 0 && used > all; used--) {
+                size_t widest = 0;
+                for (size_t i = 0; i + 1 < t->n; i++) {
+                        if (!t->columns[i].right && t->widths[i] >= t->widths[widest])
+                                widest = i;
+                }
+                if (t->columns[widest].right || t->widths[widest] <= COLUMN_CHARACTERS_MIN)
+                        return;
+                t->widths[widest]--;
+        }
+}
+
 /* What the other columns leave of the terminal's line; 0: no limit. */
 static size_t last_characters(const struct table *t)
 {
@@ -87,8 +107,16 @@ static int print_row(struct table *t, char *const *cells)
                 r = buf_append_char(&last, '\0');
         if (r < 0)
                 return r;
-        for (size_t i = 0; i + 1 < t->n; i++)
-                print_cell(t, i, cells[i]);
+        for (size_t i = 0; i + 1 < t->n; i++) {
+                _cleanup_(buf_done) struct buf cut = { 0 };
+                bool fits = terminal_width(cells[i]) <= t->widths[i];
+                r = fits ? 0 : terminal_line(&cut, cells[i], t->widths[i]);
+                if (r == 0 && !fits)
+                        r = buf_append_char(&cut, '\0');
+                if (r < 0)
+                        return r;
+                print_cell(t, i, fits ? cells[i] : (const char *)cut.data);
+        }
         print_cell(t, t->n - 1, (const char *)last.data);
         return ferror(stdout) ? -EIO : 0;
 }
@@ -96,6 +124,7 @@ static int print_row(struct table *t, char *const *cells)
 int table_finish(struct table *t)
 {
         int r = 0;
+        fit(t);
         if (!t->titled) {
                 fputs(screen_on(SCREEN_HEAD), stdout);
                 for (size_t i = 0; i < t->n; i++)

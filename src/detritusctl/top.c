@@ -22,12 +22,14 @@
 #define CRASHES_MAX 100000
 #define CRASH_SECS 300
 #define ROWS 20
+#define QUIET_NS (12 * UINT64_C(1000000000)) /* the index hears of a file that grows every 5 s */
 
 struct seen {
         char key[SOURCE_CANONICAL_SIZE];
         struct source source;
-        uint64_t bytes, lines;         /* of today */
-        uint64_t new_bytes, new_lines; /* since the look before */
+        uint64_t bytes, lines; /* of today */
+        double bytes_rate, lines_rate;
+        uint64_t changed_ns; /* when that was; before, when it was first seen */
         uint64_t crashes;
         unsigned look; /* when it was seen last */
         UT_hash_handle hh;
@@ -37,7 +39,7 @@ struct top {
         const struct ctl *ctl;
         struct index *index;
         unsigned rows, look;
-        uint64_t at_ns, over_ns; /* the last look, and how long after the one before */
+        uint64_t at_ns, before_ns; /* this look, and the one before it */
         struct seen *table;
 };
 
@@ -62,27 +64,39 @@ static struct seen *find(struct top *t, const char *project, const char *install
         return NULL;
 }
 
+/* Totals come every few seconds, so a rate is taken from one change to the next, and holds until there should have been
+ * another. A source that was not there at the look before began since; at the first look nobody knows when. */
+static void see_totals(const struct top *t, struct seen *s, uint64_t bytes, uint64_t lines)
+{
+        bool grown = bytes > s->bytes || lines > s->lines;
+        bool new_day = bytes < s->bytes;
+        if (!s->changed_ns)
+                s->changed_ns = t->before_ns ? t->before_ns : t->at_ns;
+        if (grown && t->at_ns > s->changed_ns) {
+                double secs = (double)(t->at_ns - s->changed_ns) / 1e9;
+                s->bytes_rate = (double)(bytes - s->bytes) / secs;
+                s->lines_rate = (double)(lines > s->lines ? lines - s->lines : 0) / secs;
+        } else if (new_day || t->at_ns - s->changed_ns > QUIET_NS) {
+                s->bytes_rate = s->lines_rate = 0;
+        }
+        if (grown || new_day)
+                s->changed_ns = t->at_ns;
+        s->bytes = bytes;
+        s->lines = lines;
+}
+
 static int see(void *userdata, const struct index_activity *row)
 {
         struct top *t = userdata;
         struct seen *s = find(t, row->project, row->install_id);
         if (!s)
                 return -ENOMEM;
-        bool again = s->look + 1 == t->look || s->look == t->look;
         if (s->look != t->look)
-                s->crashes = s->new_bytes = s->new_lines = 0;
+                s->crashes = 0;
         s->look = t->look;
         s->crashes += row->crashes;
-        if (row->crashes > 0)
-                return 0;
-        /* A source that was not there at the look before began since; at the first look nobody knows when. A new day begins
-         * at zero. */
-        uint64_t bytes = again && row->bytes >= s->bytes ? s->bytes : 0;
-        uint64_t lines = again && row->lines >= s->lines ? s->lines : 0;
-        s->new_bytes = t->look > 1 ? row->bytes - bytes : 0;
-        s->new_lines = t->look > 1 ? row->lines - lines : 0;
-        s->bytes = row->bytes;
-        s->lines = row->lines;
+        if (row->crashes == 0)
+                see_totals(t, s, row->bytes, row->lines);
         return 0;
 }
 
@@ -100,13 +114,12 @@ static void forget_silent(struct top *t)
 
 static int by_activity(const struct seen *a, const struct seen *b)
 {
-        const uint64_t keys[][2] = { { a->new_bytes, b->new_bytes },
-                                     { a->crashes, b->crashes },
-                                     { a->bytes, b->bytes } };
-        for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-                if (keys[i][0] != keys[i][1])
-                        return keys[i][0] > keys[i][1] ? -1 : 1;
-        }
+        if (a->bytes_rate != b->bytes_rate)
+                return a->bytes_rate > b->bytes_rate ? -1 : 1;
+        if (a->crashes != b->crashes)
+                return a->crashes > b->crashes ? -1 : 1;
+        if (a->bytes != b->bytes)
+                return a->bytes > b->bytes ? -1 : 1;
         return strcmp(a->key, b->key);
 }
 
@@ -124,18 +137,13 @@ static const struct table_column columns[N_COLUMNS] = {
         [DAY_BYTES] = { "BYTES TODAY", .right = true },
 };
 
-static double per_second(const struct top *t, uint64_t n)
-{
-        return t->over_ns ? (double)n * 1e9 / (double)t->over_ns : 0;
-}
-
-static int print_json(const struct top *t, const struct seen *s)
+static int print_json(const struct seen *s)
 {
         struct json_object *o = json_object_new_object();
         json_object_object_add(o, "project", json_object_new_string(s->source.project));
         json_object_object_add(o, "install_id", json_object_new_string(s->source.install_id));
-        json_object_object_add(o, "lines_per_second", json_object_new_double(per_second(t, s->new_lines)));
-        json_object_object_add(o, "bytes_per_second", json_object_new_double(per_second(t, s->new_bytes)));
+        json_object_object_add(o, "lines_per_second", json_object_new_double(s->lines_rate));
+        json_object_object_add(o, "bytes_per_second", json_object_new_double(s->bytes_rate));
         json_object_object_add(o, "crashes_5_min", json_object_new_uint64(s->crashes));
         json_object_object_add(o, "lines_today", json_object_new_uint64(s->lines));
         json_object_object_add(o, "bytes_today", json_object_new_uint64(s->bytes));
@@ -144,12 +152,12 @@ static int print_json(const struct top *t, const struct seen *s)
         return r;
 }
 
-static int print_row(const struct top *t, struct table *table, const struct seen *s)
+static int print_row(struct table *table, const struct seen *s)
 {
         char numbers[N_COLUMNS][32];
         const char *cells[N_COLUMNS] = { [PROJECT] = s->source.project, [INSTALL] = s->source.install_id };
-        snprintf(numbers[LINES], sizeof(numbers[LINES]), "%.1f", per_second(t, s->new_lines));
-        crash_page_size((uint64_t)per_second(t, s->new_bytes), numbers[BYTES]);
+        snprintf(numbers[LINES], sizeof(numbers[LINES]), "%.1f", s->lines_rate);
+        crash_page_size((uint64_t)s->bytes_rate, numbers[BYTES]);
         snprintf(numbers[CRASHES], sizeof(numbers[CRASHES]), "%llu", (unsigned long long)s->crashes);
         snprintf(numbers[DAY_LINES], sizeof(numbers[DAY_LINES]), "%llu", (unsigned long long)s->lines);
         crash_page_size(s->bytes, numbers[DAY_BYTES]);
@@ -165,7 +173,7 @@ static int print(struct top *t)
         int r = t->ctl->json ? 0 : table_new(columns, N_COLUMNS, &table);
         HASH_SORT(t->table, by_activity);
         for (struct seen *s = t->table; r == 0 && s && (t->rows == 0 || n < t->rows); s = s->hh.next, n++)
-                r = table ? print_row(t, table, s) : print_json(t, s);
+                r = table ? print_row(table, s) : print_json(s);
         if (r == 0 && table)
                 r = table_finish(table);
         if (r == 0 && table && HASH_COUNT(t->table) > n)
@@ -177,10 +185,9 @@ static int gather(struct top *t)
 {
         char day[CLOCK_DAY_SIZE];
         struct moment now = clock_now(), since = now;
-        uint64_t now_ns = clock_monotonic_ns();
         t->look++;
-        t->over_ns = t->at_ns ? now_ns - t->at_ns : 0;
-        t->at_ns = now_ns;
+        t->before_ns = t->at_ns;
+        t->at_ns = clock_monotonic_ns();
         clock_format_day(now, day);
         since.sec -= CRASH_SECS;
         int r = index_log_activity(t->index, day, SOURCES_MAX, see, t);
