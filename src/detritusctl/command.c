@@ -95,7 +95,7 @@ static void spell_all(struct spelling *s, const struct command *c)
 {
         size_t n = 0;
         *s = (struct spelling){ 0 };
-        strcpy(s->letters, c->subcommands ? "+:" : ":");
+        snprintf(s->letters, sizeof(s->letters), c->subcommands ? "+:" : ":");
         for (int i = 0; c->options && c->options[i].name; i++) {
                 assert(i < COMMAND_OPTIONS_MAX);
                 spell(s, &n, &c->options[i], LONG_BASE + i);

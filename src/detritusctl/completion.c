@@ -147,7 +147,7 @@ static void offer_arguments(const struct command *c)
 
 static void offer_commands(const struct command *group)
 {
-        for (const struct command *const *c = group->subcommands; *c; c++) {
+        for (const struct command *const *c = group->subcommands; c && *c; c++) {
                 if (!((*c)->flags & COMMAND_HIDDEN))
                         printf("%s\t%s\n", (*c)->name, (*c)->summary);
         }

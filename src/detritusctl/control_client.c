@@ -216,7 +216,7 @@ static int run_alone(const struct ctl *ctl, struct listener *l, pid_t *ret_holde
         struct error err = { "out of memory" };
         struct store *store;
         int status = read_config(ctl, l->operation, &config);
-        if (status != CTL_OK)
+        if (!config)
                 return status;
         umask(0027);
         int r = become_owner(config->data_dir);

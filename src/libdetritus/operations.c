@@ -103,8 +103,12 @@ int operation_put_flag(struct buf *out, const char *key, bool value)
         return buf_printf(out, ",\"%s\":%s", key, value ? "true" : "false");
 }
 
-static int emit(struct operation_call *c, const struct buf *line)
+static int emit(struct operation_call *c, struct buf *line)
 {
+        int r = buf_reserve(line, 1);
+        if (r < 0)
+                return r;
+        line->data[line->len] = '\0';
         if (c->emitted == 0)
                 c->emitted = c->emit(c->userdata, (const char *)line->data, line->len);
         return c->emitted;

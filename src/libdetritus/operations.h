@@ -35,7 +35,7 @@ DEFINE_FREEP(operations_free, struct operations)
 /* What is running ends between two steps, and says so; retention, too. For a stop. Any thread. */
 void operations_stop(struct operations *o);
 
-/* Takes one line of the answer, without its newline. Other than 0: nobody listens any more, and the work ends soon. */
+/* Takes one line of the answer, without its newline, but with a NUL behind len. Other than 0: nobody listens any more, and the work ends soon. */
 typedef int (*operations_emit)(void *userdata, const char *line, size_t len);
 
 /* 0 when the answer was "ok", OPERATIONS_FAILED when it was an error, or what emit returned. */

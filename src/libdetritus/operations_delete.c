@@ -86,7 +86,7 @@ static int survey_cycle(struct operation_call *c)
                 clock_format_day(days_before(now, config->logs_ttl_days), day);
         const struct index_scope scope = { .received_before = days_before(now, config->crashes_ttl_days),
                                            .day_before = day };
-        struct index_survey found;
+        struct index_survey found = { 0 };
         int r = open_to_read(c, &index);
         if (r == 0)
                 r = index_survey(index, &scope, &found);
@@ -100,8 +100,8 @@ static int survey_cycle(struct operation_call *c)
 int operation_gc(struct operation_call *c)
 {
         struct janitor *janitor = store_janitor(c->operations->config.store);
-        struct janitor_cycle cycle;
-        bool dry_run;
+        struct janitor_cycle cycle = { 0 };
+        bool dry_run = false;
         int r = operation_flag(c, "dry_run", &dry_run);
         if (r < 0 || dry_run)
                 return r < 0 ? r : survey_cycle(c);
@@ -159,7 +159,7 @@ static int told(void *userdata, const struct janitor_tally *tally)
 static int put_held(struct operation_call *c, const struct index_scope *scope)
 {
         _cleanup_(index_freep) struct index *index = NULL;
-        struct index_survey left;
+        struct index_survey left = { 0 };
         int r = scope->held_too ? 0 : open_to_read(c, &index);
         if (r < 0 || !index)
                 return r;
@@ -170,7 +170,7 @@ static int put_held(struct operation_call *c, const struct index_scope *scope)
 static int survey_purge(struct operation_call *c, const struct index_scope *scope)
 {
         _cleanup_(index_freep) struct index *index = NULL;
-        struct index_survey found;
+        struct index_survey found = { 0 };
         int r = open_to_read(c, &index);
         if (r == 0)
                 r = index_survey(index, scope, &found);
@@ -183,9 +183,9 @@ int operation_purge(struct operation_call *c)
 {
         struct index_scope scope = { 0 };
         struct janitor_tally tally = { 0 };
-        struct janitor *helper;
+        struct janitor *helper = NULL;
         char day[CLOCK_DAY_SIZE];
-        bool dry_run;
+        bool dry_run = false;
         int r = read_scope(c, &scope, day);
         if (r == 0)
                 r = operation_flag(c, "dry_run", &dry_run);
@@ -271,8 +271,8 @@ int operation_delete(struct operation_call *c)
 {
         _cleanup_(ids_done) struct ids ids = { 0 };
         struct janitor_tally tally = { 0 };
-        struct janitor *helper;
-        bool held_too;
+        struct janitor *helper = NULL;
+        bool held_too = false;
         int r = operation_flag(c, "held", &held_too);
         if (r == 0)
                 r = read_ids(c, &ids);
@@ -292,7 +292,7 @@ int operation_delete(struct operation_call *c)
 static int set_held(struct operation_call *c, bool held)
 {
         _cleanup_(ids_done) struct ids ids = { 0 };
-        struct janitor *helper;
+        struct janitor *helper = NULL;
         int r = read_ids(c, &ids);
         if (r == 0)
                 r = operation_help(c, &helper);
