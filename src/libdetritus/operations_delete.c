@@ -123,7 +123,7 @@ int operation_gc(struct operation_call *c)
 
 static int read_scope(struct operation_call *c, struct index_scope *scope, char day[CLOCK_DAY_SIZE])
 {
-        const char *before;
+        const char *before = NULL;
         int r = operation_text(c, "project", &scope->project);
         if (r == 0)
                 r = operation_text(c, "install_id", &scope->install_id);

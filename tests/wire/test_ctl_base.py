@@ -514,3 +514,23 @@ def test_root_leaves_no_files_of_its_own(start_daemon, source):
     ctl.run(daemon.data_dir, "crashes", "delete", "--yes", ids[0])
     owners = {path.lstat().st_uid for path in daemon.data_dir.rglob("*")}
     assert owners == {65534}
+
+
+# ---- the checks themselves ----
+
+@pytest.mark.parametrize("damage", ["UPDATE blob SET refs = refs + 1", "DELETE FROM log_file",
+                                    "DELETE FROM attachment; PRAGMA writable_schema = ON;"
+                                    " DELETE FROM sqlite_schema WHERE name = 'crash_by_dump'", None])
+def test_what_is_not_whole_is_found(start_daemon, source, damage):
+    daemon = start_daemon(KEPT)
+    crash.report(daemon, "1.1", ACME, source)
+    grpc.export(daemon, otlp.export_lines(source), ACME).accepted()
+    daemon.stop()
+    tidy(daemon)
+    if damage is None:
+        daemon.log_files(source)[0].unlink()
+    else:
+        with contextlib.closing(sqlite3.connect(daemon.data_dir / "detritus.db")) as database:
+            database.executescript("PRAGMA trusted_schema = ON;" + damage)
+    with pytest.raises(AssertionError):
+        tidy(daemon)
