@@ -59,7 +59,7 @@ int janitor_delete_crashes(struct janitor *j, const int64_t *ids, size_t n, bool
                         done += step->n_ids < step->max ? step->n_ids : step->max;
                 }
         }
-        int freed = tally->crashes > 0 ? janitor_free_blobs(j, tally) : 0;
+        int freed = janitor_free_blobs(j, tally);
         return ended(j, r < 0 ? r : freed);
 }
 
@@ -273,7 +273,7 @@ int janitor_purge(struct janitor *j, const struct index_scope *scope, struct log
         int r = purge_crashes(&p);
         if (r == 0)
                 r = purge_logs(&p);
-        int freed = tally->crashes > 0 ? janitor_free_blobs(j, tally) : 0;
+        int freed = janitor_free_blobs(j, tally); /* also what an earlier call could not */
         if (r == 0)
                 r = ended(j, freed);
         return r == 0 ? purge_sources(&p) : r;

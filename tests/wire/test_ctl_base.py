@@ -540,3 +540,56 @@ def test_what_is_not_whole_is_found(start_daemon, source, damage):
             database.executescript("PRAGMA trusted_schema = ON;" + damage)
     with pytest.raises(AssertionError):
         tidy(daemon)
+
+
+# ---- a full disk ----
+
+@pytest.fixture
+def small_disk(tmp_path):
+    if os.geteuid() != 0 or not pathlib.Path("/dev/loop-control").exists():
+        pytest.skip("needs root and loop devices to mount a small file system")
+    image, path = tmp_path / "disk.img", tmp_path / "disk"
+    path.mkdir()
+    with open(image, "wb") as file:
+        file.truncate(64 << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", str(image)], check=True)
+    if subprocess.run(["mount", "-o", "loop", str(image), str(path)], capture_output=True).returncode != 0:
+        pytest.skip("needs a free loop device to mount a small file system")
+    yield path
+    subprocess.run(["umount", str(path)], check=True)
+
+
+def fill_up(path):
+    """To the last byte."""
+    with open(path / "filling", "wb") as file:
+        for size in (1 << 20, 4096, 1):
+            with contextlib.suppress(OSError):
+                while True:
+                    os.write(file.fileno(), b"x" * size)
+
+
+@up_and_down
+def test_purge_on_a_full_disk(small_disk, start_daemon, source, tmp_path, state):
+    """Deleting needs space first. Where there is too little, it says how far it came, and goes on when there is some."""
+    directory, data_dir = tmp_path / "daemon", small_disk / "data"
+    data_dir.mkdir()
+    fill(data_dir, source, 600)
+    daemon = start_daemon(KEPT, directory=directory, data_dir=data_dir)
+    assert len(daemon.crash_rows(source)) == 600
+    set_state(daemon, state)
+    fill_up(small_disk)
+    done = subprocess.run([DETRITUSCTL, "--data-dir", str(data_dir), "--json", "purge", "--project", "acme", "--yes"],
+                          capture_output=True, text=True, timeout=60)
+    receipt = json.loads(done.stdout)
+    assert done.returncode == (1 if "error" in receipt else 0)
+    assert "full" in receipt.get("error", "full")
+    whole(data_dir)
+    assert len(daemon.crash_rows(source)) == 600 - receipt["crashes"]
+    (small_disk / "filling").unlink()
+    assert one(data_dir, "purge", "--project", "acme", "--yes")["crashes"] == 600 - receipt["crashes"]
+    tidy(daemon)
+    assert daemon.rows("SELECT * FROM crash") == daemon.rows("SELECT * FROM blob") == []
+    if daemon.running:
+        wait_until(lambda: json.loads(subprocess.run([DETRITUSCTL, "--data-dir", str(data_dir), "--json", "status"],
+                                                     capture_output=True).stdout)["daemon"]["takes_crashes"], "space again")
+        daemon.stop()
