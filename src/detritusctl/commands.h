@@ -1,13 +1,14 @@
 #pragma once
-/* The families of commands, each in a file of its own. They print to standard output, complain on standard error, and
- * return the exit status. */
+/* All commands: each family stands in files of its own, and main.c puts them together. */
 
-enum { CTL_OK = 0, CTL_FAILED = 1, CTL_USAGE = 2 };
+#include "detritusctl/command.h"
 
-struct ctl {
-        const char *data_dir;
-};
-
-/* argv[0] is the family's name. */
-int crashes_main(int argc, char **argv, const struct ctl *ctl);
-int token_main(int argc, char **argv, const struct ctl *ctl);
+extern const struct command completion_command;
+extern const struct command complete_command; /* hidden: what completion scripts ask */
+extern const struct command crashes_command;
+extern const struct command gc_command;
+extern const struct command help_command;
+extern const struct command purge_command;
+extern const struct command status_command;
+extern const struct command token_command;
+extern const struct command top_command;

@@ -1,14 +1,12 @@
 #pragma once
-/* The table of `crashes list`: aligned columns, the panic's first line cut to what is left of the terminal's width. */
-
-#include <stddef.h>
+/* The table of `crashes list`: aligned columns, the panic's first line last. */
 
 #include "util/cleanup.h"
 
 struct crash_table;
 
-/* columns: of the terminal; 0: no limit. 0 or -errno. */
-int crash_table_new(size_t columns, struct crash_table **ret);
+/* 0 or -ENOMEM. */
+int crash_table_new(struct crash_table **ret);
 struct crash_table *crash_table_free(struct crash_table *t); /* NULL-safe */
 DEFINE_FREEP(crash_table_free, struct crash_table)
 

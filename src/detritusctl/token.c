@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <stdio.h>
@@ -15,31 +14,18 @@
 #include "auth/tokens.h"
 #include "config/tree.h"
 #include "detritusctl/commands.h"
+#include "detritusctl/say.h"
+#include "protocol/json_document.h"
 #include "util/buf.h"
 #include "util/durable.h"
 
 #define SECRET_BYTES 32
 #define SECRET_TEXT_SIZE 44 /* base64url of 32 bytes, no padding, + NUL */
 
-static const char usage[] =
-        "Usage: detritusctl token add --id ID --project PROJECT --tokens-config FILE [--prefix PREFIX] [--url-key]\n"
-        "       detritusctl token hash < TOKEN\n"
-        "\n"
-        "add   makes a token, adds its hash to FILE (.toml, .yaml; created when missing) and prints the token once.\n"
-        "      PREFIX limits it to sources \"<project>/<install_id>\" that start so; default: the whole project.\n"
-        "      --url-key lets it ride in a URL. Tell a running daemon with SIGHUP.\n"
-        "hash  prints the Argon2id hash of a token read from standard input.\n";
-
 struct add_options {
         const char *id, *project, *prefix, *file;
         bool url_key;
 };
-
-static int fail(const char *text)
-{
-        fprintf(stderr, "detritusctl: %s\n", text);
-        return CTL_FAILED;
-}
 
 /* base64url (RFC 4648 §5) of fresh random bytes. */
 static int make_secret(char ret[SECRET_TEXT_SIZE])
@@ -212,7 +198,33 @@ static int replace_checked(const char *path, const struct buf *text, struct erro
         return durable_replace_file(AT_FDCWD, path, text->data, text->len, mode);
 }
 
-static int add_token(const struct add_options *o, struct error *err)
+/* "key":"value" members of one object, or the second value as it is. */
+static int print_secret(const struct ctl *ctl, const char *id, const char *key, const char *value)
+{
+        _cleanup_(buf_done) struct buf line = { 0 };
+        int r = 0;
+        if (!ctl->json) {
+                puts(value);
+                return 0;
+        }
+        if (id)
+                r = buf_append_str(&line, "{\"id\":");
+        if (r == 0 && id)
+                r = json_document_append_string(&line, id);
+        if (r == 0)
+                r = buf_printf(&line, "%s\"%s\":", id ? "," : "{", key);
+        if (r == 0)
+                r = json_document_append_string(&line, value);
+        if (r == 0)
+                r = buf_append_str(&line, "}\n");
+        if (r == 0)
+                fwrite(line.data, 1, line.len, stdout);
+        if (line.data)
+                OPENSSL_cleanse(line.data, line.len);
+        return r;
+}
+
+static int add_token(const struct ctl *ctl, const struct add_options *o, struct error *err)
 {
         _cleanup_(buf_done) struct buf old = { 0 }, new = { 0 };
         char secret[SECRET_TEXT_SIZE], token[256], phc[PHC_MAX_BYTES];
@@ -231,75 +243,88 @@ static int add_token(const struct add_options *o, struct error *err)
         if (r == 0)
                 r = replace_checked(o->file, &new, err);
         if (r == 0)
-                puts(token);
+                r = print_secret(ctl, o->id, "token", token);
         OPENSSL_cleanse(token, sizeof(token));
         OPENSSL_cleanse(secret, sizeof(secret));
         return r;
 }
 
-static int parse_add(int argc, char **argv, struct add_options *o)
+static int add(const struct ctl *ctl)
 {
-        static const struct option options[] = {
-                { "id", required_argument, NULL, 'i' },     { "project", required_argument, NULL, 'p' },
-                { "prefix", required_argument, NULL, 'x' }, { "tokens-config", required_argument, NULL, 't' },
-                { "url-key", no_argument, NULL, 'u' },      { NULL, 0, NULL, 0 },
+        struct add_options o = {
+                .id = ctl_value(ctl, "id"),
+                .project = ctl_value(ctl, "project"),
+                .prefix = ctl_value(ctl, "prefix"),
+                .file = ctl_value(ctl, "tokens-config"),
+                .url_key = ctl_flag(ctl, "url-key"),
         };
-        int c;
-        optind = 0;
-        while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-                switch (c) {
-                case 'i': o->id = optarg; break;
-                case 'p': o->project = optarg; break;
-                case 'x': o->prefix = optarg; break;
-                case 't': o->file = optarg; break;
-                case 'u': o->url_key = true; break;
-                default: return CTL_USAGE;
-                }
-        }
-        return o->id && o->project && o->file && optind == argc ? CTL_OK : CTL_USAGE;
-}
-
-static int add_main(int argc, char **argv)
-{
-        struct add_options o = { 0 };
         char prefix[SOURCE_COMPONENT_MAX + 2];
         struct error err = { "" };
-        if (parse_add(argc, argv, &o) != CTL_OK) {
-                fputs(usage, stderr);
-                return CTL_USAGE;
-        }
         snprintf(prefix, sizeof(prefix), "%s/", o.project);
         if (!o.prefix)
                 o.prefix = prefix;
-        int r = add_token(&o, &err);
+        int r = add_token(ctl, &o, &err);
         if (r == 0)
                 return CTL_OK;
-        return fail(err.text[0] ? err.text : strerror(r < 0 ? -r : EINVAL));
+        return say_failed("%s", err.text[0] ? err.text : strerror(r < 0 ? -r : EINVAL));
 }
 
-static int hash_main(void)
+static int hash(const struct ctl *ctl)
 {
         char line[4096], phc[PHC_MAX_BYTES];
         if (!fgets(line, sizeof(line), stdin))
                 line[0] = '\0';
         line[strcspn(line, "\r\n")] = '\0';
         if (!line[0])
-                return fail("the token is empty");
+                return say_failed("the token is empty");
         int r = phc_hash(line, strlen(line), phc);
         OPENSSL_cleanse(line, sizeof(line));
-        if (r < 0)
-                return fail(strerror(-r));
-        puts(phc);
-        return CTL_OK;
+        if (r == 0)
+                r = print_secret(ctl, NULL, "hash", phc);
+        return r == 0 ? CTL_OK : say_failed("%s", strerror(-r));
 }
 
-int token_main(int argc, char **argv, const struct ctl *ctl _unused_)
-{
-        if (argc >= 2 && strcmp(argv[1], "add") == 0)
-                return add_main(argc - 1, argv + 1);
-        if (argc == 2 && strcmp(argv[1], "hash") == 0)
-                return hash_main();
-        bool help = argc == 2 && strcmp(argv[1], "--help") == 0;
-        fputs(usage, help ? stdout : stderr);
-        return help ? CTL_OK : CTL_USAGE;
-}
+static const struct command add_command = {
+        .name = "add",
+        .summary = "make a token and write its hash into a token file",
+        .description =
+                "Makes a token, adds its hash to the token file (.toml or .yaml; made when missing) and prints the "
+                "token, once: it is kept nowhere. Comments in the file stay. Tell a running daemon with SIGHUP.",
+        .options =
+                (const struct command_option[]){
+                        { "id", "ID", "a name for the token", .required = true },
+                        { "project", "PROJECT", "the project that it writes to", .required = true },
+                        { "tokens-config", "FILE", "the token file", .required = true, .complete = COMPLETE_FILE },
+                        { "prefix", "PREFIX",
+                          "only for sources \"<project>/<install_id>\" that start so [the whole project]" },
+                        { "url-key", .help = "let it ride in a URL" },
+                        { NULL },
+                },
+        .examples =
+                (const struct command_example[]){
+                        { "detritusctl token add --id acme-prod --project acme --tokens-config "
+                          "/etc/detritus/tokens.yaml",
+                          "a token for all installations of acme" },
+                        { NULL },
+                },
+        .flags = COMMAND_NO_DATA_DIR,
+        .run = add,
+};
+
+static const struct command hash_command = {
+        .name = "hash",
+        .summary = "print the Argon2id hash of a token read from standard input",
+        .examples =
+                (const struct command_example[]){
+                        { "detritusctl token hash < token.txt", "for a token file written by hand" },
+                        { NULL },
+                },
+        .flags = COMMAND_NO_DATA_DIR,
+        .run = hash,
+};
+
+const struct command token_command = {
+        .name = "token",
+        .summary = "make tokens",
+        .subcommands = (const struct command *const[]){ &add_command, &hash_command, NULL },
+};

@@ -19,6 +19,7 @@
 #include "auth/phc.h"
 #include "http/connection.h"
 #include "ingest/ingest.h"
+#include "libdetritus/control.h"
 #include "net/address_table.h"
 #include "net/listener.h"
 #include "util/log.h"
@@ -40,6 +41,9 @@ struct network_thread {
 };
 
 struct detritus {
+        struct rates *rates;
+        struct operations *operations;
+        struct control *control; /* NULL: none could be had */
         struct config *config;
         struct metrics *metrics;
         struct store *store;
@@ -293,8 +297,16 @@ static void join_threads(struct detritus *d)
         }
 }
 
+static void free_control(struct detritus *d)
+{
+        d->control = control_free(d->control);
+        d->operations = operations_free(d->operations);
+        d->rates = rates_free(d->rates);
+}
+
 static void free_all(struct detritus *d)
 {
+        free_control(d);
         for (size_t i = 0; i < d->n_threads; i++) {
                 close_listeners(&d->threads[i]);
                 connection_set_free(d->threads[i].connections);
@@ -316,6 +328,48 @@ static void free_all(struct detritus *d)
         free(d);
 }
 
+static const char *address_of(void *server, size_t i)
+{
+        return detritus_address(server, i);
+}
+
+static int reload_tokens(void *server, struct error *err, size_t *ret_tokens)
+{
+        struct detritus *d = server;
+        _cleanup_(tokens_unrefp) struct tokens *tokens = NULL;
+        int r = tokens_read(d->config->tokens_config, &tokens, err);
+        if (r != 0) {
+                log_error("tokens not reloaded, the old ones stay", LOG_STR("reason", err->text));
+                return r;
+        }
+        *ret_tokens = tokens->n;
+        verifier_set_tokens(d->ingest.verifier, tokens);
+        log_info("tokens reloaded", LOG_STR("path", d->config->tokens_config), LOG_INT("tokens", tokens->n));
+        return 0;
+}
+
+/* Last: whoever asks finds a daemon that works. Without it the daemon does all the same. */
+static int start_control(struct detritus *d)
+{
+        const struct operations_config config = {
+                .config = d->config,
+                .metrics = d->metrics,
+                .store = d->store,
+                .rates = d->rates = rates_new(d->metrics),
+                .address = address_of,
+                .reload = reload_tokens,
+                .userdata = d,
+        };
+        struct error why = { "" };
+        int r = d->rates ? operations_new(&config, &d->operations) : -ENOMEM;
+        if (r < 0)
+                return r;
+        r = control_new(store_datadir_fd(d->store), d->operations, d->rates, &d->control, &why);
+        if (r < 0)
+                log_warn("no control socket: detritusctl can only look on", LOG_STR("reason", why.text));
+        return 0;
+}
+
 static int start(struct detritus *d, int listen_fd, struct error *err)
 {
         int r = make_shared(d, err);
@@ -329,7 +383,7 @@ static int start(struct detritus *d, int listen_fd, struct error *err)
         r = listen_all(d, listen_fd, err);
         for (size_t i = 0; i < d->n_threads && r == 0; i++)
                 r = start_thread(&d->threads[i]);
-        return r;
+        return r == 0 ? start_control(d) : r;
 }
 
 int detritus_start(struct detritus_config *config, int listen_fd, struct detritus **ret, struct detritus_error *err)
@@ -372,15 +426,9 @@ const char *detritus_address(const struct detritus *d, size_t i)
 int detritus_reload(struct detritus *d, struct detritus_error *err)
 {
         struct error why = { "" };
-        _cleanup_(tokens_unrefp) struct tokens *tokens = NULL;
-        int r = tokens_read(d->config->tokens_config, &tokens, &why);
-        if (r != 0) {
-                log_error("tokens not reloaded, the old ones stay", LOG_STR("reason", why.text));
-                return fail(err, &why, r);
-        }
-        verifier_set_tokens(d->ingest.verifier, tokens);
-        log_info("tokens reloaded", LOG_STR("path", d->config->tokens_config), LOG_INT("tokens", tokens->n));
-        return 0;
+        size_t tokens;
+        int r = reload_tokens(d, &why, &tokens);
+        return r == 0 ? 0 : fail(err, &why, r);
 }
 
 void detritus_stop(struct detritus *d)
@@ -388,6 +436,7 @@ void detritus_stop(struct detritus *d)
         if (!d)
                 return;
         log_info("draining");
+        free_control(d);
         for (size_t i = 0; i < d->n_threads; i++)
                 loop_post(d->threads[i].loop, &d->threads[i].drain);
         join_threads(d);

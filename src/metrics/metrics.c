@@ -102,6 +102,11 @@ int64_t metrics_gauge_get(const struct metrics *m, enum metrics_gauge g)
         return atomic_load_explicit(&m->gauges[g].value, memory_order_relaxed);
 }
 
+uint64_t metrics_counter_get(const struct metrics *m, enum metrics_counter c)
+{
+        return get(&m->counters[c].value);
+}
+
 static void observe(struct histogram *h, uint64_t ns)
 {
         size_t i = 0;
@@ -129,9 +134,19 @@ void metrics_request(struct metrics *m, enum metrics_endpoint e, int status, uin
         observe(&m->endpoints[e].duration, duration_ns);
 }
 
+uint64_t metrics_requests_get(const struct metrics *m, enum metrics_endpoint e, int status)
+{
+        return get(&m->endpoints[e].requests[status_index(status)]);
+}
+
 void metrics_bytes(struct metrics *m, enum metrics_endpoint e, uint64_t n)
 {
         add(&m->endpoints[e].bytes, n);
+}
+
+uint64_t metrics_bytes_get(const struct metrics *m, enum metrics_endpoint e)
+{
+        return get(&m->endpoints[e].bytes);
 }
 
 void metrics_janitor_cycle(struct metrics *m, int ok, uint64_t duration_ns)

@@ -69,9 +69,13 @@ void metrics_gauge_add(struct metrics *m, enum metrics_gauge g, int64_t n); /* n
 void metrics_gauge_set(struct metrics *m, enum metrics_gauge g, int64_t value);
 int64_t metrics_gauge_get(const struct metrics *m, enum metrics_gauge g);
 
+uint64_t metrics_counter_get(const struct metrics *m, enum metrics_counter c);
+
 /* One finished request. status is 100..599; statuses outside the set we answer with are counted as 500. */
 void metrics_request(struct metrics *m, enum metrics_endpoint e, int status, uint64_t duration_ns);
+uint64_t metrics_requests_get(const struct metrics *m, enum metrics_endpoint e, int status); /* so many, so far */
 void metrics_bytes(struct metrics *m, enum metrics_endpoint e, uint64_t n); /* detritus_bytes_ingested_total */
+uint64_t metrics_bytes_get(const struct metrics *m, enum metrics_endpoint e);
 /* detritus_janitor_cycle_duration_seconds; METRICS_JANITOR_CYCLES is counted apart. */
 void metrics_janitor_cycle(struct metrics *m, int ok, uint64_t duration_ns);
 

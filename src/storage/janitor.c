@@ -97,18 +97,38 @@ static int first_failure(const int *results, size_t n)
         return 0;
 }
 
+/* NULL: it is only beginning. */
+static void note_cycle(struct janitor *j, const struct janitor_cycle *ended)
+{
+        pthread_mutex_lock(&j->lock);
+        if (ended) {
+                j->last = *ended;
+                j->cycles_ended = j->cycles_begun;
+                pthread_cond_broadcast(&j->ended);
+        } else {
+                j->cycles_begun++;
+        }
+        pthread_mutex_unlock(&j->lock);
+}
+
 static void run_cycle(struct janitor *j)
 {
         struct janitor_tally tally = { 0 };
         struct moment now = clock_now();
         uint64_t started = clock_monotonic_ns();
+        note_cycle(j, NULL);
         int logs = janitor_expire_log_files(j, now, &tally);
         int crashes = janitor_expire_crashes(j, now, &tally);
         int caps = janitor_evict(j, now, &tally);
         int blobs = janitor_free_blobs(j, &tally);
         int compressed = janitor_compress_logs(j, now, &tally);
         const int results[] = { logs, compressed, crashes, caps, blobs };
-        publish_cycle(j, &tally, first_failure(results, ARRAY_LEN(results)), clock_monotonic_ns() - started);
+        const struct janitor_cycle cycle = { .tally = tally,
+                                             .began = now,
+                                             .duration_ns = clock_monotonic_ns() - started,
+                                             .result = first_failure(results, ARRAY_LEN(results)) };
+        publish_cycle(j, &tally, cycle.result, cycle.duration_ns);
+        note_cycle(j, &cycle);
 }
 
 /* What a cap evicts between two cycles. */
@@ -134,16 +154,22 @@ static bool is_before(const struct timespec *a, const struct timespec *b)
         return a->tv_sec != b->tv_sec ? a->tv_sec < b->tv_sec : a->tv_nsec < b->tv_nsec;
 }
 
-/* False: stop. */
-static bool wait_until(struct janitor *j, const struct timespec *deadline)
+static bool is_asked(const struct janitor *j)
+{
+        return (int)(j->cycles_asked - j->cycles_ended) > 0;
+}
+
+enum waited { TIME_IS_UP, ASKED, STOPPED };
+
+static enum waited wait_until(struct janitor *j, const struct timespec *deadline)
 {
         int r = 0;
         pthread_mutex_lock(&j->lock);
-        while (!j->stopping && r != ETIMEDOUT)
+        while (!j->stopping && !is_asked(j) && r != ETIMEDOUT)
                 r = pthread_cond_timedwait(&j->wake, &j->lock, deadline);
-        bool go_on = !j->stopping;
+        enum waited waited = j->stopping ? STOPPED : is_asked(j) ? ASKED : TIME_IS_UP;
         pthread_mutex_unlock(&j->lock);
-        return go_on;
+        return waited;
 }
 
 /* True: again; false: stop. */
@@ -156,9 +182,10 @@ static bool wait_for_next_cycle(struct janitor *j)
                 clock_gettime(CLOCK_MONOTONIC, &now);
                 now.tv_sec += CAPS_INTERVAL_SECS;
                 if (!janitor_has_caps(j) || is_before(&next, &now))
-                        return wait_until(j, &next);
-                if (!wait_until(j, &now))
-                        return false;
+                        return wait_until(j, &next) != STOPPED;
+                enum waited waited = wait_until(j, &now);
+                if (waited != TIME_IS_UP)
+                        return waited == ASKED;
                 keep_caps(j);
         }
 }
@@ -175,7 +202,35 @@ static void *janitor_main(void *userdata)
         return NULL;
 }
 
-int janitor_new(const struct janitor_config *config, struct janitor **ret)
+int janitor_run_cycle(struct janitor *j, struct janitor_cycle *ret)
+{
+        if (!j->has_thread) {
+                run_cycle(j);
+                *ret = j->last;
+                return 0;
+        }
+        pthread_mutex_lock(&j->lock);
+        unsigned mine = j->cycles_begun + 1; /* the one that may be running began before */
+        j->cycles_asked = mine;
+        pthread_cond_signal(&j->wake);
+        while (!j->stopping && (int)(mine - j->cycles_ended) > 0)
+                pthread_cond_wait(&j->ended, &j->lock);
+        int r = (int)(mine - j->cycles_ended) > 0 ? -ECANCELED : 0;
+        *ret = j->last;
+        pthread_mutex_unlock(&j->lock);
+        return r;
+}
+
+bool janitor_last_cycle(struct janitor *j, struct janitor_cycle *ret)
+{
+        pthread_mutex_lock(&j->lock);
+        bool any = j->cycles_ended > 0;
+        *ret = j->last;
+        pthread_mutex_unlock(&j->lock);
+        return any;
+}
+
+int janitor_new_helper(const struct janitor_config *config, struct janitor **ret)
 {
         struct janitor *j = calloc(1, sizeof(*j));
         if (!j)
@@ -186,27 +241,42 @@ int janitor_new(const struct janitor_config *config, struct janitor **ret)
         pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
         pthread_mutex_init(&j->lock, NULL);
         pthread_cond_init(&j->wake, &attr);
+        pthread_cond_init(&j->ended, &attr);
         pthread_condattr_destroy(&attr);
-        int r = pthread_create(&j->thread, NULL, janitor_main, j);
-        if (r != 0) {
-                pthread_cond_destroy(&j->wake);
-                pthread_mutex_destroy(&j->lock);
-                free(j);
-                return -r;
-        }
         *ret = j;
         return 0;
+}
+
+int janitor_new(const struct janitor_config *config, struct janitor **ret)
+{
+        _cleanup_(janitor_freep) struct janitor *j = NULL;
+        int r = janitor_new_helper(config, &j);
+        if (r == 0)
+                r = -pthread_create(&j->thread, NULL, janitor_main, j);
+        if (r < 0)
+                return r;
+        j->has_thread = true;
+        *ret = TAKE_PTR(j);
+        return 0;
+}
+
+void janitor_stop(struct janitor *j)
+{
+        pthread_mutex_lock(&j->lock);
+        j->stopping = true;
+        pthread_cond_signal(&j->wake);
+        pthread_cond_broadcast(&j->ended);
+        pthread_mutex_unlock(&j->lock);
 }
 
 struct janitor *janitor_free(struct janitor *j)
 {
         if (!j)
                 return NULL;
-        pthread_mutex_lock(&j->lock);
-        j->stopping = true;
-        pthread_cond_signal(&j->wake);
-        pthread_mutex_unlock(&j->lock);
-        pthread_join(j->thread, NULL);
+        janitor_stop(j);
+        if (j->has_thread)
+                pthread_join(j->thread, NULL);
+        pthread_cond_destroy(&j->ended);
         pthread_cond_destroy(&j->wake);
         pthread_mutex_destroy(&j->lock);
         free(j);

@@ -14,30 +14,10 @@
 #include "storage/janitor_internal.h"
 #include "util/log.h"
 
-struct old_crash {
-        int64_t id;
-        struct source source;
-        struct moment crashed_at;
-        char dump_sha256[BLOB_HEX_SIZE];
-};
-
-struct crash_step {
-        struct index_job job;
-        struct janitor_handoff handoff;
-        int datadir_fd;
-        atomic_bool *untidy;
-        struct moment received_before;
-        const char *project; /* evicted from, until it has no more than */
-        uint64_t max_bytes;
-        unsigned max; /* rows */
-        size_t n;
-        struct old_crash rows[JANITOR_STEP_ROWS];
-};
-
-static int collect_crash(void *userdata, const struct index_expired_crash *row)
+int janitor_collect_crash(void *userdata, const struct index_expired_crash *row)
 {
-        struct crash_step *step = userdata;
-        struct old_crash *old = &step->rows[step->n];
+        struct janitor_crash_step *step = userdata;
+        struct janitor_old_crash *old = &step->rows[step->n];
         if (clock_parse_rfc3339(row->crashed_at, strlen(row->crashed_at), &old->crashed_at) != 0)
                 return -EINVAL;
         old->id = row->id;
@@ -50,25 +30,25 @@ static int collect_crash(void *userdata, const struct index_expired_crash *row)
 
 static int delete_crashes(struct index_job *job, struct index *index)
 {
-        struct crash_step *step = container_of(job, struct crash_step, job);
+        struct janitor_crash_step *step = container_of(job, struct janitor_crash_step, job);
         step->n = 0;
-        int r = index_expired_crashes(index, step->received_before, step->max, collect_crash, step);
+        int r = index_expired_crashes(index, step->received_before, step->max, janitor_collect_crash, step);
         for (size_t i = 0; r == 0 && i < step->n; i++)
                 r = index_delete_crash(index, step->rows[i].id);
         return r;
 }
 
-static int oldest_crashes(struct crash_step *step, struct index *index)
+static int oldest_crashes(struct janitor_crash_step *step, struct index *index)
 {
         static const struct moment never = { .sec = INT64_C(253402300799) }; /* 9999-12-31 */
-        return *step->project ? index_project_crashes(index, step->project, step->max, collect_crash, step)
-                              : index_expired_crashes(index, never, step->max, collect_crash, step);
+        return *step->project ? index_project_crashes(index, step->project, step->max, janitor_collect_crash, step)
+                              : index_expired_crashes(index, never, step->max, janitor_collect_crash, step);
 }
 
 /* Asks after each one, because others may use the same blobs: then it frees nothing. */
 static int evict_crashes(struct index_job *job, struct index *index)
 {
-        struct crash_step *step = container_of(job, struct crash_step, job);
+        struct janitor_crash_step *step = container_of(job, struct janitor_crash_step, job);
         struct index_usage usage;
         size_t gone = 0;
         step->n = 0;
@@ -99,9 +79,9 @@ static void remove_empty_parents(int datadir_fd, char *path)
 
 static void remove_mirrors(struct index_job *job, int result)
 {
-        struct crash_step *step = container_of(job, struct crash_step, job);
+        struct janitor_crash_step *step = container_of(job, struct janitor_crash_step, job);
         for (size_t i = 0; result == 0 && i < step->n; i++) {
-                const struct old_crash *old = &step->rows[i];
+                const struct janitor_old_crash *old = &step->rows[i];
                 char path[MIRROR_PATH_SIZE];
                 mirror_path(&old->source, old->crashed_at, old->dump_sha256, path);
                 if (unlinkat(step->datadir_fd, path, 0) < 0 && errno != ENOENT) {
@@ -126,7 +106,7 @@ static struct moment crash_cutoff(const struct janitor *j, struct moment now)
         return now;
 }
 
-static int run_crash_steps(struct janitor *j, struct crash_step *step, struct janitor_tally *tally)
+static int run_crash_steps(struct janitor *j, struct janitor_crash_step *step, struct janitor_tally *tally)
 {
         for (unsigned steps = 0; steps < JANITOR_STEPS_MAX && !janitor_is_stopping(j); steps++) {
                 int r = janitor_run_step(j, &step->job, &step->handoff, &step->max);
@@ -139,9 +119,10 @@ static int run_crash_steps(struct janitor *j, struct crash_step *step, struct ja
         return 0;
 }
 
-static struct crash_step *crash_step_new(const struct janitor *j, int (*run)(struct index_job *, struct index *))
+struct janitor_crash_step *janitor_crash_step_new(const struct janitor *j,
+                                                  int (*run)(struct index_job *, struct index *))
 {
-        struct crash_step *step = calloc(1, sizeof(*step));
+        struct janitor_crash_step *step = calloc(1, sizeof(*step));
         if (!step)
                 return NULL;
         step->job = (struct index_job){ .run = run, .done = remove_mirrors };
@@ -153,7 +134,7 @@ static struct crash_step *crash_step_new(const struct janitor *j, int (*run)(str
 
 int janitor_expire_crashes(struct janitor *j, struct moment now, struct janitor_tally *tally)
 {
-        _cleanup_(freep) struct crash_step *step = crash_step_new(j, delete_crashes);
+        _cleanup_(freep) struct janitor_crash_step *step = janitor_crash_step_new(j, delete_crashes);
         if (!step)
                 return -ENOMEM;
         step->received_before = crash_cutoff(j, now);
@@ -162,7 +143,7 @@ int janitor_expire_crashes(struct janitor *j, struct moment now, struct janitor_
 
 int janitor_evict_crashes(struct janitor *j, const char *project, uint64_t max_bytes, struct janitor_tally *tally)
 {
-        _cleanup_(freep) struct crash_step *step = crash_step_new(j, evict_crashes);
+        _cleanup_(freep) struct janitor_crash_step *step = janitor_crash_step_new(j, evict_crashes);
         if (!step)
                 return -ENOMEM;
         step->project = project;

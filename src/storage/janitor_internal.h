@@ -1,7 +1,7 @@
 #pragma once
 /* What the janitor's files share: janitor.c (thread and cycle), janitor_caps.c (what is too much), janitor_crashes.c,
- * janitor_logs.c (what it deletes), janitor_compress.c (what it makes smaller).
- * All run on the janitor's thread but the done() functions of what is handed off. */
+ * janitor_logs.c (what it deletes), janitor_compress.c (what it makes smaller), janitor_purge.c (what operators ask for).
+ * All run on the janitor's thread, or on that of a helper's caller, but the done() functions of what is handed off. */
 
 #include <pthread.h>
 #include <semaphore.h>
@@ -14,10 +14,15 @@
 
 struct janitor {
         struct janitor_config config;
+        bool has_thread;
         pthread_t thread;
-        pthread_mutex_t lock;
-        pthread_cond_t wake; /* monotonic */
+        pthread_mutex_t lock; /* for the next six */
+        pthread_cond_t wake;  /* monotonic */
+        pthread_cond_t ended; /* a cycle has, or the thread */
         bool stopping;
+        unsigned cycles_asked; /* the number of the last cycle that somebody waits for */
+        unsigned cycles_begun, cycles_ended;
+        struct janitor_cycle last;
         unsigned own_commits;  /* of the index writer's */
         unsigned seen_commits; /* of others, when caps were last looked at */
 };
@@ -42,10 +47,35 @@ int janitor_run_job(struct janitor *j, struct index_job *job, struct janitor_han
  * and tried again, since a smaller transaction needs less of SQLite's WAL. */
 int janitor_run_step(struct janitor *j, struct index_job *job, struct janitor_handoff *h, unsigned *max);
 
-/* What a cycle deleted. */
-struct janitor_tally {
-        uint64_t crashes, blobs, blob_bytes, log_files, log_bytes, log_files_compressed;
+/* A step of deleting crashes. */
+struct janitor_old_crash {
+        int64_t id;
+        struct source source;
+        struct moment crashed_at;
+        char dump_sha256[BLOB_HEX_SIZE];
 };
+
+struct janitor_crash_step {
+        struct index_job job;
+        struct janitor_handoff handoff;
+        int datadir_fd;
+        atomic_bool *untidy;
+        struct moment received_before;
+        const char *project; /* evicted from, until it has no more than */
+        uint64_t max_bytes;
+        const struct index_scope *scope; /* purged */
+        const int64_t *ids;              /* deleted one by one, with what became of each */
+        size_t n_ids;
+        enum janitor_outcome *outcomes;
+        bool held_too;
+        unsigned max; /* rows */
+        size_t n;
+        struct janitor_old_crash rows[JANITOR_STEP_ROWS];
+};
+
+struct janitor_crash_step *janitor_crash_step_new(const struct janitor *j,
+                                                  int (*run)(struct index_job *, struct index *));
+int janitor_collect_crash(void *crash_step, const struct index_expired_crash *row); /* an index_crash_cb */
 
 /* 0, or -errno when the cycle cannot go on; the tally holds what was done until then. */
 int janitor_expire_log_files(struct janitor *j, struct moment now, struct janitor_tally *tally);
@@ -58,4 +88,7 @@ int janitor_evict_crashes(struct janitor *j, const char *project, uint64_t max_b
 /* Both, wherever a cap is exceeded. */
 bool janitor_has_caps(const struct janitor *j);
 int janitor_evict(struct janitor *j, struct moment now, struct janitor_tally *tally);
+/* One step of purging log files; *ret_done: there are no more. totals may be NULL. */
+int janitor_purge_log_files(struct janitor *j, const struct index_scope *scope, struct log_totals *totals,
+                            struct janitor_tally *tally, bool *ret_done);
 int janitor_free_blobs(struct janitor *j, struct janitor_tally *tally);

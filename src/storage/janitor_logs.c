@@ -24,9 +24,10 @@ struct log_step {
         char day_before[CLOCK_DAY_SIZE];
         const char *project; /* evicted from, until it has no more than */
         uint64_t max_bytes;
-        uint64_t surplus; /* still to be found */
-        unsigned max;     /* rows found, and forgotten at once */
-        size_t forgotten; /* so many of the rows have been dealt with */
+        const struct index_scope *scope; /* purged */
+        uint64_t surplus;                /* still to be found */
+        unsigned max;                    /* rows found, and forgotten at once */
+        size_t forgotten;                /* so many of the rows have been dealt with */
         size_t n;
         struct old_log_file rows[JANITOR_STEP_ROWS];
 };
@@ -76,6 +77,13 @@ static int find_surplus(struct index_job *job, struct index *index)
                     ? index_project_log_files(index, step->project, step->day_before, step->max, collect_surplus, step)
                     : index_expired_log_files(index, step->day_before, step->max, collect_surplus, step);
         return r == ENOUGH ? 0 : r;
+}
+
+static int find_scope(struct index_job *job, struct index *index)
+{
+        struct log_step *step = container_of(job, struct log_step, find);
+        step->n = 0;
+        return index_purge_log_files(index, step->scope, step->max, collect_log_file, step);
 }
 
 static int forget_log_files(struct index_job *job, struct index *index)
@@ -131,9 +139,10 @@ static int remove_log_file(struct janitor *j, struct old_log_file *old)
         return 0;
 }
 
-/* *ret_gone: how many rows went. */
-static int remove_found_log_files(struct janitor *j, struct log_step *step, struct janitor_tally *tally,
-                                  size_t *ret_gone)
+/* *ret_gone: how many rows went. totals: what waits there is written before the rows are forgotten, so that it does not
+ * bring one back; NULL: whatever comes back is the next cycle's. */
+static int remove_found_log_files(struct janitor *j, struct log_step *step, struct log_totals *totals,
+                                  struct janitor_tally *tally, size_t *ret_gone)
 {
         size_t gone = 0;
         int unavailable = 0;
@@ -146,6 +155,8 @@ static int remove_found_log_files(struct janitor *j, struct log_step *step, stru
                 tally->log_bytes += step->rows[i].bytes;
         }
         int r = 0;
+        if (totals)
+                log_totals_flush(totals);
         for (step->forgotten = 0; r == 0 && gone > 0 && step->forgotten < step->n; step->forgotten += step->max)
                 r = janitor_run_step(j, &step->forget, &step->handoff, &step->max);
         *ret_gone = gone;
@@ -158,7 +169,7 @@ static int run_log_steps(struct janitor *j, struct log_step *step, struct janito
                 size_t gone = 0, max = step->max;
                 int r = janitor_run_job(j, &step->find, &step->handoff);
                 if (r == 0 && step->n > 0)
-                        r = remove_found_log_files(j, step, tally, &gone);
+                        r = remove_found_log_files(j, step, NULL, tally, &gone);
                 if (r < 0)
                         return r;
                 if (step->n < max || gone == 0)
@@ -201,4 +212,22 @@ int janitor_evict_log_files(struct janitor *j, const char *project, uint64_t max
         step->project = project;
         step->max_bytes = max_bytes;
         return run_log_steps(j, step, tally);
+}
+
+int janitor_purge_log_files(struct janitor *j, const struct index_scope *scope, struct log_totals *totals,
+                            struct janitor_tally *tally, bool *ret_done)
+{
+        _cleanup_(freep) struct log_step *step = log_step_new(find_scope);
+        size_t gone = 0;
+        if (!step)
+                return -ENOMEM;
+        step->scope = scope;
+        unsigned max = step->max;
+        int r = janitor_run_job(j, &step->find, &step->handoff);
+        if (r == 0 && step->n > 0)
+                r = remove_found_log_files(j, step, totals, tally, &gone);
+        if (r < 0)
+                return r;
+        *ret_done = step->n < max || gone == 0;
+        return gone < step->n && !janitor_is_stopping(j) ? -EIO : 0; /* a warning has said which and why */
 }

@@ -36,6 +36,7 @@ struct log_totals {
         struct pending *table;
         bool running;
         int last_result;
+        unsigned ended; /* jobs, so far */
         struct index_job job;
         size_t n_taken;
         struct pending *taken[JOB_FILES];
@@ -175,9 +176,10 @@ static void totals_written(struct index_job *job, int result)
                 drop_all_locked(t);
         t->last_result = result;
         t->running = false;
+        t->ended++;
         if (result == 0)
                 submit_locked(t);
-        pthread_cond_signal(&t->idle);
+        pthread_cond_broadcast(&t->idle);
         pthread_mutex_unlock(&t->lock);
 }
 
@@ -189,6 +191,22 @@ static void flush(struct log_totals *t)
                 while (t->running)
                         pthread_cond_wait(&t->idle, &t->lock);
         } while (t->table && t->last_result == 0);
+        pthread_mutex_unlock(&t->lock);
+}
+
+/* Every job takes JOB_FILES of those that wait, in their order, so that after so many jobs whatever was pending at the
+ * start is written, however much comes in meanwhile. */
+void log_totals_flush(struct log_totals *t)
+{
+        pthread_mutex_lock(&t->lock);
+        for (unsigned jobs = 0; jobs < 2 + PENDING_MAX / JOB_FILES && (t->table || t->running); jobs++) {
+                submit_locked(t);
+                unsigned seen = t->ended;
+                while (t->running && t->ended == seen)
+                        pthread_cond_wait(&t->idle, &t->lock);
+                if (t->last_result != 0)
+                        break;
+        }
         pthread_mutex_unlock(&t->lock);
 }
 

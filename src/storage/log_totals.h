@@ -13,5 +13,8 @@ int log_totals_new(struct index_writer *index, struct log_totals **ret);
 struct log_totals *log_totals_free(struct log_totals *t);
 DEFINE_FREEP(log_totals_free, struct log_totals)
 
+/* Writes what is pending now, as far as the index takes it, and waits for that. */
+void log_totals_flush(struct log_totals *t);
+
 /* For log_committer_config.note. 0, -EAGAIN while too many files wait, -ENOMEM. The committer's thread. */
 int log_totals_note(void *log_totals, const struct log_file_note *note);

@@ -157,6 +157,11 @@ bool space_give_up_reserve(struct space *s)
         return s && space_reserve_give_up(&s->reserve_file);
 }
 
+int space_check_kind(struct space *s, enum space_kind kind, struct refusal *r)
+{
+        return space_refuses(s, kind) ? explain(s, kind, r) : 0;
+}
+
 int space_check_health(struct space *s, struct refusal *r)
 {
         for (enum space_kind k = 0; k < SPACE_KIND_MAX_; k++) {

@@ -54,6 +54,8 @@ bool space_give_up_reserve(struct space *s);
 bool space_refuses(struct space *s, enum space_kind kind);
 /* 0 while anything is taken, else ANSWER_UNAVAILABLE in *r; not counted. For /healthz. */
 int space_check_health(struct space *s, struct refusal *r);
+/* The same for one kind. */
+int space_check_kind(struct space *s, enum space_kind kind, struct refusal *r);
 
 /* One look at the file system; what the thread does. Not beside it. */
 void space_look(struct space *s);

@@ -33,7 +33,9 @@ struct store {
         struct index_writer *writer;
         struct log_totals *totals;
         struct log_committer *logs;
-        struct janitor *janitor;
+        struct janitor_config keeping;
+        struct janitor *janitor; /* NULL: opened for a job */
+        pid_t holder;            /* of the lock, when that is not us */
 };
 
 static int fail(struct error *err, int error, const char *doing, const char *what)
@@ -51,13 +53,15 @@ static int open_directory(struct store *s, const char *data_dir, struct error *e
         return s->datadir_fd < 0 ? fail(err, -errno, "open the data directory", data_dir) : 0;
 }
 
-static int refuse_second(int lock_fd, const char *data_dir, struct error *err)
+static int refuse_second(struct store *s, const char *data_dir, struct error *err)
 {
         char pid[16] = "";
-        ssize_t n = pread(lock_fd, pid, sizeof(pid) - 1, 0);
+        ssize_t n = pread(s->lock_fd, pid, sizeof(pid) - 1, 0);
         pid[n > 0 ? n : 0] = '\0';
         pid[strcspn(pid, "\n")] = '\0';
-        error_set(err, "data directory %s is in use by another detritusd (pid %s)", data_dir, *pid ? pid : "unknown");
+        s->holder = (pid_t)strtol(pid, NULL, 10);
+        error_set(err, "data directory %s is in use by another detritusd or detritusctl (pid %s)", data_dir,
+                  *pid ? pid : "unknown");
         return -EBUSY;
 }
 
@@ -68,8 +72,7 @@ static int take_lock(struct store *s, const char *data_dir, struct error *err)
         if (s->lock_fd < 0)
                 return fail(err, -errno, "open the lock of", data_dir);
         if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0)
-                return errno == EWOULDBLOCK ? refuse_second(s->lock_fd, data_dir, err)
-                                            : fail(err, -errno, "lock", data_dir);
+                return errno == EWOULDBLOCK ? refuse_second(s, data_dir, err) : fail(err, -errno, "lock", data_dir);
         int r = clean_stop_begin(s->datadir_fd, s->lock_fd, &s->was_clean);
         return r < 0 ? fail(err, r, "write the lock of", data_dir) : 0;
 }
@@ -178,9 +181,9 @@ static int start_logs(struct store *s, const struct config *config, struct metri
         return log_committer_new(&committer, &s->logs);
 }
 
-static int start_janitor(struct store *s, const struct config *config, struct metrics *metrics)
+static int start_janitor(struct store *s, const struct config *config, struct metrics *metrics, bool for_a_job)
 {
-        struct janitor_config janitor = {
+        s->keeping = (struct janitor_config){
                 .logs_ttl_days = config->logs_ttl_days,
                 .crashes_ttl_days = config->crashes_ttl_days,
                 .compress_after_days = config->logs_compress_after_days,
@@ -196,12 +199,23 @@ static int start_janitor(struct store *s, const struct config *config, struct me
                 .logs = s->logs,
                 .metrics = metrics,
         };
-        return janitor_new(&janitor, &s->janitor);
+        return for_a_job ? 0 : janitor_new(&s->keeping, &s->janitor);
 }
 
-static int open_all(struct store *s, const struct config *config, struct metrics *metrics, struct error *err)
+static int expect_database(const struct config *config, struct error *err)
 {
-        int r = open_directory(s, config->data_dir, err);
+        _cleanup_(closep) int fd = open(config->data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0 || faccessat(fd, "detritus.db", F_OK, 0) < 0)
+                return fail(err, -errno, "find the database of the data directory", config->data_dir);
+        return 0;
+}
+
+static int open_all(struct store *s, const struct config *config, struct metrics *metrics, bool for_a_job,
+                    struct error *err)
+{
+        int r = for_a_job ? expect_database(config, err) : 0;
+        if (r == 0)
+                r = open_directory(s, config->data_dir, err);
         if (r == 0)
                 r = take_lock(s, config->data_dir, err);
         if (r == 0)
@@ -216,26 +230,40 @@ static int open_all(struct store *s, const struct config *config, struct metrics
         if (r == 0)
                 r = start_logs(s, config, metrics);
         if (r == 0)
-                r = start_janitor(s, config, metrics);
+                r = start_janitor(s, config, metrics, for_a_job);
         if (r == 0)
                 r = space_start(s->space);
         return r < 0 ? fail(err, r, "start the stores of", config->data_dir) : 0;
 }
 
-int store_open(const struct config *config, struct metrics *metrics, struct store **ret, struct error *err)
+static int open_store(const struct config *config, struct metrics *metrics, bool for_a_job, struct store **ret,
+                      pid_t *ret_holder, struct error *err)
 {
         struct store *s = calloc(1, sizeof(*s));
         if (!s)
                 return fail(err, -ENOMEM, "open", config->data_dir);
         s->datadir_fd = s->lock_fd = -1;
-        int r = open_all(s, config, metrics, err);
+        int r = open_all(s, config, metrics, for_a_job, err);
         if (r < 0) {
+                if (ret_holder)
+                        *ret_holder = s->holder;
                 store_free(s);
                 return r;
         }
         s->opened = true;
         *ret = s;
         return 0;
+}
+
+int store_open(const struct config *config, struct metrics *metrics, struct store **ret, struct error *err)
+{
+        return open_store(config, metrics, false, ret, NULL, err);
+}
+
+int store_open_for_a_job(const struct config *config, struct metrics *metrics, struct store **ret, pid_t *ret_holder,
+                         struct error *err)
+{
+        return open_store(config, metrics, true, ret, ret_holder, err);
 }
 
 void store_stop(struct store *s)
@@ -287,6 +315,26 @@ struct blob_store *store_blobs(struct store *s)
 struct space *store_space(struct store *s)
 {
         return s->space;
+}
+
+struct log_totals *store_totals(struct store *s)
+{
+        return s->totals;
+}
+
+struct janitor *store_janitor(struct store *s)
+{
+        return s->janitor;
+}
+
+int store_new_helper(struct store *s, struct janitor **ret)
+{
+        return janitor_new_helper(&s->keeping, ret);
+}
+
+int store_datadir_fd(const struct store *s)
+{
+        return s->datadir_fd;
 }
 
 const char *store_failure(const struct store *s)

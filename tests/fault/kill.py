@@ -75,7 +75,8 @@ def run(directory, seed, kills, keep=None, say=lambda text: None):
             result.add(case, findings)
             if findings:
                 if keep:
-                    shutil.copytree(here, keep / f"kills-{seed_here}-{number}")
+                    shutil.copytree(here, keep / f"kills-{seed_here}-{number}",
+                                    ignore=shutil.ignore_patterns("control.sock"))
                 break  # what is lost stays lost: the rounds to come would only say it again
         shutil.rmtree(here)
     result.seconds = time.monotonic() - began

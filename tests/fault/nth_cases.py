@@ -216,7 +216,7 @@ class Life:
         self.serial += 1
         victim = Victim(self.directory / str(self.serial), self.config)
         if self.template:
-            shutil.copytree(self.template, victim.data_dir)
+            shutil.copytree(self.template, victim.data_dir, ignore=shutil.ignore_patterns("control.sock"))
         return victim
 
     def count(self):

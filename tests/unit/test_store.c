@@ -60,11 +60,11 @@ static void test_second_is_refused(_unused_ void **state)
 {
         struct error err;
         struct store *second;
-        char expected[256];
+        char expected[512];
         assert_int_equal(store_open(config, metrics, &store, &err), 0);
         assert_true(store_open(config, metrics, &second, &err) < 0);
-        snprintf(expected, sizeof(expected), "data directory %s is in use by another detritusd (pid %d)", data_dir,
-                 (int)getpid());
+        snprintf(expected, sizeof(expected), "data directory %s is in use by another detritusd or detritusctl (pid %d)",
+                 data_dir, (int)getpid());
         assert_string_equal(err.text, expected);
         store = store_free(store);
         assert_int_equal(store_open(config, metrics, &store, &err), 0);

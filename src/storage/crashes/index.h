@@ -142,3 +142,56 @@ int index_list_crashes(struct index *x, unsigned max, index_json_cb cb, void *us
 int index_show_crash(struct index *x, int64_t id, index_json_cb cb, void *userdata);     /* -ENOENT */
 /* The ids of crashes whose dump's hash starts so (lower-case hex), newest first. */
 int index_find_crashes(struct index *x, const char *hash_prefix, size_t max, int64_t *ret_ids, size_t *ret_n);
+
+/* What operators ask for (index_operate.c). Which crashes or log files: those of a project, of one source of it, or all
+ * that are older than something. */
+struct index_scope {
+        const char *project;    /* NULL: all; then neither of the next two */
+        const char *install_id; /* NULL: all of the project */
+        bool held_too;
+        struct moment received_before; /* crashes */
+        const char *day_before;        /* log files */
+};
+
+/* *ret_held tells too. -ENOENT. */
+int index_crash_by_id(struct index *x, int64_t id, index_crash_cb cb, void *ud, bool *ret_held);
+int index_set_held(struct index *x, int64_t id, bool held);
+/* Of a project or a source, in no order that is promised. */
+int index_purge_crashes(struct index *x, const struct index_scope *scope, unsigned max, index_crash_cb cb, void *ud);
+int index_purge_log_files(struct index *x, const struct index_scope *scope, unsigned max, index_log_file_cb cb,
+                          void *ud);
+/* The install ids of a project behind one, in order. */
+typedef int (*index_text_cb)(void *userdata, const char *text);
+int index_project_sources(struct index *x, const char *project, const char *install_id, unsigned max, index_text_cb cb,
+                          void *ud);
+/* When it has neither crashes nor log files any more; *ret_deleted says whether. */
+int index_delete_source(struct index *x, const char *project, const char *install_id, bool *ret_deleted);
+
+/* What a deletion would delete. Reads all rows in question, in no transaction of the index writer's: for a read-only
+ * index. */
+struct index_survey {
+        uint64_t crashes, blobs, blob_bytes, log_files, log_bytes;
+        uint64_t held; /* crashes of the scope that stay because they are held */
+};
+int index_survey(struct index *x, const struct index_scope *scope, struct index_survey *ret);
+/* Blobs that nothing uses, added. */
+int index_survey_orphans(struct index *x, struct index_survey *add);
+
+/* For a look at a data directory: crashes; sources and crashes since a moment, at most `max` each; and when the last
+ * came. */
+#define INDEX_NEWEST_SIZE 25
+struct index_counts {
+        uint64_t crashes, sources, crashes_since;
+        char newest[INDEX_NEWEST_SIZE]; /* "": there is none */
+};
+int index_counts(struct index *x, unsigned max, struct moment since, struct index_counts *ret);
+
+/* Who sends: today's log files, or the newest `max` crashes since a moment, by source. Strings live for the call only. */
+struct index_activity {
+        const char *project, *install_id;
+        uint64_t bytes, lines; /* of the day's log file; lines 0: nobody counted */
+        uint64_t crashes;      /* 0: this is about logs */
+};
+typedef int (*index_activity_cb)(void *userdata, const struct index_activity *row);
+int index_log_activity(struct index *x, const char *day, unsigned max, index_activity_cb cb, void *ud);
+int index_crash_activity(struct index *x, struct moment since, unsigned max, index_activity_cb cb, void *ud);

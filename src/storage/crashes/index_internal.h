@@ -43,6 +43,23 @@ enum index_statement {
         INDEX_LIST_CRASHES,
         INDEX_SHOW_CRASH,
         INDEX_FIND_CRASHES,
+        INDEX_CRASH_BY_ID,
+        INDEX_SET_HELD,
+        INDEX_PURGE_PROJECT,
+        INDEX_PURGE_SOURCE,
+        INDEX_SOURCE_LOG_FILES,
+        INDEX_PROJECT_SOURCES,
+        INDEX_DELETE_SOURCE,
+        INDEX_COUNTS,
+        INDEX_LOG_ACTIVITY,
+        INDEX_CRASH_ACTIVITY, /* this and the next ones sort what they look at, which is bounded or what would go */
+        INDEX_SURVEY_EXPIRED,
+        INDEX_SURVEY_PROJECT,
+        INDEX_SURVEY_SOURCE,
+        INDEX_SURVEY_ORPHANS,
+        INDEX_SURVEY_LOGS,
+        INDEX_SURVEY_PROJECT_LOGS,
+        INDEX_SURVEY_SOURCE_LOGS,
         INDEX_STATEMENT_MAX_
 };
 

@@ -2,6 +2,17 @@
  * table. */
 #include "storage/crashes/index_internal.h"
 
+/* Crashes that would go, and the blobs that nothing else uses. */
+#define SURVEY(which)                                                                                                  \
+        "WITH gone AS MATERIALIZED (SELECT crash.id, crash.dump_sha256 FROM crash WHERE " which "),"                   \
+        " uses AS (SELECT dump_sha256 AS sha256 FROM gone"                                                             \
+        "  UNION ALL SELECT attachment.sha256 FROM gone JOIN attachment ON attachment.crash_id = gone.id),"            \
+        " counted AS (SELECT sha256, count(*) AS n FROM uses GROUP BY sha256)"                                         \
+        " SELECT (SELECT count(*) FROM gone), count(*), coalesce(sum(blob.len), 0)"                                    \
+        " FROM counted JOIN blob ON blob.sha256 = counted.sha256 WHERE blob.refs = counted.n"
+
+#define SOURCE_ID "(SELECT id FROM source WHERE project = ?1 AND install_id = ?2)"
+
 const char *const index_statements[INDEX_STATEMENT_MAX_] = {
         [INDEX_BEGIN] = "BEGIN IMMEDIATE",
         [INDEX_COMMIT] = "COMMIT",
@@ -124,4 +135,51 @@ const char *const index_statements[INDEX_STATEMENT_MAX_] = {
                 " FROM crash_overview AS o JOIN crash ON crash.id = o.id WHERE o.id = ?1",
         [INDEX_FIND_CRASHES] = "SELECT id FROM crash WHERE dump_sha256 >= ?1 AND dump_sha256 < ?1 || 'g'"
                                " ORDER BY id DESC LIMIT ?2",
+
+        [INDEX_CRASH_BY_ID] =
+                "SELECT crash.id, source.project, source.install_id, crash.crashed_at, crash.dump_sha256, crash.held"
+                " FROM crash JOIN source ON source.id = crash.source_id WHERE crash.id = ?1",
+        [INDEX_SET_HELD] = "UPDATE crash SET held = ?2 WHERE id = ?1",
+        [INDEX_PURGE_PROJECT] = "SELECT crash.id, crash.source_project, source.install_id, crash.crashed_at,"
+                                " crash.dump_sha256 FROM crash JOIN source ON source.id = crash.source_id"
+                                " WHERE crash.source_project = ?1 AND crash.received_at < ?3 AND crash.held <= ?4"
+                                " ORDER BY crash.received_at LIMIT ?5",
+        [INDEX_PURGE_SOURCE] =
+                "SELECT crash.id, crash.source_project, source.install_id, crash.crashed_at,"
+                " crash.dump_sha256 FROM crash JOIN source ON source.id = crash.source_id"
+                " WHERE crash.source_id = " SOURCE_ID " AND crash.received_at < ?3 AND crash.held <= ?4 LIMIT ?5",
+        [INDEX_SOURCE_LOG_FILES] =
+                "SELECT log_file.source_id, log_file.source_project, source.install_id, log_file.day,"
+                " log_file.bytes FROM log_file JOIN source ON source.id = log_file.source_id"
+                " WHERE log_file.source_id = " SOURCE_ID " AND log_file.day < ?3 ORDER BY log_file.day LIMIT ?4",
+        [INDEX_PROJECT_SOURCES] = "SELECT install_id FROM source WHERE project = ?1 AND install_id > ?2"
+                                  " ORDER BY install_id LIMIT ?3",
+        [INDEX_DELETE_SOURCE] = "DELETE FROM source WHERE project = ?1 AND install_id = ?2"
+                                " AND NOT EXISTS (SELECT 1 FROM crash WHERE crash.source_id = source.id)"
+                                " AND NOT EXISTS (SELECT 1 FROM log_file WHERE log_file.source_id = source.id)",
+        [INDEX_COUNTS] = "SELECT (SELECT crashes FROM crash_count WHERE project = ''),"
+                         " (SELECT count(*) FROM (SELECT 1 FROM source ORDER BY project, install_id LIMIT ?1)),"
+                         " (SELECT count(*) FROM (SELECT 1 FROM crash WHERE received_at >= ?2"
+                         "   ORDER BY received_at LIMIT ?1)),"
+                         " (SELECT max(received_at) FROM crash)",
+
+        [INDEX_LOG_ACTIVITY] = "SELECT source.project, source.install_id, log_file.bytes, log_file.lines, 0"
+                               " FROM log_file JOIN source ON source.id = log_file.source_id"
+                               " WHERE log_file.day = ?1 LIMIT ?2",
+        [INDEX_CRASH_ACTIVITY] =
+                "SELECT source.project, source.install_id, 0, 0, count(*)"
+                " FROM (SELECT source_id FROM crash WHERE received_at >= ?1 ORDER BY received_at DESC LIMIT ?2) AS c"
+                " JOIN source ON source.id = c.source_id GROUP BY c.source_id",
+
+        [INDEX_SURVEY_EXPIRED] = SURVEY("crash.received_at < ?3 AND crash.held <= ?4"),
+        [INDEX_SURVEY_PROJECT] =
+                SURVEY("crash.source_project = ?1 AND crash.received_at < ?3 AND crash.held BETWEEN ?5 AND ?4"),
+        [INDEX_SURVEY_SOURCE] =
+                SURVEY("crash.source_id = " SOURCE_ID " AND crash.received_at < ?3 AND crash.held BETWEEN ?5 AND ?4"),
+        [INDEX_SURVEY_ORPHANS] = "SELECT 0, count(*), coalesce(sum(len), 0) FROM blob WHERE refs = 0",
+        [INDEX_SURVEY_LOGS] = "SELECT count(*), coalesce(sum(bytes), 0) FROM log_file WHERE day < ?3",
+        [INDEX_SURVEY_PROJECT_LOGS] = "SELECT count(*), coalesce(sum(bytes), 0) FROM log_file"
+                                      " WHERE source_project = ?1 AND day < ?3",
+        [INDEX_SURVEY_SOURCE_LOGS] = "SELECT count(*), coalesce(sum(bytes), 0) FROM log_file"
+                                     " WHERE source_id = " SOURCE_ID " AND day < ?3",
 };

@@ -1,0 +1,10 @@
+#pragma once
+/* What goes wrong, in a line on standard error. */
+
+#include "util/cleanup.h"
+
+/* CTL_FAILED, and CTL_USAGE with a hint at --help; no newline in fmt. What strangers wrote is made harmless. */
+int say_failed(const char *fmt, ...) _printf_(1, 2);
+int say_usage(const char *fmt, ...) _printf_(1, 2);
+/* Neither: something to know. */
+void say_note(const char *fmt, ...) _printf_(1, 2);

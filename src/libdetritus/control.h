@@ -1,0 +1,26 @@
+#pragma once
+/* The control socket: <data-dir>/control.sock, a UNIX stream socket of mode 0600, on which a detritusctl of the same user
+ * (or root's) has the daemon do what operations.h lists: one request a line, answers by the line. Its thread accepts, and
+ * each connection has a thread of its own, since its work waits for the disk; none of them is a network loop. */
+
+#include <sys/un.h>
+
+#include "libdetritus/operations.h"
+#include "libdetritus/rates.h"
+
+#define CONTROL_SOCKET "control.sock"
+#define CONTROL_CONNECTIONS_MAX 8 /* at once; another one is told so and closed */
+#define CONTROL_IDLE_SECS 60      /* a connection that asks nothing for so long is closed */
+#define CONTROL_SEND_SECS 5       /* as is one that takes no answer */
+
+struct control;
+
+/* datadir_fd, operations and rates are borrowed. The caller holds the data directory's lock, so a socket that is there
+ * already is a dead one's, and is replaced. 0, or -errno with err. */
+int control_new(int datadir_fd, struct operations *operations, struct rates *rates, struct control **ret,
+                struct error *err);
+/* Removes the socket, ends what is under way between two steps, closes all. NULL-safe. */
+struct control *control_free(struct control *c);
+
+/* The socket's address by way of an open directory, which fits however long the directory's path is. */
+void control_address(int datadir_fd, struct sockaddr_un *ret);

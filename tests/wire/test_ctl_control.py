@@ -1,0 +1,147 @@
+"""The control socket: who is heard, what is refused, and what it leaves."""
+
+import os
+import socket
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from harness import crash
+from harness.bulk import Control
+from harness.daemon import ACME, LATE, RATE_UNLIMITED, Daemon, tokens_toml, wait_until
+
+pytestmark = pytest.mark.ours
+
+CONNECTIONS_MAX = 8
+REQUEST_MAX = 65536
+
+
+def test_it_is_there_and_ours_alone(daemon):
+    found = os.stat(daemon.data_dir / "control.sock")
+    assert stat.S_ISSOCK(found.st_mode) and stat.S_IMODE(found.st_mode) == 0o600
+    with Control(daemon.data_dir) as control:
+        for _ in range(3):  # one connection may ask many times
+            assert control.ask({"op": "ping"}) == ([], {"ok": True, "version": "0.1.0", "pid": daemon.process.pid,
+                                                        "daemon": True})
+
+
+def test_what_it_does_not_understand(daemon):
+    with Control(daemon.data_dir) as control:
+        for request in (b"", b"no json", b"[1]", b"{}", b'{"op":7}', b'{"op":"nothing"}', b'{"op":"gc","dry_run":1}',
+                        b'{"op":"purge"}', b'{"op":"purge","project":""}', b'{"op":"purge","project":"a","before":"x"}',
+                        b'{"op":"crash-delete"}', b'{"op":"crash-delete","ids":[]}', b'{"op":"crash-hold","ids":["1"]}',
+                        b'{"op":"crash-hold","ids":[-1]}', b'{"op":"ping"} x', b'{"op":"ping"}\0'):
+            before, last = control.ask(request)
+            assert before == [] and list(last) == ["error"], request
+        assert "ok" in control.ask({"op": "ping"})[1]
+
+
+def test_ids_of_one_request(daemon):
+    with Control(daemon.data_dir) as control:
+        items, last = control.ask({"op": "crash-release", "ids": list(range(10**6, 10**6 + 2000))})
+        assert len(items) == last["absent"] == 2000 and "ok" in last
+        assert "2001" in control.ask({"op": "crash-release", "ids": list(range(10**6, 10**6 + 2001))})[1]["error"]
+
+
+def test_the_longest_request(daemon):
+    def padded(length):
+        return b'{"op":"ping","x":"%s"}' % (b"x" * (length - len(b'{"op":"ping","x":""}')))
+
+    with Control(daemon.data_dir) as control:
+        assert "ok" in control.ask(padded(REQUEST_MAX - 1))[1]  # with its newline REQUEST_MAX
+        assert "longer" in control.ask(padded(REQUEST_MAX))[1]["error"]
+        assert control.read() is None
+
+
+def test_connections_are_limited(daemon):
+    controls = [Control(daemon.data_dir) for _ in range(CONNECTIONS_MAX)]
+    for control in controls:
+        assert "ok" in control.ask({"op": "ping"})[1]
+    with Control(daemon.data_dir) as another:
+        assert "too many" in another.read()["error"] and another.read() is None
+    controls.pop().close()
+
+    def again():
+        with Control(daemon.data_dir) as control:
+            try:
+                return "ok" in (control.ask({"op": "ping"})[1] or {})
+            except OSError:
+                return False
+
+    wait_until(again, "a place that is free again")
+    for control in controls:
+        assert "ok" in control.ask({"op": "ping"})[1]
+        control.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
+def test_strangers_are_not_heard(daemon):
+    """Also when the modes would let them in."""
+    os.chmod(daemon.data_dir, 0o755)
+    os.chmod(daemon.data_dir / "control.sock", 0o666)
+    script = ("import os, socket\nos.setgid(65534); os.setuid(65534)\ns = socket.socket(socket.AF_UNIX)\n"
+              "s.connect('control.sock')\nprint(s.makefile().read())")
+    done = subprocess.run([sys.executable, "-c", script], cwd=daemon.data_dir, capture_output=True, text=True, timeout=20)
+    os.chmod(daemon.data_dir, 0o750)
+    assert '"error":"only the daemon' in done.stdout, done
+    with Control(daemon.data_dir) as control:
+        assert "ok" in control.ask({"op": "ping"})[1]
+
+
+def test_it_goes_with_the_daemon_and_a_dead_ones_is_replaced(start_daemon):
+    daemon = start_daemon()
+    path = daemon.data_dir / "control.sock"
+    daemon.kill()
+    assert path.exists()
+    daemon = start_daemon(directory=daemon.directory)
+    with Control(daemon.data_dir) as control:
+        assert control.ask({"op": "ping"})[1]["pid"] == daemon.process.pid
+    daemon.stop()
+    assert not path.exists()
+
+
+def test_a_file_in_the_way_stays(start_daemon):
+    daemon = start_daemon()
+    daemon.stop()
+    path = daemon.data_dir / "control.sock"
+    path.write_text("somebody's")
+    daemon = start_daemon(directory=daemon.directory)
+    daemon.log.wait(r"no control socket.*in the way")
+    crash.report(daemon, "1.1", ACME, crash.Source.fresh())
+    assert path.read_text() == "somebody's"
+
+
+def test_a_path_longer_than_an_address(tmp_path):
+    directory = tmp_path / ("d" * 100) / ("e" * 100)
+    directory.mkdir(parents=True)
+    daemon = Daemon(directory).start()
+    with pytest.raises(OSError):
+        socket.socket(socket.AF_UNIX).connect(str(daemon.data_dir / "control.sock"))
+    with Control(daemon.data_dir) as control:
+        assert "ok" in control.ask({"op": "ping"})[1]
+    daemon.stop()
+
+
+def test_tokens_are_read_again(start_daemon):
+    daemon = start_daemon(tokens=[ACME])
+    source = crash.Source.fresh()
+    parts = crash.metadata_part(source), crash.dump_part()
+    assert crash.upload(daemon, "1.1", LATE, *parts).status == 401
+    daemon.write_tokens(tokens_toml([ACME, LATE], RATE_UNLIMITED))
+    with Control(daemon.data_dir) as control:
+        assert control.ask({"op": "reload"}) == ([], {"ok": True, "tokens": 2})
+    assert crash.upload(daemon, "1.1", LATE, *parts).status == 201
+    daemon.write_tokens("token = 7\n")
+    with Control(daemon.data_dir) as control:
+        assert "error" in control.ask({"op": "reload"})[1]
+    assert crash.upload(daemon, "1.1", LATE, *parts).status == 201
+
+
+def test_stopping_does_not_wait_for_connections(start_daemon):
+    daemon = start_daemon()
+    with Control(daemon.data_dir) as idle, Control(daemon.data_dir) as asked:
+        assert "ok" in asked.ask({"op": "ping"})[1]
+        daemon.stop()
+        assert idle.read() is None and asked.read() is None

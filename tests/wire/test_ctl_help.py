@@ -1,0 +1,235 @@
+"""What detritusctl says of itself, and how it behaves on a terminal: help, man page, completion, colours, times, the pager,
+questions."""
+
+import os
+import pty
+import re
+import select
+import shutil
+import subprocess
+import time
+
+import pytest
+
+from harness import crash, ctl
+from harness.daemon import ACME, DEADLINE_SECS, DETRITUSCTL
+
+pytestmark = pytest.mark.ours
+
+
+def call(*arguments, status=0, **environment):
+    done = subprocess.run([DETRITUSCTL, *arguments], capture_output=True, text=True, timeout=20,
+                          env=dict(os.environ, **environment))
+    assert done.returncode == status, done
+    return done
+
+
+def candidates(*words):
+    return [line.split("\t")[0] for line in call("__complete", *words).stdout.splitlines()]
+
+
+def commands(path=()):
+    """Every command that is no group, as the completion knows them."""
+    for name in candidates(*path, ""):
+        if call(*path, name, "--help").stdout.splitlines()[0].endswith(" COMMAND ..."):
+            yield from commands((*path, name))
+        else:
+            yield *path, name
+
+
+def test_every_command_explains_itself():
+    found = list(commands())
+    assert len(found) >= 12 and ("crashes", "list") in found and ("status",) in found
+    page = call("help", "--man").stdout.replace("\\-", "-")
+    for path in found:
+        text = call(*path, "--help").stdout
+        assert text == call("help", *path).stdout == call(*path, "-h").stdout
+        assert "\nExamples:\n" in text and "--help" in text
+        assert f'.SS "{" ".join(path)}' in page
+    assert call("--help").stdout.startswith("Usage: detritusctl [OPTIONS] COMMAND ...")
+
+
+def test_every_example_is_a_right_command_line():
+    """With --help behind it, a command line is parsed and nothing is done."""
+    examples = set()
+    for path in [(), *commands()]:
+        examples |= {line.strip() for line in call(*path, "--help").stdout.splitlines() if line.startswith("  detritusctl ")}
+    assert len(examples) > 15
+    for example in examples:
+        words = re.split(r" [|<>] ", example)[0].split()[1:]
+        if words[:2] == ["help", "crashes"]:
+            continue
+        assert call(*words, "--help").stdout.startswith("Usage: "), example
+
+
+def test_wrong_command_lines():
+    for words, hint in ((["crash"], '"crashes"'), (["crashes", "lst"], '"list"'), (["stats"], '"status"'),
+                        (["crashes", "list", "--limt", "3"], "--limit"), (["status", "--wach"], "--watch"),
+                        (["crashes", "list", "--limit"], "needs a value"), (["crashes", "show"], "ID|HASH is needed"),
+                        (["status", "x"], "too much"), (["--color", "red", "status"], "auto, always, never"),
+                        (["token", "add", "--id", "x"], "--project is needed"), (["status", "--json=1"], "takes no value"),
+                        (["completion", "bash", "--json"], "no option --json"), (["status", "-q"], "no option -q"),
+                        (["crashes", "list", "--limit", "x"], "not a number"), (["status", "--dry-run"], "no option"),
+                        (["completion", "tcsh"], "bash, zsh, fish"), (["zzz"], 'no command "zzz"'),
+                        (["help", "zzz"], 'no command "zzz"')):
+        done = call(*words, status=2)
+        assert hint in done.stderr and done.stdout == "", done
+        assert "zzz" not in words or "did you mean" not in done.stderr
+    for words in ([], ["crashes"]):
+        done = call(*words, status=2)
+        assert done.stderr.startswith("Usage: ") and done.stdout == ""
+
+
+def test_options_of_the_program_stand_anywhere(daemon, source):
+    crash.report(daemon, "1.1", ACME, source)
+    config = daemon.directory / "detritusd.yaml"
+    place = ("--data-dir", str(daemon.data_dir))
+    expected = call(*place, "crashes", "list", "--json").stdout
+    assert source.install_id in expected
+    assert call("crashes", *place, "--json", "list").stdout == call("crashes", "list", *place, "--json").stdout == expected
+    assert call("crashes", "list", "--json", "--config", str(config)).stdout == expected
+    assert call("crashes", "list", "--json", DETRITUS_CONFIG=str(config)).stdout == expected
+    assert call("crashes", "list", "--json", DETRITUS_DATA_DIR=str(daemon.data_dir)).stdout == expected
+    # The command line counts more than the environment.
+    nowhere = {"DETRITUS_DATA_DIR": "/nonexistent", "DETRITUS_CONFIG": "/nonexistent"}
+    assert call("crashes", "list", "--json", "--config", str(config), **nowhere).stdout == expected
+    assert call("crashes", "list", "--json", *place, **nowhere).stdout == expected
+    assert "/nonexistent" in call("crashes", "list", "--config", "/nonexistent", status=1).stderr
+
+
+@pytest.mark.skipif(not shutil.which("groff"), reason="no groff")
+def test_the_man_page_is_right():
+    page = call("help", "--man").stdout
+    done = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-z"], input=page, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ".SH NAME\ndetritusctl \\- " in page
+
+
+# ---- completion ----
+
+def test_completion_knows_the_tree():
+    assert {"status", "crashes", "token"} <= set(candidates("")) and "__complete" not in candidates("")
+    assert {"list", "show", "delete"} <= set(candidates("crashes", ""))
+    assert {"--limit", "--json", "--data-dir"} <= set(candidates("crashes", "list", "-"))
+    assert "--dry-run" in candidates("gc", "--") and "--dry-run" not in candidates("status", "--")
+    assert candidates("--color", "") == candidates("crashes", "list", "--color", "=", "a") == ["auto", "always", "never"]
+    assert candidates("--data-dir", "") == [":directory"] and candidates("--config", "/et") == [":file"]
+    assert candidates("--data-dir", "x", "crashes", "") == candidates("crashes", "")
+    assert candidates("completion", "") == ["bash", "zsh", "fish"]
+    assert candidates("nothing", "") == []
+
+
+SHELL_DEADLINE = 60
+
+
+def path_with_us():
+    return {**os.environ, "PATH": os.path.dirname(os.path.abspath(DETRITUSCTL)) + ":" + os.environ["PATH"]}
+
+
+def test_bash_completes(tmp_path):
+    (tmp_path / "one file").touch()
+    script = ("source <(detritusctl completion bash)\n"
+              "try() { COMP_WORDS=(detritusctl \"$@\"); COMP_CWORD=$#; _detritusctl 2>/dev/null; printf '%s|' \"${COMPREPLY[@]}\"; echo; }\n"
+              "try sta\ntry crashes l\ntry --color = al\ntry --config one\ntry crashes list --lim\n")
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=path_with_us(), cwd=tmp_path,
+                          timeout=SHELL_DEADLINE)
+    assert done.stdout.splitlines() == ["status|", "list|", "always|", "one file|", "--limit|"], done
+
+
+@pytest.mark.skipif(not shutil.which("fish"), reason="no fish")
+def test_fish_completes(tmp_path):
+    script = "detritusctl completion fish | source\ncomplete -C 'detritusctl crashes li'\ncomplete -C 'detritusctl --color al'\n"
+    done = subprocess.run(["fish", "--no-config", "-c", script], capture_output=True, text=True,
+                          env={**path_with_us(), "HOME": str(tmp_path)}, timeout=SHELL_DEADLINE)
+    assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["list", "always"], done
+
+
+@pytest.mark.skipif(not shutil.which("zsh"), reason="no zsh")
+def test_zsh_completes(tmp_path):
+    script = ("_describe() { print -l ${(P)4} }\ncompdef() { : }\n_files() { print files $1 }\n"
+              "source <(detritusctl completion zsh)\n"
+              "words=(detritusctl crashes l) CURRENT=3; _detritusctl\n"
+              "words=(detritusctl --data-dir x) CURRENT=3; _detritusctl\n")
+    done = subprocess.run(["zsh", "-f", "-c", script], capture_output=True, text=True, env=path_with_us(), cwd=tmp_path,
+                          timeout=SHELL_DEADLINE)
+    lines = done.stdout.splitlines()
+    assert any(line.startswith("list:") for line in lines) and lines[-1] == "files -/", done
+
+
+# ---- on a terminal ----
+
+def on_terminal(*arguments, typed=b"", wait_for=None, **environment):
+    """What a person sees, and the exit status."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ.update({"TERM": "xterm", "PAGER": "cat", **environment})
+        for name in ("NO_COLOR", "DETRITUS_PAGER"):
+            if name not in environment:
+                os.environ.pop(name, None)
+        os.execv(DETRITUSCTL, [DETRITUSCTL, *map(str, arguments)])
+    seen, deadline = b"", time.monotonic() + DEADLINE_SECS
+    while time.monotonic() < deadline:
+        if not select.select([terminal], [], [], 0.1)[0]:
+            continue
+        try:
+            data = os.read(terminal, 65536)
+        except OSError:  # its end
+            break
+        if not data:
+            break
+        seen += data
+        if wait_for and wait_for in seen:
+            os.write(terminal, typed)
+            wait_for = None
+    os.close(terminal)
+    return seen.decode().replace("\r\n", "\n"), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def listed(daemon, *more):
+    return ("--data-dir", daemon.data_dir, *more, "crashes", "list")
+
+
+def test_a_terminal_gets_colours_and_relative_times(daemon, source):
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 200))
+    crash.report(daemon, "1.1", ACME, source, timestamp=now, panic_text="boom \x1b[31m")
+    text, status = on_terminal(*listed(daemon))
+    assert status == 0 and "\x1b[1m" in text and "3 min ago" in text and "\x1b[31m" not in text
+    for plain in (on_terminal(*listed(daemon), NO_COLOR="1"), on_terminal(*listed(daemon, "--color", "never")),
+                  on_terminal(*listed(daemon), TERM="dumb")):
+        assert "\x1b" not in plain[0] and "3 min ago" in plain[0]
+    piped = ctl.run(daemon.data_dir, "crashes", "list").stdout
+    assert "\x1b" not in piped and now in piped and "ago" not in piped
+    assert "\x1b[1m" in ctl.run(daemon.data_dir, "crashes", "list", "--color", "always").stdout
+    assert "takes" in on_terminal("--data-dir", daemon.data_dir, "status")[0]
+
+
+def test_a_pager_gets_what_is_long(daemon, source):
+    crash.report(daemon, "1.1", ACME, source)
+    for environment in ({"DETRITUS_PAGER": "sed s/^/paged:/"}, {"PAGER": "sed s/^/paged:/"}):
+        text, status = on_terminal(*listed(daemon), **environment)
+        assert status == 0 and all(line.startswith("paged:") for line in text.splitlines()), text
+    assert "paged:" not in on_terminal(*listed(daemon, "--no-pager"), PAGER="sed s/^/paged:/")[0]
+    assert "paged:" not in on_terminal(*listed(daemon), DETRITUS_PAGER="", PAGER="sed s/^/paged:/")[0]
+    assert "paged:" not in call(*map(str, listed(daemon)), PAGER="sed s/^/paged:/").stdout
+    # A reader that leaves early, or is not there, is no accident.
+    assert on_terminal(*listed(daemon), PAGER="true")[1] == 0
+
+
+def test_it_asks_before_it_destroys(daemon, source):
+    crash.report(daemon, "1.1", ACME, source)
+    [row] = daemon.crash_rows(source)
+    arguments = ("--data-dir", daemon.data_dir, "crashes", "delete", row["id"])
+    for typed in (b"n\n", b"\n", b"yesterday\n", b"\x04"):
+        text, status = on_terminal(*arguments, typed=typed, wait_for=b"[y/N]")
+        assert status == 1 and "delete 1 crash?" in text and "nothing was done" in text
+        assert daemon.crash_rows(source) == [row]
+    text, status = on_terminal(*arguments, typed=b"y\n", wait_for=b"[y/N]")
+    assert status == 0 and daemon.crash_rows(source) == []
+
+
+def test_a_full_pipe_that_ends(daemon, source):
+    """Nothing to write to is said."""
+    crash.report(daemon, "1.1", ACME, source)
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([DETRITUSCTL, *map(str, listed(daemon))], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1 and "standard output" in done.stderr
