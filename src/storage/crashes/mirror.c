@@ -1,7 +1,9 @@
 #include "storage/crashes/mirror.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "protocol/json_document.h"
 #include "util/durable.h"
@@ -122,6 +124,17 @@ int mirror_render(const struct index_crash *crash, struct buf *out)
         return r < 0 ? r : json_document_indent((const char *)compact.data, compact.len, out);
 }
 
+/* Nothing but the file's time says when a crash was received, should the index have to be made anew from the files. One
+ * that cannot be set only makes that receipt later. */
+static void set_mtime(int datadir_fd, const char *path, struct moment at)
+{
+        const struct timespec times[] = {
+                { .tv_nsec = UTIME_OMIT },
+                { .tv_sec = at.sec, .tv_nsec = at.nsec },
+        };
+        (void)utimensat(datadir_fd, path, times, AT_SYMLINK_NOFOLLOW);
+}
+
 int mirror_write(int datadir_fd, const struct index_crash *crash)
 {
         _cleanup_(buf_done) struct buf text = { 0 };
@@ -136,5 +149,8 @@ int mirror_write(int datadir_fd, const struct index_crash *crash)
         if (r < 0)
                 return r;
         mirror_path(&m->source, m->timestamp, crash->dump.sha256, path);
-        return durable_replace_file(datadir_fd, path, text.data, text.len, 0640);
+        r = durable_replace_file(datadir_fd, path, text.data, text.len, 0640);
+        if (r == 0)
+                set_mtime(datadir_fd, path, crash->received_at);
+        return r;
 }
