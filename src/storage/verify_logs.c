@@ -56,6 +56,14 @@ static int find_row(struct verify *v, const char *path, struct index_log_row *re
         return index_find_log_file(v->index, &source, day, take_row, ret);
 }
 
+/* The janitor compresses many files before it tells the index of them. */
+static bool is_compressed_now(struct verify *v, const char *path)
+{
+        char compressed[VERIFY_PATH_SIZE + 4];
+        snprintf(compressed, sizeof(compressed), "%s.zst", path);
+        return faccessat(v->datadir_fd, compressed, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 static bool row_again(struct verify *v, struct suspect *s)
 {
         struct index_log_row row;
@@ -64,9 +72,14 @@ static bool row_again(struct verify *v, struct suspect *s)
         if (find_row(v, s->path, &row, &compressed) != 0 || row.compressed != compressed)
                 return false; /* retention or compression came by */
         if (fstatat(v->datadir_fd, s->path, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+                if (errno == ENOENT && is_compressed_now(v, s->path)) {
+                        s->kind = VERIFY_LOG_SIZE;
+                        snprintf(s->problem, sizeof(s->problem), "it was compressed, and its row does not say so");
+                        return !v->counts.daemon;
+                }
                 s->kind = errno == ENOENT ? VERIFY_LOG_MISSING : VERIFY_UNREADABLE;
                 snprintf(s->problem, sizeof(s->problem), "%s",
-                         errno == ENOENT ? "a row names it, and it is not there" : strerror(errno));
+                         s->kind == VERIFY_LOG_MISSING ? "a row names it, and it is not there" : strerror(errno));
                 return true;
         }
         s->kind = VERIFY_LOG_SIZE;

@@ -40,6 +40,8 @@ static int execute(struct index *x, const char *sql)
 
 static int in_transaction(struct index *x, const char *sql)
 {
+        if (!sqlite3_get_autocommit(x->db))
+                return execute(x, sql);
         int r = index_begin(x);
         if (r == 0)
                 r = execute(x, sql);

@@ -23,7 +23,8 @@ typedef int (*index_blob_count_cb)(void *userdata, const struct index_blob_count
 int index_count_blobs(struct index *x, const char *sha256, unsigned max, index_blob_count_cb cb, void *userdata);
 /* Each project whose row of usage is wrong. One statement over everything. */
 int index_check_usage(struct index *x, index_problem_cb cb, void *userdata);
-/* refs, blob_use and usage counted anew, from crash, attachment, blob and log_file. In a transaction of its own. */
+/* refs, blob_use and usage counted anew, from crash, attachment, blob and log_file. In the transaction that is
+ * open, else in one of its own. */
 int index_recount(struct index *x);
 
 /* -ENOENT: there is no such row. */

@@ -1,0 +1,268 @@
+/* What is done for each kind of finding:
+ *
+ *   count                           counted anew, all at once
+ *   mirror missing or different     written from the row
+ *   mirror extra                    indexed again, if its blobs are there (adopt.h)
+ *   blob orphan                     gets a row that nothing refers to, and retention collects it (adopt.h)
+ *   blob corrupt, of wrong length   moved to corrupt/, so that no reader takes it for whole, and the same bytes sent
+ *                                   again are stored anew instead of being taken for known; its row stays
+ *   log torn                        the tail is moved to <file>.torn
+ *   log size, missing, unknown      the row is corrected, removed, made
+ *   everything else                 is left: there is nothing to mend it from
+ */
+#include "storage/repair.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "storage/adopt.h"
+#include "storage/crashes/index_check.h"
+#include "storage/crashes/mirror.h"
+#include "storage/logs/log_file.h"
+#include "storage/logs/log_lines.h"
+#include "util/durable.h"
+
+struct repair_item {
+        enum verify_kind kind;
+        int64_t id;
+        char *what, *problem;
+};
+
+struct mending {
+        int datadir_fd;
+        struct index *index;
+        bool live, recounted, adopted;
+        int recount_result;
+        char how[256];
+};
+
+int repair_note(void *repair, const struct verify_finding *finding)
+{
+        struct repair *list = repair;
+        if (list->n == REPAIR_FINDINGS_MAX) {
+                list->dropped++;
+                return 0;
+        }
+        struct repair_item *items = reallocarray(list->items, list->n + 1, sizeof(*items));
+        if (!items)
+                return -ENOMEM;
+        list->items = items;
+        struct repair_item *item = &items[list->n];
+        *item = (struct repair_item){ .kind = finding->kind,
+                                      .id = finding->id,
+                                      .what = strdup(finding->what),
+                                      .problem = strdup(finding->problem) };
+        list->n++;
+        return item->what && item->problem ? 0 : -ENOMEM;
+}
+
+void repair_done(struct repair *repair)
+{
+        for (size_t i = 0; i < repair->n; i++) {
+                free(repair->items[i].what);
+                free(repair->items[i].problem);
+        }
+        free(repair->items);
+        *repair = (struct repair){ 0 };
+}
+
+static enum repair_outcome say(struct mending *m, enum repair_outcome outcome, const char *how)
+{
+        snprintf(m->how, sizeof(m->how), "%s", how);
+        return outcome;
+}
+
+static enum repair_outcome failed(struct mending *m, int error)
+{
+        return say(m, REPAIR_FAILED, strerror(-error));
+}
+
+static enum repair_outcome mend_count(struct mending *m)
+{
+        if (!m->recounted)
+                m->recount_result = index_recount(m->index);
+        m->recounted = true;
+        return m->recount_result < 0 ? failed(m, m->recount_result) : say(m, REPAIR_MENDED, "counted anew");
+}
+
+static int write_mirror(void *userdata, const struct index_crash *crash)
+{
+        return mirror_write(*(const int *)userdata, crash);
+}
+
+static enum repair_outcome mend_mirror(struct mending *m, const struct repair_item *item)
+{
+        int r = index_read_crash(m->index, item->id, write_mirror, &m->datadir_fd);
+        if (r == -ENOENT)
+                return say(m, REPAIR_GONE, "the crash has been deleted");
+        return r < 0 ? failed(m, r) : say(m, REPAIR_MENDED, "written from its row");
+}
+
+/* Everything that no row knows, at once. */
+static enum repair_outcome mend_by_adoption(struct mending *m, const struct repair_item *item)
+{
+        struct adopt_counts counts;
+        bool known = false;
+        if (m->live)
+                return say(m, REPAIR_LEFT, "needs the daemon to be stopped");
+        int r = m->adopted ? 0 : adopt_data_dir(m->datadir_fd, m->index, true, &counts);
+        m->adopted = true;
+        if (r < 0)
+                return failed(m, r);
+        const char *name = strrchr(item->what, '/');
+        if (item->kind == VERIFY_BLOB_ORPHAN) {
+                char sha256[BLOB_HEX_SIZE];
+                snprintf(sha256, sizeof(sha256), "%.64s", name + 1);
+                r = index_has_blob(m->index, sha256, &known);
+                if (r == 0 && !known)
+                        return say(m, REPAIR_LEFT, "a crash that could not be indexed may be using it");
+                return r < 0 ? failed(m, r) : say(m, REPAIR_MENDED, "has a row now, and retention collects it");
+        }
+        if (item->kind == VERIFY_LOG_UNKNOWN)
+                return say(m, REPAIR_MENDED, "has a row now");
+        struct crash_metadata named = { 0 };
+        int64_t id = 0;
+        char sha256[BLOB_HEX_SIZE];
+        if (mirror_parse_path(item->what, &named.source, &named.timestamp, sha256))
+                r = index_has_crash(m->index, &named, sha256, &id);
+        if (r < 0)
+                return failed(m, r);
+        return id ? say(m, REPAIR_MENDED, "indexed again")
+                  : say(m, REPAIR_LEFT, "it cannot be read, or its blobs are not there");
+}
+
+/* Nobody publishes or deletes blobs meanwhile. */
+static enum repair_outcome set_aside(struct mending *m, const struct repair_item *item)
+{
+        char to[128];
+        struct stat st;
+        snprintf(to, sizeof(to), REPAIR_CORRUPT_DIR "/%s", strrchr(item->what, '/') + 1);
+        for (unsigned i = 1; i < 1000 && fstatat(m->datadir_fd, to, &st, AT_SYMLINK_NOFOLLOW) == 0; i++)
+                snprintf(to, sizeof(to), REPAIR_CORRUPT_DIR "/%s.%u", strrchr(item->what, '/') + 1, i);
+        int r = durable_mkdirs(m->datadir_fd, REPAIR_CORRUPT_DIR);
+        if (r == 0 && renameat2(m->datadir_fd, item->what, m->datadir_fd, to, RENAME_NOREPLACE) < 0)
+                r = -errno;
+        if (r == 0)
+                r = durable_sync_dir(m->datadir_fd, REPAIR_CORRUPT_DIR);
+        if (r < 0)
+                return failed(m, r);
+        snprintf(m->how, sizeof(m->how), "moved to %s; the same bytes sent again would be stored anew", to);
+        return REPAIR_MENDED;
+}
+
+/* LOG_SIZE, LOG_TORN: its row is to say what is there. */
+static int correct_log(struct mending *m, struct log_file *f, const struct index_log_row *row)
+{
+        uint64_t lines = 0;
+        char block[65536];
+        int r = log_file_repair_tail(f);
+        if (r == 0)
+                r = log_file_sync(f);
+        if (r != 0)
+                return r < 0 ? r : -EIO;
+        for (uint64_t at = row->bytes; at < f->size;) {
+                ssize_t n = pread(f->fd, block, sizeof(block), (off_t)at);
+                if (n <= 0)
+                        return n < 0 ? -errno : -EIO;
+                for (const char *p = block; (p = memchr(p, '\n', (size_t)(block + n - p))); p++)
+                        lines++;
+                at += (uint64_t)n;
+        }
+        return row->source_id == 0 || f->size == row->bytes
+                       ? 0
+                       : index_correct_log_file(m->index, row->source_id, f->day, f->size, lines);
+}
+
+static int take_row(void *userdata, const struct index_log_row *row)
+{
+        struct index_log_row *copy = userdata;
+        copy->source_id = row->source_id;
+        copy->bytes = row->bytes;
+        copy->compressed = row->compressed;
+        return 0;
+}
+
+static int mark_compressed(struct mending *m, const struct repair_item *item, const struct index_log_row *row,
+                           const char *day)
+{
+        char path[PATH_MAX];
+        struct stat st;
+        size_t len = strlen(item->what);
+        snprintf(path, sizeof(path), "%s%s", item->what, strcmp(item->what + len - 4, ".zst") == 0 ? "" : ".zst");
+        if (fstatat(m->datadir_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return -errno;
+        return index_mark_compressed(m->index, row->source_id, day, (uint64_t)st.st_size);
+}
+
+static enum repair_outcome mend_log(struct mending *m, const struct repair_item *item)
+{
+        struct source source;
+        struct index_log_row row = { 0 };
+        struct log_file f;
+        char day[CLOCK_DAY_SIZE];
+        bool compressed = false;
+        if (m->live)
+                return say(m, REPAIR_LEFT, "the daemon has its log files; it needs to be stopped");
+        if (!log_lines_parse_path(item->what, &source, day, &compressed))
+                return say(m, REPAIR_LEFT, "its name is not a log file's");
+        int r = index_find_log_file(m->index, &source, day, take_row, &row);
+        if (r < 0 && r != -ENOENT)
+                return failed(m, r);
+        if (item->kind == VERIFY_LOG_MISSING)
+                r = index_delete_log_file(m->index, row.source_id, day);
+        else if (compressed || (r = log_file_open_as_is(&f, m->datadir_fd, &source, day, false)) == -ENOENT)
+                r = mark_compressed(m, item, &row, day);
+        else if (r == 0) {
+                r = correct_log(m, &f, &row);
+                log_file_close(&f);
+        }
+        if (r != 0)
+                return failed(m, r < 0 ? r : -EIO);
+        return say(m, REPAIR_MENDED,
+                   item->kind == VERIFY_LOG_MISSING ? "its row is removed"
+                   : item->kind == VERIFY_LOG_TORN  ? "the tail is in <file>.torn"
+                                                    : "its row is corrected");
+}
+
+static enum repair_outcome mend(struct mending *m, const struct repair_item *item)
+{
+        switch (item->kind) {
+        case VERIFY_COUNT: return mend_count(m);
+        case VERIFY_MIRROR_MISSING:
+        case VERIFY_MIRROR_DIFFERENT: return mend_mirror(m, item);
+        case VERIFY_MIRROR_EXTRA:
+        case VERIFY_BLOB_ORPHAN:
+        case VERIFY_LOG_UNKNOWN: return mend_by_adoption(m, item);
+        case VERIFY_BLOB_LENGTH:
+        case VERIFY_BLOB_CORRUPT: return set_aside(m, item);
+        case VERIFY_LOG_TORN:
+        case VERIFY_LOG_SIZE:
+        case VERIFY_LOG_MISSING: return mend_log(m, item);
+        case VERIFY_BLOB_MISSING: return say(m, REPAIR_LEFT, "only a backup, or the same bytes sent again, bring it back");
+        case VERIFY_DATABASE: return say(m, REPAIR_LEFT, "detritusctl reindex makes the database anew");
+        default: return say(m, REPAIR_LEFT, "it is left as it is");
+        }
+}
+
+/* Counts come last: rows that are made or removed on the way change them. */
+int repair_run(struct repair *repair, int datadir_fd, struct index *index, bool live, repair_cb cb, void *userdata)
+{
+        struct mending m = { .datadir_fd = datadir_fd, .index = index, .live = live };
+        for (int counts = 0; counts < 2; counts++) {
+                for (size_t i = 0; i < repair->n; i++) {
+                        const struct repair_item *item = &repair->items[i];
+                        if ((item->kind == VERIFY_COUNT) != counts)
+                                continue;
+                        const struct verify_finding finding = {
+                                .kind = item->kind, .what = item->what, .problem = item->problem, .id = item->id
+                        };
+                        enum repair_outcome outcome = mend(&m, item);
+                        cb(userdata, &finding, outcome, m.how);
+                }
+        }
+        return 0;
+}

@@ -1,0 +1,33 @@
+#pragma once
+/* Mends what verify.h found, where that is safe, and never deletes evidence of corruption. */
+
+#include "storage/verify.h"
+
+#define REPAIR_FINDINGS_MAX 100000 /* mended in one run; a further run mends the rest */
+#define REPAIR_CORRUPT_DIR "corrupt"
+
+enum repair_outcome {
+        REPAIR_MENDED,
+        REPAIR_GONE,     /* opening the directory, as a start does, had mended it already */
+        REPAIR_LEFT,     /* it cannot be mended; why is in words */
+        REPAIR_FAILED,   /* it should have been; why is in words */
+        REPAIR_OUTCOMES_ /* how many there are */
+};
+
+/* Findings to be mended: zero-initialise. */
+struct repair {
+        size_t n, dropped; /* dropped: beyond the maximum */
+        struct repair_item *items;
+};
+
+/* As verify_config.finding, userdata a struct repair: keeps a copy. 0 or -ENOMEM. */
+int repair_note(void *repair, const struct verify_finding *finding);
+void repair_done(struct repair *repair);
+
+/* how: "counted anew", "renamed to corrupt/...", or why not. */
+typedef void (*repair_cb)(void *userdata, const struct verify_finding *finding, enum repair_outcome outcome,
+                          const char *how);
+
+/* Whoever may write the index. live: on the index writer's thread of a running daemon, inside its transaction; log files
+ * are then left alone, since they are the log committer's. 0, or -errno: the index cannot go on. */
+int repair_run(struct repair *repair, int datadir_fd, struct index *index, bool live, repair_cb cb, void *userdata);
