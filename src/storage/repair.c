@@ -40,6 +40,16 @@ struct mending {
         char how[256];
 };
 
+static const char *const outcome_names[REPAIR_OUTCOMES_] = {
+        [REPAIR_MENDED] = "mended", [REPAIR_GONE] = "gone",     [REPAIR_ASIDE] = "set_aside",
+        [REPAIR_LEFT] = "left",     [REPAIR_FAILED] = "failed",
+};
+
+const char *repair_outcome_name(enum repair_outcome outcome)
+{
+        return outcome_names[outcome];
+}
+
 int repair_note(void *repair, const struct verify_finding *finding)
 {
         struct repair *list = repair;
@@ -68,6 +78,20 @@ void repair_done(struct repair *repair)
         }
         free(repair->items);
         *repair = (struct repair){ 0 };
+}
+
+static struct verify_finding finding_of(const struct repair_item *item)
+{
+        return (struct verify_finding){
+                .kind = item->kind, .what = item->what, .problem = item->problem, .id = item->id
+        };
+}
+
+int repair_get(const struct repair *repair, size_t i, int (*cb)(void *userdata, const struct verify_finding *finding),
+               void *userdata)
+{
+        const struct verify_finding finding = finding_of(&repair->items[i]);
+        return cb(userdata, &finding);
 }
 
 static enum repair_outcome say(struct mending *m, enum repair_outcome outcome, const char *how)
@@ -135,6 +159,16 @@ static enum repair_outcome mend_by_adoption(struct mending *m, const struct repa
                   : say(m, REPAIR_LEFT, "it cannot be read, or its blobs are not there");
 }
 
+static bool is_whole(struct mending *m, const char *path)
+{
+        char sha256[BLOB_HEX_SIZE];
+        struct stat st;
+        uint64_t len;
+        snprintf(sha256, sizeof(sha256), "%.64s", strrchr(path, '/') + 1);
+        return index_find_blob(m->index, sha256, &len) == 0 &&
+               fstatat(m->datadir_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && (uint64_t)st.st_size == len;
+}
+
 /* Nobody publishes or deletes blobs meanwhile. */
 static enum repair_outcome set_aside(struct mending *m, const struct repair_item *item)
 {
@@ -143,6 +177,8 @@ static enum repair_outcome set_aside(struct mending *m, const struct repair_item
         snprintf(to, sizeof(to), REPAIR_CORRUPT_DIR "/%s", strrchr(item->what, '/') + 1);
         for (unsigned i = 1; i < 1000 && fstatat(m->datadir_fd, to, &st, AT_SYMLINK_NOFOLLOW) == 0; i++)
                 snprintf(to, sizeof(to), REPAIR_CORRUPT_DIR "/%s.%u", strrchr(item->what, '/') + 1, i);
+        if (item->kind == VERIFY_BLOB_LENGTH && is_whole(m, item->what))
+                return say(m, REPAIR_GONE, "it is whole by now");
         int r = durable_mkdirs(m->datadir_fd, REPAIR_CORRUPT_DIR);
         if (r == 0 && renameat2(m->datadir_fd, item->what, m->datadir_fd, to, RENAME_NOREPLACE) < 0)
                 r = -errno;
@@ -150,8 +186,8 @@ static enum repair_outcome set_aside(struct mending *m, const struct repair_item
                 r = durable_sync_dir(m->datadir_fd, REPAIR_CORRUPT_DIR);
         if (r < 0)
                 return failed(m, r);
-        snprintf(m->how, sizeof(m->how), "moved to %s; the same bytes sent again would be stored anew", to);
-        return REPAIR_MENDED;
+        snprintf(m->how, sizeof(m->how), "moved to %s; a backup, or the same bytes sent again, bring it back", to);
+        return REPAIR_ASIDE;
 }
 
 /* LOG_SIZE, LOG_TORN: its row is to say what is there. */
@@ -212,6 +248,8 @@ static enum repair_outcome mend_log(struct mending *m, const struct repair_item 
         int r = index_find_log_file(m->index, &source, day, take_row, &row);
         if (r < 0 && r != -ENOENT)
                 return failed(m, r);
+        if (item->kind == VERIFY_LOG_MISSING && faccessat(m->datadir_fd, item->what, F_OK, 0) == 0)
+                return say(m, REPAIR_GONE, "it is there by now");
         if (item->kind == VERIFY_LOG_MISSING)
                 r = index_delete_log_file(m->index, row.source_id, day);
         else if (compressed || (r = log_file_open_as_is(&f, m->datadir_fd, &source, day, false)) == -ENOENT)
@@ -242,14 +280,15 @@ static enum repair_outcome mend(struct mending *m, const struct repair_item *ite
         case VERIFY_LOG_TORN:
         case VERIFY_LOG_SIZE:
         case VERIFY_LOG_MISSING: return mend_log(m, item);
-        case VERIFY_BLOB_MISSING: return say(m, REPAIR_LEFT, "only a backup, or the same bytes sent again, bring it back");
+        case VERIFY_BLOB_MISSING:
+                return say(m, REPAIR_LEFT, "only a backup, or the same bytes sent again, bring it back");
         case VERIFY_DATABASE: return say(m, REPAIR_LEFT, "detritusctl reindex makes the database anew");
         default: return say(m, REPAIR_LEFT, "it is left as it is");
         }
 }
 
 /* Counts come last: rows that are made or removed on the way change them. */
-int repair_run(struct repair *repair, int datadir_fd, struct index *index, bool live, repair_cb cb, void *userdata)
+void repair_run(struct repair *repair, int datadir_fd, struct index *index, bool live, repair_cb cb, void *userdata)
 {
         struct mending m = { .datadir_fd = datadir_fd, .index = index, .live = live };
         for (int counts = 0; counts < 2; counts++) {
@@ -257,12 +296,9 @@ int repair_run(struct repair *repair, int datadir_fd, struct index *index, bool 
                         const struct repair_item *item = &repair->items[i];
                         if ((item->kind == VERIFY_COUNT) != counts)
                                 continue;
-                        const struct verify_finding finding = {
-                                .kind = item->kind, .what = item->what, .problem = item->problem, .id = item->id
-                        };
+                        const struct verify_finding finding = finding_of(item);
                         enum repair_outcome outcome = mend(&m, item);
                         cb(userdata, &finding, outcome, m.how);
                 }
         }
-        return 0;
 }

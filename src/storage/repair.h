@@ -8,7 +8,8 @@
 
 enum repair_outcome {
         REPAIR_MENDED,
-        REPAIR_GONE,     /* opening the directory, as a start does, had mended it already */
+        REPAIR_GONE,     /* it is no more: opening the directory, as a start does, mended it, or it was deleted */
+        REPAIR_ASIDE,    /* what is corrupt was set aside, and is still wanting */
         REPAIR_LEFT,     /* it cannot be mended; why is in words */
         REPAIR_FAILED,   /* it should have been; why is in words */
         REPAIR_OUTCOMES_ /* how many there are */
@@ -23,11 +24,15 @@ struct repair {
 /* As verify_config.finding, userdata a struct repair: keeps a copy. 0 or -ENOMEM. */
 int repair_note(void *repair, const struct verify_finding *finding);
 void repair_done(struct repair *repair);
+/* Hands the i-th of repair->n to cb again. cb's result. */
+int repair_get(const struct repair *repair, size_t i, int (*cb)(void *userdata, const struct verify_finding *finding),
+               void *userdata);
 
 /* how: "counted anew", "renamed to corrupt/...", or why not. */
 typedef void (*repair_cb)(void *userdata, const struct verify_finding *finding, enum repair_outcome outcome,
                           const char *how);
+const char *repair_outcome_name(enum repair_outcome outcome); /* "mended" */
 
 /* Whoever may write the index. live: on the index writer's thread of a running daemon, inside its transaction; log files
- * are then left alone, since they are the log committer's. 0, or -errno: the index cannot go on. */
-int repair_run(struct repair *repair, int datadir_fd, struct index *index, bool live, repair_cb cb, void *userdata);
+ * are then left alone, since they are the log committer's. What was found is looked at again where it may have changed. */
+void repair_run(struct repair *repair, int datadir_fd, struct index *index, bool live, repair_cb cb, void *userdata);

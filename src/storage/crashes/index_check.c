@@ -149,18 +149,17 @@ int index_check_usage(struct index *x, index_problem_cb cb, void *userdata)
 int index_recount(struct index *x)
 {
         return in_transaction(
-                x,
-                "UPDATE blob SET refs = (SELECT count(*) FROM crash WHERE dump_sha256 = blob.sha256)"
-                " + (SELECT count(*) FROM attachment AS a WHERE a.sha256 = blob.sha256)"
-                " WHERE refs <> (SELECT count(*) FROM crash WHERE dump_sha256 = blob.sha256)"
-                " + (SELECT count(*) FROM attachment AS a WHERE a.sha256 = blob.sha256);"
-                "DELETE FROM blob_use;"
-                "WITH " USES " INSERT INTO blob_use (sha256, project, uses)"
-                " SELECT sha256, project, count(*) FROM uses GROUP BY sha256, project;"
-                "WITH " USES ", " COUNTED_USAGE
-                " INSERT INTO usage (project, log_bytes, crash_bytes) SELECT project, log_bytes, crash_bytes"
-                " FROM counted WHERE true ON CONFLICT (project) DO UPDATE SET log_bytes = excluded.log_bytes,"
-                " crash_bytes = excluded.crash_bytes");
+                x, "UPDATE blob SET refs = (SELECT count(*) FROM crash WHERE dump_sha256 = blob.sha256)"
+                   " + (SELECT count(*) FROM attachment AS a WHERE a.sha256 = blob.sha256)"
+                   " WHERE refs <> (SELECT count(*) FROM crash WHERE dump_sha256 = blob.sha256)"
+                   " + (SELECT count(*) FROM attachment AS a WHERE a.sha256 = blob.sha256);"
+                   "DELETE FROM blob_use;"
+                   "WITH " USES " INSERT INTO blob_use (sha256, project, uses)"
+                   " SELECT sha256, project, count(*) FROM uses GROUP BY sha256, project;"
+                   "WITH " USES ", " COUNTED_USAGE
+                   " INSERT INTO usage (project, log_bytes, crash_bytes) SELECT project, log_bytes, crash_bytes"
+                   " FROM counted WHERE true ON CONFLICT (project) DO UPDATE SET log_bytes = excluded.log_bytes,"
+                   " crash_bytes = excluded.crash_bytes");
 }
 
 int index_find_blob(struct index *x, const char *sha256, uint64_t *ret_len)
@@ -222,8 +221,8 @@ int index_find_log_file(struct index *x, const struct source *source, const char
 {
         _cleanup_(finalizep) sqlite3_stmt *s = NULL;
         unsigned n;
-        int r = prepare_once(
-                x, LOG_ROW " WHERE source.project = ?1 AND source.install_id = ?2 AND log_file.day = ?3", &s);
+        int r = prepare_once(x, LOG_ROW " WHERE source.project = ?1 AND source.install_id = ?2 AND log_file.day = ?3",
+                             &s);
         if (r < 0)
                 return r;
         index_bind_text(s, 1, source->project);
@@ -300,6 +299,31 @@ int index_copy_to(struct index *x, const char *path, index_progress progress, vo
         sqlite3_close(to);
         execute(x, "COMMIT");
         return r;
+}
+
+int index_forget_blob(struct index *x, const char *sha256)
+{
+        static const char *const sql[] = {
+                "DELETE FROM crash WHERE dump_sha256 = ?1"
+                " OR id IN (SELECT crash_id FROM attachment WHERE attachment.sha256 = ?1)",
+                "DELETE FROM blob WHERE sha256 = ?1",
+        };
+        int r = 0;
+        for (size_t i = 0; r == 0 && i < ARRAY_LEN(sql); i++) {
+                _cleanup_(finalizep) sqlite3_stmt *s = NULL;
+                r = prepare_once(x, sql[i], &s);
+                if (r < 0)
+                        break;
+                index_bind_text(s, 1, sha256);
+                r = step_once(x, s);
+        }
+        return r;
+}
+
+int index_leave_wal(struct index *x)
+{
+        x->writable = false; /* no checkpoint when it is closed: there is nothing left to do */
+        return execute(x, "PRAGMA journal_mode = DELETE");
 }
 
 static int attach(struct index *x, const char *path)

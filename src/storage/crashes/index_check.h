@@ -57,6 +57,11 @@ int index_count_all(struct index *x, struct index_totals *ret);
 typedef void (*index_progress)(void *userdata, uint64_t done, uint64_t all);
 int index_copy_to(struct index *x, const char *path, index_progress progress, void *userdata);
 
+/* Forgets a blob with every crash that uses it: for a copy, whose original has deleted them. Inside a transaction. */
+int index_forget_blob(struct index *x, const char *sha256);
+/* Makes one plain file of the database, readable on media that cannot be written; opening it for writing undoes that. */
+int index_leave_wal(struct index *x);
+
 /* Takes from a database that index_copy_to() made what JSON files cannot tell of crashes and log files that both have: when
  * a crash was received (the earlier one), whether it is held, how many lines a file has, and sources. */
 int index_take_over(struct index *x, const char *copy_path);

@@ -100,15 +100,14 @@ static int read_at(int fd, uint8_t *block, size_t len, uint64_t at)
         return 0;
 }
 
-/* Just behind the last newline; 0 when there is none. */
-static int find_end_of_lines(const struct log_file *f, uint64_t *ret_end)
+int log_file_find_end(int fd, uint64_t size, uint64_t *ret_end)
 {
         uint8_t block[4096];
-        uint64_t end = f->size;
+        uint64_t end = size;
 
         while (end > 0) {
                 size_t n = end < sizeof(block) ? (size_t)end : sizeof(block);
-                int r = read_at(f->fd, block, n, end - n);
+                int r = read_at(fd, block, n, end - n);
                 if (r < 0)
                         return r;
                 const uint8_t *newline = memrchr(block, '\n', n);
@@ -166,7 +165,7 @@ static int set_aside(const struct log_file *f, uint64_t from)
 int log_file_repair_tail(struct log_file *f)
 {
         uint64_t end;
-        int r = find_end_of_lines(f, &end);
+        int r = log_file_find_end(f->fd, f->size, &end);
         if (r < 0 || end == f->size)
                 return r;
         r = set_aside(f, end);

@@ -52,6 +52,8 @@ int log_file_open(struct log_file *f, int datadir_fd, const struct source *sourc
 int log_file_open_as_is(struct log_file *f, int datadir_fd, const struct source *source, const char *day, bool create);
 /* Moves an unterminated last line to <file>.torn. 0, -errno or LOG_FILE_BROKEN. */
 int log_file_repair_tail(struct log_file *f);
+/* Just behind the last newline of a file of so many bytes; 0 when there is none. 0 or -errno. Any thread. */
+int log_file_find_end(int fd, uint64_t size, uint64_t *ret_end);
 /* False when somebody else unlinked or changed the file behind our back: it is to be opened anew. */
 bool log_file_is_ours(const struct log_file *f);
 void log_file_close(struct log_file *f); /* syncs nothing */
