@@ -1,0 +1,376 @@
+"""detritusctl verify, reindex and mirror: each kind of damage is found, by its name and no other, and mended where that is
+promised; a whole directory is found whole, beside a daemon under load too."""
+
+import contextlib
+import hashlib
+import json
+import os
+import sqlite3
+import threading
+
+import pytest
+
+from harness import crash, ctl
+from harness.daemon import ACME, OTHER
+from harness.grpc import export
+from harness.otlp import export_lines
+
+pytestmark = pytest.mark.ours
+
+KEPT = {"logs": {"ttl_days": 36500}, "crashes": {"ttl_days": 36500}}
+
+
+class Stock:
+    """A data directory with a few of everything, whose daemon has stopped."""
+
+    def __init__(self, daemon):
+        self.dir = daemon.data_dir
+        self.daemon = daemon
+        self.sources = [crash.Source.fresh(), crash.Source.fresh(), crash.Source.fresh("other")]
+        for n, source in enumerate(self.sources):
+            token = OTHER if source.project == "other" else ACME
+            for m in range(3):
+                manifest = [{"key": "log", "filename": "a.log", "content_type": "text/plain", "len": 6}]
+                parts = (crash.metadata_part(source, timestamp=f"2026-05-19T00:00:0{m}Z", attachments=manifest,
+                                             context={"n": n, "text": "é"}),
+                         crash.dump_part(b"MDMP shared" if m == 0 else b"MDMP %d %d" % (n, m)),
+                         crash.attachment_part("log", b"shared"))
+                assert crash.upload(daemon, "1.1", token, *parts).status == 201
+            export(daemon, export_lines(source, 5), token).accepted()
+        daemon.stop()
+
+    def log(self, n=0):
+        return self.daemon.log_files(self.sources[n])[0]
+
+    def mirror(self, n=0):
+        return self.daemon.mirror_files(self.sources[n])[0]
+
+    def blob(self, content):
+        return self.daemon.blob(hashlib.sha256(content).hexdigest())
+
+    def change(self, sql):
+        with contextlib.closing(sqlite3.connect(f"{self.dir}/detritus.db")) as database:
+            database.executescript("PRAGMA trusted_schema = ON;" + sql)
+
+    def verify(self, *arguments, status=1):
+        """The kinds found, and the totals."""
+        *found, totals = ctl.objects(self.dir, "verify", *arguments, status=status)
+        assert totals["findings"] == len(found)
+        return [(f["finding"], f["what"]) for f in found], totals, found
+
+    def kinds(self, *arguments, **options):
+        return [kind for kind, _ in self.verify(*arguments, **options)[0]]
+
+    def whole(self, *arguments):
+        assert self.verify(*arguments, status=0)[0] == []
+
+
+@pytest.fixture
+def stock(start_daemon):
+    return Stock(start_daemon(KEPT))
+
+
+def below(stock, path):
+    return str(path.relative_to(stock.dir))
+
+
+def test_a_whole_directory(stock):
+    stock.whole()
+    _, totals, _ = stock.verify("--deep", status=0)
+    assert (totals["crashes"], totals["blobs"], totals["log_files"], totals["log_lines"]) == (9, 8, 3, 15)
+    assert totals["daemon"] is False
+    text = ctl.run(stock.dir, "verify").stdout
+    assert text.startswith("9 crashes, 8 blobs (") and text.endswith("all is well\n")
+
+
+def flip(path):
+    data = bytearray(path.read_bytes())
+    data[3] ^= 1
+    os.chmod(path, 0o640)
+    path.write_bytes(data)
+
+
+def test_a_flipped_bit_is_set_aside_and_healed_by_the_same_bytes(stock, start_daemon):
+    path = stock.blob(b"MDMP 0 1")
+    flip(path)
+    corrupt = path.read_bytes()
+    stock.whole()  # only the bytes tell
+    assert stock.verify("--deep")[0] == [("blob_corrupt", below(stock, path))]
+    _, _, (found,) = stock.verify("--deep", "--repair")
+    assert found["repair"] == "set_aside"
+    assert not path.exists() and (stock.dir / "corrupt" / path.name).read_bytes() == corrupt
+    assert stock.verify()[0] == [("blob_missing", below(stock, path))]
+    assert stock.kinds("--repair") == ["blob_missing"]  # nothing to mend it from
+    daemon = start_daemon(KEPT, directory=stock.daemon.directory)
+    crash.report(daemon, "1.1", ACME, crash.Source.fresh(), b"MDMP 0 1")
+    daemon.kill()
+    assert path.read_bytes() == b"MDMP 0 1"
+    ctl.run(stock.dir, "verify", "--deep")
+
+
+def test_a_missing_blob(stock):
+    path = stock.blob(b"shared")
+    path.unlink()
+    assert stock.verify()[0] == [("blob_missing", below(stock, path))]
+
+
+def test_a_blob_cut_short(stock):
+    path = stock.blob(b"MDMP 1 2")
+    path.write_bytes(b"MDMP")
+    assert stock.verify()[0] == [("blob_length", below(stock, path))]
+    assert stock.kinds("--repair") == ["blob_length"]
+    assert (stock.dir / "corrupt" / path.name).read_bytes() == b"MDMP"
+
+
+def test_an_orphan_gets_a_row(stock):
+    path = stock.blob(b"nobody's")
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"nobody's")
+    assert stock.verify()[0] == [("blob_orphan", below(stock, path))]
+    assert stock.kinds("--repair", status=0) == ["blob_orphan"]
+    assert path.exists()
+    assert [row["sha256"] for row in stock.daemon.rows("SELECT sha256 FROM orphan_blob")] == [path.stem]
+    stock.whole()
+
+
+@pytest.mark.parametrize("sql, what", [
+    ("UPDATE blob SET refs = refs + 1 WHERE refs = 3", ["blob "]),
+    ("UPDATE blob_use SET uses = uses + 1 WHERE project = 'other' AND uses = 3", ["blob "]),
+    ("UPDATE usage SET crash_bytes = crash_bytes - 5 WHERE project = 'acme'", ["usage of acme"]),
+    ("UPDATE usage SET log_bytes = 0 WHERE project = ''", ["usage of all"]),
+    ("DELETE FROM usage WHERE project = 'other'", ["usage of other"]),
+])
+def test_wrong_counts_are_counted_anew(stock, sql, what):
+    stock.change(sql)
+    found = stock.verify()[0]
+    assert [kind for kind, _ in found] == ["count"] * len(what), found
+    assert all(name.startswith(start) for (_, name), start in zip(found, what)), found
+    assert set(stock.kinds("--repair", status=0)) == {"count"}
+    stock.whole()
+
+
+def test_a_differing_mirror_is_written_anew(stock):
+    path = stock.mirror()
+    before = path.read_bytes()
+    document = json.loads(before)
+    path.write_text(json.dumps(document))  # another layout is no difference
+    stock.whole()
+    document["dump"]["len"] += 1
+    path.write_text(json.dumps(document))
+    assert stock.verify()[0] == [("mirror_different", below(stock, path))]
+    assert stock.kinds("--repair", status=0) == ["mirror_different"]
+    assert path.read_bytes() == before
+    stock.whole("--deep")
+
+
+def test_a_missing_mirror_is_written_anew(stock):
+    path = stock.mirror(1)
+    before = path.read_bytes()
+    path.unlink()
+    assert stock.verify()[0] == [("mirror_missing", below(stock, path))]
+    assert stock.kinds("--repair", status=0) == ["mirror_missing"]
+    assert path.read_bytes() == before
+
+
+def test_a_crash_that_only_its_mirror_knows(stock):
+    stock.change("PRAGMA foreign_keys = ON; DELETE FROM crash WHERE id = 1")
+    assert stock.kinds() == ["mirror_extra"]
+    assert stock.kinds("--repair", status=0) == ["mirror_extra"]
+    assert len(stock.daemon.rows("SELECT 1 FROM crash")) == 9
+    stock.whole()
+
+
+def test_a_torn_log(stock):
+    path = stock.log()
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"half a li')
+    stock.change(f"UPDATE log_file SET bytes = {len(whole) + 11} WHERE bytes = {len(whole)}")
+    assert ("log_torn", below(stock, path)) in stock.verify()[0]
+    stock.verify("--repair", status=0)
+    assert path.read_bytes() == whole
+    assert path.with_name(path.name + ".torn").read_bytes() == b'{"half a li'
+    stock.whole("--deep")
+
+
+def test_log_files_of_another_size_missing_and_unknown(stock):
+    grown, gone = stock.log(0), stock.log(1)
+    with grown.open("ab") as file:
+        file.write(b'{"one":"more"}\n')
+    gone.unlink()
+    unknown = grown.with_name("2026-01-01.ndjson")
+    unknown.write_bytes(b'{"old":1}\n')
+    expected = {("log_size", below(stock, grown)), ("log_missing", below(stock, gone)), ("log_unknown", below(stock, unknown))}
+    assert set(stock.verify()[0]) == expected
+    assert set(stock.verify("--repair", status=0)[0]) == expected
+    stock.whole()
+    assert {row["lines"] for row in stock.daemon.rows("SELECT lines FROM log_file")} == {6, 5, None}
+
+
+def test_a_damaged_log_line_is_reported_and_left(stock):
+    path = stock.log()
+    data = path.read_bytes()
+    at = data.index(b"\n") + 1
+    path.write_bytes(data[:at] + b"\0" * 8 + data[at + 8:])
+    stock.whole()
+    assert stock.verify("--deep")[0] == [("log_damaged", below(stock, path))]
+    _, _, (found,) = stock.verify("--deep", "--repair")
+    assert found["repair"] == "left" and "line 2" in found["problem"]
+    assert path.read_bytes()[at:at + 8] == b"\0" * 8
+
+
+def test_a_broken_database_page(stock):
+    path = stock.dir / "detritus.db"
+    stock.change("CREATE INDEX extra ON crash (panic_text, id)")
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        page, = database.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'extra'").fetchone()
+        size, = database.execute("PRAGMA page_size").fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size + 3)
+        file.write(b"\0\0")  # no cells
+    assert "database" in stock.kinds()
+
+
+class Load:
+    """Uploads, and log exports, one after the other, until told to stop."""
+
+    def __init__(self, daemon):
+        self.daemon, self.over, self.failure, self.sent = daemon, threading.Event(), [], 0
+        self.started = threading.Event()
+        self.threads = [threading.Thread(target=self._guard, args=(work,)) for work in (self._uploads, self._exports)]
+
+    def _guard(self, work):
+        try:
+            work()
+        except BaseException as error:
+            self.failure.append(error)
+            self.started.set()
+
+    def _uploads(self):
+        source = crash.Source.fresh()
+        while not self.over.is_set():
+            crash.report(self.daemon, "1.1", ACME, source, b"MDMP load %d" % self.sent,
+                         timestamp=f"2026-05-19T00:00:00.{self.sent:09d}Z")
+            self.sent += 1
+            if self.sent == 20:
+                self.started.set()
+
+    def _exports(self):
+        source = crash.Source.fresh()
+        while not self.over.is_set():
+            export(self.daemon, export_lines(source, 50), ACME).accepted()
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        assert self.started.wait(20)
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+        assert not self.failure, self.failure
+
+
+def test_no_false_alarm_beside_a_daemon_under_load(start_daemon):
+    """Retention deletes everything at once, all the time."""
+    daemon = start_daemon({"crashes": {"ttl_days": 0}, "logs": {"ttl_days": 36500}, "janitor": {"interval_secs": 1}})
+    with Load(daemon):
+        for _ in range(3):
+            *found, totals = ctl.objects(daemon.data_dir, "verify", "--deep")
+            assert found == [] and totals["daemon"] is True
+    ctl.run(daemon.data_dir, "verify", "--deep")
+
+
+def test_damage_is_found_beside_a_daemon_and_repair_wants_it_stopped(start_daemon):
+    daemon = start_daemon(KEPT)
+    source = crash.Source.fresh()
+    crash.report(daemon, "1.1", ACME, source, b"MDMP one")
+    path = daemon.blob(hashlib.sha256(b"MDMP one").hexdigest())
+    flip(path)
+    *found, totals = ctl.objects(daemon.data_dir, "verify", "--deep", status=1)
+    assert [f["finding"] for f in found] == ["blob_corrupt"] and totals["daemon"]
+    done = ctl.run(daemon.data_dir, "verify", "--deep", "--repair", status=1)
+    assert "in use" in done.stderr and "blob_corrupt" in done.stdout
+    assert path.exists()
+
+
+ROWS = {
+    "crash": "SELECT s.project, s.install_id, c.dump_sha256, c.dump_content_encoding, c.kind, c.crashed_at, c.received_at,"
+             " c.platform, c.version, c.git_sha, c.profile, c.target_triple, c.panic_text, c.context, c.metadata, c.dedup,"
+             " c.held, c.source_project FROM crash AS c JOIN source AS s ON s.id = c.source_id ORDER BY 1, 2, 6, 3",
+    "attachment": "SELECT c.crashed_at, s.install_id, a.position, a.key, a.filename, a.content_type, a.content_encoding,"
+                  " a.sha256, a.len, a.dedup FROM attachment AS a JOIN crash AS c ON c.id = a.crash_id"
+                  " JOIN source AS s ON s.id = c.source_id ORDER BY 1, 2, 3",
+    "blob": "SELECT sha256, len, refs FROM blob ORDER BY sha256",
+    "blob_use": "SELECT * FROM blob_use ORDER BY 1, 2",
+    "usage": "SELECT * FROM usage ORDER BY 1",
+    "log_file": "SELECT s.project, s.install_id, l.day, l.bytes, l.lines, l.compressed, l.source_project FROM log_file AS l"
+                " JOIN source AS s ON s.id = l.source_id ORDER BY 1, 2, 3",
+    "source": "SELECT project, install_id, platform, version FROM source ORDER BY 1, 2",
+}
+
+
+def all_rows(daemon, without=()):
+    return {table: [{key: value for key, value in row.items() if key not in without} for row in daemon.rows(sql)]
+            for table, sql in ROWS.items()}
+
+
+def test_reindex_gives_back_the_same_rows(stock):
+    stock.change("UPDATE crash SET held = 1 WHERE id = 4")
+    before = all_rows(stock.daemon)
+    (counts,) = ctl.objects(stock.dir, "reindex")
+    assert counts["crashes"] == counts["crashes_before"] == 9 and counts["taken_over"] is True
+    assert all_rows(stock.daemon) == before
+    stock.whole("--deep")
+    assert (stock.dir / "detritus.db.before-reindex").exists()
+
+
+def test_reindex_without_the_old_database(stock, start_daemon):
+    """All but what no file tells: which crashes are held, how many lines a file has, a logs-only source's version."""
+    stock.change("UPDATE crash SET held = 1 WHERE id = 4")
+    before = all_rows(stock.daemon, without=("held", "lines"))
+    with (stock.dir / "detritus.db").open("r+b") as file:
+        file.write(b"\0" * 4096)
+    ctl.run(stock.dir, "verify", status=1)
+    (counts,) = ctl.objects(stock.dir, "reindex")
+    assert counts["crashes"] == 9 and counts["taken_over"] is False
+    assert all_rows(stock.daemon, without=("held", "lines")) == before
+    stock.whole("--deep")
+    start_daemon(KEPT, directory=stock.daemon.directory).kill()
+
+
+def test_reindex_refuses_to_lose_crashes(stock):
+    stock.mirror().unlink()
+    ctl.run(stock.dir, "reindex", status=1)
+    assert len(stock.daemon.rows("SELECT 1 FROM crash")) == 9
+    ctl.run(stock.dir, "mirror")
+    ctl.run(stock.dir, "reindex")
+    assert len(stock.daemon.rows("SELECT 1 FROM crash")) == 9
+
+
+def test_mirror_from_the_database(stock):
+    kept = {path: path.read_bytes() for path in (stock.dir / "crashes/by-source").rglob("*.json")}
+    extra = stock.mirror(0)
+    stock.change("PRAGMA foreign_keys = ON; DELETE FROM crash WHERE id = 1")
+    foreign = extra.with_name("notes.json")
+    foreign.write_text("{}")
+    stock.mirror(1).unlink()
+    stock.mirror(2).write_text("{}")
+    (counts,) = ctl.objects(stock.dir, "mirror")
+    assert counts == {"crashes": 8, "written": 2, "removed": 1, "left": 1}
+    del kept[extra]
+    assert {path: path.read_bytes() for path in (stock.dir / "crashes/by-source").rglob("*.json") if path != foreign} == kept
+
+
+def test_beside_a_daemon_they_refuse(start_daemon):
+    daemon = start_daemon(KEPT)
+    for command in (["reindex"], ["mirror"], ["import", daemon.directory]):
+        assert "in use" in ctl.run(daemon.data_dir, *command, status=1).stderr
+
+
+def test_usage():
+    ctl.run("/nonexistent", "verify", status=1)
+    for command in ("verify", "reindex", "mirror", "backup", "restore", "import"):
+        assert "Usage:" in ctl.run("/nonexistent", command, "--help").stdout
+        ctl.run("/nonexistent", command, "--nonsense", status=2)
