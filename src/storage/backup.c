@@ -102,22 +102,22 @@ static void pages_copied(void *userdata, uint64_t done, uint64_t all)
         backup_progress(userdata, "database", done, all);
 }
 
+static int remove_file(void *userdata, const char *path, _unused_ const char *name)
+{
+        const struct backup *b = userdata;
+        return unlinkat(b->to_fd, path, 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
 static int take_snapshot(struct backup *b, struct error *err)
 {
-        static const char *const leftovers[] = { "detritus.db", "detritus.db-wal", "detritus.db-shm",
-                                                 "detritus.db-journal" };
         char dir[PATH_MAX], path[PATH_MAX];
         bool created;
         int n = snprintf(dir, sizeof(dir), "%s/" INCOMING, b->config->to);
         if (n < 0 || n >= PATH_MAX || snprintf(path, sizeof(path), "%s/detritus.db", dir) >= PATH_MAX)
                 return fail(err, -ENAMETOOLONG, "copy to", b->config->to);
         int r = durable_mkdirs(b->to_fd, INCOMING);
-        for (size_t i = 0; r == 0 && i < ARRAY_LEN(leftovers); i++) {
-                char leftover[64];
-                snprintf(leftover, sizeof(leftover), INCOMING "/%s", leftovers[i]);
-                if (unlinkat(b->to_fd, leftover, 0) < 0 && errno != ENOENT)
-                        r = -errno;
-        }
+        if (r == 0)
+                r = entries_each(b->to_fd, INCOMING, remove_file, b); /* of a run that was killed */
         if (r == 0)
                 r = index_copy_to(b->source, path, pages_copied, b);
         if (r == 0 && fchmodat(b->to_fd, INCOMING "/detritus.db", 0640, 0) < 0)
@@ -225,10 +225,11 @@ static int copy_mirrors(struct backup *b, struct backup_page *page)
         return r;
 }
 
-/* Unlinked first: an older copy's WAL must never meet the newer database. It holds nothing, as the copy is no WAL one. */
+/* Unlinked first: an older copy's WAL must never meet the newer database. It holds nothing, as the copy is no WAL one. What
+ * is restored stays one, since a kill while it becomes one again would leave what only a writer can open. */
 static int publish(struct backup *b)
 {
-        int r = index_leave_wal(b->copy);
+        int r = b->config->restore ? 0 : index_leave_wal(b->copy);
         b->copy = index_free(b->copy);
         if (r == 0)
                 r = durable_sync_all(b->to_fd);

@@ -87,20 +87,8 @@ static int collect(void *userdata, const struct index_log_row *row)
 
 static int count_lines(struct backup *b, const char *path, uint64_t from, uint64_t to, uint64_t *ret)
 {
-        char block[65536];
         _cleanup_(closep) int fd = openat(b->to_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        if (fd < 0)
-                return -errno;
-        for (*ret = 0; from < to;) {
-                size_t max = to - from < sizeof(block) ? (size_t)(to - from) : sizeof(block);
-                ssize_t n = pread(fd, block, max, (off_t)from);
-                if (n <= 0)
-                        return n < 0 ? -errno : -EIO;
-                for (const char *p = block; (p = memchr(p, '\n', (size_t)(block + n - p))); p++)
-                        ++*ret;
-                from += (uint64_t)n;
-        }
-        return 0;
+        return fd < 0 ? -errno : log_lines_count(fd, from, to, ret, NULL);
 }
 
 /* A plain file is what counts while there is one. */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "storage/logs/log_file.h"
+#include "storage/logs/log_lines.h"
 #include "storage/reconcile_internal.h"
 #include "util/log.h"
 
@@ -45,24 +46,6 @@ static int collect(void *userdata, int64_t source_id, const char *project, const
         return 0;
 }
 
-/* Lines from a place on. *ret_zeros: there are bytes of value zero among them, which no line holds. */
-static int count_lines(const struct log_file *f, uint64_t from, uint64_t *ret_lines, bool *ret_zeros)
-{
-        char block[65536];
-        *ret_lines = 0;
-        *ret_zeros = false;
-        while (from < f->size) {
-                ssize_t n = pread(f->fd, block, sizeof(block), (off_t)from);
-                if (n <= 0)
-                        return n < 0 ? -errno : -EIO;
-                for (const char *p = block; (p = memchr(p, '\n', (size_t)(block + n - p))); p++)
-                        ++*ret_lines;
-                *ret_zeros = *ret_zeros || memchr(block, '\0', (size_t)n);
-                from += (uint64_t)n;
-        }
-        return 0;
-}
-
 /* 0, -errno or LOG_FILE_BROKEN. */
 static int check_open_file(struct log_file *f, struct row *row, struct reconcile_counts *counts)
 {
@@ -72,7 +55,7 @@ static int check_open_file(struct log_file *f, struct row *row, struct reconcile
         if (r != 0)
                 return r;
         counts->log_tails += f->size < size;
-        r = count_lines(f, row->bytes < f->size ? row->bytes : f->size, &row->lines_more, &zeros);
+        r = log_lines_count(f->fd, row->bytes, f->size, &row->lines_more, &zeros);
         if (r == 0 && zeros) {
                 counts->log_files_damaged++;
                 log_error("a log file holds bytes that are no lines; they are left as they are",

@@ -22,7 +22,7 @@
 #include "util/durable.h"
 #include "util/entries.h"
 
-#define ASIDE "tmp/reindex"
+#define ASIDE "reindex"
 #define PAGE_ROWS 500
 
 static int fail(struct error *err, int error, const char *doing)
@@ -31,17 +31,18 @@ static int fail(struct error *err, int error, const char *doing)
         return error;
 }
 
+static int remove_file(void *userdata, const char *path, _unused_ const char *name)
+{
+        return unlinkat(*(const int *)userdata, path, 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+/* What a run that was killed left, whatever SQLite called it. */
 static int clear_aside(int datadir_fd)
 {
-        static const char *const names[] = { "detritus.db", "detritus.db-wal", "detritus.db-shm",
-                                             "old.db",      "old.db-wal",      "old.db-journal" };
-        for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-                char path[64];
-                snprintf(path, sizeof(path), ASIDE "/%s", names[i]);
-                if (unlinkat(datadir_fd, path, 0) < 0 && errno != ENOENT && errno != ENOTDIR)
-                        return -errno;
-        }
-        return unlinkat(datadir_fd, ASIDE, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
+        int r = entries_each(datadir_fd, ASIDE, remove_file, &datadir_fd);
+        if (r == 0 && unlinkat(datadir_fd, ASIDE, AT_REMOVEDIR) < 0 && errno != ENOENT)
+                r = -errno;
+        return r;
 }
 
 /* False: the old database cannot be read, and there is nothing to be had from it. */

@@ -194,20 +194,14 @@ static enum repair_outcome set_aside(struct mending *m, const struct repair_item
 static int correct_log(struct mending *m, struct log_file *f, const struct index_log_row *row)
 {
         uint64_t lines = 0;
-        char block[65536];
         int r = log_file_repair_tail(f);
         if (r == 0)
                 r = log_file_sync(f);
         if (r != 0)
                 return r < 0 ? r : -EIO;
-        for (uint64_t at = row->bytes; at < f->size;) {
-                ssize_t n = pread(f->fd, block, sizeof(block), (off_t)at);
-                if (n <= 0)
-                        return n < 0 ? -errno : -EIO;
-                for (const char *p = block; (p = memchr(p, '\n', (size_t)(block + n - p))); p++)
-                        lines++;
-                at += (uint64_t)n;
-        }
+        r = log_lines_count(f->fd, row->bytes, f->size, &lines, NULL);
+        if (r < 0)
+                return r;
         return row->source_id == 0 || f->size == row->bytes
                        ? 0
                        : index_correct_log_file(m->index, row->source_id, f->day, f->size, lines);

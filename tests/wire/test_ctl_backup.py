@@ -5,14 +5,16 @@ import contextlib
 import hashlib
 import json
 import os
+import pathlib
 import shutil
 import sqlite3
+import tempfile
 
 import pytest
 import zstandard
 
 from harness import crash, ctl
-from harness.daemon import ACME
+from harness.daemon import ACME, wait_until
 from harness.grpc import export
 from harness.otlp import export_lines
 from harness.stock import KEPT, Load, Stock, all_rows, rows_of
@@ -110,7 +112,7 @@ def test_a_day_compressed_between_two_backups(stock, tmp_path):
 
 
 def test_under_load_and_retention(start_daemon, tmp_path):
-    """Everything that was acknowledged before it began and has not expired is in it. The control is a source that keeps."""
+    """Retention deletes every crash at once, all the time; log lines stay."""
     daemon = start_daemon({"logs": {"ttl_days": 36500}, "crashes": {"ttl_days": 0}, "janitor": {"interval_secs": 1}})
     copy, back = tmp_path / "backup", tmp_path / "back"
     with Load(daemon) as load:
@@ -145,6 +147,37 @@ def test_a_killed_daemon_s_journal_is_brought_back_first(start_daemon, tmp_path,
     backup(daemon.data_dir, tmp_path / "backup")
     assert path.read_bytes() == whole
     assert contents(tmp_path / "backup") == contents(daemon.data_dir)
+
+
+def test_killed_midway_it_goes_on(stock, tmp_path):
+    """And what was there before is still a whole copy, at every moment."""
+    copy, back = tmp_path / "backup", tmp_path / "back"
+    for path in ("incoming", "incoming/detritus.db-wal", "crashes/by-source", "logs", "detritus.db", "manifest.json"):
+        with ctl.started(stock.dir, "backup", "--copy", copy) as process:
+            wait_until(lambda: (copy / path).exists() or process.poll() is not None, path)
+            process.kill()
+        backup(stock.dir, copy, "--deep")
+        with (copy / "manifest.json").open():
+            ctl.run(copy, "verify", "--deep")
+        shutil.rmtree(copy)
+    backup(stock.dir, copy)
+    for path in ("detritus.db-journal", "lock", "crashes/by-hash", "detritus.db"):
+        with ctl.started(back, "restore", copy) as process:
+            wait_until(lambda: (back / path).exists() or process.poll() is not None, path)
+            process.kill()
+        if (back / "incoming").exists():
+            ctl.run(back, "restore", copy)
+        ctl.run(back, "verify", "--deep")
+        assert contents(back) == contents(stock.dir)
+        shutil.rmtree(back)
+
+
+def test_onto_another_file_system(stock):
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
+        if os.stat(other).st_dev == stock.dir.stat().st_dev:
+            pytest.skip("/dev/shm is no file system of its own")
+        counts = backup(stock.dir, pathlib.Path(other) / "backup", "--deep")
+        assert counts["linked"] == 0 and counts["copied"] == 20
 
 
 def test_a_damaged_original_is_told(stock, tmp_path):

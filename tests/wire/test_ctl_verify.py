@@ -10,7 +10,7 @@ import sqlite3
 import pytest
 
 from harness import crash, ctl
-from harness.daemon import ACME
+from harness.daemon import ACME, wait_until
 from harness.stock import KEPT, ROWS, Load, Stock, all_rows
 
 pytestmark = pytest.mark.ours
@@ -53,7 +53,7 @@ def test_a_flipped_bit_is_set_aside_and_healed_by_the_same_bytes(stock, start_da
     assert stock.kinds("--repair") == ["blob_missing"]  # nothing to mend it from
     daemon = start_daemon(KEPT, directory=stock.daemon.directory)
     crash.report(daemon, "1.1", ACME, crash.Source.fresh(), b"MDMP 0 1")
-    daemon.kill()
+    daemon.stop()
     assert path.read_bytes() == b"MDMP 0 1"
     ctl.run(stock.dir, "verify", "--deep")
 
@@ -227,7 +227,7 @@ def test_reindex_without_the_old_database(stock, start_daemon):
         for a, b in zip(after[table], before[table], strict=True):
             assert {k: (a[k], b[k]) for k in a if a[k] != b[k]} == {}, table
     stock.whole("--deep")
-    start_daemon(KEPT, directory=stock.daemon.directory).kill()
+    start_daemon(KEPT, directory=stock.daemon.directory)
 
 
 def test_reindex_refuses_to_lose_crashes(stock):
@@ -237,6 +237,20 @@ def test_reindex_refuses_to_lose_crashes(stock):
     ctl.run(stock.dir, "mirror")
     ctl.run(stock.dir, "reindex")
     assert len(stock.daemon.rows("SELECT 1 FROM crash")) == 9
+
+
+def test_reindex_killed_midway(stock, start_daemon):
+    """Wherever it is killed, the next start has every crash."""
+    before = all_rows(stock.daemon, without=("held", "lines", "received_at"))
+    for path in ("reindex", "reindex/old.db", "reindex/detritus.db-wal", "detritus.db.before-reindex"):
+        with ctl.started(stock.dir, "reindex") as process:
+            wait_until(lambda: (stock.dir / path).exists() or process.poll() is not None, path)
+            process.kill()
+        start_daemon(KEPT, directory=stock.daemon.directory).stop()
+        assert all_rows(stock.daemon, without=("held", "lines", "received_at")) == before
+        ctl.run(stock.dir, "verify", "--deep")
+    ctl.run(stock.dir, "reindex")
+    assert not (stock.dir / "reindex").exists()
 
 
 def test_mirror_from_the_database(stock):

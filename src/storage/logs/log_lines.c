@@ -191,3 +191,24 @@ int log_lines_next(struct log_lines *l, const char **ret_line, size_t *ret_len)
                         return r;
         }
 }
+
+int log_lines_count(int fd, uint64_t from, uint64_t to, uint64_t *ret_lines, bool *ret_zeros)
+{
+        char block[65536];
+        uint64_t lines = 0;
+        bool zeros = false;
+        while (from < to) {
+                ssize_t n =
+                        pread(fd, block, to - from < sizeof(block) ? (size_t)(to - from) : sizeof(block), (off_t)from);
+                if (n <= 0)
+                        return n < 0 ? -errno : -EIO;
+                for (const char *p = block; (p = memchr(p, '\n', (size_t)(block + n - p))); p++)
+                        lines++;
+                zeros = zeros || memchr(block, '\0', (size_t)n);
+                from += (uint64_t)n;
+        }
+        *ret_lines = lines;
+        if (ret_zeros)
+                *ret_zeros = zeros;
+        return 0;
+}

@@ -27,3 +27,7 @@ DEFINE_FREEP(log_lines_free, struct log_lines)
  * last newline; then 0), 0 at the end, LOG_LINES_TOO_LONG, -EBADMSG (no zstd, or cut short), -ENOMEM, -errno. */
 enum { LOG_LINES_LINE = 1, LOG_LINES_TORN, LOG_LINES_TOO_LONG };
 int log_lines_next(struct log_lines *l, const char **ret_line, size_t *ret_len);
+
+/* How many newlines there are from one place to another. *ret_zeros (may be NULL): there are bytes of value zero, which no
+ * line holds. 0 or -errno (-EIO: the file is shorter). */
+int log_lines_count(int fd, uint64_t from, uint64_t to, uint64_t *ret_lines, bool *ret_zeros);
