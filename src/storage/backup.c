@@ -91,6 +91,8 @@ static int open_both(struct backup *b, struct error *err)
         if (b->to_fd < 0)
                 return fail(err, -errno, "open", b->config->to);
         r = check_target(b, err);
+        if (r == 0 && (r = durable_mkdirs(b->to_fd, INCOMING)) < 0)
+                return fail(err, r, "write to", b->config->to);
         if (r == 0)
                 r = lock_target(b, err);
         b->files = (struct tree_copy){ .from_fd = b->from_fd, .to_fd = b->to_fd, .link = b->config->link };
@@ -115,9 +117,7 @@ static int take_snapshot(struct backup *b, struct error *err)
         int n = snprintf(dir, sizeof(dir), "%s/" INCOMING, b->config->to);
         if (n < 0 || n >= PATH_MAX || snprintf(path, sizeof(path), "%s/detritus.db", dir) >= PATH_MAX)
                 return fail(err, -ENAMETOOLONG, "copy to", b->config->to);
-        int r = durable_mkdirs(b->to_fd, INCOMING);
-        if (r == 0)
-                r = entries_each(b->to_fd, INCOMING, remove_file, b); /* of a run that was killed */
+        int r = entries_each(b->to_fd, INCOMING, remove_file, b); /* of a run that was killed */
         if (r == 0)
                 r = index_copy_to(b->source, path, pages_copied, b);
         if (r == 0 && fchmodat(b->to_fd, INCOMING "/detritus.db", 0640, 0) < 0)
