@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "storage/crashes/index_check.h"
 #include "storage/crashes/index_internal.h"
 
 static struct index *x;
@@ -849,9 +850,59 @@ static void test_wal_is_checkpointed(_unused_ void **state)
         assert_int_equal(wal_bytes(), 0);
 }
 
+/* A caller goes on behind the last row that it was given, and keeps where that is in the very memory it asked with. */
+struct cursor {
+        int64_t source_id;
+        char day[CLOCK_DAY_SIZE];
+        unsigned rows;
+};
+
+static int go_on(struct cursor *c, int64_t source_id, const char *day)
+{
+        c->source_id = source_id;
+        snprintf(c->day, sizeof(c->day), "%s", day);
+        c->rows++;
+        return 0;
+}
+
+static int take_log_file(void *userdata, int64_t source_id, _unused_ const char *project,
+                         _unused_ const char *install_id, const char *day, _unused_ uint64_t bytes)
+{
+        return go_on(userdata, source_id, day);
+}
+
+static int take_log_row(void *userdata, const struct index_log_row *row)
+{
+        return go_on(userdata, row->source_id, row->day);
+}
+
+static void test_pages_of_log_files(_unused_ void **state)
+{
+        static const char *const days[] = { "2026-05-18", "2026-05-19" };
+        for (unsigned source = 0; source < 5; source++) {
+                struct source s = { .project = "acme" };
+                snprintf(s.install_id, sizeof(s.install_id), "i%u", source);
+                for (size_t day = 0; day < ARRAY_LEN(days); day++)
+                        assert_int_equal(index_upsert_log_file(x, &s, "", "", days[day], 1, 1, RECEIVED_1), 0);
+        }
+        for (int which = 0; which < 3; which++) {
+                struct cursor c = { 0 };
+                unsigned before;
+                do {
+                        before = c.rows;
+                        int r = which == 0   ? index_newest_log_files(x, c.day, c.source_id, 4, take_log_file, &c)
+                                : which == 1 ? index_plain_log_files(x, c.day, c.source_id, "9", 4, take_log_file, &c)
+                                             : index_log_files_behind(x, c.day, c.source_id, 4, take_log_row, &c);
+                        assert_int_equal(r, 0);
+                } while (c.rows != before);
+                assert_int_equal(c.rows, 10);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_pages_of_log_files, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_created_until_adopted, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_newer_is_refused_and_left, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_strange_database_is_refused, setup, teardown),

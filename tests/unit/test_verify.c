@@ -248,6 +248,32 @@ static void test_a_file_being_compressed(_unused_ void **state)
         assert_int_equal(verified().found[VERIFY_LOG_SIZE], 1);
 }
 
+/* Rows and files of more days and sources than a page has. */
+static void test_every_page_is_looked_at(_unused_ void **state)
+{
+        char day[CLOCK_DAY_SIZE], timestamp[40];
+        storage_make_dirs(LOG_DIR);
+        assert_int_equal(index_begin(x), 0);
+        for (unsigned i = 0; i < 1100; i++) {
+                struct source source = { .project = "acme" };
+                snprintf(source.install_id, sizeof(source.install_id), "i%u", i % 400);
+                snprintf(day, sizeof(day), "2026-05-%02u", 10 + i / 400);
+                assert_int_equal(index_upsert_log_file(x, &source, "", "", day, 1, 1, clock_now()), 0);
+        }
+        assert_int_equal(index_commit(x), 0);
+        for (unsigned i = 0; i < 501; i++) {
+                snprintf(timestamp, sizeof(timestamp), "2026-05-19T08:30:00.%03uZ", i);
+                put_crash(timestamp, timestamp, 0);
+        }
+        struct verify_counts counts = verified();
+        assert_int_equal(counts.log_files, 1100);
+        assert_int_equal(counts.found[VERIFY_LOG_MISSING], 1100);
+        assert_int_equal(counts.crashes, 501);
+        assert_int_equal(counts.blobs, 501);
+        assert_int_equal(counts.mirrors, 501);
+        assert_int_equal(counts.findings, 1100);
+}
+
 static void forget(_unused_ void *userdata, _unused_ const struct verify_finding *finding,
                    _unused_ enum repair_outcome outcome, _unused_ const char *how)
 {
@@ -319,6 +345,7 @@ int main(void)
                 TEST(test_a_torn_line),
                 TEST(test_a_file_that_lost_lines_is_never_young),
                 TEST(test_a_file_being_compressed),
+                TEST(test_every_page_is_looked_at),
                 TEST(test_set_aside_overwrites_nothing),
                 TEST(test_log_files_are_the_daemon_s),
                 TEST(test_counts_within_a_transaction),

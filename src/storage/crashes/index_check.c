@@ -21,12 +21,15 @@ static void finalizep(sqlite3_stmt **s)
 
 static int prepare_once(struct index *x, const char *sql, sqlite3_stmt **ret)
 {
+        x->bind_failed = false;
         return sqlite3_prepare_v2(x->db, sql, -1, ret, NULL) == SQLITE_OK ? 0 : index_failed(x, sql);
 }
 
 /* INDEX_ROW, 0, -errno. */
 static int step_once(struct index *x, sqlite3_stmt *s)
 {
+        if (x->bind_failed)
+                return -ENOMEM;
         int r = sqlite3_step(s);
         if (r == SQLITE_ROW)
                 return INDEX_ROW;
@@ -83,6 +86,7 @@ int index_check_database(struct index *x, index_problem_cb cb, void *userdata)
         return r;
 }
 
+/* CROSS JOIN: left to itself, SQLite would begin with all crashes of the project, for each blob. */
 int index_count_blobs(struct index *x, const char *sha256, unsigned max, index_blob_count_cb cb, void *userdata)
 {
         static const char sql[] =
@@ -92,14 +96,14 @@ int index_count_blobs(struct index *x, const char *sha256, unsigned max, index_b
                 " (SELECT coalesce(sum(uses), 0) FROM blob_use AS u WHERE u.sha256 = blob.sha256),"
                 " (SELECT count(*) FROM blob_use AS u WHERE u.sha256 = blob.sha256 AND u.uses <>"
                 "   (SELECT count(*) FROM crash WHERE dump_sha256 = u.sha256 AND source_project = u.project)"
-                "   + (SELECT count(*) FROM attachment AS a JOIN crash ON crash.id = a.crash_id"
+                "   + (SELECT count(*) FROM attachment AS a CROSS JOIN crash ON crash.id = a.crash_id"
                 "       WHERE a.sha256 = u.sha256 AND crash.source_project = u.project))"
                 " FROM blob WHERE sha256 > ?1 ORDER BY sha256 LIMIT ?2";
         _cleanup_(finalizep) sqlite3_stmt *s = NULL;
         int r = prepare_once(x, sql, &s);
         if (r < 0)
                 return r;
-        index_bind_text(s, 1, sha256);
+        index_bind_copy(x, s, 1, sha256);
         index_bind_int(s, 2, max);
         while (r == 0 && (r = step_once(x, s)) == INDEX_ROW) {
                 struct index_blob_count count = {
@@ -210,7 +214,7 @@ int index_log_files_behind(struct index *x, const char *day, int64_t source_id, 
                              &s);
         if (r < 0)
                 return r;
-        index_bind_text(s, 1, day);
+        index_bind_copy(x, s, 1, day);
         index_bind_int(s, 2, source_id);
         index_bind_int(s, 3, max);
         return each_log_row(x, s, cb, userdata, &n);

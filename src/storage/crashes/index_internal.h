@@ -83,6 +83,8 @@ int index_failed(struct index *x, const char *doing);
 /* The statement, reset and without parameters. Text bound to it must live until it is done. */
 int index_prepare(struct index *x, enum index_statement which, sqlite3_stmt **ret);
 void index_bind_text(sqlite3_stmt *s, int at, const char *text); /* NULL binds NULL */
+/* The same for text that the callback of the very statement may change, such as where the next page begins. */
+void index_bind_copy(struct index *x, sqlite3_stmt *s, int at, const char *text);
 void index_bind_int(sqlite3_stmt *s, int at, int64_t value);
 void index_bind_time(struct index *x, sqlite3_stmt *s, int at, struct moment time, unsigned digits);
 

@@ -81,7 +81,7 @@ int index_blobs_behind(struct index *x, const char *sha256, unsigned max, index_
         int r = index_prepare(x, INDEX_BLOBS_BEHIND, &s);
         if (r < 0)
                 return r;
-        index_bind_text(s, 1, sha256);
+        index_bind_copy(x, s, 1, sha256);
         index_bind_int(s, 2, max);
         return each_blob(x, s, cb, ud);
 }
@@ -118,7 +118,7 @@ int index_newest_log_files(struct index *x, const char *day, int64_t source_id, 
         int r = index_prepare(x, INDEX_NEWEST_LOG_FILES, &s);
         if (r < 0)
                 return r;
-        index_bind_text(s, 1, day);
+        index_bind_copy(x, s, 1, day);
         index_bind_int(s, 2, source_id);
         index_bind_int(s, 3, max);
         return each_log_file(x, s, cb, ud);
@@ -174,7 +174,7 @@ int index_plain_log_files(struct index *x, const char *day, int64_t source_id, c
         int r = index_prepare(x, INDEX_PLAIN_LOG_FILES, &s);
         if (r < 0)
                 return r;
-        index_bind_text(s, 1, day);
+        index_bind_copy(x, s, 1, day);
         index_bind_int(s, 2, source_id);
         index_bind_text(s, 3, day_before);
         index_bind_int(s, 4, max);

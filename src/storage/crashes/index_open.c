@@ -94,6 +94,12 @@ void index_bind_text(sqlite3_stmt *s, int at, const char *text)
         sqlite3_bind_text(s, at, text, -1, SQLITE_STATIC);
 }
 
+void index_bind_copy(struct index *x, sqlite3_stmt *s, int at, const char *text)
+{
+        if (sqlite3_bind_text(s, at, text, -1, SQLITE_TRANSIENT) != SQLITE_OK)
+                x->bind_failed = true;
+}
+
 void index_bind_int(sqlite3_stmt *s, int at, int64_t value)
 {
         sqlite3_bind_int64(s, at, value);
@@ -104,8 +110,7 @@ void index_bind_time(struct index *x, sqlite3_stmt *s, int at, struct moment tim
 {
         char text[CLOCK_RFC3339_SIZE];
         clock_format_fixed(time, digits, text);
-        if (sqlite3_bind_text(s, at, text, -1, SQLITE_TRANSIENT) != SQLITE_OK)
-                x->bind_failed = true;
+        index_bind_copy(x, s, at, text);
 }
 
 int index_step(struct index *x, sqlite3_stmt *s)
