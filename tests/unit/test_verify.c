@@ -12,6 +12,7 @@
 #include "storage/crashes/index_check.h"
 #include "storage/crashes/mirror.h"
 #include "storage/repair.h"
+#include "storage/verify_internal.h"
 
 static struct index *x;
 static int lock_fd = -1;
@@ -274,6 +275,42 @@ static void test_every_page_is_looked_at(_unused_ void **state)
         assert_int_equal(counts.findings, 1100);
 }
 
+static void put_log_rows(unsigned n)
+{
+        assert_int_equal(index_begin(x), 0);
+        for (unsigned i = 0; i < n; i++) {
+                struct source source = { .project = "acme" };
+                snprintf(source.install_id, sizeof(source.install_id), "i%u", i);
+                assert_int_equal(index_upsert_log_file(x, &source, "", "", "2026-05-19", 1, 1, clock_now()), 0);
+        }
+        assert_int_equal(index_commit(x), 0);
+}
+
+/* More than are remembered: those are settled before more are taken, and none is forgotten. */
+static void test_many_suspects(_unused_ void **state)
+{
+        put_log_rows(VERIFY_SUSPECTS_MAX);
+        start_daemon();
+        assert_int_equal(verified().found[VERIFY_LOG_MISSING], VERIFY_SUSPECTS_MAX);
+        assert_int_equal(sleeps, 1);
+        put_log_rows(VERIFY_SUSPECTS_MAX + 1);
+        assert_int_equal(verified().found[VERIFY_LOG_MISSING], VERIFY_SUSPECTS_MAX + 1);
+        assert_int_equal(sleeps, 3);
+}
+
+static void test_many_findings(_unused_ void **state)
+{
+        struct repair repair = { 0 };
+        const struct verify_finding finding = { .kind = VERIFY_COUNT, .what = "x", .problem = "y" };
+        for (unsigned i = 0; i < REPAIR_FINDINGS_MAX; i++)
+                assert_int_equal(repair_note(&repair, &finding), 0);
+        assert_int_equal(repair.dropped, 0);
+        assert_int_equal(repair_note(&repair, &finding), 0);
+        assert_int_equal(repair.n, REPAIR_FINDINGS_MAX);
+        assert_int_equal(repair.dropped, 1);
+        repair_done(&repair);
+}
+
 static void forget(_unused_ void *userdata, _unused_ const struct verify_finding *finding,
                    _unused_ enum repair_outcome outcome, _unused_ const char *how)
 {
@@ -346,6 +383,8 @@ int main(void)
                 TEST(test_a_file_that_lost_lines_is_never_young),
                 TEST(test_a_file_being_compressed),
                 TEST(test_every_page_is_looked_at),
+                TEST(test_many_suspects),
+                TEST(test_many_findings),
                 TEST(test_set_aside_overwrites_nothing),
                 TEST(test_log_files_are_the_daemon_s),
                 TEST(test_counts_within_a_transaction),

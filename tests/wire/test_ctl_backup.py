@@ -275,6 +275,19 @@ def test_import_merges_a_day_that_both_have(stock, other, packed):
     assert contents(stock.dir) == before
 
 
+def test_import_merges_so_many_lines_at_once(stock, other):
+    """2^23, and not one more."""
+    theirs = other.dir / stock.log().relative_to(stock.dir)
+    theirs.parent.mkdir(parents=True)
+    theirs.write_bytes(b"2\n")
+    for more, taken in ((0, True), (1, False)):
+        stock.log().write_bytes(b"1\n" * (2**23 + more))
+        ctl.run(stock.dir, "verify", "--repair")
+        done = ctl.run(stock.dir, "import", other.dir, status=0 if taken else 1)
+        assert ("too many lines" in done.stderr) != taken
+        assert stock.log().read_bytes().endswith(b"1\n2\n" if taken else b"1\n1\n")
+
+
 def test_import_leaves_what_is_damaged(other, tmp_path):
     corrupt, gone = other.blob(b"MDMP 0 1"), other.blob(b"MDMP 1 1")
     corrupt.write_bytes(b"MDMP 0 2")

@@ -234,7 +234,7 @@ def test_reindex_refuses_to_lose_crashes(stock):
     stock.mirror().unlink()
     ctl.run(stock.dir, "reindex", status=1)
     assert len(stock.daemon.rows("SELECT 1 FROM crash")) == 9
-    ctl.run(stock.dir, "mirror")
+    ctl.run(stock.dir, "mirror", "--yes")
     ctl.run(stock.dir, "reindex")
     assert len(stock.daemon.rows("SELECT 1 FROM crash")) == 9
 
@@ -261,7 +261,11 @@ def test_mirror_from_the_database(stock):
     foreign.write_text("{}")
     stock.mirror(1).unlink()
     stock.mirror(2).write_text("{}")
-    (counts,) = ctl.objects(stock.dir, "mirror")
+    (counts,) = ctl.objects(stock.dir, "mirror", "--dry-run")
+    assert counts == {"crashes": 8, "written": 2, "removed": 1, "left": 1}
+    ctl.run(stock.dir, "mirror", status=1)  # nobody says yes
+    assert extra.exists() and stock.mirror(2).read_text() == "{}"
+    (counts,) = ctl.objects(stock.dir, "mirror", "--yes")
     assert counts == {"crashes": 8, "written": 2, "removed": 1, "left": 1}
     del kept[extra]
     assert {path: path.read_bytes() for path in (stock.dir / "crashes/by-source").rglob("*.json") if path != foreign} == kept
@@ -276,5 +280,5 @@ def test_beside_a_daemon_they_refuse(start_daemon):
 def test_usage():
     ctl.run("/nonexistent", "verify", status=1)
     for command in ("verify", "reindex", "mirror", "backup", "restore", "import"):
-        assert "Usage:" in ctl.run("/nonexistent", command, "--help").stdout
+        assert f"detritusctl {command}" in ctl.run("/nonexistent", command, "--help").stdout
         ctl.run("/nonexistent", command, "--nonsense", status=2)
