@@ -166,7 +166,7 @@ static int look(struct run *run, const char *data_dir, struct verify_counts *ret
 int verify_directory(const char *data_dir, bool deep, bool fix, bool json)
 {
         struct run run = { .deep = deep, .repair = fix, .json = json };
-        struct verify_counts counts;
+        struct verify_counts counts = { 0 };
         int status = look(&run, data_dir, &counts);
         if (status == CTL_OK && counts.findings > 0)
                 status = fix ? repair(&run, data_dir) : CTL_FAILED;

@@ -96,7 +96,7 @@ static int correct_row(struct backup *b, const struct log_row *row)
 {
         char compressed[PATH_SIZE + 4];
         struct stat st;
-        uint64_t lines;
+        uint64_t lines = 0;
         if (fstatat(b->to_fd, row->path, &st, AT_SYMLINK_NOFOLLOW) == 0) {
                 uint64_t size = (uint64_t)st.st_size;
                 if (row->compressed || size < row->bytes)

@@ -72,7 +72,7 @@ static int read_set(int dirfd, const char *path, struct line_set *set)
         int r = log_lines_open(dirfd, path, &l);
         while (r == 0 && (r = log_lines_next(l, &line, &len)) == LOG_LINES_LINE)
                 r = add(set, id_of(line, len));
-        if (r == 0 || r == LOG_LINES_TORN)
+        if (set->n > 0 && (r == 0 || r == LOG_LINES_TORN))
                 qsort(set->ids, set->n, sizeof(*set->ids), compare);
         return r == LOG_LINES_TORN ? 0 : r == LOG_LINES_TOO_LONG ? -EFBIG : r;
 }
@@ -170,7 +170,7 @@ static int publish(struct merge *m, const struct source *source, const char *day
 {
         int fd = m->i->o->datadir_fd;
         int64_t source_id = 0;
-        struct stat st;
+        struct stat st = { 0 };
         int r = write_pending(m);
         if (r == 0)
                 r = durable_sync(m->out);

@@ -130,8 +130,7 @@ static int verify_all(struct verify *v)
         return r == 0 ? settle(v) : r;
 }
 
-int verify_data_dir(int datadir_fd, struct index *index, const struct verify_config *config,
-                    struct verify_counts *ret)
+int verify_data_dir(int datadir_fd, struct index *index, const struct verify_config *config, struct verify_counts *ret)
 {
         struct index_totals totals;
         struct verify v = {

@@ -55,8 +55,7 @@ struct verify_counts {
 };
 
 /* The index may be read-only. 0, what finding() returned, or -errno: it could not be done. */
-int verify_data_dir(int datadir_fd, struct index *index, const struct verify_config *config,
-                    struct verify_counts *ret);
+int verify_data_dir(int datadir_fd, struct index *index, const struct verify_config *config, struct verify_counts *ret);
 
 /* Does somebody hold the data directory's lock? */
 bool verify_is_in_use(int datadir_fd);

@@ -29,7 +29,7 @@ static int collect(void *userdata, const struct index_expired_crash *row)
 
 static bool same_json(const struct buf *a, const struct buf *b)
 {
-        if (a->len == b->len && memcmp(a->data, b->data, a->len) == 0)
+        if (a->len > 0 && a->len == b->len && memcmp(a->data, b->data, a->len) == 0)
                 return true;
         struct json_tokener *t = json_tokener_new_ex(64);
         if (!t)
