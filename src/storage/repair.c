@@ -25,6 +25,7 @@
 #include "storage/logs/log_file.h"
 #include "storage/logs/log_lines.h"
 #include "util/durable.h"
+#include "util/hex.h"
 
 struct repair_item {
         enum verify_kind kind;
@@ -35,8 +36,8 @@ struct repair_item {
 struct mending {
         int datadir_fd;
         struct index *index;
-        bool live, recounted, adopted;
-        int recount_result;
+        bool live, adopted;
+        int usage_result;
         char how[256];
 };
 
@@ -80,6 +81,12 @@ void repair_done(struct repair *repair)
         *repair = (struct repair){ 0 };
 }
 
+/* NULL: usage. */
+static const char *blob_counted(const struct repair_item *item)
+{
+        return strncmp(item->what, "blob ", 5) == 0 ? item->what + 5 : NULL;
+}
+
 static struct verify_finding finding_of(const struct repair_item *item)
 {
         return (struct verify_finding){
@@ -94,6 +101,40 @@ int repair_get(const struct repair *repair, size_t i, int (*cb)(void *userdata, 
         return cb(userdata, &finding);
 }
 
+static bool is_blob(const char *path)
+{
+        char sha256[BLOB_HEX_SIZE], expected[BLOB_PATH_SIZE];
+        const char *name = strrchr(path, '/');
+        if (!name || strlen(name) != 69 || !hex_is_lower(name + 1, 64))
+                return false;
+        snprintf(sha256, sizeof(sha256), "%.64s", name + 1);
+        blob_path(sha256, expected);
+        return strcmp(path, expected) == 0;
+}
+
+bool repair_knows(const struct verify_finding *finding)
+{
+        struct source source;
+        struct moment at;
+        char text[BLOB_HEX_SIZE];
+        bool compressed;
+        switch (finding->kind) {
+        case VERIFY_BLOB_MISSING:
+        case VERIFY_BLOB_LENGTH:
+        case VERIFY_BLOB_CORRUPT:
+        case VERIFY_BLOB_ORPHAN: return is_blob(finding->what);
+        case VERIFY_LOG_MISSING:
+        case VERIFY_LOG_SIZE:
+        case VERIFY_LOG_UNKNOWN:
+        case VERIFY_LOG_TORN:
+        case VERIFY_LOG_DAMAGED: return log_lines_parse_path(finding->what, &source, text, &compressed);
+        case VERIFY_MIRROR_MISSING:
+        case VERIFY_MIRROR_DIFFERENT: return finding->id > 0;
+        case VERIFY_MIRROR_EXTRA: return mirror_parse_path(finding->what, &source, &at, text);
+        default: return true; /* nothing is done by its name, but "blob <hash>", which SQL looks for */
+        }
+}
+
 static enum repair_outcome say(struct mending *m, enum repair_outcome outcome, const char *how)
 {
         snprintf(m->how, sizeof(m->how), "%s", how);
@@ -105,12 +146,11 @@ static enum repair_outcome failed(struct mending *m, int error)
         return say(m, REPAIR_FAILED, strerror(-error));
 }
 
-static enum repair_outcome mend_count(struct mending *m)
+static enum repair_outcome mend_count(struct mending *m, const struct repair_item *item)
 {
-        if (!m->recounted)
-                m->recount_result = index_recount(m->index);
-        m->recounted = true;
-        return m->recount_result < 0 ? failed(m, m->recount_result) : say(m, REPAIR_MENDED, "counted anew");
+        const char *sha256 = blob_counted(item);
+        int r = sha256 ? index_recount_blob(m->index, sha256) : m->usage_result;
+        return r < 0 ? failed(m, r) : say(m, REPAIR_MENDED, "counted anew");
 }
 
 static int write_mirror(void *userdata, const struct index_crash *crash)
@@ -159,27 +199,25 @@ static enum repair_outcome mend_by_adoption(struct mending *m, const struct repa
                   : say(m, REPAIR_LEFT, "it cannot be read, or its blobs are not there");
 }
 
-static bool is_whole(struct mending *m, const char *path)
-{
-        char sha256[BLOB_HEX_SIZE];
-        struct stat st;
-        uint64_t len;
-        snprintf(sha256, sizeof(sha256), "%.64s", strrchr(path, '/') + 1);
-        return index_find_blob(m->index, sha256, &len) == 0 &&
-               fstatat(m->datadir_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && (uint64_t)st.st_size == len;
-}
-
 /* Nobody publishes or deletes blobs meanwhile. */
 static enum repair_outcome set_aside(struct mending *m, const struct repair_item *item)
 {
-        char to[128];
+        char to[128], sha256[BLOB_HEX_SIZE];
         struct stat st;
+        uint64_t len;
         snprintf(to, sizeof(to), REPAIR_CORRUPT_DIR "/%s", strrchr(item->what, '/') + 1);
         for (unsigned i = 1; i < 1000 && fstatat(m->datadir_fd, to, &st, AT_SYMLINK_NOFOLLOW) == 0; i++)
                 snprintf(to, sizeof(to), REPAIR_CORRUPT_DIR "/%s.%u", strrchr(item->what, '/') + 1, i);
-        if (item->kind == VERIFY_BLOB_LENGTH && is_whole(m, item->what))
-                return say(m, REPAIR_GONE, "it is whole by now");
-        int r = durable_mkdirs(m->datadir_fd, REPAIR_CORRUPT_DIR);
+        snprintf(sha256, sizeof(sha256), "%.64s", strrchr(item->what, '/') + 1);
+        int r = index_find_blob(m->index, sha256, &len);
+        if (r == -ENOENT)
+                return say(m, REPAIR_GONE, "no row names it any more");
+        if (r == 0)
+                r = verify_blob_bytes(m->datadir_fd, sha256, len);
+        if (r <= 0)
+                return r == 0 || r == -ENOENT ? say(m, REPAIR_GONE, r == 0 ? "it is whole" : "it is gone")
+                                              : failed(m, r);
+        r = durable_mkdirs(m->datadir_fd, REPAIR_CORRUPT_DIR);
         if (r == 0 && renameat2(m->datadir_fd, item->what, m->datadir_fd, to, RENAME_NOREPLACE) < 0)
                 r = -errno;
         if (r == 0)
@@ -263,7 +301,7 @@ static enum repair_outcome mend_log(struct mending *m, const struct repair_item 
 static enum repair_outcome mend(struct mending *m, const struct repair_item *item)
 {
         switch (item->kind) {
-        case VERIFY_COUNT: return mend_count(m);
+        case VERIFY_COUNT: return mend_count(m, item);
         case VERIFY_MIRROR_MISSING:
         case VERIFY_MIRROR_DIFFERENT: return mend_mirror(m, item);
         case VERIFY_MIRROR_EXTRA:
@@ -281,14 +319,26 @@ static enum repair_outcome mend(struct mending *m, const struct repair_item *ite
         }
 }
 
-/* Counts come last: rows that are made or removed on the way change them. */
+/* Rows that are made or removed on the way change counts, and counts of blobs change usage. */
+enum { FILES, BLOB_COUNTS, USAGE, STEPS };
+
+static int step_of(const struct repair_item *item)
+{
+        return item->kind != VERIFY_COUNT ? FILES : blob_counted(item) ? BLOB_COUNTS : USAGE;
+}
+
 void repair_run(struct repair *repair, int datadir_fd, struct index *index, bool live, repair_cb cb, void *userdata)
 {
         struct mending m = { .datadir_fd = datadir_fd, .index = index, .live = live };
-        for (int counts = 0; counts < 2; counts++) {
+        bool counts = false;
+        for (size_t i = 0; i < repair->n; i++)
+                counts = counts || repair->items[i].kind == VERIFY_COUNT;
+        for (int step = 0; step < STEPS; step++) {
+                if (step == USAGE && counts)
+                        m.usage_result = index_recount_usage(index);
                 for (size_t i = 0; i < repair->n; i++) {
                         const struct repair_item *item = &repair->items[i];
-                        if ((item->kind == VERIFY_COUNT) != counts)
+                        if (step_of(item) != step)
                                 continue;
                         const struct verify_finding finding = finding_of(item);
                         enum repair_outcome outcome = mend(&m, item);

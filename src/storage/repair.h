@@ -28,11 +28,15 @@ void repair_done(struct repair *repair);
 int repair_get(const struct repair *repair, size_t i, int (*cb)(void *userdata, const struct verify_finding *finding),
                void *userdata);
 
+/* Can there be such a finding? Its path is one that verify.h would look at, and nothing outside. */
+bool repair_knows(const struct verify_finding *finding);
+
 /* how: "counted anew", "renamed to corrupt/...", or why not. */
 typedef void (*repair_cb)(void *userdata, const struct verify_finding *finding, enum repair_outcome outcome,
                           const char *how);
 const char *repair_outcome_name(enum repair_outcome outcome); /* "mended" */
 
 /* Whoever may write the index. live: on the index writer's thread of a running daemon, inside its transaction; log files
- * are then left alone, since they are the log committer's. What was found is looked at again where it may have changed. */
+ * are then left alone, since they are the log committer's. What was found is looked at again before it
+ * is mended. */
 void repair_run(struct repair *repair, int datadir_fd, struct index *index, bool live, repair_cb cb, void *userdata);

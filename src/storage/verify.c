@@ -39,6 +39,17 @@ const char *verify_kind_name(enum verify_kind kind)
         return kind_names[kind];
 }
 
+bool verify_kind_parse(const char *name, enum verify_kind *ret)
+{
+        for (unsigned i = 0; i < VERIFY_KIND_MAX_; i++) {
+                if (strcmp(name, kind_names[i]) == 0) {
+                        *ret = (enum verify_kind)i;
+                        return true;
+                }
+        }
+        return false;
+}
+
 /* Asked with a shared lock that is given back at once. */
 bool verify_is_in_use(int datadir_fd)
 {

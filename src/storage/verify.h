@@ -30,6 +30,7 @@ enum verify_kind {
         VERIFY_KIND_MAX_
 };
 const char *verify_kind_name(enum verify_kind kind); /* "blob_missing" */
+bool verify_kind_parse(const char *name, enum verify_kind *ret);
 
 struct verify_finding {
         enum verify_kind kind;
@@ -56,6 +57,10 @@ struct verify_counts {
 
 /* The index may be read-only. 0, what finding() returned, or -errno: it could not be done. */
 int verify_data_dir(int datadir_fd, struct index *index, const struct verify_config *config, struct verify_counts *ret);
+
+/* Are a blob's bytes those of its name, and so many? 0; VERIFY_BYTES_WRONG; -ENOENT, -errno. */
+enum { VERIFY_BYTES_WRONG = 1 };
+int verify_blob_bytes(int datadir_fd, const char *sha256, uint64_t len);
 
 /* Does somebody hold the data directory's lock? */
 bool verify_is_in_use(int datadir_fd);

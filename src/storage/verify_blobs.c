@@ -81,6 +81,21 @@ static int hash_file(int fd, uint8_t *block, char ret[BLOB_HEX_SIZE])
         return r;
 }
 
+int verify_blob_bytes(int datadir_fd, const char *sha256, uint64_t len)
+{
+        char path[BLOB_PATH_SIZE], found[BLOB_HEX_SIZE];
+        struct stat st;
+        blob_path(sha256, path);
+        _cleanup_(closep) int fd = openat(datadir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+        if (fd < 0)
+                return -errno;
+        if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != len)
+                return VERIFY_BYTES_WRONG;
+        _cleanup_(freep) uint8_t *block = malloc(READ_BYTES);
+        int r = block ? hash_file(fd, block, found) : -ENOMEM;
+        return r < 0 ? r : strcmp(found, sha256) == 0 ? 0 : VERIFY_BYTES_WRONG;
+}
+
 /* Its file is there, of the right length. */
 static int check_bytes(struct verify *v, const struct blob_row *row, const char *path, uint8_t *block)
 {

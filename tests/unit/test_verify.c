@@ -359,11 +359,13 @@ static void test_log_files_are_the_daemon_s(_unused_ void **state)
 /* Inside the transaction of the index writer's job. */
 static void test_counts_within_a_transaction(_unused_ void **state)
 {
+        char sha256[BLOB_HEX_SIZE];
         put_crash(TIME_1, "one", 0);
         storage_change("UPDATE blob SET refs = 7");
         assert_int_equal(verified().found[VERIFY_COUNT], 1);
         assert_int_equal(index_begin(x), 0);
-        assert_int_equal(index_recount(x), 0);
+        assert_int_equal(index_recount_blob(x, storage_hash("one", sha256)), 0);
+        assert_int_equal(index_recount_usage(x), 0);
         assert_int_equal(index_commit(x), 0);
         assert_int_equal(verified().findings, 0);
 }

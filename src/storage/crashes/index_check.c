@@ -41,6 +41,17 @@ static int execute(struct index *x, const char *sql)
         return sqlite3_exec(x->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : index_failed(x, sql);
 }
 
+/* A statement without rows and with one text. */
+static int run_with(struct index *x, const char *sql, const char *text)
+{
+        _cleanup_(finalizep) sqlite3_stmt *s = NULL;
+        int r = prepare_once(x, sql, &s);
+        if (r < 0)
+                return r;
+        index_bind_text(s, 1, text);
+        return step_once(x, s);
+}
+
 static int in_transaction(struct index *x, const char *sql)
 {
         if (!sqlite3_get_autocommit(x->db))
@@ -149,21 +160,34 @@ int index_check_usage(struct index *x, index_problem_cb cb, void *userdata)
         return each_problem(x, sql, cb, userdata);
 }
 
-/* The triggers that go from refs and uses to bytes run on the way; so usage comes last. */
-int index_recount(struct index *x)
+/* Triggers go from refs and uses to usage, as though what was there had been right: so usage is to be recounted after. */
+int index_recount_blob(struct index *x, const char *sha256)
 {
-        return in_transaction(
-                x, "UPDATE blob SET refs = (SELECT count(*) FROM crash WHERE dump_sha256 = blob.sha256)"
-                   " + (SELECT count(*) FROM attachment AS a WHERE a.sha256 = blob.sha256)"
-                   " WHERE refs <> (SELECT count(*) FROM crash WHERE dump_sha256 = blob.sha256)"
-                   " + (SELECT count(*) FROM attachment AS a WHERE a.sha256 = blob.sha256);"
-                   "DELETE FROM blob_use;"
-                   "WITH " USES " INSERT INTO blob_use (sha256, project, uses)"
-                   " SELECT sha256, project, count(*) FROM uses GROUP BY sha256, project;"
-                   "WITH " USES ", " COUNTED_USAGE
-                   " INSERT INTO usage (project, log_bytes, crash_bytes) SELECT project, log_bytes, crash_bytes"
-                   " FROM counted WHERE true ON CONFLICT (project) DO UPDATE SET log_bytes = excluded.log_bytes,"
-                   " crash_bytes = excluded.crash_bytes");
+        static const char *const sql[] = {
+                "UPDATE blob SET refs = (SELECT count(*) FROM crash WHERE dump_sha256 = ?1)"
+                " + (SELECT count(*) FROM attachment AS a WHERE a.sha256 = ?1) WHERE sha256 = ?1",
+                "DELETE FROM blob_use WHERE sha256 = ?1",
+                "INSERT INTO blob_use (sha256, project, uses) SELECT ?1, project, count(*) FROM"
+                " (SELECT source_project AS project FROM crash WHERE dump_sha256 = ?1"
+                "  UNION ALL SELECT crash.source_project FROM attachment AS a CROSS JOIN crash ON crash.id = a.crash_id"
+                "  WHERE a.sha256 = ?1) GROUP BY project",
+        };
+        bool alone = sqlite3_get_autocommit(x->db);
+        int r = alone ? index_begin(x) : 0;
+        for (size_t i = 0; r == 0 && i < ARRAY_LEN(sql); i++)
+                r = run_with(x, sql[i], sha256);
+        if (r == 0 && alone)
+                r = index_commit(x);
+        if (r < 0 && alone)
+                index_rollback(x);
+        return r;
+}
+
+int index_recount_usage(struct index *x)
+{
+        return in_transaction(x, "WITH " USES ", " COUNTED_USAGE " INSERT INTO usage (project, log_bytes, crash_bytes)"
+                                 " SELECT project, log_bytes, crash_bytes FROM counted WHERE true ON CONFLICT (project)"
+                                 " DO UPDATE SET log_bytes = excluded.log_bytes, crash_bytes = excluded.crash_bytes");
 }
 
 int index_find_blob(struct index *x, const char *sha256, uint64_t *ret_len)
@@ -307,21 +331,11 @@ int index_copy_to(struct index *x, const char *path, index_progress progress, vo
 
 int index_forget_blob(struct index *x, const char *sha256)
 {
-        static const char *const sql[] = {
-                "DELETE FROM crash WHERE dump_sha256 = ?1"
-                " OR id IN (SELECT crash_id FROM attachment WHERE attachment.sha256 = ?1)",
-                "DELETE FROM blob WHERE sha256 = ?1",
-        };
-        int r = 0;
-        for (size_t i = 0; r == 0 && i < ARRAY_LEN(sql); i++) {
-                _cleanup_(finalizep) sqlite3_stmt *s = NULL;
-                r = prepare_once(x, sql[i], &s);
-                if (r < 0)
-                        break;
-                index_bind_text(s, 1, sha256);
-                r = step_once(x, s);
-        }
-        return r;
+        int r = run_with(x,
+                         "DELETE FROM crash WHERE dump_sha256 = ?1"
+                         " OR id IN (SELECT crash_id FROM attachment WHERE attachment.sha256 = ?1)",
+                         sha256);
+        return r == 0 ? run_with(x, "DELETE FROM blob WHERE sha256 = ?1", sha256) : r;
 }
 
 int index_leave_wal(struct index *x)

@@ -23,9 +23,10 @@ typedef int (*index_blob_count_cb)(void *userdata, const struct index_blob_count
 int index_count_blobs(struct index *x, const char *sha256, unsigned max, index_blob_count_cb cb, void *userdata);
 /* Each project whose row of usage is wrong. One statement over everything. */
 int index_check_usage(struct index *x, index_problem_cb cb, void *userdata);
-/* refs, blob_use and usage counted anew, from crash, attachment, blob and log_file. In the transaction that is
- * open, else in one of its own. */
-int index_recount(struct index *x);
+/* Counted anew, in the transaction that is open, else in one of its own: refs and blob_use of one blob, by index; usage,
+ * which changes when those do, from everything. */
+int index_recount_blob(struct index *x, const char *sha256);
+int index_recount_usage(struct index *x);
 
 /* -ENOENT: there is no such row. */
 int index_find_blob(struct index *x, const char *sha256, uint64_t *ret_len);
