@@ -302,6 +302,32 @@ static int remove_stale(struct backup *b, struct error *err)
         return r == 0 ? durable_sync_dir(b->to_fd, NULL) : r > 0 ? -EINVAL : r;
 }
 
+static int give(int fd, const char *path, const struct stat *owner)
+{
+        return fchownat(fd, path, owner->st_uid, owner->st_gid, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
+struct giving {
+        struct backup *b;
+        struct stat owner;
+};
+
+static int give_below(void *userdata, const char *path, _unused_ const char *name)
+{
+        struct giving *g = userdata;
+        int r = give(g->b->to_fd, path, &g->owner);
+        return r == 0 ? entries_each(g->b->to_fd, path, give_below, g) : r; /* a file has no entries */
+}
+
+/* Root restores into a directory of the daemon's: what is in it is to be the daemon's, too. */
+static int give_to_owner(struct backup *b)
+{
+        struct giving g = { .b = b };
+        if (fstat(b->to_fd, &g.owner) < 0)
+                return -errno;
+        return geteuid() == 0 && g.owner.st_uid != 0 ? entries_each(b->to_fd, ".", give_below, &g) : 0;
+}
+
 static int copy_all(struct backup *b, struct error *err)
 {
         _cleanup_(freep) struct backup_page *page = calloc(1, sizeof(*page));
@@ -319,6 +345,8 @@ static int copy_all(struct backup *b, struct error *err)
                 r = publish(b);
         if (r == 0 && !b->config->restore)
                 r = write_manifest(b);
+        if (r == 0 && b->config->restore)
+                r = give_to_owner(b);
         if (r < 0)
                 return fail(err, r, "copy to", b->config->to);
         r = remove_stale(b, err);

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/fsuid.h>
+#include <sys/stat.h>
 
 #include "storage/adopt.h"
 #include "storage/clean_stop.h"
@@ -19,11 +21,26 @@ static int fail(struct error *err, int error, const char *doing, const char *wha
         return error;
 }
 
+static int become_owner(struct offline *o)
+{
+        struct stat st;
+        if (fstat(o->datadir_fd, &st) < 0)
+                return -errno;
+        if (geteuid() != 0 || st.st_uid == 0)
+                return 0;
+        o->gid = (gid_t)setfsgid(st.st_gid);
+        o->uid = (uid_t)setfsuid(st.st_uid);
+        return 0;
+}
+
 static int take_lock(struct offline *o, bool *ret_clean, struct error *err)
 {
         o->datadir_fd = open(o->data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (o->datadir_fd < 0)
                 return fail(err, -errno, "open the data directory", o->data_dir);
+        int r = become_owner(o);
+        if (r < 0)
+                return fail(err, r, "become the owner of", o->data_dir);
         o->lock_fd = openat(o->datadir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
         if (o->lock_fd < 0)
                 return fail(err, -errno, "open the lock of", o->data_dir);
@@ -34,7 +51,7 @@ static int take_lock(struct offline *o, bool *ret_clean, struct error *err)
                           o->data_dir);
                 return -EBUSY;
         }
-        int r = clean_stop_begin(o->datadir_fd, o->lock_fd, ret_clean);
+        r = clean_stop_begin(o->datadir_fd, o->lock_fd, ret_clean);
         return r < 0 ? fail(err, r, "write the lock of", o->data_dir) : 0;
 }
 
@@ -61,6 +78,8 @@ int offline_open(const char *data_dir, bool with_index, struct offline **ret, st
         if (!o)
                 return fail(err, -ENOMEM, "open", data_dir);
         o->datadir_fd = o->lock_fd = -1;
+        o->uid = geteuid();
+        o->gid = getegid();
         int n = snprintf(o->data_dir, sizeof(o->data_dir), "%s", data_dir);
         int r = n >= 0 && (size_t)n < sizeof(o->data_dir) ? 0 : fail(err, -ENAMETOOLONG, "open", "the data directory");
         if (r == 0)
@@ -85,6 +104,8 @@ int offline_close(struct offline *o, bool ok)
                 close(o->lock_fd);
         if (o->datadir_fd >= 0)
                 close(o->datadir_fd);
+        setfsuid(o->uid);
+        setfsgid(o->gid);
         free(o);
         return r;
 }

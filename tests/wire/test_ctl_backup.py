@@ -187,6 +187,26 @@ def test_a_damaged_original_is_told(stock, tmp_path):
     assert found["finding"] == "blob_missing" and totals["findings"] == 1
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_root_leaves_files_of_the_directory_s_owner(stock):
+    """Else the daemon could not open them."""
+    with tempfile.TemporaryDirectory() as place:
+        os.chmod(place, 0o755)
+        place = pathlib.Path(place)
+        backup(stock.dir, place / "backup", "--copy")
+        data = place / "data"
+        data.mkdir()
+        os.chown(data, 4321, 4321)
+        ctl.run(data, "restore", place / "backup")
+        next(iter((data / "crashes/by-source").rglob("*.json"))).unlink()
+        next(iter((data / "logs").rglob("*.ndjson"))).open("ab").write(b"{")
+        ctl.run(data, "verify", "--repair")
+        ctl.run(data, "reindex")
+        ctl.run(data, "verify", "--deep")
+        strangers = [str(path) for path in data.rglob("*") if (path.stat().st_uid, path.stat().st_gid) != (4321, 4321)]
+        assert strangers == []
+
+
 def test_where_it_refuses(stock, tmp_path):
     full = tmp_path / "full"
     full.mkdir()
