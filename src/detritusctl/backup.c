@@ -73,7 +73,7 @@ static int run_backup(const struct ctl *ctl)
         int status = tidy_up(ctl->data_dir);
         if (status == CTL_OK)
                 status = copy(ctl, &config);
-        return status == CTL_OK ? verify_directory(to, ctl_flag(ctl, "deep"), false, ctl->json) : status;
+        return status == CTL_OK ? verify_directory(to, ctl_flag(ctl, "deep"), ctl->json) : status;
 }
 
 static int run_restore(const struct ctl *ctl)
@@ -84,7 +84,7 @@ static int run_restore(const struct ctl *ctl)
         int status = copy(ctl, &config);
         if (status == CTL_OK)
                 status = tidy_up(ctl->data_dir);
-        return status == CTL_OK ? verify_directory(ctl->data_dir, ctl_flag(ctl, "deep"), false, ctl->json) : status;
+        return status == CTL_OK ? verify_directory(ctl->data_dir, ctl_flag(ctl, "deep"), ctl->json) : status;
 }
 
 static void left(_unused_ void *userdata, const char *path, const char *why)

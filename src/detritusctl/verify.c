@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "detritusctl/commands.h"
+#include "detritusctl/control_client.h"
 #include "detritusctl/crash_page.h"
 #include "detritusctl/progress.h"
 #include "detritusctl/say.h"
@@ -17,7 +18,7 @@
 struct run {
         bool deep, repair, json;
         struct repair noted;
-        uint64_t outcomes[REPAIR_OUTCOMES_];
+        uint64_t outcomes[REPAIR_OUTCOMES_], repaired;
 };
 
 /* ,"key":"value" of text that may be a file's name. */
@@ -86,6 +87,7 @@ static void repaired(void *userdata, const struct verify_finding *finding, enum 
 {
         struct run *run = userdata;
         run->outcomes[outcome]++;
+        run->repaired++;
         (void)(run->json ? print_json : print_text)(finding, repair_outcome_name(outcome), how);
 }
 
@@ -122,27 +124,31 @@ static void print_totals(const struct run *run, const struct verify_counts *c)
                 printf("): %llu findings\n", (unsigned long long)c->findings);
 }
 
-static int repair(struct run *run, const char *data_dir)
+static int repair_here(struct run *run, const char *data_dir)
 {
         struct offline *o;
         struct error err = { "out of memory" };
         int r = offline_open(data_dir, true, &o, &err);
-        if (r < 0) {
+        if (r < 0)
+                return say_failed("%s", err.text);
+        repair_run(&run->noted, o->datadir_fd, o->index, false, repaired, run);
+        r = offline_close(o, true);
+        return r < 0 ? say_failed("%s", strerror(-r)) : CTL_OK;
+}
+
+static int repair(struct run *run, const struct ctl *ctl)
+{
+        int status = ctl_daemon_runs(ctl) ? verify_repair_by_daemon(ctl, &run->noted, repaired, run)
+                                          : repair_here(run, ctl->data_dir);
+        if (status != CTL_OK && run->repaired == 0) {
                 run->repair = false; /* then at least what was found */
                 for (size_t i = 0; i < run->noted.n; i++)
                         repair_get(&run->noted, i, found, run);
-                return say_failed("%s", err.text);
         }
-        repair_run(&run->noted, o->datadir_fd, o->index, false, repaired, run);
-        r = offline_close(o, true);
         if (run->noted.dropped > 0)
-                say_failed("there are more findings than are mended at once; run it again");
-        if (r < 0)
-                return say_failed("%s", strerror(-r));
-        return run->noted.dropped || run->outcomes[REPAIR_ASIDE] || run->outcomes[REPAIR_LEFT] ||
-                               run->outcomes[REPAIR_FAILED]
-                       ? CTL_FAILED
-                       : CTL_OK;
+                status = say_failed("there are more findings than are mended at once; run it again");
+        bool wanting = run->outcomes[REPAIR_ASIDE] || run->outcomes[REPAIR_LEFT] || run->outcomes[REPAIR_FAILED];
+        return wanting ? CTL_FAILED : status;
 }
 
 static int look(struct run *run, const char *data_dir, struct verify_counts *ret)
@@ -163,24 +169,30 @@ static int look(struct run *run, const char *data_dir, struct verify_counts *ret
         return r == 0 ? CTL_OK : say_failed("%s", strerror(-r));
 }
 
-int verify_directory(const char *data_dir, bool deep, bool fix, bool json)
+static int verify(struct run *run, const char *data_dir, const struct ctl *ctl)
 {
-        struct run run = { .deep = deep, .repair = fix, .json = json };
         struct verify_counts counts = { 0 };
-        int status = look(&run, data_dir, &counts);
+        int status = look(run, data_dir, &counts);
+        if (status != CTL_OK && counts.findings == 0)
+                return status;
         if (status == CTL_OK && counts.findings > 0)
-                status = fix ? repair(&run, data_dir) : CTL_FAILED;
-        else if (status != CTL_OK)
-                counts = (struct verify_counts){ 0 };
-        if (status == CTL_OK || counts.findings > 0)
-                print_totals(&run, &counts);
-        repair_done(&run.noted);
+                status = run->repair ? repair(run, ctl) : CTL_FAILED;
+        print_totals(run, &counts);
         return status;
+}
+
+int verify_directory(const char *data_dir, bool deep, bool json)
+{
+        struct run run = { .deep = deep, .json = json };
+        return verify(&run, data_dir, NULL);
 }
 
 static int run_verify(const struct ctl *ctl)
 {
-        return verify_directory(ctl->data_dir, ctl_flag(ctl, "deep"), ctl_flag(ctl, "repair"), ctl->json);
+        struct run run = { .deep = ctl_flag(ctl, "deep"), .repair = ctl_flag(ctl, "repair"), .json = ctl->json };
+        int status = verify(&run, ctl->data_dir, ctl);
+        repair_done(&run.noted);
+        return status;
 }
 
 const struct command verify_command = {
@@ -191,9 +203,10 @@ const struct command verify_command = {
                 "ways. Beside a running daemon, what is on its way in or out is no finding. One line a finding, then "
                 "the totals.\n"
                 "\n"
-                "--repair needs the daemon to be stopped. It counts anew what was miscounted, writes JSON files from "
-                "their rows, gives rows to files that have none, moves torn ends of log files to <file>.torn, and "
-                "moves corrupt blobs to corrupt/. It deletes nothing.\n"
+                "--repair counts anew what was miscounted, writes JSON files from their rows, gives rows to files that "
+                "have none, moves torn ends of log files to <file>.torn, and moves corrupt blobs to corrupt/. It "
+                "deletes nothing. A running daemon does this itself, but for log files and files without rows: those "
+                "need it to be stopped.\n"
                 "\n"
                 "The exit status is 0 when all is well, or was mended, else 1.",
         .options =

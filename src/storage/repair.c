@@ -51,6 +51,17 @@ const char *repair_outcome_name(enum repair_outcome outcome)
         return outcome_names[outcome];
 }
 
+bool repair_outcome_parse(const char *name, enum repair_outcome *ret)
+{
+        for (unsigned i = 0; name && i < REPAIR_OUTCOMES_; i++) {
+                if (strcmp(name, outcome_names[i]) == 0) {
+                        *ret = (enum repair_outcome)i;
+                        return true;
+                }
+        }
+        return false;
+}
+
 int repair_note(void *repair, const struct verify_finding *finding)
 {
         struct repair *list = repair;

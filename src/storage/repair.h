@@ -34,7 +34,8 @@ bool repair_knows(const struct verify_finding *finding);
 /* how: "counted anew", "renamed to corrupt/...", or why not. */
 typedef void (*repair_cb)(void *userdata, const struct verify_finding *finding, enum repair_outcome outcome,
                           const char *how);
-const char *repair_outcome_name(enum repair_outcome outcome); /* "mended" */
+const char *repair_outcome_name(enum repair_outcome outcome);          /* "mended" */
+bool repair_outcome_parse(const char *name, enum repair_outcome *ret); /* NULL is none */
 
 /* Whoever may write the index. live: on the index writer's thread of a running daemon, inside its transaction; log files
  * are then left alone, since they are the log committer's. What was found is looked at again before it

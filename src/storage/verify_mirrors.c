@@ -91,7 +91,8 @@ static bool crash_again(struct verify *v, struct suspect *s)
                 return false;
         if (r == 0)
                 *s = look.s;
-        return r == 0 && look.wrong && !look.young;
+        /* one that is there was renamed into its place whole */
+        return r == 0 && look.wrong && !(look.young && look.s.kind == VERIFY_MIRROR_MISSING);
 }
 
 static int check_crash(struct verify *v, int64_t id)

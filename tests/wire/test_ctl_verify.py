@@ -5,13 +5,16 @@ import contextlib
 import hashlib
 import json
 import os
+import socket
 import sqlite3
 
 import pytest
 
 from harness import crash, ctl
 from harness.daemon import ACME, wait_until
-from harness.stock import KEPT, ROWS, Load, Stock, all_rows
+from harness.grpc import export
+from harness.otlp import export_lines
+from harness.stock import KEPT, ROWS, Load, Stock, all_rows, change
 
 pytestmark = pytest.mark.ours
 
@@ -190,17 +193,67 @@ def test_no_false_alarm_beside_a_daemon_under_load(start_daemon):
     ctl.run(daemon.data_dir, "verify", "--deep")
 
 
-def test_damage_is_found_beside_a_daemon_and_repair_wants_it_stopped(start_daemon):
+def test_a_daemon_mends_beside_uploads(start_daemon):
+    """What is its index writer's; log files and files without rows are left, with words."""
     daemon = start_daemon(KEPT)
     source = crash.Source.fresh()
-    crash.report(daemon, "1.1", ACME, source, b"MDMP one")
-    path = daemon.blob(hashlib.sha256(b"MDMP one").hexdigest())
-    flip(path)
-    *found, totals = ctl.objects(daemon.data_dir, "verify", "--deep", status=1)
-    assert [f["finding"] for f in found] == ["blob_corrupt"] and totals["daemon"]
-    done = ctl.run(daemon.data_dir, "verify", "--deep", "--repair", status=1)
-    assert "in use" in done.stderr and "blob_corrupt" in done.stdout
-    assert path.exists()
+    for n in range(120):  # more than one request takes
+        crash.report(daemon, "1.1", ACME, source, b"MDMP %d" % n, timestamp=f"2026-05-19T00:00:00.{n:03d}Z")
+    export(daemon, export_lines(source, 3), ACME).accepted()
+    daemon.stop()
+    corrupt = daemon.blob(hashlib.sha256(b"MDMP 1").hexdigest())
+    flip(corrupt)
+    texts = {path: path.read_bytes() for path in daemon.mirror_files(source)}
+    for path in texts:
+        path.write_text("{}")
+    change(daemon.data_dir, "UPDATE usage SET crash_bytes = 1")
+    change(daemon.data_dir, f"UPDATE blob SET refs = 7 WHERE sha256 = '{corrupt.stem}'")
+    with daemon.log_files(source)[0].open("ab") as file:
+        file.write(b"torn")
+    daemon.start()
+    with Load(daemon):
+        *found, totals = ctl.objects(daemon.data_dir, "verify", "--deep", "--repair", status=1)
+    assert totals["daemon"] is True
+    outcomes = {(f["finding"], f["repair"]) for f in found}
+    assert outcomes == {("mirror_different", "mended"), ("count", "mended"), ("blob_corrupt", "set_aside"),
+                        ("log_torn", "left")}
+    assert {path: path.read_bytes() for path in texts} == texts
+    assert (daemon.data_dir / "corrupt" / corrupt.name).exists() and not corrupt.exists()
+    crash.report(daemon, "1.1", ACME, crash.Source.fresh(), b"MDMP 1")
+    export(daemon, export_lines(source, 1), ACME).accepted()  # opens the file, and moves its torn end
+    ctl.run(daemon.data_dir, "verify", "--deep")
+
+
+def ask(daemon, request):
+    """The last line of the control socket's answer."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        directory = os.open(daemon.data_dir, os.O_PATH)
+        client.connect(f"/proc/self/fd/{directory}/control.sock")
+        os.close(directory)
+        client.sendall(json.dumps(request).encode() + b"\n")
+        with client.makefile() as answers:
+            for line in answers:
+                answer = json.loads(line)
+                if "item" not in answer:
+                    return answer
+
+
+def test_the_daemon_mends_nothing_outside_and_nothing_whole(start_daemon):
+    daemon = start_daemon(KEPT)
+    outside = daemon.directory / ("a" * 64 + ".bin")
+    outside.write_text("mine")
+    crash.report(daemon, "1.1", ACME, crash.Source.fresh(), b"MDMP one")
+    whole = daemon.blob(hashlib.sha256(b"MDMP one").hexdigest())
+    good = {"finding": "blob_corrupt", "what": str(whole.relative_to(daemon.data_dir))}
+    for wrong in ({"finding": "blob_corrupt", "what": "../" + outside.name}, {"finding": "nonsense", "what": "x"},
+                  {"finding": "log_torn", "what": "logs/../x/2026-05-19.ndjson"}, {"what": "x"}, 7,
+                  {"finding": "mirror_missing", "what": "x", "id": 0}):
+        assert "error" in ask(daemon, {"op": "repair", "findings": [good, wrong]})
+    assert "error" in ask(daemon, {"op": "repair", "findings": []})
+    assert "error" in ask(daemon, {"op": "repair"})
+    assert "error" in ask(daemon, {"op": "repair", "findings": [good] * 101})
+    assert ask(daemon, {"op": "repair", "findings": [good] * 100}) == {"ok": True, "repairs": 100}
+    assert whole.read_bytes() == b"MDMP one" and outside.read_text() == "mine"
 
 
 def test_reindex_gives_back_the_same_rows(stock):

@@ -13,6 +13,12 @@ from .otlp import export_lines
 KEPT = {"logs": {"ttl_days": 36500}, "crashes": {"ttl_days": 36500}}
 
 
+def change(data_dir, sql):
+    """By a hand, while no daemon runs."""
+    with contextlib.closing(sqlite3.connect(f"{data_dir}/detritus.db")) as database:
+        database.executescript("PRAGMA trusted_schema = ON;" + sql)
+
+
 class Stock:
     """A data directory with a few of everything, whose daemon has stopped."""
 
@@ -42,8 +48,7 @@ class Stock:
         return self.daemon.blob(hashlib.sha256(content).hexdigest())
 
     def change(self, sql):
-        with contextlib.closing(sqlite3.connect(f"{self.dir}/detritus.db")) as database:
-            database.executescript("PRAGMA trusted_schema = ON;" + sql)
+        change(self.dir, sql)
 
     def verify(self, *arguments, status=1):
         """The kinds found, and the totals."""
