@@ -13,7 +13,7 @@
 
 enum verify_kind {
         VERIFY_DATABASE,         /* SQLite's own checks */
-        VERIFY_COUNT,            /* refs, blob_use or usage */
+        VERIFY_COUNT,            /* refs, blob_use, usage or crash_count */
         VERIFY_BLOB_MISSING,     /* a row without its file */
         VERIFY_BLOB_LENGTH,      /* a file of another length than its row says */
         VERIFY_BLOB_CORRUPT,     /* deep: its bytes are not those of its name */

@@ -92,6 +92,7 @@ def test_an_orphan_gets_a_row(stock):
     ("UPDATE usage SET crash_bytes = crash_bytes - 5 WHERE project = 'acme'", ["usage of acme"]),
     ("UPDATE usage SET log_bytes = 0 WHERE project = ''", ["usage of all"]),
     ("DELETE FROM usage WHERE project = 'other'", ["usage of other"]),
+    ("UPDATE crash_count SET crashes = crashes + 1 WHERE project <> 'acme'", ["crash_count of all", "crash_count of other"]),
 ])
 def test_wrong_counts_are_counted_anew(stock, sql, what):
     stock.change(sql)

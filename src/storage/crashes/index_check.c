@@ -147,6 +147,11 @@ int index_count_blobs(struct index *x, const char *sha256, unsigned max, index_b
         " UNION ALL SELECT attachment.sha256, crash.source_project FROM attachment"                                    \
         "  JOIN crash ON crash.id = attachment.crash_id)"
 
+#define COUNTED_CRASHES                                                                                                \
+        "counted (project, crashes) AS (SELECT project, sum(n) FROM ("                                                 \
+        " SELECT source_project AS project, count(*) AS n FROM crash GROUP BY source_project"                          \
+        " UNION ALL SELECT '', count(*) FROM crash UNION ALL SELECT project, 0 FROM crash_count) GROUP BY project)"
+
 int index_check_usage(struct index *x, index_problem_cb cb, void *userdata)
 {
         static const char sql[] =
@@ -157,7 +162,15 @@ int index_check_usage(struct index *x, index_problem_cb cb, void *userdata)
                 " FROM counted LEFT JOIN usage ON usage.project = counted.project"
                 " WHERE coalesce(usage.log_bytes, 0) <> counted.log_bytes"
                 " OR coalesce(usage.crash_bytes, 0) <> counted.crash_bytes";
-        return each_problem(x, sql, cb, userdata);
+        int r = each_problem(x, sql, cb, userdata);
+        return r == 0 ? each_problem(x,
+                                     "WITH " COUNTED_CRASHES
+                                     " SELECT iif(counted.project = '', 'crash_count of all', 'crash_count of ' ||"
+                                     " counted.project), printf('%d, counted %d', coalesce(c.crashes, 0),"
+                                     " counted.crashes) FROM counted LEFT JOIN crash_count AS c"
+                                     " ON c.project = counted.project WHERE coalesce(c.crashes, 0) <> counted.crashes",
+                                     cb, userdata)
+                      : r;
 }
 
 /* Triggers go from refs and uses to usage, as though what was there had been right: so usage is to be recounted after. */
@@ -187,7 +200,10 @@ int index_recount_usage(struct index *x)
 {
         return in_transaction(x, "WITH " USES ", " COUNTED_USAGE " INSERT INTO usage (project, log_bytes, crash_bytes)"
                                  " SELECT project, log_bytes, crash_bytes FROM counted WHERE true ON CONFLICT (project)"
-                                 " DO UPDATE SET log_bytes = excluded.log_bytes, crash_bytes = excluded.crash_bytes");
+                                 " DO UPDATE SET log_bytes = excluded.log_bytes, crash_bytes = excluded.crash_bytes;"
+                                 "WITH " COUNTED_CRASHES " INSERT INTO crash_count (project, crashes)"
+                                 " SELECT project, crashes FROM counted WHERE true ON CONFLICT (project)"
+                                 " DO UPDATE SET crashes = excluded.crashes");
 }
 
 int index_find_blob(struct index *x, const char *sha256, uint64_t *ret_len)

@@ -21,10 +21,10 @@ struct index_blob_count {
 typedef int (*index_blob_count_cb)(void *userdata, const struct index_blob_count *count);
 /* In the order of their hashes, behind one. Each row's figures are of one moment. */
 int index_count_blobs(struct index *x, const char *sha256, unsigned max, index_blob_count_cb cb, void *userdata);
-/* Each project whose row of usage is wrong. One statement over everything. */
+/* Each project whose row of usage or crash_count is wrong. Reads everything. */
 int index_check_usage(struct index *x, index_problem_cb cb, void *userdata);
 /* Counted anew, in the transaction that is open, else in one of its own: refs and blob_use of one blob, by index; usage,
- * which changes when those do, from everything. */
+ * which changes when those do, and crash_count, from everything. */
 int index_recount_blob(struct index *x, const char *sha256);
 int index_recount_usage(struct index *x);
 

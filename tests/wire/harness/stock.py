@@ -117,6 +117,7 @@ ROWS = {
     "blob": "SELECT sha256, len, refs FROM blob ORDER BY sha256",
     "blob_use": "SELECT * FROM blob_use ORDER BY 1, 2",
     "usage": "SELECT * FROM usage ORDER BY 1",
+    "crash_count": "SELECT * FROM crash_count ORDER BY 1",
     "log_file": "SELECT s.project, s.install_id, l.day, l.bytes, l.lines, l.compressed, l.source_project FROM log_file AS l"
                 " JOIN source AS s ON s.id = l.source_id ORDER BY 1, 2, 3",
     "source": "SELECT project, install_id, platform, version FROM source ORDER BY 1, 2",
