@@ -166,6 +166,12 @@ const struct command restore_command = {
                         { "deep", .help = "hash every blob and parse every log line at the end" },
                         { NULL },
                 },
+        .examples =
+                (const struct command_example[]){
+                        { "detritusctl --data-dir /var/lib/detritus restore /mnt/backup",
+                          "before the daemon is started" },
+                        { NULL },
+                },
         .run = run_restore,
 };
 
@@ -179,5 +185,10 @@ const struct command import_command = {
         .description = "Takes crashes and log lines of another data directory, also one of detritus-server, into this "
                        "one, while no daemon runs on either. What is here already is recognised, so it can be run "
                        "again, also after it was cut short. What is damaged there is not taken, and told.",
+        .examples =
+                (const struct command_example[]){
+                        { "detritusctl import /var/lib/detritus-old", "what another server has stored" },
+                        { NULL },
+                },
         .run = run_import,
 };

@@ -92,6 +92,11 @@ const struct command reindex_command = {
                         { "force", .help = "also when the files tell of fewer crashes than the old database" },
                         { NULL },
                 },
+        .examples =
+                (const struct command_example[]){
+                        { "detritusctl reindex", "when verify says that the database is damaged" },
+                        { NULL },
+                },
         .run = run_reindex,
 };
 
@@ -102,6 +107,11 @@ const struct command mirror_command = {
                 "Writes the JSON files of crashes/by-source that are missing or differ from the database, while no "
                 "daemon runs, and removes those of crashes that the database does not have. To keep such crashes, "
                 "run detritusctl verify --repair first, which takes them in.",
+        .examples =
+                (const struct command_example[]){
+                        { "detritusctl mirror --dry-run", "count what would be written and removed" },
+                        { NULL },
+                },
         .flags = COMMAND_YES | COMMAND_DRY_RUN,
         .run = run_mirror,
 };

@@ -43,6 +43,8 @@ static int print_json(const struct verify_finding *f, const char *outcome, const
                 r = append_member(&line, "what", f->what);
         if (r == 0)
                 r = append_member(&line, "problem", f->problem);
+        if (r == 0 && f->id > 0)
+                r = buf_printf(&line, ",\"id\":%lld", (long long)f->id);
         if (r == 0 && outcome)
                 r = append_member(&line, "repair", outcome);
         if (r == 0 && outcome)
