@@ -41,6 +41,7 @@ static const struct {
         { "crash-delete", operation_delete },
         { "crash-hold", operation_hold },
         { "crash-release", operation_release },
+        { "repair", operation_repair },
 };
 
 /* ---- requests ---- */

@@ -14,6 +14,7 @@
 
 #define OPERATIONS_REQUEST_MAX (64 * 1024) /* bytes of a request */
 #define OPERATIONS_IDS_MAX 2000            /* crashes named in one */
+#define OPERATIONS_REPAIRS_MAX 100         /* findings named in one */
 
 struct operations;
 

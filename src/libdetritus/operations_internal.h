@@ -54,3 +54,4 @@ int operation_purge(struct operation_call *c);
 int operation_delete(struct operation_call *c);
 int operation_hold(struct operation_call *c);
 int operation_release(struct operation_call *c);
+int operation_repair(struct operation_call *c);

@@ -22,6 +22,7 @@
 #include "storage/adopt_report.h"
 #include "storage/crashes/blob.h"
 #include "storage/crashes/mirror.h"
+#include "storage/logs/log_lines.h"
 #include "util/hex.h"
 #include "util/log.h"
 
@@ -248,30 +249,6 @@ static int adopt_blob_dir(struct adoption *a, const char *path, _unused_ const c
         return each_entry(a, path, adopt_blob);
 }
 
-/* "<day>.ndjson", or with ".zst" behind it. */
-static bool is_log_name(const char *name, bool *ret_compressed)
-{
-        size_t len = strlen(name);
-        if (len < CLOCK_DAY_SIZE || !clock_is_day(name, CLOCK_DAY_SIZE - 1))
-                return false;
-        *ret_compressed = strcmp(name + CLOCK_DAY_SIZE - 1, ".ndjson.zst") == 0;
-        return *ret_compressed || strcmp(name + CLOCK_DAY_SIZE - 1, ".ndjson") == 0;
-}
-
-/* "logs/<project>/<install_id>/…" */
-static bool source_of(const char *path, struct source *ret)
-{
-        const char *project = path + strlen("logs/");
-        const char *install_id = strchr(project, '/') + 1;
-        const char *name = strchr(install_id, '/') + 1;
-        size_t n = (size_t)(install_id - project - 1), m = (size_t)(name - install_id - 1);
-        if (!source_component_valid(project, n) || !source_component_valid(install_id, m))
-                return false;
-        snprintf(ret->project, sizeof(ret->project), "%.*s", (int)n, project);
-        snprintf(ret->install_id, sizeof(ret->install_id), "%.*s", (int)m, install_id);
-        return true;
-}
-
 /* Is "<path less .zst>" there too? */
 static bool has_plain(const struct adoption *a, const char *path)
 {
@@ -280,17 +257,16 @@ static bool has_plain(const struct adoption *a, const char *path)
         return faccessat(a->datadir_fd, plain, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-static int adopt_log_file(struct adoption *a, const char *path, const char *name)
+static int adopt_log_file(struct adoption *a, const char *path, _unused_ const char *name)
 {
         struct source source;
         struct stat st;
         char day[CLOCK_DAY_SIZE];
         bool known = false, compressed = false;
-        if (!is_log_name(name, &compressed) || !source_of(path, &source))
+        if (!log_lines_parse_path(path, &source, day, &compressed))
                 return 0;
         if (compressed && has_plain(a, path))
                 return 0; /* the plain one counts until its compression is over */
-        snprintf(day, sizeof(day), "%.10s", name);
         int r = index_has_log_file(a->index, &source, day, &known);
         if (r < 0 || known)
                 return r;

@@ -24,6 +24,7 @@
 #include <string.h>
 
 #include "storage/logs/log_file.h"
+#include "storage/logs/log_lines.h"
 #include "storage/reconcile_internal.h"
 #include "util/durable.h"
 #include "util/log.h"
@@ -59,41 +60,8 @@ static int collect(void *userdata, int64_t source_id, const char *project, const
         return 0;
 }
 
-/* What is in a file from a place on. */
-struct content {
-        uint64_t lines, lines_to_hole;
-        uint64_t hole; /* the first byte of value zero, which no line holds; or the file's size */
-};
-
-static uint64_t count_newlines(const char *p, const char *end)
-{
-        uint64_t n = 0;
-        for (; (p = memchr(p, '\n', (size_t)(end - p))); p++)
-                n++;
-        return n;
-}
-
-static int look_at(const struct log_file *f, uint64_t from, struct content *ret)
-{
-        char block[65536];
-        *ret = (struct content){ .hole = f->size };
-        while (from < f->size) {
-                ssize_t n = pread(f->fd, block, sizeof(block), (off_t)from);
-                if (n <= 0)
-                        return n < 0 ? -errno : -EIO;
-                const char *zero = ret->hole == f->size ? memchr(block, '\0', (size_t)n) : NULL;
-                if (zero) {
-                        ret->hole = from + (uint64_t)(zero - block);
-                        ret->lines_to_hole = ret->lines + count_newlines(block, zero);
-                }
-                ret->lines += count_newlines(block, block + n);
-                from += (uint64_t)n;
-        }
-        return 0;
-}
-
 /* Above, why nothing behind a hole was acknowledged. 0 or LOG_FILE_BROKEN. */
-static int repair_hole(struct log_file *f, const struct row *row, uint64_t known, struct content *content,
+static int repair_hole(struct log_file *f, const struct row *row, uint64_t known, struct log_lines_content *content,
                        struct reconcile_counts *counts)
 {
         int r = log_file_repair_hole(f, content->hole, known);
@@ -111,9 +79,9 @@ static int repair_hole(struct log_file *f, const struct row *row, uint64_t known
 /* 0, -errno or LOG_FILE_BROKEN. */
 static int check_open_file(struct log_file *f, struct row *row, struct reconcile_counts *counts)
 {
-        struct content content;
+        struct log_lines_content content;
         uint64_t size = f->size, known = row->bytes < size ? row->bytes : size;
-        int r = look_at(f, known, &content);
+        int r = log_lines_count(f->fd, known, size, &content);
         if (r == 0 && content.hole < size)
                 r = repair_hole(f, row, known, &content, counts);
         if (r == 0)

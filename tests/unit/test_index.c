@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "storage/crashes/index_check.h"
 #include "storage/crashes/index_internal.h"
 
 static struct index *x;
@@ -870,6 +871,11 @@ static int take_log_file(void *userdata, int64_t source_id, _unused_ const char 
         return go_on(userdata, source_id, day);
 }
 
+static int take_log_row(void *userdata, const struct index_log_row *row)
+{
+        return go_on(userdata, row->source_id, row->day);
+}
+
 static void test_pages_of_log_files(_unused_ void **state)
 {
         static const char *const days[] = { "2026-05-18", "2026-05-19" };
@@ -879,13 +885,14 @@ static void test_pages_of_log_files(_unused_ void **state)
                 for (size_t day = 0; day < ARRAY_LEN(days); day++)
                         assert_int_equal(index_upsert_log_file(x, &s, "", "", days[day], 1, 1, RECEIVED_1), 0);
         }
-        for (int which = 0; which < 2; which++) {
+        for (int which = 0; which < 3; which++) {
                 struct cursor c = { 0 };
                 unsigned before;
                 do {
                         before = c.rows;
-                        int r = which == 0 ? index_newest_log_files(x, c.day, c.source_id, 4, take_log_file, &c)
-                                           : index_plain_log_files(x, c.day, c.source_id, "9", 4, take_log_file, &c);
+                        int r = which == 0   ? index_newest_log_files(x, c.day, c.source_id, 4, take_log_file, &c)
+                                : which == 1 ? index_plain_log_files(x, c.day, c.source_id, "9", 4, take_log_file, &c)
+                                             : index_log_files_behind(x, c.day, c.source_id, 4, take_log_row, &c);
                         assert_int_equal(r, 0);
                 } while (c.rows != before);
                 assert_int_equal(c.rows, 10);

@@ -1,8 +1,10 @@
 #include "storage/crashes/mirror.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "protocol/json_document.h"
 #include "util/durable.h"
@@ -123,10 +125,19 @@ int mirror_render(const struct index_crash *crash, struct buf *out)
         return r < 0 ? r : json_document_indent((const char *)compact.data, compact.len, out);
 }
 
+/* Nothing but the file's time says when a crash was received, should the index have to be made anew from the files. One
+ * that cannot be set only makes that receipt later. */
+static void times_of(const struct index_crash *crash, struct timespec ret[2])
+{
+        ret[0] = (struct timespec){ .tv_nsec = UTIME_OMIT };
+        ret[1] = (struct timespec){ .tv_sec = crash->received_at.sec, .tv_nsec = crash->received_at.nsec };
+}
+
 int mirror_draft(struct draft_dir *drafts, const struct index_crash *crash, struct draft *ret)
 {
         _cleanup_(buf_done) struct buf text = { 0 };
         struct draft f = { 0 };
+        struct timespec times[2];
 
         int r = mirror_render(crash, &text);
         if (r < 0)
@@ -135,11 +146,14 @@ int mirror_draft(struct draft_dir *drafts, const struct index_crash *crash, stru
         if (r < 0)
                 return r;
         r = durable_write_all(f.fd, text.data, text.len);
-        if (r < 0)
+        if (r < 0) {
                 draft_done(&f);
-        else
-                *ret = f;
-        return r;
+                return r;
+        }
+        times_of(crash, times);
+        (void)futimens(f.fd, times);
+        *ret = f;
+        return 0;
 }
 
 int mirror_link(struct draft *f, const struct index_crash *crash, bool sync_directories)
@@ -168,6 +182,7 @@ int mirror_write(int datadir_fd, const struct index_crash *crash)
 {
         _cleanup_(buf_done) struct buf text = { 0 };
         char path[MIRROR_PATH_SIZE];
+        struct timespec times[2];
         const struct crash_metadata *m = crash->metadata;
 
         int r = mirror_render(crash, &text);
@@ -178,5 +193,10 @@ int mirror_write(int datadir_fd, const struct index_crash *crash)
         if (r < 0)
                 return r;
         mirror_path(&m->source, m->timestamp, crash->dump.sha256, path);
-        return durable_replace_file(datadir_fd, path, text.data, text.len, 0640);
+        r = durable_replace_file(datadir_fd, path, text.data, text.len, 0640);
+        if (r == 0) {
+                times_of(crash, times);
+                (void)utimensat(datadir_fd, path, times, AT_SYMLINK_NOFOLLOW);
+        }
+        return r;
 }

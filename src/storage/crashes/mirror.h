@@ -20,7 +20,7 @@ bool mirror_parse_path(const char *path, struct source *ret_source, struct momen
 /* The file's content: pretty-printed JSON in the reference's key order. */
 int mirror_render(const struct index_crash *crash, struct buf *out);
 
-/* Renders and writes it atomically (temporary file, sync, rename, directory sync). */
+/* Renders and writes it atomically (temporary file, sync, rename, directory sync). Its mtime is received_at. */
 int mirror_write(int datadir_fd, const struct index_crash *crash);
 
 /* The same in steps, for many: the content is written, unsynced; once it is synced it gets its name; then the name is

@@ -100,15 +100,14 @@ static int read_at(int fd, uint8_t *block, size_t len, uint64_t at)
         return 0;
 }
 
-/* Just behind the last newline before a place; 0 when there is none. */
-static int find_end_of_lines(const struct log_file *f, uint64_t before, uint64_t *ret_end)
+int log_file_find_end(int fd, uint64_t before, uint64_t *ret_end)
 {
         uint8_t block[4096];
         uint64_t end = before;
 
         while (end > 0) {
                 size_t n = end < sizeof(block) ? (size_t)end : sizeof(block);
-                int r = read_at(f->fd, block, n, end - n);
+                int r = read_at(fd, block, n, end - n);
                 if (r < 0)
                         return r;
                 const uint8_t *newline = memrchr(block, '\n', n);
@@ -172,14 +171,14 @@ static int move_aside(struct log_file *f, uint64_t from, const char *what)
 int log_file_repair_tail(struct log_file *f)
 {
         uint64_t end;
-        int r = find_end_of_lines(f, f->size, &end);
+        int r = log_file_find_end(f->fd, f->size, &end);
         return r < 0 || end == f->size ? r : move_aside(f, end, "unterminated last line set aside");
 }
 
 int log_file_repair_hole(struct log_file *f, uint64_t hole, uint64_t known)
 {
         uint64_t end;
-        int r = find_end_of_lines(f, hole, &end);
+        int r = log_file_find_end(f->fd, hole, &end);
         if (r == 0 && end < known)
                 r = -ERANGE;
         return r < 0 ? r : move_aside(f, end, "a hole in a log file set aside, with what is behind it");

@@ -55,6 +55,8 @@ int log_file_repair_tail(struct log_file *f);
 /* The same with everything from the line on that holds the byte at `hole`, when all of that lies at or behind `known`;
  * else -ERANGE. */
 int log_file_repair_hole(struct log_file *f, uint64_t hole, uint64_t known);
+/* Just behind the last newline before a place in a file; 0 when there is none. 0 or -errno. Any thread. */
+int log_file_find_end(int fd, uint64_t before, uint64_t *ret_end);
 /* False when somebody else unlinked or changed the file behind our back: it is to be opened anew. */
 bool log_file_is_ours(const struct log_file *f);
 void log_file_close(struct log_file *f); /* syncs nothing */

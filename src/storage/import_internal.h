@@ -1,0 +1,18 @@
+#pragma once
+/* What import.c (the whole, and crashes) and import_logs.c share. */
+
+#include "storage/import.h"
+#include "storage/tree_copy.h"
+
+struct import {
+        const struct import_config *config;
+        struct offline *o;
+        int from_fd;
+        struct tree_copy files;
+        struct import_counts counts;
+        uint64_t looked_at;
+};
+
+void import_progress(struct import *i, const char *step);
+void import_left(const struct import *i, const char *path, const char *why);
+int import_logs(struct import *i); /* 0 or -errno */

@@ -1,0 +1,39 @@
+#pragma once
+/* Reads the lines of one log file, plain or compressed, in bounded memory. Any thread that may block. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "protocol/source.h"
+#include "util/cleanup.h"
+#include "util/clock.h"
+
+#define LOG_LINES_MAX_BYTES ((size_t)16 << 20) /* of one line: far above limits.otlp_line_bytes */
+
+/* "logs/<project>/<install_id>/<day>.ndjson", or with ".zst" behind it, taken apart. False: of another form. */
+bool log_lines_parse_path(const char *path, struct source *ret_source, char ret_day[CLOCK_DAY_SIZE],
+                          bool *ret_compressed);
+
+struct log_lines;
+
+/* path is relative to dirfd; a name that ends in .zst is decompressed. Reads a plain file up to the size it has now. 0 or
+ * -errno. */
+int log_lines_open(int dirfd, const char *path, struct log_lines **ret);
+struct log_lines *log_lines_free(struct log_lines *l); /* NULL-safe */
+DEFINE_FREEP(log_lines_free, struct log_lines)
+
+/* The next whole line without its newline, valid until the next call. LOG_LINES_LINE, LOG_LINES_TORN (what is behind the
+ * last newline; then 0), 0 at the end, LOG_LINES_TOO_LONG, -EBADMSG (no zstd, or cut short), -ENOMEM, -errno. */
+enum { LOG_LINES_LINE = 1, LOG_LINES_TORN, LOG_LINES_TOO_LONG };
+int log_lines_next(struct log_lines *l, const char **ret_line, size_t *ret_len);
+
+/* What is in a file from one place to another. */
+struct log_lines_content {
+        uint64_t lines;         /* newlines */
+        uint64_t hole;          /* the first byte of value zero, which no line holds; or the second place */
+        uint64_t lines_to_hole; /* newlines in front of it */
+};
+
+/* 0 or -errno (-EIO: the file is shorter). */
+int log_lines_count(int fd, uint64_t from, uint64_t to, struct log_lines_content *ret);

@@ -1,0 +1,328 @@
+"""detritusctl backup, restore and import: what comes out is whole, also when it was taken under load, and nothing that was
+acknowledged before is missing in it."""
+
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import sqlite3
+import tempfile
+
+import pytest
+import zstandard
+
+from harness import crash, ctl
+from harness.daemon import ACME, wait_until
+from harness.grpc import export
+from harness.otlp import export_lines
+from harness.stock import KEPT, Load, Stock, all_rows, rows_of
+
+pytestmark = pytest.mark.ours
+
+
+@pytest.fixture
+def stock(start_daemon):
+    return Stock(start_daemon(KEPT))
+
+
+def contents(directory):
+    """Every file of crashes and logs, with its bytes."""
+    return {str(path.relative_to(directory)): path.read_bytes()
+            for top in ("crashes", "logs") for path in (directory / top).rglob("*") if path.is_file()}
+
+
+def backup(data_dir, to, *arguments, status=0):
+    """Its counts. It ends with a verification."""
+    counts, *found, totals = ctl.objects(data_dir, "backup", *arguments, to, status=status)
+    assert found == [] and totals["findings"] == 0
+    return counts
+
+
+def test_backup_and_restore(stock, tmp_path):
+    stock.change("UPDATE crash SET held = 1 WHERE id = 4")
+    copy, back = tmp_path / "backup", tmp_path / "back"
+    counts = backup(stock.dir, copy, "--deep")
+    assert (counts["crashes"], counts["blobs"], counts["log_files"]) == (9, 8, 3)
+    assert contents(copy) == contents(stock.dir)
+    assert json.loads((copy / "manifest.json").read_text())["crashes"] == 9
+    assert not [path for path in copy.iterdir() if path.name.startswith("detritus.db-")]
+    ctl.run(back, "restore", "--deep", copy)
+    assert contents(back) == contents(stock.dir)
+    assert rows_of(back) == all_rows(stock.daemon)
+    restored = {path.stat().st_ino for path in back.rglob("*") if path.is_file()}
+    assert not restored & {path.stat().st_ino for path in copy.rglob("*") if path.is_file()}  # nothing is shared
+
+
+def test_a_restored_directory_is_taken_by_a_daemon(stock, tmp_path, start_daemon):
+    backup(stock.dir, tmp_path / "backup")
+    ctl.run(tmp_path / "back", "restore", tmp_path / "backup")
+    daemon = start_daemon(KEPT, data_dir=tmp_path / "back")
+    crash.report(daemon, "1.1", ACME, stock.sources[0], timestamp="2026-05-20T00:00:00Z")
+    export(daemon, export_lines(stock.sources[0], 2), ACME).accepted()
+    daemon.stop()
+    assert "the last stop was not orderly" not in daemon.log.text()
+    assert len(daemon.crash_rows(stock.sources[0])) == 4
+    ctl.run(tmp_path / "back", "verify", "--deep")
+    ctl.run(tmp_path / "backup", "verify", "--deep")
+
+
+def test_a_second_backup_copies_only_what_is_new(stock, tmp_path, start_daemon):
+    copy = tmp_path / "backup"
+    first = backup(stock.dir, copy, "--copy")
+    assert first["linked"] == 0 and first["copied"] == 8 + 9 + 3
+    again = backup(stock.dir, copy, "--copy")
+    assert (again["copied"], again["kept"], again["bytes_copied"]) == (0, 20, 0)
+    daemon = start_daemon(KEPT, directory=stock.daemon.directory)
+    crash.report(daemon, "1.1", ACME, stock.sources[0], b"MDMP new", timestamp="2026-05-20T00:00:00Z")
+    export(daemon, export_lines(stock.sources[0], 1), ACME).accepted()
+    line = len(stock.log().read_bytes().splitlines(keepends=True)[-1])
+    third = backup(stock.dir, copy, "--copy")
+    assert (third["copied"], third["kept"]) == (3, 19)
+    new = len(b"MDMP new") + stock.daemon.mirror_files(stock.sources[0])[-1].stat().st_size + line
+    assert third["bytes_copied"] == new
+    daemon.stop()
+    assert contents(copy) == contents(stock.dir)
+
+
+def test_what_is_gone_is_removed_from_the_backup(stock, tmp_path, start_daemon):
+    copy = tmp_path / "backup"
+    backup(stock.dir, copy)
+    daemon = start_daemon({"logs": {"ttl_days": 36500}, "crashes": {"ttl_days": 0}}, directory=stock.daemon.directory)
+    daemon.stop()
+    stock.log(0).unlink()
+    ctl.run(stock.dir, "verify", "--repair")
+    counts = backup(stock.dir, copy)
+    assert counts["removed"] == 8 + 9 + 1 and counts["crashes"] == 0
+    assert contents(copy) == contents(stock.dir)
+
+
+def test_a_day_compressed_between_two_backups(stock, tmp_path):
+    copy = tmp_path / "backup"
+    backup(stock.dir, copy)
+    plain = stock.log()
+    packed = plain.with_name(plain.name + ".zst")
+    packed.write_bytes(zstandard.compress(plain.read_bytes()))
+    plain.unlink()
+    stock.change(f"UPDATE log_file SET compressed = 1, bytes = {packed.stat().st_size} WHERE source_id ="
+                 f" (SELECT id FROM source WHERE install_id = '{stock.sources[0].install_id}')")
+    backup(stock.dir, copy, "--deep")
+    assert contents(copy) == contents(stock.dir)
+
+
+def test_under_load_and_retention(start_daemon, tmp_path):
+    """Retention deletes every crash at once, all the time; log lines stay."""
+    daemon = start_daemon({"logs": {"ttl_days": 36500}, "crashes": {"ttl_days": 0}, "janitor": {"interval_secs": 1}})
+    copy, back = tmp_path / "backup", tmp_path / "back"
+    with Load(daemon) as load:
+        for _ in range(4):
+            lines = load.lines
+            backup(daemon.data_dir, copy, "--deep")
+            text = b"".join(path.read_bytes() for path in (copy / "logs").rglob("*.ndjson"))
+            assert text.count(b"\n") >= lines
+    ctl.run(back, "restore", "--deep", copy)
+    ctl.run(daemon.data_dir, "verify", "--deep")
+
+
+def test_under_load_nothing_acknowledged_is_missing(start_daemon, tmp_path):
+    daemon = start_daemon(KEPT)
+    with Load(daemon) as load:
+        crashes, lines = load.sent, load.lines
+        counts = backup(daemon.data_dir, tmp_path / "backup")
+    assert counts["crashes"] >= crashes and counts["deleted_meanwhile"] == counts["lost"] == 0
+    ctl.run(tmp_path / "back", "restore", "--deep", tmp_path / "backup")
+    with contextlib.closing(sqlite3.connect(tmp_path / "back/detritus.db")) as database:
+        assert database.execute("SELECT count(*) FROM crash").fetchone()[0] >= crashes
+        assert database.execute("SELECT sum(lines) FROM log_file").fetchone()[0] >= lines
+
+
+def test_a_killed_daemon_s_journal_is_brought_back_first(start_daemon, tmp_path, source):
+    daemon = start_daemon(KEPT)
+    export(daemon, export_lines(source, 20), ACME).accepted()
+    daemon.kill()
+    path, = daemon.log_files(source)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100])  # as a power cut may leave it
+    backup(daemon.data_dir, tmp_path / "backup")
+    assert path.read_bytes() == whole
+    assert contents(tmp_path / "backup") == contents(daemon.data_dir)
+
+
+def test_killed_midway_it_goes_on(stock, tmp_path):
+    """And what was there before is still a whole copy, at every moment."""
+    copy, back = tmp_path / "backup", tmp_path / "back"
+    for path in ("incoming", "incoming/detritus.db-wal", "crashes/by-source", "logs", "detritus.db", "manifest.json"):
+        with ctl.started(stock.dir, "backup", "--copy", copy) as process:
+            wait_until(lambda: (copy / path).exists() or process.poll() is not None, path)
+            process.kill()
+        backup(stock.dir, copy, "--deep")
+        with (copy / "manifest.json").open():
+            ctl.run(copy, "verify", "--deep")
+        shutil.rmtree(copy)
+    backup(stock.dir, copy)
+    for path in ("detritus.db-journal", "lock", "crashes/by-hash", "detritus.db"):
+        with ctl.started(back, "restore", copy) as process:
+            wait_until(lambda: (back / path).exists() or process.poll() is not None, path)
+            process.kill()
+        if (back / "incoming").exists():
+            ctl.run(back, "restore", copy)
+        ctl.run(back, "verify", "--deep")
+        assert contents(back) == contents(stock.dir)
+        shutil.rmtree(back)
+
+
+def test_onto_another_file_system(stock):
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
+        if os.stat(other).st_dev == stock.dir.stat().st_dev:
+            pytest.skip("/dev/shm is no file system of its own")
+        counts = backup(stock.dir, pathlib.Path(other) / "backup", "--deep")
+        assert counts["linked"] == 0 and counts["copied"] == 20
+
+
+def test_a_damaged_original_is_told(stock, tmp_path):
+    stock.blob(b"MDMP 0 1").unlink()
+    counts, found, totals = ctl.objects(stock.dir, "backup", tmp_path / "backup", status=1)
+    assert counts["lost"] == 1 and counts["deleted_meanwhile"] == 0
+    assert found["finding"] == "blob_missing" and totals["findings"] == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_root_leaves_files_of_the_directory_s_owner(stock):
+    """Else the daemon could not open them."""
+    with tempfile.TemporaryDirectory() as place:
+        os.chmod(place, 0o755)
+        place = pathlib.Path(place)
+        backup(stock.dir, place / "backup", "--copy")
+        data = place / "data"
+        data.mkdir()
+        os.chown(data, 4321, 4321)
+        ctl.run(data, "restore", place / "backup")
+        next(iter((data / "crashes/by-source").rglob("*.json"))).unlink()
+        next(iter((data / "logs").rglob("*.ndjson"))).open("ab").write(b"{")
+        ctl.run(data, "verify", "--repair")
+        ctl.run(data, "reindex")
+        ctl.run(data, "verify", "--deep")
+        strangers = [str(path) for path in data.rglob("*") if (path.stat().st_uid, path.stat().st_gid) != (4321, 4321)]
+        assert strangers == []
+
+
+def test_where_it_refuses(stock, tmp_path):
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "file").write_text("mine")
+    assert "not empty" in ctl.run(stock.dir, "backup", full, status=1).stderr
+    assert "to be copied" in ctl.run(stock.dir, "backup", stock.dir, status=1).stderr
+    assert "no finished backup" in ctl.run(tmp_path / "back", "restore", full, status=1).stderr
+    backup(stock.dir, tmp_path / "backup")
+    assert "not empty" in ctl.run(full, "restore", tmp_path / "backup", status=1).stderr
+    assert "not empty" in ctl.run(stock.dir, "restore", tmp_path / "backup", status=1).stderr
+    assert [path.name for path in full.iterdir()] == ["file"]
+
+
+def test_an_unfinished_restore_goes_on(stock, tmp_path):
+    copy, back = tmp_path / "backup", tmp_path / "back"
+    backup(stock.dir, copy)
+    (back / "incoming").mkdir(parents=True)
+    blob = back / stock.blob(b"shared").relative_to(stock.dir)
+    blob.parent.mkdir(parents=True)
+    blob.write_bytes(b"shared")
+    ctl.run(back, "restore", "--deep", copy)
+    assert contents(back) == contents(stock.dir)
+
+
+def import_from(data_dir, other, status=0):
+    (counts,) = ctl.objects(data_dir, "import", other, status=status)
+    ctl.run(data_dir, "verify", "--deep")
+    return counts
+
+
+@pytest.fixture
+def other(start_daemon, tmp_path):
+    return Stock(start_daemon(KEPT, directory=tmp_path / "other"))
+
+
+@pytest.mark.parametrize("reference", [False, True])
+def test_import_takes_everything_once(stock, other, reference):
+    other.change("UPDATE crash SET held = 1 WHERE id = 4")
+    theirs = contents(other.dir)
+    if reference:  # which has no database, nor anything else of ours
+        for name in os.listdir(other.dir):
+            if name not in ("crashes", "logs"):
+                path = other.dir / name
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    before = contents(stock.dir)
+    counts = import_from(stock.dir, other.dir)
+    assert counts["crashes"] == 9 and counts["blobs"] == 0 and counts["log_files"] == 3  # the same dumps were here
+    after = contents(stock.dir)
+    assert after == {**theirs, **before}
+    held = stock.daemon.rows("SELECT project, install_id, crashed_at FROM crash JOIN source ON source.id = source_id WHERE held")
+    assert len(held) == (0 if reference else 1)
+    again = import_from(stock.dir, other.dir)
+    assert (again["crashes"], again["crashes_known"], again["log_files"], again["log_files_known"]) == (0, 9, 0, 3)
+    assert contents(stock.dir) == after
+    assert contents(other.dir) == theirs
+
+
+def test_import_into_an_empty_directory(other, tmp_path):
+    (tmp_path / "new").mkdir()
+    counts = import_from(tmp_path / "new", other.dir)
+    assert (counts["crashes"], counts["blobs"], counts["log_files"]) == (9, 8, 3)
+    assert contents(tmp_path / "new") == contents(other.dir)
+    assert {table: rows for table, rows in rows_of(tmp_path / "new").items() if table != "source"} == \
+        {table: rows for table, rows in all_rows(other.daemon).items() if table != "source"}
+
+
+@pytest.mark.parametrize("packed", ["neither", "ours", "theirs"])
+def test_import_merges_a_day_that_both_have(stock, other, packed):
+    """Each line as often as the one that has it more often."""
+    theirs = other.dir / stock.log().relative_to(stock.dir)
+    theirs.parent.mkdir(parents=True)
+    stock.log().write_bytes(b'{"a":1}\n{"b":1}\n{"b":1}\n{"c":1}\n')
+    theirs.write_bytes(b'{"b":1}\n{"d":1}\n{"b":1}\n{"b":1}\n{"e":1')
+    plain = stock.log()
+    if packed != "neither":
+        path = plain if packed == "ours" else theirs
+        path.with_name(path.name + ".zst").write_bytes(zstandard.compress(path.read_bytes()))
+        path.unlink()
+    ctl.run(stock.dir, "verify", "--repair")
+    counts = import_from(stock.dir, other.dir)
+    assert counts["log_lines"] == 2
+    assert plain.read_bytes() == b'{"a":1}\n{"b":1}\n{"b":1}\n{"c":1}\n{"d":1}\n{"b":1}\n'
+    assert not plain.with_name(plain.name + ".zst").exists()
+    before = contents(stock.dir)
+    assert import_from(stock.dir, other.dir)["log_lines"] == 0
+    assert contents(stock.dir) == before
+
+
+def test_import_merges_so_many_lines_at_once(stock, other):
+    """2^23, and not one more."""
+    theirs = other.dir / stock.log().relative_to(stock.dir)
+    theirs.parent.mkdir(parents=True)
+    theirs.write_bytes(b"2\n")
+    for more, taken in ((0, True), (1, False)):
+        stock.log().write_bytes(b"1\n" * (2**23 + more))
+        ctl.run(stock.dir, "verify", "--repair")
+        done = ctl.run(stock.dir, "import", other.dir, status=0 if taken else 1)
+        assert ("too many lines" in done.stderr) != taken
+        assert stock.log().read_bytes().endswith(b"1\n2\n" if taken else b"1\n1\n")
+
+
+def test_import_leaves_what_is_damaged(other, tmp_path):
+    corrupt, gone = other.blob(b"MDMP 0 1"), other.blob(b"MDMP 1 1")
+    corrupt.write_bytes(b"MDMP 0 2")
+    gone.unlink()
+    other.mirror(2).write_text("{")
+    (tmp_path / "new").mkdir()
+    counts = import_from(tmp_path / "new", other.dir, status=1)
+    assert (counts["crashes"], counts["crashes_left"]) == (6, 3)
+    assert not (tmp_path / "new" / corrupt.relative_to(other.dir)).exists()
+    shutil.copy(stock_blob(tmp_path, b"MDMP 1 1"), gone)  # found again
+    counts = import_from(tmp_path / "new", other.dir, status=1)
+    assert (counts["crashes"], counts["crashes_known"], counts["crashes_left"]) == (1, 6, 2)
+
+
+def stock_blob(tmp_path, content):
+    path = tmp_path / hashlib.sha256(content).hexdigest()
+    path.write_bytes(content)
+    return path
