@@ -41,6 +41,8 @@ static int list(const struct ctl *ctl)
         _cleanup_(crash_table_freep) struct crash_table *table = NULL;
         const char *text = ctl_value(ctl, "limit");
         unsigned limit = LIMIT_DEFAULT;
+        const struct index_crash_filter any = { 0 };
+        struct index_page page;
         if (text && !parse_limit(text, &limit))
                 return say_usage("--limit is not a number");
         int status = open_index(ctl, &index);
@@ -48,7 +50,8 @@ static int list(const struct ctl *ctl)
                 return status;
         int r = ctl->json ? 0 : crash_table_new(&table);
         if (r == 0)
-                r = index_list_crashes(index, limit, ctl->json ? screen_json : crash_table_add, table);
+                r = index_list_crashes(index, &any, NULL, limit, ctl->json ? screen_json : crash_table_add, table,
+                                       &page);
         if (r == 0 && table)
                 r = crash_table_finish(table);
         return r == 0 ? CTL_OK : say_failed("%s", strerror(-r));
