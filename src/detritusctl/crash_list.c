@@ -16,7 +16,7 @@
 #include "detritusctl/terminal.h"
 
 #define LIMIT_DEFAULT 50
-#define GREP_DEPTH_DEFAULT 20000
+#define GREP_DEPTH_DEFAULT 10000
 #define FOLLOW_POLL_MS 250 /* between two looks at the index's number of changes */
 
 /* ---- list ---- */
@@ -88,7 +88,7 @@ const struct command crashes_list_command = {
                         { "until", "T", "received before" },
                         { "limit", "N", "at most so many, 0: all [50]", .letter = 'n' },
                         { "after", "CURSOR", "the page behind this place" },
-                        { "depth", "N", "with --grep: look at so many panic texts, 0: all [20000]" },
+                        { "depth", "N", "with --grep: look at so many panic texts, 0: all [10000]" },
                         { NULL },
                 },
         .examples =

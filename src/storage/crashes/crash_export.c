@@ -207,9 +207,7 @@ int crash_export(struct index *x, int datadir_fd, int64_t id, const struct crash
                  const struct crash_export_sink *sink, struct error *err)
 {
         err->text[0] = '\0';
-        struct export e = {
-                .datadir_fd = datadir_fd, .id = id, .options = options, .sink = sink, .err = err
-        };
+        struct export e = { .datadir_fd = datadir_fd, .id = id, .options = options, .sink = sink, .err = err };
         int r = index_read_crash(x, id, put_files, &e); /* also says when it was received */
         if (r == 0)
                 r = index_show_crash(x, id, put_shown, &e);

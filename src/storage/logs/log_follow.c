@@ -291,7 +291,7 @@ static int read_on(struct log_follow *w, struct place *p)
         _cleanup_(log_day_freep) struct log_day *d = NULL;
         const char *text;
         size_t len;
-        uint64_t size;
+        uint64_t size = 0;
         struct log_line line;
         note_file(w, p); /* before it is read: what comes meanwhile makes another look */
         int r = log_day_open(w->datadir_fd, &p->source, p->day, &d);
