@@ -136,10 +136,38 @@ int index_newest_log_files(struct index *x, const char *day, int64_t source_id, 
                            void *ud);
 
 /* What detritusctl asks. Each crash comes as one JSON object: for the list, the columns of crash_overview; for one, all
- * that is known. A cb that returns other than 0 stops, and that is returned. */
+ * that is known. A cb that returns other than 0 stops, and that is returned. No statement is open while cb runs, so that
+ * a reader who takes his time holds up no checkpoint. */
 typedef int (*index_json_cb)(void *userdata, const char *json);
-int index_list_crashes(struct index *x, unsigned max, index_json_cb cb, void *userdata); /* newest receipt first */
-int index_show_crash(struct index *x, int64_t id, index_json_cb cb, void *userdata);     /* -ENOENT */
+
+#define INDEX_TIME_SIZE 25 /* of our own times: milliseconds, NUL */
+
+/* Where a page ended: the next one begins behind it. Zero-initialised: at the beginning. */
+struct index_cursor {
+        char at[INDEX_TIME_SIZE]; /* received_at of a crash, last_seen_at of a source; "": the beginning */
+        int64_t id;
+};
+
+/* Which crashes. NULL: any. */
+struct index_crash_filter {
+        const char *project, *install_id, *platform, *version, *kind;
+        const struct moment *since, *until; /* received at or after; before */
+        const char *grep;                   /* panic_text has this, in lower or upper case (of ASCII) */
+        uint64_t grep_depth;                /* so many crashes that fit else are looked at for it; 0: all */
+};
+
+struct index_page {
+        size_t n;           /* handed out */
+        bool more;          /* there are further ones behind `end` */
+        bool looked_enough; /* grep_depth was reached: nobody knows what is behind `end` */
+        uint64_t looked;    /* with grep: at so many panic texts */
+        struct index_cursor end;
+};
+
+/* The newest receipt first, behind `after` (NULL: from the beginning), at most max (0: all). */
+int index_list_crashes(struct index *x, const struct index_crash_filter *filter, const struct index_cursor *after,
+                       size_t max, index_json_cb cb, void *userdata, struct index_page *ret);
+int index_show_crash(struct index *x, int64_t id, index_json_cb cb, void *userdata); /* -ENOENT */
 /* The ids of crashes whose dump's hash starts so (lower-case hex), newest first. */
 int index_find_crashes(struct index *x, const char *hash_prefix, size_t max, int64_t *ret_ids, size_t *ret_n);
 
@@ -195,3 +223,18 @@ struct index_activity {
 typedef int (*index_activity_cb)(void *userdata, const struct index_activity *row);
 int index_log_activity(struct index *x, const char *day, unsigned max, index_activity_cb cb, void *ud);
 int index_crash_activity(struct index *x, struct moment since, unsigned max, index_activity_cb cb, void *ud);
+
+/* For following: a number that changes when somebody has committed something; the newest id; the crashes with greater
+ * ids in their order, *id moving on. */
+int index_data_version(struct index *x, int64_t *ret);
+int index_newest_crash(struct index *x, int64_t *ret_id);
+int index_new_crashes(struct index *x, const struct index_crash_filter *filter, int64_t *id, index_json_cb cb,
+                      void *userdata);
+
+/* Sources, the one heard from last first. project NULL: any. */
+int index_list_sources(struct index *x, const char *project, const struct index_cursor *after, size_t max,
+                       index_json_cb cb, void *userdata, struct index_page *ret);
+int index_show_source(struct index *x, int64_t id, index_json_cb cb, void *userdata); /* -ENOENT */
+/* The ids of the sources with this install_id; project NULL: in any. */
+int index_find_sources(struct index *x, const char *project, const char *install_id, size_t max, int64_t *ret_ids,
+                       size_t *ret_n);

@@ -1,6 +1,6 @@
 #pragma once
 /* What the index's files share: index_open.c (life), index.c (what the index writer does), index_janitor.c (retention),
- * index_read.c (what people and the mirror read). */
+ * index_read.c (what people and the mirror read), index_list.c (lists for people). */
 
 #include <sqlite3.h>
 
@@ -40,9 +40,26 @@ enum index_statement {
         INDEX_NEWEST_LOG_FILES,
         INDEX_READ_CRASH,
         INDEX_READ_ATTACHMENTS,
-        INDEX_LIST_CRASHES,
+        INDEX_WALK_BY_TIME,
+        INDEX_WALK_BY_PROJECT,
+        INDEX_WALK_BY_VERSION,
+        INDEX_WALK_BY_PLATFORM,
+        INDEX_WALK_BY_KIND,
+        INDEX_WALK_BY_INSTALL,
+        INDEX_COUNT_BY_PROJECT,
+        INDEX_COUNT_BY_VERSION,
+        INDEX_COUNT_BY_PLATFORM,
+        INDEX_COUNT_BY_KIND,
+        INDEX_COUNT_BY_INSTALL,
+        INDEX_NEW_CRASHES,
+        INDEX_NEWEST_CRASH,
+        INDEX_DATA_VERSION,
+        INDEX_LIST_CRASH,
         INDEX_SHOW_CRASH,
         INDEX_FIND_CRASHES,
+        INDEX_LIST_SOURCES,
+        INDEX_SHOW_SOURCE,
+        INDEX_FIND_SOURCES,
         INDEX_CRASH_BY_ID,
         INDEX_SET_HELD,
         INDEX_PURGE_PROJECT,
@@ -94,3 +111,8 @@ int index_step(struct index *x, sqlite3_stmt *s);
 /* For statements without rows. */
 int index_run(struct index *x, sqlite3_stmt *s);
 const char *index_text(sqlite3_stmt *s, int column);
+
+/* The JSON text of the one row that a statement has for ?1, copied. -ENOENT. */
+int index_hand_out(struct index *x, enum index_statement which, int64_t id, index_json_cb cb, void *userdata);
+/* The first column of all rows; the statement's LIMIT fits ret_ids. */
+int index_take_ids(struct index *x, sqlite3_stmt *s, int64_t *ret_ids, size_t *ret_n);

@@ -6,6 +6,7 @@
 #include "storage/crashes/index_internal.h"
 #include "util/log.h"
 
+#define SHOWN_CRASHES_MAX 10   /* of a source */
 #define ATTACHMENTS_MAX 100000 /* of one report; far above what an upload may have */
 
 /* A report read from the database; its strings are its own. */
@@ -131,44 +132,43 @@ int index_read_crash(struct index *x, int64_t id, index_report_cb cb, void *user
         return r;
 }
 
-/* s is bound and yields JSON texts; *ret_n counts them. */
-static int each_json(struct index *x, sqlite3_stmt *s, index_json_cb cb, void *userdata, size_t *ret_n)
-{
-        int r;
-        *ret_n = 0;
-        while ((r = index_step(x, s)) == INDEX_ROW) {
-                const char *json = index_text(s, 0);
-                r = json ? cb(userdata, json) : -ENOMEM;
-                if (r != 0) {
-                        sqlite3_reset(s);
-                        return r;
-                }
-                ++*ret_n;
-        }
-        return r;
-}
-
-int index_list_crashes(struct index *x, unsigned max, index_json_cb cb, void *userdata)
+int index_hand_out(struct index *x, enum index_statement which, int64_t id, index_json_cb cb, void *userdata)
 {
         sqlite3_stmt *s;
-        size_t n;
-        int r = index_prepare(x, INDEX_LIST_CRASHES, &s);
+        int r = index_prepare(x, which, &s);
         if (r < 0)
                 return r;
-        index_bind_int(s, 1, max ? (int64_t)max : -1); /* LIMIT -1: all */
-        return each_json(x, s, cb, userdata, &n);
+        index_bind_int(s, 1, id);
+        if (which == INDEX_SHOW_SOURCE)
+                index_bind_int(s, 2, SHOWN_CRASHES_MAX);
+        r = index_step(x, s);
+        if (r != INDEX_ROW)
+                return r < 0 ? r : -ENOENT;
+        const char *text = index_text(s, 0);
+        _cleanup_(freep) char *json = text ? strdup(text) : NULL;
+        sqlite3_reset(s);
+        return json ? cb(userdata, json) : -ENOMEM;
 }
 
 int index_show_crash(struct index *x, int64_t id, index_json_cb cb, void *userdata)
 {
-        sqlite3_stmt *s;
-        size_t n;
-        int r = index_prepare(x, INDEX_SHOW_CRASH, &s);
-        if (r < 0)
-                return r;
-        index_bind_int(s, 1, id);
-        r = each_json(x, s, cb, userdata, &n);
-        return r == 0 && n == 0 ? -ENOENT : r;
+        return index_hand_out(x, INDEX_SHOW_CRASH, id, cb, userdata);
+}
+
+int index_show_source(struct index *x, int64_t id, index_json_cb cb, void *userdata)
+{
+        return index_hand_out(x, INDEX_SHOW_SOURCE, id, cb, userdata);
+}
+
+int index_take_ids(struct index *x, sqlite3_stmt *s, int64_t *ret_ids, size_t *ret_n)
+{
+        size_t n = 0;
+        int r;
+        while ((r = index_step(x, s)) == INDEX_ROW)
+                ret_ids[n++] = sqlite3_column_int64(s, 0);
+        if (r == 0)
+                *ret_n = n;
+        return r;
 }
 
 int index_find_crashes(struct index *x, const char *hash_prefix, size_t max, int64_t *ret_ids, size_t *ret_n)
@@ -179,10 +179,18 @@ int index_find_crashes(struct index *x, const char *hash_prefix, size_t max, int
                 return r;
         index_bind_text(s, 1, hash_prefix);
         index_bind_int(s, 2, (int64_t)max);
-        size_t n = 0;
-        while ((r = index_step(x, s)) == INDEX_ROW)
-                ret_ids[n++] = sqlite3_column_int64(s, 0);
-        if (r == 0)
-                *ret_n = n;
-        return r;
+        return index_take_ids(x, s, ret_ids, ret_n);
+}
+
+int index_find_sources(struct index *x, const char *project, const char *install_id, size_t max, int64_t *ret_ids,
+                       size_t *ret_n)
+{
+        sqlite3_stmt *s;
+        int r = index_prepare(x, INDEX_FIND_SOURCES, &s);
+        if (r < 0)
+                return r;
+        index_bind_text(s, 1, install_id);
+        index_bind_text(s, 2, project);
+        index_bind_int(s, 3, (int64_t)max);
+        return index_take_ids(x, s, ret_ids, ret_n);
 }

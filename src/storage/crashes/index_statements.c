@@ -13,6 +13,26 @@
 
 #define SOURCE_ID "(SELECT id FROM source WHERE project = ?1 AND install_id = ?2)"
 
+/* Lists of crashes, the newest receipt first. Each walk goes along one index; ?1 is what it is the index of. The rest of
+ * the filters are looked at row by row: those that are NULL cost nothing, not even reading the row. INDEXED BY, because
+ * without statistics the planner cannot know which of two filters leaves less; index_list.c does.
+ *
+ * ?2 .. (?3, ?4): between which (received_at, id); the latter itself is out. ?10: is panic_text wanted? */
+#define WALK_FILTERS                                                                                                   \
+        " AND (?5 IS NULL OR crash.source_project = ?5) AND (?6 IS NULL OR crash.version = ?6)"                        \
+        " AND (?7 IS NULL OR crash.platform = ?7) AND (?8 IS NULL OR crash.kind = ?8)"                                 \
+        " AND (?9 IS NULL OR crash.source_id IN (SELECT id FROM source WHERE install_id = ?9))"
+#define WALK(index, which)                                                                                             \
+        "SELECT crash.id, crash.received_at, iif(?10, crash.panic_text, NULL) FROM crash INDEXED BY " index            \
+        " WHERE " which " AND crash.received_at >= ?2 AND crash.received_at <= ?3"                                     \
+        " AND (crash.received_at < ?3 OR crash.id < ?4)" WALK_FILTERS                                                  \
+        " ORDER BY crash.received_at DESC, crash.id DESC"
+/* How many are between, but no more than ?4. */
+#define COUNT(index, which)                                                                                            \
+        "SELECT count(*) FROM (SELECT 1 FROM crash INDEXED BY " index " WHERE " which                                  \
+        " AND received_at >= ?2 AND received_at <= ?3 LIMIT ?4)"
+#define OF_INSTALL "source_id IN (SELECT id FROM source WHERE install_id = ?1)"
+
 const char *const index_statements[INDEX_STATEMENT_MAX_] = {
         [INDEX_BEGIN] = "BEGIN IMMEDIATE",
         [INDEX_COMMIT] = "COMMIT",
@@ -111,12 +131,30 @@ const char *const index_statements[INDEX_STATEMENT_MAX_] = {
         [INDEX_READ_ATTACHMENTS] = "SELECT sha256, len, content_encoding, dedup, key, filename, content_type"
                                    " FROM attachment WHERE crash_id = ?1 ORDER BY position",
 
-        [INDEX_LIST_CRASHES] =
+        [INDEX_WALK_BY_TIME] = WALK("crash_by_received_at", "?1 IS NULL"),
+        [INDEX_WALK_BY_PROJECT] = WALK("crash_by_project", "crash.source_project = ?1"),
+        [INDEX_WALK_BY_VERSION] = WALK("crash_of_version", "crash.version = ?1"),
+        [INDEX_WALK_BY_PLATFORM] = WALK("crash_of_platform", "crash.platform = ?1"),
+        [INDEX_WALK_BY_KIND] = WALK("crash_of_kind", "crash.kind = ?1"),
+        [INDEX_WALK_BY_INSTALL] = WALK("sqlite_autoindex_crash_1", "crash." OF_INSTALL), /* sorted: only when few */
+        [INDEX_COUNT_BY_PROJECT] = COUNT("crash_by_project", "source_project = ?1"),
+        [INDEX_COUNT_BY_VERSION] = COUNT("crash_of_version", "version = ?1"),
+        [INDEX_COUNT_BY_PLATFORM] = COUNT("crash_of_platform", "platform = ?1"),
+        [INDEX_COUNT_BY_KIND] = COUNT("crash_of_kind", "kind = ?1"),
+        [INDEX_COUNT_BY_INSTALL] = "SELECT count(*) FROM (SELECT 1 FROM crash INDEXED BY sqlite_autoindex_crash_1"
+                                   " WHERE " OF_INSTALL " LIMIT ?4)",
+        [INDEX_NEW_CRASHES] = "SELECT crash.id FROM crash NOT INDEXED WHERE crash.id > ?1 AND crash.received_at >= ?3"
+                              " AND crash.received_at < ?4" WALK_FILTERS
+                              " AND (?10 IS NULL OR instr(lower(crash.panic_text), lower(?10)) > 0)"
+                              " ORDER BY crash.id LIMIT ?2",
+        [INDEX_NEWEST_CRASH] = "SELECT coalesce(max(id), 0) FROM crash",
+        [INDEX_DATA_VERSION] = "PRAGMA data_version",
+        [INDEX_LIST_CRASH] =
                 "SELECT json_object('id', id, 'project', project, 'install_id', install_id, 'platform', platform,"
                 " 'version', version, 'kind', kind, 'crashed_at', crashed_at, 'received_at', received_at,"
                 " 'dump_sha256', dump_sha256, 'dump_len', dump_len, 'attachments', attachments,"
                 " 'panic_text', panic_text, 'held', json(iif(held, 'true', 'false')))"
-                " FROM crash_overview ORDER BY received_at DESC LIMIT ?1",
+                " FROM crash_overview WHERE id = ?1",
         [INDEX_SHOW_CRASH] =
                 "SELECT json_object('id', o.id, 'project', o.project, 'install_id', o.install_id,"
                 " 'platform', o.platform, 'version', o.version, 'kind', o.kind, 'crashed_at', o.crashed_at,"
@@ -182,4 +220,28 @@ const char *const index_statements[INDEX_STATEMENT_MAX_] = {
                                       " WHERE source_project = ?1 AND day < ?3",
         [INDEX_SURVEY_SOURCE_LOGS] = "SELECT count(*), coalesce(sum(bytes), 0) FROM log_file"
                                      " WHERE source_id = " SOURCE_ID " AND day < ?3",
+
+        [INDEX_LIST_SOURCES] =
+                "SELECT json_object('id', id, 'project', project, 'install_id', install_id, 'platform', platform,"
+                " 'version', version, 'first_seen_at', first_seen_at, 'last_seen_at', last_seen_at,"
+                " 'crashes', crashes, 'last_crashed_at',"
+                "   (SELECT max(crashed_at) FROM crash WHERE crash.source_id = s.id),"
+                " 'log_days', (SELECT count(*) FROM log_file WHERE log_file.source_id = s.id),"
+                " 'log_bytes', (SELECT coalesce(sum(bytes), 0) FROM log_file WHERE log_file.source_id = s.id)),"
+                " id, last_seen_at"
+                " FROM (SELECT * FROM source WHERE (?1 IS NULL OR project = ?1) AND (last_seen_at, id) < (?2, ?3)"
+                "        ORDER BY last_seen_at DESC, id DESC LIMIT ?4) AS s",
+        [INDEX_SHOW_SOURCE] =
+                "SELECT json_object('id', id, 'project', project, 'install_id', install_id, 'platform', platform,"
+                " 'version', version, 'first_seen_at', first_seen_at, 'last_seen_at', last_seen_at,"
+                " 'crashes', crashes, 'newest_crashes',"
+                "   (SELECT json_group_array(json_object('id', c.id, 'kind', c.kind, 'version', c.version,"
+                "     'crashed_at', c.crashed_at, 'panic_text', c.panic_text))"
+                "     FROM (SELECT * FROM crash WHERE source_id = ?1 ORDER BY crashed_at DESC LIMIT ?2) AS c),"
+                " 'log_files', (SELECT json_group_array(json_object('day', f.day, 'bytes', f.bytes, 'lines', f.lines,"
+                "     'compressed', json(iif(f.compressed, 'true', 'false'))))"
+                "     FROM (SELECT * FROM log_file WHERE source_id = ?1 ORDER BY day DESC) AS f))"
+                " FROM source WHERE id = ?1",
+        [INDEX_FIND_SOURCES] = "SELECT id FROM source WHERE install_id = ?1 AND (?2 IS NULL OR project = ?2)"
+                               " ORDER BY id LIMIT ?3",
 };

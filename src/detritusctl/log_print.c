@@ -1,0 +1,114 @@
+#include "detritusctl/log_print.h"
+
+#include <errno.h>
+#include <json.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "detritusctl/say.h"
+#include "detritusctl/terminal.h"
+
+/* OTLP: SeverityNumber comes in fours. */
+static const char *severity_name(int number)
+{
+        static const char *const names[] = { "TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL" };
+        return number >= 1 && number <= 24 ? names[(number - 1) / 4] : "-";
+}
+
+int log_print_json(struct buf *out, const struct source *source, const char *text, size_t len)
+{
+        _cleanup_(freep) char *copy = strndup(text, len);
+        if (!copy)
+                return -ENOMEM;
+        if (copy[0] != '{') /* no line of ours */
+                return terminal_json(out, copy);
+        int r = buf_printf(out, "{\"project\":\"%s\",\"install_id\":\"%s\"%s", source->project, source->install_id,
+                           copy[1] == '}' ? "" : ",");
+        return r == 0 ? terminal_json(out, copy + 1) : r;
+}
+
+/* A value as people read it: strings without quotes. */
+static const char *shown(struct json_object *value)
+{
+        if (!value)
+                return "";
+        return json_object_is_type(value, json_type_string)
+                       ? json_object_get_string(value)
+                       : json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+}
+
+static int put_head(struct buf *out, const struct log_print *p, const struct source *source,
+                    const struct log_line *line, struct json_object *object)
+{
+        char at[CLOCK_RFC3339_SIZE];
+        const char *severity = shown(json_object_object_get(object, "severity_text"));
+        clock_format_fixed(line->at, 3, at);
+        int r = buf_printf(out, "%s%s ", p->indent ? p->indent : "", at);
+        size_t before = out->len;
+        if (r == 0)
+                r = terminal_line(out, *severity ? severity : severity_name(line->severity), 16);
+        while (r == 0 && out->len - before < 6)
+                r = buf_append_char(out, ' ');
+        if (r == 0 && p->with_source)
+                r = buf_printf(out, "%s/%s ", source->project, source->install_id);
+        return r;
+}
+
+/* The body's first line, the attributes, and the rest of the body below. */
+static int put_line(struct buf *out, const struct log_print *p, const struct source *source,
+                    const struct log_line *line, struct json_object *object)
+{
+        const char *body = shown(json_object_object_get(object, "body"));
+        struct json_object *attributes = json_object_object_get(object, "attributes");
+        const char *more = strchr(body, '\n');
+        int r = put_head(out, p, source, line, object);
+        if (r == 0)
+                r = terminal_line(out, body, 0);
+        if (r == 0 && json_object_is_type(attributes, json_type_object) && json_object_object_length(attributes) > 0) {
+                r = buf_append_char(out, ' ');
+                if (r == 0)
+                        r = terminal_json(out, shown(attributes));
+        }
+        if (r == 0)
+                r = buf_append_char(out, '\n');
+        return r == 0 && more && more[1] ? terminal_text(out, more + 1, "        ") : r;
+}
+
+static int put_for_people(struct buf *out, const struct log_print *p, const struct source *source,
+                          const struct log_line *line)
+{
+        _cleanup_(freep) char *copy = strndup(line->text, line->len);
+        if (!copy)
+                return -ENOMEM;
+        struct json_object *object = json_tokener_parse(copy);
+        int r = 0;
+        if (json_object_is_type(object, json_type_object)) {
+                r = put_line(out, p, source, line, object);
+        } else {
+                r = terminal_line(out, copy, 0);
+                if (r == 0)
+                        r = buf_append_char(out, '\n');
+        }
+        json_object_put(object);
+        return r;
+}
+
+int log_print(void *userdata, const struct source *source, const struct log_line *line)
+{
+        const struct log_print *p = userdata;
+        _cleanup_(buf_done) struct buf out = { 0 };
+        int r = p->json ? log_print_json(&out, source, line->text, line->len) : put_for_people(&out, p, source, line);
+        if (r == 0 && p->json)
+                r = buf_append_char(&out, '\n');
+        if (r < 0 || fwrite(out.data, 1, out.len, stdout) != out.len)
+                return LOG_PRINT_FAILED;
+        return 0;
+}
+
+void log_print_broken(_unused_ void *userdata, const struct source *source, const char *day, int error)
+{
+        say_note("%s/%s, %s: %s", source->project, source->install_id, day,
+                 error == -EBADMSG  ? "the compressed file is broken"
+                 : error == -ESPIPE ? "the file got shorter; going on from its end"
+                                    : strerror(-error));
+}
