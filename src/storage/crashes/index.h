@@ -98,6 +98,9 @@ int index_mark_compressed(struct index *x, int64_t source_id, const char *day, u
 int index_add_compressed_log_file(struct index *x, const struct source *source, const char *day, uint64_t bytes,
                                   struct moment seen_at);
 
+/* A token of this id was shown and found good. An older time than is there changes nothing. */
+int index_upsert_token_use(struct index *x, const char *token_id, struct moment at);
+
 /* What the janitor asks. Each returns at most `max` rows through the callback (0 goes on, else stops and is returned).
  * A row's strings live for the call only. */
 struct index_expired_crash {

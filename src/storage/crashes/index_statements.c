@@ -66,6 +66,9 @@ const char *const index_statements[INDEX_STATEMENT_MAX_] = {
         [INDEX_CORRECT_LOG_FILE] = "UPDATE log_file SET bytes = ?3, lines = lines + ?4"
                                    " WHERE source_id = ?1 AND day = ?2",
         [INDEX_MARK_COMPRESSED] = "UPDATE log_file SET bytes = ?3, compressed = 1 WHERE source_id = ?1 AND day = ?2",
+        [INDEX_UPSERT_TOKEN_USE] = "INSERT INTO token_use (token_id, last_used_at) VALUES (?1, ?2)"
+                                   " ON CONFLICT (token_id) DO UPDATE SET"
+                                   " last_used_at = max(last_used_at, excluded.last_used_at)",
         [INDEX_PLAIN_LOG_FILES] =
                 "SELECT log_file.source_id, source.project, source.install_id, log_file.day, log_file.bytes"
                 " FROM log_file JOIN source ON source.id = log_file.source_id"
