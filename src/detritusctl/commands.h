@@ -7,4 +7,5 @@ extern const struct command completion_command;
 extern const struct command complete_command; /* hidden: what completion scripts ask */
 extern const struct command crashes_command;
 extern const struct command help_command;
+extern const struct command sql_command;
 extern const struct command token_command;
