@@ -5,6 +5,7 @@
 
 extern const struct command completion_command;
 extern const struct command complete_command; /* hidden: what completion scripts ask */
+extern const struct command config_command;
 extern const struct command crashes_command;
 extern const struct command help_command;
 extern const struct command sql_command;

@@ -137,6 +137,10 @@ int index_blobs_behind(struct index *x, const char *sha256, unsigned max, index_
 int index_newest_log_files(struct index *x, const char *day, int64_t source_id, unsigned max, index_log_file_cb cb,
                            void *ud);
 
+/* The last use of every token that ever was used. A cb that returns other than 0 stops, and that is returned. */
+typedef int (*index_token_use_cb)(void *userdata, const char *token_id, const char *last_used_at);
+int index_token_uses(struct index *x, index_token_use_cb cb, void *userdata);
+
 /* What detritusctl asks. Each crash comes as one JSON object: for the list, the columns of crash_overview; for one, all
  * that is known. A cb that returns other than 0 stops, and that is returned. */
 typedef int (*index_json_cb)(void *userdata, const char *json);

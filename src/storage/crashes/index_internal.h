@@ -59,6 +59,7 @@ enum index_statement {
         INDEX_SURVEY_LOGS,
         INDEX_SURVEY_PROJECT_LOGS,
         INDEX_SURVEY_SOURCE_LOGS,
+        INDEX_TOKEN_USES,
         INDEX_STATEMENT_MAX_
 };
 

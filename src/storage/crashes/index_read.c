@@ -186,3 +186,19 @@ int index_find_crashes(struct index *x, const char *hash_prefix, size_t max, int
                 *ret_n = n;
         return r;
 }
+
+int index_token_uses(struct index *x, index_token_use_cb cb, void *userdata)
+{
+        sqlite3_stmt *s;
+        int r = index_prepare(x, INDEX_TOKEN_USES, &s);
+        if (r < 0)
+                return r;
+        while ((r = index_step(x, s)) == INDEX_ROW) {
+                const char *id = index_text(s, 0), *at = index_text(s, 1);
+                r = id && at ? cb(userdata, id, at) : -ENOMEM;
+                if (r != 0)
+                        break;
+        }
+        sqlite3_reset(s);
+        return r;
+}

@@ -177,4 +177,5 @@ const char *const index_statements[INDEX_STATEMENT_MAX_] = {
                                       " WHERE source_project = ?1 AND day < ?3",
         [INDEX_SURVEY_SOURCE_LOGS] = "SELECT count(*), coalesce(sum(bytes), 0) FROM log_file"
                                      " WHERE source_id = " SOURCE_ID " AND day < ?3",
+        [INDEX_TOKEN_USES] = "SELECT token_id, last_used_at FROM token_use ORDER BY token_id",
 };
