@@ -4,8 +4,8 @@
 #include "util/log.h"
 
 static const struct command *const commands[] = {
-        &crashes_command, &token_command,      &sql_command,      &config_command,
-        &help_command,    &completion_command, &complete_command, NULL,
+        &crashes_command,   &token_command, &sql_command,        &config_command,   &doctor_command,
+        &send_test_command, &help_command,  &completion_command, &complete_command, NULL,
 };
 
 static const struct command root = {

@@ -187,7 +187,7 @@ static int check(const struct ctl *ctl)
         _cleanup_(tokens_unrefp) struct tokens *tokens = NULL;
         struct error err = { "out of memory" };
         int status = read_settings(ctl, ctl->n_arguments > 0 ? ctl->arguments[0] : ctl->config_path, NULL, &config);
-        if (status != CTL_OK)
+        if (!config)
                 return status;
         if (config->tokens_config && tokens_read(config->tokens_config, &tokens, &err) != 0)
                 return say_failed("%s", err.text);
