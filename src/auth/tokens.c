@@ -22,6 +22,7 @@ static void token_done(struct token *t)
         free(t->secret);
         free(t->project);
         free(t->source_prefix);
+        free(t->noted_ns);
 }
 
 struct tokens *tokens_ref(struct tokens *t)
@@ -162,6 +163,9 @@ static int read_token(const struct tree *file, const struct tree_node *map, stru
                 if (!*text_field(t, &text_keys[i]))
                         return tree_refuse(file, map, err, "token: %s is missing", text_keys[i].name);
         }
+        t->noted_ns = calloc(1, sizeof(*t->noted_ns));
+        if (!t->noted_ns)
+                return no_memory(file, err);
         warn_unreachable(file, map, t);
         return 0;
 }

@@ -2,8 +2,10 @@
 /* The token file: who may write what. A token set is immutable and reference-counted; a reload makes a new one.
  * Format: docs/protocol.md "Authentication". */
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "protocol/source.h"
 #include "util/cleanup.h"
@@ -15,6 +17,8 @@ struct token {
         char *project;
         char *source_prefix; /* of "<project>/<install_id>" */
         bool url_key;        /* may ride in a URL */
+        /* token_use.h's: when its use was noted last, monotonic; 0: never. Not the set's, so that it may change. */
+        atomic_uint_fast64_t *noted_ns;
 };
 
 struct tokens_rate_limit {

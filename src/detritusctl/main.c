@@ -4,9 +4,17 @@
 #include "util/log.h"
 
 static const struct command *const commands[] = {
-        &status_command, &top_command,     &crashes_command, &logs_command,    &sources_command,    &gc_command,
-        &purge_command,  &verify_command,  &backup_command,  &restore_command, &import_command,     &reindex_command,
-        &mirror_command, &token_command,   &help_command,    &completion_command, &complete_command, NULL,
+        &status_command,   &top_command,
+        &crashes_command,  &logs_command,
+        &sources_command,  &sql_command,
+        &token_command,    &gc_command,
+        &purge_command,    &verify_command,
+        &backup_command,   &restore_command,
+        &import_command,   &reindex_command,
+        &mirror_command,   &config_command,
+        &doctor_command,   &send_test_command,
+        &help_command,     &completion_command,
+        &complete_command, NULL,
 };
 
 static const struct command root = {

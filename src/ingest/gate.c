@@ -21,13 +21,19 @@ static void on_verified(struct verification *v)
         call_wake(container_of(v, struct call, verification));
 }
 
+static void admit(struct call *c)
+{
+        token_use_note(c->in->ingest->token_use, c->principal.token);
+        c->admitted(c);
+}
+
 static void resumed(struct call *c)
 {
         switch (c->verification.outcome) {
         case VERIFICATION_OK:
                 c->principal = c->verification.principal;
                 c->verification.principal = (struct principal){ 0 };
-                c->admitted(c);
+                admit(c);
                 break;
         case VERIFICATION_UNKNOWN: refuse_token(c, ANSWER_UNAUTHENTICATED, "invalid bearer token"); break;
         case VERIFICATION_UNAVAILABLE:
@@ -72,7 +78,7 @@ void gate_enter(struct call *c, void (*admitted)(struct call *c))
                 return;
         c->parked = false;
         if (r == 0)
-                admitted(c);
+                admit(c);
         else if (r == VERIFIER_UNKNOWN)
                 refuse_token(c, ANSWER_UNAUTHENTICATED, "invalid bearer token");
         else

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "auth/rate_limit.h"
+#include "auth/token_use.h"
 #include "auth/verifier.h"
 #include "config/config.h"
 #include "http/request.h"
@@ -21,6 +22,7 @@ struct ingest {
         struct metrics *metrics;
         struct store *store;
         struct verifier *verifier;
+        struct token_use *token_use;
         struct rate_limit *rate_limit;
         struct upload_slots *uploads;
         atomic_uint_fast64_t body_bytes; /* of log requests held in memory, against limits.inflight_body_bytes */

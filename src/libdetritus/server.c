@@ -286,6 +286,8 @@ static int make_shared(struct detritus *d, struct error *err)
         if (r == 0)
                 r = store_open(d->config, d->metrics, &d->store, err);
         d->ingest.store = d->store;
+        if (r == 0)
+                r = token_use_new(store_index(d->store), &d->ingest.token_use);
         return r;
 }
 
@@ -312,6 +314,7 @@ static void free_all(struct detritus *d)
                 connection_set_free(d->threads[i].connections);
         }
         verifier_free(d->ingest.verifier);
+        token_use_free(d->ingest.token_use);
         if (d->store)
                 store_stop(d->store);
         for (size_t i = 0; i < d->n_threads; i++) {

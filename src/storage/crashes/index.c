@@ -260,3 +260,14 @@ int index_add_compressed_log_file(struct index *x, const struct source *source, 
                 r = put_log_file(x, INDEX_ADD_LOG_FILE, source_id, day, bytes, 0);
         return r < 0 ? r : index_mark_compressed(x, source_id, day, bytes);
 }
+
+int index_upsert_token_use(struct index *x, const char *token_id, struct moment at)
+{
+        sqlite3_stmt *s;
+        int r = index_prepare(x, INDEX_UPSERT_TOKEN_USE, &s);
+        if (r < 0)
+                return r;
+        index_bind_text(s, 1, token_id);
+        index_bind_time(x, s, 2, at, INDEX_RECEIVED_DIGITS);
+        return index_run(x, s);
+}

@@ -99,6 +99,9 @@ int index_mark_compressed(struct index *x, int64_t source_id, const char *day, u
 int index_add_compressed_log_file(struct index *x, const struct source *source, const char *day, uint64_t bytes,
                                   struct moment seen_at);
 
+/* A token of this id was shown and found good. An older time than is there changes nothing. */
+int index_upsert_token_use(struct index *x, const char *token_id, struct moment at);
+
 /* What the janitor asks. Each returns at most `max` rows through the callback (0 goes on, else stops and is returned).
  * A row's strings live for the call only. */
 struct index_expired_crash {
@@ -134,6 +137,10 @@ int index_blobs_behind(struct index *x, const char *sha256, unsigned max, index_
 /* And every plain log file of the newest day and the one before it, or of which no byte is known. */
 int index_newest_log_files(struct index *x, const char *day, int64_t source_id, unsigned max, index_log_file_cb cb,
                            void *ud);
+
+/* The last use of every token that ever was used. A cb that returns other than 0 stops, and that is returned. */
+typedef int (*index_token_use_cb)(void *userdata, const char *token_id, const char *last_used_at);
+int index_token_uses(struct index *x, index_token_use_cb cb, void *userdata);
 
 /* What detritusctl asks. Each crash comes as one JSON object: for the list, the columns of crash_overview; for one, all
  * that is known. A cb that returns other than 0 stops, and that is returned. No statement is open while cb runs, so that

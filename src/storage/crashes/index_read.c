@@ -194,3 +194,19 @@ int index_find_sources(struct index *x, const char *project, const char *install
         index_bind_int(s, 3, (int64_t)max);
         return index_take_ids(x, s, ret_ids, ret_n);
 }
+
+int index_token_uses(struct index *x, index_token_use_cb cb, void *userdata)
+{
+        sqlite3_stmt *s;
+        int r = index_prepare(x, INDEX_TOKEN_USES, &s);
+        if (r < 0)
+                return r;
+        while ((r = index_step(x, s)) == INDEX_ROW) {
+                const char *id = index_text(s, 0), *at = index_text(s, 1);
+                r = id && at ? cb(userdata, id, at) : -ENOMEM;
+                if (r != 0)
+                        break;
+        }
+        sqlite3_reset(s);
+        return r;
+}

@@ -86,6 +86,9 @@ const char *const index_statements[INDEX_STATEMENT_MAX_] = {
         [INDEX_CORRECT_LOG_FILE] = "UPDATE log_file SET bytes = ?3, lines = iif(bytes = 0, 0, lines) + ?4"
                                    " WHERE source_id = ?1 AND day = ?2",
         [INDEX_MARK_COMPRESSED] = "UPDATE log_file SET bytes = ?3, compressed = 1 WHERE source_id = ?1 AND day = ?2",
+        [INDEX_UPSERT_TOKEN_USE] = "INSERT INTO token_use (token_id, last_used_at) VALUES (?1, ?2)"
+                                   " ON CONFLICT (token_id) DO UPDATE SET"
+                                   " last_used_at = max(last_used_at, excluded.last_used_at)",
         [INDEX_PLAIN_LOG_FILES] =
                 "SELECT log_file.source_id, source.project, source.install_id, log_file.day, log_file.bytes"
                 " FROM log_file JOIN source ON source.id = log_file.source_id"
@@ -244,4 +247,5 @@ const char *const index_statements[INDEX_STATEMENT_MAX_] = {
                 " FROM source WHERE id = ?1",
         [INDEX_FIND_SOURCES] = "SELECT id FROM source WHERE install_id = ?1 AND (?2 IS NULL OR project = ?2)"
                                " ORDER BY id LIMIT ?3",
+        [INDEX_TOKEN_USES] = "SELECT token_id, last_used_at FROM token_use ORDER BY token_id",
 };

@@ -1,0 +1,168 @@
+/* detritusctl token add, rotate and revoke: one change of the token file, then the daemon is told. The token goes to
+ * standard output, once; words about it to standard error, so that a script can take the one without the other. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "detritusctl/confirm.h"
+#include "detritusctl/daemon.h"
+#include "detritusctl/say.h"
+#include "detritusctl/token_internal.h"
+#include "detritusctl/token_secret.h"
+
+static void reload(const struct ctl *ctl)
+{
+        pid_t pid = 0;
+        if (ctl_flag(ctl, "no-reload"))
+                return;
+        int r = daemon_reload_tokens(ctl->data_dir, &pid);
+        if (r == 0)
+                say_note("the daemon (pid %d) reads its tokens again", (int)pid);
+        else if (r == DAEMON_ABSENT)
+                say_note("no daemon runs on %s; the next one to start will know", ctl->data_dir);
+        else if (r == DAEMON_STRANGER)
+                say_note("process %d, which uses %s, is no detritusd: have it read its tokens again", (int)pid,
+                         ctl->data_dir);
+        else
+                say_note("the daemon cannot be told (%s): send it SIGHUP", strerror(-r));
+}
+
+/* The file is written: the token must reach somebody now. */
+static int hand_out(const struct ctl *ctl, const char *id, const struct token_secret *secret)
+{
+        int r = token_print(ctl, id, "token", secret->text);
+        reload(ctl);
+        return r == 0 ? CTL_OK : say_failed("the token could not be printed; rotate it to get another");
+}
+
+static int add(const struct ctl *ctl)
+{
+        _cleanup_(token_file_done) struct token_file file = { .directory_fd = -1 };
+        _cleanup_(token_secret_done) struct token_secret secret = { 0 };
+        const char *id = ctl_value(ctl, "id"), *project = ctl_value(ctl, "project"), *given = ctl_value(ctl, "prefix");
+        struct error err = { "" };
+        char prefix[SOURCE_COMPONENT_MAX + 2];
+
+        int status = token_open(ctl, true, &file);
+        if (status != CTL_OK)
+                return status;
+        snprintf(prefix, sizeof(prefix), "%s/", project);
+        int r = token_secret_new(id, &secret, &err);
+        struct token token = {
+                .id = (char *)id,
+                .secret = secret.phc,
+                .project = (char *)project,
+                .source_prefix = given ? (char *)given : prefix,
+                .url_key = ctl_flag(ctl, "url-key"),
+        };
+        if (r == 0)
+                r = token_file_add(&file, &token, &err);
+        return r == 0 ? hand_out(ctl, id, &secret) : token_failed(&err, r);
+}
+
+static int rotate(const struct ctl *ctl)
+{
+        _cleanup_(token_file_done) struct token_file file = { .directory_fd = -1 };
+        _cleanup_(token_secret_done) struct token_secret secret = { 0 };
+        const char *id = ctl->arguments[0];
+        struct error err = { "" };
+
+        int status = token_open(ctl, false, &file);
+        if (status != CTL_OK)
+                return status;
+        int r = token_secret_new(id, &secret, &err);
+        if (r == 0)
+                r = token_file_exchange(&file, id, secret.phc, &err);
+        return r == 0 ? hand_out(ctl, id, &secret) : token_failed(&err, r);
+}
+
+static int revoke_token(const struct ctl *ctl)
+{
+        _cleanup_(token_file_done) struct token_file file = { .directory_fd = -1 };
+        const char *id = ctl->arguments[0];
+        struct error err = { "" };
+        int status = token_open(ctl, false, &file);
+        if (status != CTL_OK)
+                return status;
+        const struct token *t = token_file_find(&file, id);
+        if (!t)
+                return say_failed("there is no such token");
+        status = confirm(ctl, "revoke \"%s\" of project \"%s\"; its clients are refused from then on", t->id,
+                         t->project);
+        if (status != CTL_OK)
+                return status;
+        int r = token_file_remove(&file, id, &err);
+        if (r != 0)
+                return token_failed(&err, r);
+        say_note("\"%s\" is revoked", id);
+        reload(ctl);
+        return CTL_OK;
+}
+
+#define NO_RELOAD_OPTION                                                                                               \
+        {                                                                                                              \
+                "no-reload", .help = "do not tell a running daemon"                                                    \
+        }
+
+const struct command token_add_command = {
+        .name = "add",
+        .summary = "make a token and write its hash into the token file",
+        .description =
+                "Makes a token, adds its hash to the token file (made when missing) and prints the token, once: it is "
+                "kept nowhere.",
+        .options =
+                (const struct command_option[]){
+                        { "id", "ID", "a name for the token", .required = true },
+                        { "project", "PROJECT", "the project that it writes to", .required = true },
+                        TOKEN_FILE_OPTION,
+                        { "prefix", "PREFIX",
+                          "only for sources \"<project>/<install_id>\" that start so [the whole project]" },
+                        { "url-key", .help = "let it ride in a URL" },
+                        NO_RELOAD_OPTION,
+                        { NULL },
+                },
+        .examples =
+                (const struct command_example[]){
+                        { "detritusctl token add --id acme-prod --project acme --tokens-config "
+                          "/etc/detritus/tokens.yaml",
+                          "a token for all installations of acme" },
+                        { NULL },
+                },
+        .run = add,
+};
+
+const struct command token_rotate_command = {
+        .name = "rotate",
+        .summary = "exchange a token's secret",
+        .arguments = "ID",
+        .min_arguments = 1,
+        .max_arguments = 1,
+        .description =
+                "Prints the new token, once; the old one is refused as soon as the daemon has read the file. To change "
+                "without a gap, add a second token, move the clients, and revoke the first.",
+        .options = (const struct command_option[]){ TOKEN_FILE_OPTION, NO_RELOAD_OPTION, { NULL } },
+        .examples =
+                (const struct command_example[]){
+                        { "detritusctl token rotate acme-prod --config /etc/detritus/detritusd.yaml",
+                          "when the old one may have leaked" },
+                        { NULL },
+                },
+        .run = rotate,
+};
+
+const struct command token_revoke_command = {
+        .name = "revoke",
+        .summary = "take a token out of the token file",
+        .arguments = "ID",
+        .min_arguments = 1,
+        .max_arguments = 1,
+        .options = (const struct command_option[]){ TOKEN_FILE_OPTION, NO_RELOAD_OPTION, { NULL } },
+        .examples =
+                (const struct command_example[]){
+                        { "detritusctl token revoke acme-old --config /etc/detritus/detritusd.yaml",
+                          "asks, then its clients are refused" },
+                        { NULL },
+                },
+        .flags = COMMAND_YES,
+        .run = revoke_token,
+};

@@ -1,0 +1,35 @@
+#pragma once
+/* The token file, changed as a careful hand would: one entry added, one hash exchanged, or one entry's lines taken out,
+ * and every other byte left as it was, comments above all. What comes out is read as the daemon reads it and compared
+ * with what was meant before it takes the file's place, so a layout that is not understood is refused, not spoilt.
+ *
+ * While a struct token_file is open, other detritusctl wait: the directory that holds the file is locked. */
+
+#include <stdbool.h>
+
+#include "auth/tokens.h"
+#include "util/buf.h"
+#include "util/cleanup.h"
+#include "util/error.h"
+
+struct token_file {
+        char *path; /* without symbolic links, so that those stay */
+        int directory_fd;
+        bool is_toml, is_new;
+        struct buf text;
+        struct tokens *tokens; /* NULL when it is new */
+};
+
+/* The functions return 0, TOKEN_FILE_REFUSED with words, or -errno (err may have words too). */
+enum { TOKEN_FILE_REFUSED = 1 };
+
+/* Locks and reads. create: a missing file is taken for an empty one. */
+int token_file_open(const char *path, bool create, struct token_file *ret, struct error *err);
+void token_file_done(struct token_file *f); /* zero-initialised with directory_fd -1 is fine */
+
+const struct token *token_file_find(const struct token_file *f, const char *id); /* NULL: no such entry */
+
+/* Each writes the file: atomically, with the mode and the owner that it had (0600 and ours when it is new). */
+int token_file_add(struct token_file *f, const struct token *token, struct error *err);
+int token_file_exchange(struct token_file *f, const char *id, const char *phc, struct error *err);
+int token_file_remove(struct token_file *f, const char *id, struct error *err);

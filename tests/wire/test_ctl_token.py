@@ -1,0 +1,295 @@
+"""detritusctl token: the token file changed under a running daemon and without one."""
+
+import json
+import os
+import re
+import subprocess
+import threading
+
+import pytest
+
+from harness.daemon import ACME, DETRITUSCTL, OTHER, RATE_UNLIMITED, tokens_toml, wait_until
+
+pytestmark = pytest.mark.ours
+
+YAML = """# Tokens of acme.
+rate_limit:
+  logs_burst: 7     # small
+
+token:
+  # the old one
+  - id: acme-prod
+    secret: "%s"  # since spring
+    project: acme
+    source_prefix: acme/
+
+  # others
+  - id: other-prod
+    secret: '%s'
+    project: other
+    source_prefix: other/
+# the end
+""" % (ACME.phc, OTHER.phc)
+
+
+def ctl(*arguments, stdin="", data_dir=None, environment=None, status=0):
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("DETRITUS_")}
+    command = [DETRITUSCTL, *(["--data-dir", str(data_dir)] if data_dir else []), *map(str, arguments)]
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60,
+                          env={**clean, **(environment or {})})
+    assert done.returncode == status, done
+    return done
+
+
+def token(daemon, *arguments, **options):
+    return ctl("token", *arguments, "--tokens-config", daemon.tokens_file, data_dir=daemon.data_dir, **options)
+
+
+def status_of(daemon, secret):
+    """Of a request that needs nothing but a token: 404 when it is good."""
+    return daemon.request("1.1", "GET", "/nowhere", [("authorization", "Bearer " + secret)]).status
+
+
+@pytest.fixture(params=["toml", "yaml"])
+def daemon(request, start_daemon, tmp_path):
+    """With ACME and OTHER in a token file of the format."""
+    path = tmp_path / f"tokens.{request.param}"
+    path.write_text(YAML if request.param == "yaml" else
+                    "# Tokens of acme.\n" + tokens_toml((ACME, OTHER), RATE_UNLIMITED) + "# the end\n")
+    path.chmod(0o640)
+    return start_daemon(tokens_file=path)
+
+
+def last_use(daemon, id):
+    [row] = [json.loads(line) for line in token(daemon, "list", "--json").stdout.splitlines()
+             if json.loads(line)["id"] == id]
+    return row["last_used_at"]
+
+
+# -- changes
+
+
+def test_add_rotate_and_revoke_beside_a_daemon(daemon):
+    before = daemon.tokens_file.read_text()
+    inode, since = daemon.tokens_file.stat().st_ino, daemon.log.mark()
+
+    done = token(daemon, "add", "--id", "fresh", "--project", "acme", "--prefix", "acme/x-", "--url-key")
+    first = done.stdout.strip()
+    assert re.fullmatch(r"dt_fresh_[A-Za-z0-9_-]{43}", first) and f"(pid {daemon.process.pid})" in done.stderr
+    daemon.log.wait("tokens reloaded", since)
+    added = daemon.tokens_file.read_text()
+    assert daemon.tokens_file.stat().st_mode & 0o777 == 0o640 and daemon.tokens_file.stat().st_ino != inode
+    assert [line for line in before.splitlines() if line not in added.splitlines()] == [] and first not in added
+    assert (status_of(daemon, first), status_of(daemon, ACME.secret)) == (404, 404)
+
+    since = daemon.log.mark()
+    second = token(daemon, "rotate", "fresh").stdout.strip()
+    daemon.log.wait("tokens reloaded", since)
+    assert (status_of(daemon, first), status_of(daemon, second)) == (401, 404)
+    rotated = daemon.tokens_file.read_text()
+    assert [(a, b) for a, b in zip(added.splitlines(), rotated.splitlines()) if a != b and "$argon2id" not in a] == []
+    assert len(rotated.splitlines()) == len(added.splitlines())
+
+    since = daemon.log.mark()
+    done = token(daemon, "revoke", "fresh", "--yes")
+    daemon.log.wait("tokens reloaded", since)
+    assert not done.stdout and (status_of(daemon, second), status_of(daemon, ACME.secret)) == (401, 404)
+    # All that was there is there, comments too, and nothing else but blank lines.
+    assert [line for line in daemon.tokens_file.read_text().splitlines() if line] == \
+        [line for line in before.splitlines() if line]
+
+
+def test_comments_stay_when_an_old_entry_goes(daemon):
+    comments = [line.strip() for line in daemon.tokens_file.read_text().splitlines() if line.strip().startswith("#")]
+    token(daemon, "revoke", "acme-prod", "--yes")
+    text = daemon.tokens_file.read_text()
+    assert [line.strip() for line in text.splitlines() if line.strip().startswith("#")] == comments
+    assert ACME.phc not in text and OTHER.phc in text
+    wait_until(lambda: status_of(daemon, ACME.secret) == 401, "the reload")
+    assert status_of(daemon, OTHER.secret) == 404
+
+
+def test_what_cannot_be_is_refused_and_leaves_the_file(daemon):
+    before, since = daemon.tokens_file.read_bytes(), daemon.log.mark()
+    for arguments, says in [(("add", "--id", "acme-prod", "--project", "acme"), "there twice"),
+                            (("add", "--id", "x\ny", "--project", "acme"), ""),
+                            (("add", "--id", "x" * 65, "--project", "acme"), "1 to 64 bytes"),
+                            (("add", "--id", "x", "--project", "../acme"), "token.project"),
+                            (("rotate", "nobody"), "no such entry"), (("revoke", "nobody", "--yes"), "no such token"),
+                            (("revoke", "acme-prod"), "--yes")]:
+        done = token(daemon, *arguments, status=1)
+        assert says in done.stderr and not done.stdout, done
+    token(daemon, "revoke", "other-prod", "--yes", "--no-reload")
+    assert "only one" in token(daemon, "revoke", "acme-prod", "--yes", status=1).stderr
+    daemon.tokens_file.write_bytes(before)
+    assert sorted(os.listdir(daemon.tokens_file.parent)) == sorted([daemon.tokens_file.name, "daemon-0"])
+    assert "reload" not in "\n".join(daemon.log.lines[since:])
+
+
+@pytest.mark.parametrize("text", [
+    'token = [{id = "a", secret = "%s", project = "p", source_prefix = "p/"},'
+    ' {id = "b", secret = "%s", project = "p", source_prefix = "p/"}]\n' % (ACME.phc, OTHER.phc),
+    "token: [{id: a, secret: '%s', project: p, source_prefix: p/},"
+    " {id: b, secret: '%s', project: p, source_prefix: p/}]\n" % (ACME.phc, OTHER.phc)], ids=["toml", "yaml"])
+def test_a_layout_that_is_not_understood_is_left_alone(tmp_path, text):
+    path = tmp_path / ("t.toml" if text.startswith("token =") else "t.yaml")
+    path.write_text(text)
+    for arguments in (("revoke", "a", "--yes"), ("add", "--id", "c", "--project", "p")):
+        assert ctl("token", *arguments, "--tokens-config", path, status=1).stderr
+        assert path.read_text() == text and os.listdir(tmp_path) == [path.name]
+    # A hash is found wherever it stands.
+    assert ctl("token", "rotate", "b", "--tokens-config", path).stdout.startswith("dt_b_")
+    assert ACME.phc in path.read_text() and OTHER.phc not in path.read_text()
+
+
+def test_a_new_file_is_for_its_owner_alone(tmp_path):
+    path = tmp_path / "tokens.yaml"
+    secret = ctl("token", "add", "--id", "one", "--project", "acme", "--tokens-config", path).stdout
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert ctl("token", "check", "--tokens-config", path, stdin=secret).stdout.startswith('The token is "one"')
+    assert "ends in .toml" in ctl("token", "add", "--id", "one", "--project", "acme", "--tokens-config",
+                                  tmp_path / "tokens.conf", status=1).stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give a file away")
+def test_the_owner_stays(tmp_path):
+    path = tmp_path / "tokens.toml"
+    path.write_text(tokens_toml((ACME,), None))
+    path.chmod(0o600)
+    os.chown(path, 4242, 4343)
+    ctl("token", "add", "--id", "two", "--project", "acme", "--tokens-config", path)
+    status = path.stat()
+    assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (4242, 4343, 0o600)
+
+
+def test_a_symbolic_link_stays_one(tmp_path):
+    (tmp_path / "real").mkdir()
+    real, link = tmp_path / "real/tokens.toml", tmp_path / "tokens.toml"
+    real.write_text(tokens_toml((ACME,), None))
+    link.symlink_to(real)
+    ctl("token", "add", "--id", "two", "--project", "acme", "--tokens-config", link)
+    assert link.is_symlink() and 'id = "two"' in real.read_text()
+
+
+def test_many_at_once_lose_nothing(tmp_path):
+    path, done = tmp_path / "tokens.yaml", []
+    path.write_text(YAML)
+
+    def add(n):
+        done.append(ctl("token", "add", "--id", f"t{n}", "--project", "acme", "--tokens-config", path).stdout)
+
+    threads = [threading.Thread(target=add, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    listed = {json.loads(line)["id"] for line in
+              ctl("token", "list", "--json", "--tokens-config", path, data_dir=tmp_path).stdout.splitlines()}
+    assert listed == {"acme-prod", "other-prod", *(f"t{n}" for n in range(8))} and len(set(done)) == 8
+    assert os.listdir(tmp_path) == [path.name]
+
+
+# -- which file, which daemon
+
+
+def test_the_file_is_found(tmp_path):
+    path, config = tmp_path / "tokens.toml", tmp_path / "detritusd.yaml"
+    path.write_text(tokens_toml((ACME,), None))
+    config.write_text(json.dumps({"tokens_config": str(path)}))
+    (tmp_path / "empty.yaml").write_text("data_dir: /x\n")
+    for arguments, environment in [(("--tokens-config", path), {}), (("--config", config), {}),
+                                   ((), {"DETRITUS_TOKENS_CONFIG": str(path)}), ((), {"DETRITUS_CONFIG": str(config)}),
+                                   (("--tokens-config", path), {"DETRITUS_TOKENS_CONFIG": "/nowhere.toml"})]:
+        done = ctl("token", "list", *arguments, environment=environment, data_dir=tmp_path)
+        assert done.stdout.splitlines()[1].split()[:3] == ["acme-prod", "acme", "acme/"]
+        assert "last uses are not known" in done.stderr  # there is no database
+    assert "which token file" in ctl("token", "list", status=2).stderr
+    assert "names no token file" in ctl("token", "list", "--config", tmp_path / "empty.yaml", status=1).stderr
+    assert "nowhere.toml" in ctl("token", "list", "--tokens-config", "/nowhere.toml", status=1).stderr
+
+
+def test_nobody_is_told_who_is_no_daemon(tmp_path):
+    """A lock file whose process has ended, and one that somebody else holds."""
+    path, data_dir = tmp_path / "tokens.toml", tmp_path / "data"
+    path.write_text(tokens_toml((ACME,), None))
+    data_dir.mkdir()
+    add = ("token", "add", "--project", "acme", "--tokens-config", path, "--id")
+    assert "no daemon runs" in ctl(*add, "a", data_dir=data_dir).stderr
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    (data_dir / "lock").write_text(f"{ended.pid}\nrunning\n")
+    assert "no daemon runs" in ctl(*add, "b", data_dir=data_dir).stderr
+    holder = subprocess.Popen(["flock", str(data_dir / "lock"), "sh", "-c", "echo held; read line"],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout.readline() == "held\n"
+        (data_dir / "lock").write_text(f"{holder.pid}\nrunning\n")
+        assert f"process {holder.pid}" in ctl(*add, "c", data_dir=data_dir).stderr
+        assert holder.poll() is None  # SIGHUP would have ended it
+    finally:
+        holder.communicate("\n")
+
+
+# -- last use, check
+
+
+def test_the_last_use_is_shown_and_survives_a_restart(daemon):
+    assert (last_use(daemon, "acme-prod"), last_use(daemon, "other-prod")) == (None, None)
+    assert status_of(daemon, "no token of ours") == 401
+    assert status_of(daemon, ACME.secret) == 404
+    used = wait_until(lambda: last_use(daemon, "acme-prod"), "the last use")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", used)
+    assert last_use(daemon, "other-prod") is None
+    daemon.kill()
+    assert last_use(daemon, "acme-prod") == used
+    daemon.start()
+    assert last_use(daemon, "acme-prod") == used
+    lines = token(daemon, "list").stdout.splitlines()
+    assert lines[0].split() == ["ID", "PROJECT", "PREFIX", "URL", "KEY", "LAST", "USED"]
+    assert lines[1].split() == ["acme-prod", "acme", "acme/", "no", used[:19] + "Z"]
+    assert lines[2].split() == ["other-prod", "other", "other/", "no", "never"]
+    # And later uses move it on.
+    assert status_of(daemon, ACME.secret) == 404
+    wait_until(lambda: last_use(daemon, "acme-prod") > used, "a later use")
+
+
+def test_check_tells_whose_a_token_is(daemon):
+    said = json.loads(token(daemon, "check", "--json", stdin=ACME.secret + "\n").stdout)
+    assert (said["id"], said["project"], said["source_prefix"]) == ("acme-prod", "acme", "acme/")
+    assert "acme-prod" in token(daemon, "check", stdin=ACME.secret).stdout
+    for arguments, status in [(("--project", "acme"), 0), (("--project", "acme", "--install", "x"), 0),
+                              (("--project", "other"), 1), (("--project", "other", "--install", "x"), 1)]:
+        token(daemon, "check", *arguments, stdin=ACME.secret, status=status)
+    assert "no entry" in token(daemon, "check", stdin="wrong", status=1).stderr
+    assert "empty" in token(daemon, "check", stdin="", status=1).stderr
+    prefixed = token(daemon, "add", "--id", "narrow", "--project", "acme", "--prefix", "acme/a").stdout
+    token(daemon, "check", "--project", "acme", "--install", "abc", stdin=prefixed)
+    token(daemon, "check", "--project", "acme", "--install", "cba", stdin=prefixed, status=1)
+
+
+def test_secrets_as_json(daemon):
+    for arguments in (("add", "--id", "fresh", "--project", "acme"), ("rotate", "fresh")):
+        said = json.loads(token(daemon, *arguments, "--json").stdout)
+        assert said["id"] == "fresh" and list(said) == ["id", "token"]
+        assert '"fresh"' in token(daemon, "check", stdin=said["token"]).stdout
+
+
+def test_hash_is_what_the_file_keeps(daemon):
+    phc = ctl("token", "hash", stdin="a secret of mine\n").stdout.strip()
+    assert phc.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    daemon.tokens_file.write_text(daemon.tokens_file.read_text().replace(OTHER.phc, phc))
+    assert '"other-prod"' in token(daemon, "check", stdin="a secret of mine").stdout
+
+
+@pytest.mark.parametrize("arguments", [
+    (), ("nonsense",), ("add",), ("add", "--id", "x"), ("rotate",), ("revoke", "a", "b"), ("list", "--yes"),
+    ("check", "--install", "x"), ("hash", "x"), ("add", "--id", "x", "--project", "y", "z")], ids=" ".join)
+def test_a_wrong_command_line(arguments):
+    done = ctl("token", *arguments, status=2)
+    assert "--help" in done.stderr and not done.stdout
+
+
+def test_help():
+    for command in ("add", "list", "rotate", "revoke", "check", "hash"):
+        assert command in ctl("token", "--help").stdout
+        assert f"detritusctl token {command}" in ctl("token", command, "--help").stdout
