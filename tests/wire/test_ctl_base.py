@@ -525,8 +525,10 @@ def test_root_leaves_no_files_of_its_own(start_daemon, source):
 # ---- the checks themselves ----
 
 @pytest.mark.parametrize("damage", ["UPDATE blob SET refs = refs + 1", "DELETE FROM log_file",
-                                    "DELETE FROM attachment; PRAGMA writable_schema = ON;"
-                                    " DELETE FROM sqlite_schema WHERE name = 'crash_by_dump'", None])
+                                    # an index that does not hold what its definition says
+                                    "PRAGMA writable_schema = ON; UPDATE sqlite_schema"
+                                    " SET sql = 'CREATE INDEX crash_by_dump ON crash (kind)'"
+                                    " WHERE name = 'crash_by_dump'", None])
 def test_what_is_not_whole_is_found(start_daemon, source, damage):
     daemon = start_daemon(KEPT)
     crash.report(daemon, "1.1", ACME, source)
