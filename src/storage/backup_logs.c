@@ -85,8 +85,7 @@ static int collect(void *userdata, const struct index_log_row *row)
         return 0;
 }
 
-static int count_lines(struct backup *b, const char *path, uint64_t from, uint64_t to,
-                       struct log_lines_content *ret)
+static int count_lines(struct backup *b, const char *path, uint64_t from, uint64_t to, struct log_lines_content *ret)
 {
         _cleanup_(closep) int fd = openat(b->to_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
         return fd < 0 ? -errno : log_lines_count(fd, from, to, ret);
@@ -97,7 +96,7 @@ static int correct_row(struct backup *b, const struct log_row *row)
 {
         char compressed[PATH_SIZE + 4];
         struct stat st;
-        struct log_lines_content content;
+        struct log_lines_content content = { 0 };
         if (fstatat(b->to_fd, row->path, &st, AT_SYMLINK_NOFOLLOW) == 0) {
                 uint64_t size = (uint64_t)st.st_size;
                 if (row->compressed || size < row->bytes)

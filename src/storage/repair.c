@@ -242,7 +242,7 @@ static enum repair_outcome set_aside(struct mending *m, const struct repair_item
 /* LOG_SIZE, LOG_TORN: its row is to say what is there. */
 static int correct_log(struct mending *m, struct log_file *f, const struct index_log_row *row)
 {
-        struct log_lines_content content;
+        struct log_lines_content content = { 0 };
         int r = log_file_repair_tail(f);
         if (r == 0)
                 r = log_file_sync(f);
