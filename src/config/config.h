@@ -43,7 +43,7 @@ struct config_limits {
         uint64_t otlp_arena_bytes;    /* 64 MiB */
         unsigned log_queue_batches;   /* 65536 */
         uint64_t log_queue_bytes;     /* 128 MiB */
-        unsigned log_files_open;      /* 2048 */
+        unsigned log_files_open;      /* 16384 */
         uint64_t log_journal_bytes;   /* 128 MiB */
         /* crashes */
         unsigned multipart_parts;      /* attachments: 64 */

@@ -85,7 +85,7 @@ const struct config_key config_keys[] = {
         LIMIT_BYTES(otlp_arena_bytes, MIB, TIB, 64 * MIB),
         LIMIT(log_queue_batches, 1, 16777216, 65536),
         LIMIT_BYTES(log_queue_bytes, MIB, TIB, 128 * MIB),
-        LIMIT(log_files_open, 1, 1000000, 2048),
+        LIMIT(log_files_open, 1, 1000000, 16384),
         LIMIT_BYTES(log_journal_bytes, MIB, 8 * GIB, 128 * MIB),
         LIMIT(multipart_parts, 1, 65536, 64),
         LIMIT_BYTES(multipart_head_bytes, 256, MIB, 8 * KIB),

@@ -13,6 +13,7 @@
 #include "util/clock.h"
 
 #define DESCRIPTORS_BESIDE 128 /* listeners, epoll, the database, the journal, and slack */
+#define DESCRIPTORS_MIN 320    /* beside log files: with fewer there is hardly a connection */
 #define DAY_SECS 86400
 #define SANE_SINCE 1735689600 /* 2025-01-01: before this was written */
 
@@ -66,15 +67,18 @@ static bool descriptor_limit(const struct doctor *d, rlim_t *ret)
 static void look_at_descriptors(struct doctor *d)
 {
         const struct config_limits *l = &d->config->limits;
-        uint64_t wanted = (uint64_t)l->connections + l->log_files_open +
-                          (uint64_t)l->uploads * (1 + l->multipart_parts) + DESCRIPTORS_BESIDE;
+        uint64_t beside =
+                (uint64_t)l->connections + (uint64_t)l->uploads * (1 + l->multipart_parts) + DESCRIPTORS_BESIDE;
         rlim_t limit;
         if (!descriptor_limit(d, &limit))
                 return;
-        if (limit < (uint64_t)l->log_files_open + DESCRIPTORS_BESIDE + 64)
-                doctor_find(d, DOCTOR_BAD, "descriptors", "Raise LimitNOFILE, or lower limits.log_files_open.",
-                            "at most %llu, of which log files alone may take %u", (unsigned long long)limit,
-                            l->log_files_open);
+        /* The daemon keeps no more log files open than half of them. */
+        uint64_t log_files = l->log_files_open < limit / 2 ? l->log_files_open : limit / 2;
+        uint64_t wanted = beside + log_files;
+        if (limit - log_files < DESCRIPTORS_MIN)
+                doctor_find(d, DOCTOR_BAD, "descriptors", "Raise LimitNOFILE.",
+                            "at most %llu, of which log files may take %llu", (unsigned long long)limit,
+                            (unsigned long long)log_files);
         else if (limit < wanted)
                 doctor_find(d, DOCTOR_WARN, "descriptors", "Raise LimitNOFILE, or lower limits.connections and others.",
                             "at most %llu; limits may ask for %llu", (unsigned long long)limit,

@@ -1,4 +1,4 @@
-/* Retention, one cycle at start and one per interval, in short steps: at most JANITOR_STEP_ROWS rows a transaction, run
+/* Retention, one cycle at start and one per interval, in short steps: at most JANITOR_CYCLE_STEP_ROWS rows a transaction, run
  * by the index writer between its batches; the janitor waits for each. Log files go first, then crashes
  * (janitor_logs.c, janitor_crashes.c), then what is beyond a cap (janitor_caps.c), then the blobs that these were the last
  * to use. Where there are caps they are looked at between the cycles too, whenever somebody has stored something. Rows go
@@ -236,6 +236,7 @@ int janitor_new_helper(const struct janitor_config *config, struct janitor **ret
         if (!j)
                 return -ENOMEM;
         j->config = *config;
+        j->step_rows = JANITOR_STEP_ROWS;
         pthread_condattr_t attr;
         pthread_condattr_init(&attr);
         pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -251,8 +252,10 @@ int janitor_new(const struct janitor_config *config, struct janitor **ret)
 {
         _cleanup_(janitor_freep) struct janitor *j = NULL;
         int r = janitor_new_helper(config, &j);
-        if (r == 0)
-                r = -pthread_create(&j->thread, NULL, janitor_main, j);
+        if (r < 0)
+                return r;
+        j->step_rows = JANITOR_CYCLE_STEP_ROWS;
+        r = -pthread_create(&j->thread, NULL, janitor_main, j);
         if (r < 0)
                 return r;
         j->has_thread = true;

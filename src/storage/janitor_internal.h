@@ -8,13 +8,17 @@
 
 #include "storage/janitor.h"
 
-#define JANITOR_STEP_ROWS 250     /* rows a transaction */
-#define JANITOR_STEPS_MAX 100000u /* a cycle ends, whatever comes in meanwhile */
+#define JANITOR_STEP_ROWS 250 /* rows a transaction, at most */
+/* So many in a cycle beside a service: between two steps the janitor, which is idle, waits for its turn, and everybody
+ * else goes on. With 250 the index writer took the processor away from log exports for milliseconds (P8). */
+#define JANITOR_CYCLE_STEP_ROWS 16
+#define JANITOR_STEPS_MAX 1000000u /* a cycle ends, whatever comes in meanwhile */
 #define JANITOR_SECONDS_PER_DAY 86400
 
 struct janitor {
         struct janitor_config config;
         bool has_thread;
+        unsigned step_rows;
         pthread_t thread;
         pthread_mutex_t lock; /* for the next six */
         pthread_cond_t wake;  /* monotonic */

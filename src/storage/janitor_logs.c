@@ -178,20 +178,20 @@ static int run_log_steps(struct janitor *j, struct log_step *step, struct janito
         return 0;
 }
 
-static struct log_step *log_step_new(int (*find)(struct index_job *, struct index *))
+static struct log_step *log_step_new(const struct janitor *j, int (*find)(struct index_job *, struct index *))
 {
         struct log_step *step = calloc(1, sizeof(*step));
         if (!step)
                 return NULL;
         step->find = (struct index_job){ .run = find, .done = found_log_files };
         step->forget = (struct index_job){ .run = forget_log_files, .done = forgot_log_files };
-        step->max = JANITOR_STEP_ROWS;
+        step->max = j->step_rows;
         return step;
 }
 
 int janitor_expire_log_files(struct janitor *j, struct moment now, struct janitor_tally *tally)
 {
-        _cleanup_(freep) struct log_step *step = log_step_new(find_log_files);
+        _cleanup_(freep) struct log_step *step = log_step_new(j, find_log_files);
         if (!step)
                 return -ENOMEM;
         now.sec -= (int64_t)j->config.logs_ttl_days * JANITOR_SECONDS_PER_DAY;
@@ -205,7 +205,7 @@ int janitor_expire_log_files(struct janitor *j, struct moment now, struct janito
 int janitor_evict_log_files(struct janitor *j, const char *project, uint64_t max_bytes, struct moment now,
                             struct janitor_tally *tally)
 {
-        _cleanup_(freep) struct log_step *step = log_step_new(find_surplus);
+        _cleanup_(freep) struct log_step *step = log_step_new(j, find_surplus);
         if (!step)
                 return -ENOMEM;
         clock_format_day(now, step->day_before); /* never today's */
@@ -217,7 +217,7 @@ int janitor_evict_log_files(struct janitor *j, const char *project, uint64_t max
 int janitor_purge_log_files(struct janitor *j, const struct index_scope *scope, struct log_totals *totals,
                             struct janitor_tally *tally, bool *ret_done)
 {
-        _cleanup_(freep) struct log_step *step = log_step_new(find_scope);
+        _cleanup_(freep) struct log_step *step = log_step_new(j, find_scope);
         size_t gone = 0;
         if (!step)
                 return -ENOMEM;

@@ -157,7 +157,7 @@ static unsigned log_files_open(const struct config *config)
         struct rlimit limit;
         if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur / 2 >= wanted)
                 return wanted;
-        log_warn("fewer log files are held open than configured, for want of descriptors",
+        log_info("fewer log files are held open than limits.log_files_open, for want of descriptors",
                  LOG_INT("log_files_open", wanted), LOG_INT("descriptors", limit.rlim_cur));
         return (unsigned)limit.rlim_cur / 2;
 }
