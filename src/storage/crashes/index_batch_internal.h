@@ -20,7 +20,6 @@ struct entry {
         struct index_blob_use *uses; /* the dump, then the attachments */
         size_t published;            /* so many of them have a name */
         struct draft mirror;         /* its content, unless it has to be written later */
-        bool mirror_linked;          /* under a name that is not synced yet */
 };
 
 struct batch {
@@ -51,6 +50,6 @@ static inline struct index_crash entry_crash(const struct entry *e)
  * index knows. What fails fails its report. < 0: final. */
 int index_publish_blobs(struct batch *b);
 
-/* Gives the mirrors of what was indexed their names, durably, and brings back those that are missing of what was known.
+/* Gives the mirrors of what was indexed their names, unsynced, and brings back those that are missing of what was known.
  * What fails is a warning. < 0: final; the rows are durable all the same. */
 int index_publish_mirrors(struct batch *b);

@@ -1,8 +1,9 @@
 /* A batch's files. A name must not stand for less than the whole file, nor a row for a name that may be lost; so the
  * contents of blobs and mirrors are synced first, then the blobs get their names, and these are synced; then come the
- * rows (index_batch.c), and after them the mirrors' names.
+ * rows (index_batch.c), and after them the mirrors' names. Nobody waits for those: a mirror that a power cut takes away
+ * is written again from its row by the next start (reconcile.h), and an orderly stop syncs everything (clean_stop.h).
  *
- * A few files are synced one by one. For more, each of the three steps is one syncfs(2), whatever there is to sync: it
+ * A few files are synced one by one. For more, each of the two steps is one syncfs(2), whatever there is to sync: it
  * costs about as much as one fdatasync(2), and other people's dirty pages on the file system (docs/adr/0008).
  *
  * Failure modes: a full disk fails the reports that met it, with a sync for all of them all that were synced; a failed
@@ -187,11 +188,7 @@ static int write_mirror(void *userdata, const struct index_crash *crash)
 static int link_mirror(struct batch *b, struct entry *e)
 {
         struct index_crash crash = entry_crash(e);
-        if (!e->mirror.dir)
-                return write_mirror(b, &crash);
-        int r = mirror_link(&e->mirror, &crash, !b->together);
-        e->mirror_linked = r == 0;
-        return tell(b, &crash, r);
+        return e->mirror.dir ? tell(b, &crash, mirror_link(&e->mirror, &crash)) : write_mirror(b, &crash);
 }
 
 /* A report sent again brings back a mirror that is missing, from what the index has. */
@@ -207,24 +204,6 @@ static int repair_mirror(struct batch *b, const struct entry *e)
         return index_batch_is_final(r) ? r : 0;
 }
 
-static int sync_mirrors(struct batch *b)
-{
-        bool any = false;
-        int r = 0, all = 0;
-        for (size_t i = 0; i < b->n; i++)
-                any |= b->entries[i].mirror_linked;
-        if (any && b->together)
-                all = draft_sync_all(blob_store_drafts(b->disk->blobs));
-        for (size_t i = 0; r == 0 && any && i < b->n; i++) {
-                struct entry *e = &b->entries[i];
-                if (!e->mirror_linked)
-                        continue;
-                struct index_crash crash = entry_crash(e);
-                r = tell(b, &crash, b->together ? all : mirror_sync_name(b->disk->datadir_fd, &crash.metadata->source));
-        }
-        return r;
-}
-
 int index_publish_mirrors(struct batch *b)
 {
         int r = 0;
@@ -235,5 +214,5 @@ int index_publish_mirrors(struct batch *b)
                 else if (e->state == ENTRY_KNOWN)
                         r = repair_mirror(b, e);
         }
-        return r < 0 ? r : sync_mirrors(b);
+        return r;
 }

@@ -156,26 +156,18 @@ int mirror_draft(struct draft_dir *drafts, const struct index_crash *crash, stru
         return 0;
 }
 
-int mirror_link(struct draft *f, const struct index_crash *crash, bool sync_directories)
+int mirror_link(struct draft *f, const struct index_crash *crash)
 {
         char path[MIRROR_PATH_SIZE];
         const struct crash_metadata *m = crash->metadata;
 
         directory_of(&m->source, path, sizeof(path));
-        int r = sync_directories ? durable_mkdirs(f->dir->datadir_fd, path)
-                                 : durable_mkdirs_later(f->dir->datadir_fd, path);
+        int r = durable_mkdirs_later(f->dir->datadir_fd, path);
         if (r < 0)
                 return r;
         mirror_path(&m->source, m->timestamp, crash->dump.sha256, path);
         r = draft_link(f, path);
         return r == -EEXIST ? draft_replace(f, path) : r;
-}
-
-int mirror_sync_name(int datadir_fd, const struct source *source)
-{
-        char path[MIRROR_PATH_SIZE];
-        directory_of(source, path, sizeof(path));
-        return durable_sync_dir(datadir_fd, path);
 }
 
 int mirror_write(int datadir_fd, const struct index_crash *crash)

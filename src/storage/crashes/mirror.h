@@ -23,8 +23,6 @@ int mirror_render(const struct index_crash *crash, struct buf *out);
 /* Renders and writes it atomically (temporary file, sync, rename, directory sync). Its mtime is received_at. */
 int mirror_write(int datadir_fd, const struct index_crash *crash);
 
-/* The same in steps, for many: the content is written, unsynced; once it is synced it gets its name; then the name is
- * synced. sync_directories: a directory that is made is made durable, too. */
+/* The same in steps, for many: the content is written, unsynced; once it is synced it gets its name, which is not. */
 int mirror_draft(struct draft_dir *drafts, const struct index_crash *crash, struct draft *ret);
-int mirror_link(struct draft *f, const struct index_crash *crash, bool sync_directories);
-int mirror_sync_name(int datadir_fd, const struct source *source);
+int mirror_link(struct draft *f, const struct index_crash *crash);
