@@ -1,11 +1,10 @@
 /* The epoll loop. A pass waits for events, lets each owner handle its own, runs what other threads posted, and then what
- * the pass itself deferred. Posting is a list under a mutex and one eventfd write per empty-to-filled change, so a burst
- * of completions costs one wake-up. */
+ * the pass itself deferred. Posting is a stack without a lock, since those who post and those who take meet there all the
+ * time, and one eventfd write per empty-to-filled change, so a burst of completions costs one wake-up. */
 
 #include "net/loop.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/epoll.h>
@@ -29,8 +28,7 @@ struct loop {
         struct epoll_event events[EVENTS_PER_PASS];
         int n_events, next_event;
 
-        pthread_mutex_t lock; /* guards posted */
-        struct task_list posted;
+        _Atomic(struct loop_task *) posted; /* the newest first */
         struct task_list deferred;
 
         void (*tick)(void *userdata);
@@ -63,8 +61,6 @@ int loop_new(struct loop **ret)
         struct loop *l = calloc(1, sizeof(*l));
         if (!l)
                 return -ENOMEM;
-        pthread_mutex_init(&l->lock, NULL);
-        list_init(&l->posted);
         list_init(&l->deferred);
         l->wakeup.fd = -1;
         l->now_ns = clock_monotonic_ns();
@@ -85,15 +81,18 @@ int loop_new(struct loop **ret)
 
 static bool run_posted(struct loop *l)
 {
-        pthread_mutex_lock(&l->lock);
-        struct loop_task *task = l->posted.first;
-        list_init(&l->posted);
-        pthread_mutex_unlock(&l->lock);
-        bool any = task != NULL;
-        while (task) {
-                struct loop_task *next = task->next;
-                task->run(task);
-                task = next;
+        struct loop_task *newest = atomic_exchange_explicit(&l->posted, NULL, memory_order_acquire), *oldest = NULL;
+        while (newest) {
+                struct loop_task *next = newest->next;
+                newest->next = oldest;
+                oldest = newest;
+                newest = next;
+        }
+        bool any = oldest != NULL;
+        while (oldest) {
+                struct loop_task *next = oldest->next;
+                oldest->run(oldest);
+                oldest = next;
         }
         return any;
 }
@@ -122,7 +121,6 @@ struct loop *loop_free(struct loop *l)
                 close(l->wakeup.fd);
         if (l->epoll_fd >= 0)
                 close(l->epoll_fd);
-        pthread_mutex_destroy(&l->lock);
         free(l);
         return NULL;
 }
@@ -163,12 +161,13 @@ static void wake(struct loop *l)
 
 void loop_post(struct loop *l, struct loop_task *task)
 {
-        pthread_mutex_lock(&l->lock);
-        bool was_empty = !l->posted.first;
-        list_append(&l->posted, task);
-        if (was_empty)
-                wake(l); /* under the lock: the loop may be freed as soon as its last task has run */
-        pthread_mutex_unlock(&l->lock);
+        struct loop_task *before = atomic_load_explicit(&l->posted, memory_order_relaxed);
+        do
+                task->next = before;
+        while (!atomic_compare_exchange_weak_explicit(&l->posted, &before, task, memory_order_release,
+                                                      memory_order_relaxed));
+        if (!before) /* from here on the task may be gone */
+                wake(l);
 }
 
 void loop_defer(struct loop *l, struct loop_task *task)

@@ -22,7 +22,7 @@ struct loop_task {
 
 /* 0 or -errno. */
 int loop_new(struct loop **ret);
-struct loop *loop_free(struct loop *l); /* NULL-safe; runs tasks still posted */
+struct loop *loop_free(struct loop *l); /* NULL-safe; runs tasks still posted; nobody may be posting any more */
 DEFINE_FREEP(loop_free, struct loop)
 
 /* Called about once a second. */
