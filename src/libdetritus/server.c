@@ -7,6 +7,8 @@
 #include "libdetritus/detritus.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -28,6 +30,9 @@ struct detritus {
         struct address_table *addresses;
         struct ingest ingest;
         struct network *network;
+        atomic_uint reloads;         /* begun */
+        pthread_mutex_t tokens_lock; /* for tokens_in_force */
+        unsigned tokens_in_force;    /* the number of the reload that they are of */
         struct rates *rates;
         struct operations *operations;
         struct control *control; /* NULL: none could be had */
@@ -144,6 +149,7 @@ static void free_all(struct detritus *d)
         rate_limit_free(d->ingest.rate_limit);
         address_table_free(d->addresses);
         metrics_free(d->metrics);
+        pthread_mutex_destroy(&d->tokens_lock);
         config_free(d->config);
         free(d);
 }
@@ -153,17 +159,30 @@ static const char *address_of(void *server, size_t i)
         return detritus_address(server, i);
 }
 
+/* Reloads may overlap, by SIGHUP and by the control socket. The one that began last has seen the newest file, so one that
+ * began before it and reads for longer must not put an older file in its place. */
+static void put_in_force(struct detritus *d, unsigned reload, struct tokens *tokens)
+{
+        pthread_mutex_lock(&d->tokens_lock);
+        if ((int)(reload - d->tokens_in_force) > 0) {
+                verifier_set_tokens(d->ingest.verifier, tokens);
+                d->tokens_in_force = reload;
+        }
+        pthread_mutex_unlock(&d->tokens_lock);
+}
+
 static int reload_tokens(void *server, struct error *err, size_t *ret_tokens)
 {
         struct detritus *d = server;
         _cleanup_(tokens_unrefp) struct tokens *tokens = NULL;
+        unsigned reload = atomic_fetch_add(&d->reloads, 1) + 1;
         int r = tokens_read(d->config->tokens_config, &tokens, err);
         if (r != 0) {
                 log_error("tokens not reloaded, the old ones stay", LOG_STR("reason", err->text));
                 return r;
         }
+        put_in_force(d, reload, tokens);
         *ret_tokens = tokens->n;
-        verifier_set_tokens(d->ingest.verifier, tokens);
         log_info("tokens reloaded", LOG_STR("path", d->config->tokens_config), LOG_INT("tokens", tokens->n));
         return 0;
 }
@@ -218,6 +237,7 @@ int detritus_start(struct detritus_config *config, int listen_fd, struct detritu
                 error_set(&why, "cannot start: %s", strerror(ENOMEM));
                 return fail(err, &why, -ENOMEM);
         }
+        pthread_mutex_init(&d->tokens_lock, NULL);
         d->config = TAKE_PTR(config->config);
         detritus_config_free(config);
         log_setup(d->config->log_format, LOG_LEVEL_INFO);

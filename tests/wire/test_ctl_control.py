@@ -139,6 +139,25 @@ def test_tokens_are_read_again(start_daemon):
     assert crash.upload(daemon, "1.1", LATE, *parts).status == 201
 
 
+def test_an_older_token_file_does_not_come_back(start_daemon):
+    """Two reloads at once: the one that began first reads for longer, a file that has been replaced meanwhile."""
+    daemon = start_daemon(tokens=[ACME, LATE])
+    path, slow = daemon.tokens_file, daemon.tokens_file.with_name("slow.toml")
+    old = path.read_bytes()
+    os.mkfifo(slow)
+    os.rename(slow, path)
+    with Control(daemon.data_dir) as first, Control(daemon.data_dir) as second:
+        first.send({"op": "reload"})
+        with open(path, "wb") as file:  # the daemon has opened it
+            path.unlink()
+            daemon.write_tokens(tokens_toml([ACME], RATE_UNLIMITED))
+            assert second.ask({"op": "reload"}) == ([], {"ok": True, "tokens": 1})
+            file.write(old)
+        assert "ok" in first.read()
+    source = crash.Source.fresh()
+    assert crash.upload(daemon, "1.1", LATE, crash.metadata_part(source), crash.dump_part()).status == 401
+
+
 def test_stopping_does_not_wait_for_connections(start_daemon):
     daemon = start_daemon()
     with Control(daemon.data_dir) as idle, Control(daemon.data_dir) as asked:
