@@ -203,7 +203,7 @@ static int start_control(struct detritus *d)
         int r = d->rates ? operations_new(&config, &d->operations) : -ENOMEM;
         if (r < 0)
                 return r;
-        r = control_new(store_datadir_fd(d->store), d->operations, d->rates, &d->control, &why);
+        r = control_new(store_datadir_fd(d->store), &d->config->limits, d->operations, d->rates, &d->control, &why);
         if (r < 0)
                 log_warn("no control socket: detritusctl can only look on", LOG_STR("reason", why.text));
         return 0;

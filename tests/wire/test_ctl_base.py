@@ -485,11 +485,7 @@ def test_a_client_that_leaves_ends_the_work(start_daemon, source):
     with Control(daemon.data_dir) as control:
         assert "ok" in control.ask({"op": "ping"})[1]
 
-    def threads():
-        tasks = pathlib.Path(f"/proc/{daemon.process.pid}/task")
-        return [(task / "comm").read_text().strip() for task in tasks.iterdir()]
-
-    wait_until(lambda: "control-client" not in threads(), "the end of the work")
+    wait_until(lambda: "control-client" not in daemon.threads(), "the end of the work")
     tidy(daemon)
 
 

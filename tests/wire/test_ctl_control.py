@@ -1,6 +1,7 @@
 """The control socket: who is heard, what is refused, and what it leaves."""
 
 import os
+import select
 import socket
 import stat
 import subprocess
@@ -74,6 +75,62 @@ def test_connections_are_limited(daemon):
     for control in controls:
         assert "ok" in control.ask({"op": "ping"})[1]
         control.close()
+
+
+def test_a_flood_of_connections(daemon):
+    """Each is told, none takes a thread or a descriptor from those that were there, or from who comes later."""
+    held = [Control(daemon.data_dir) for _ in range(CONNECTIONS_MAX)]
+    for control in held:
+        control.socket.sendall(b'{"op":')  # half a line
+    flood = [Control(daemon.data_dir) for _ in range(500)]
+    assert all("too many" in control.read()["error"] for control in flood)
+    assert daemon.threads().count("control-client") == CONNECTIONS_MAX
+    for _ in range(1000):
+        Control(daemon.data_dir).close()
+    for control in held:
+        control.send(b'"ping"}')
+        assert "ok" in control.read()
+    for control in held + flood:
+        control.close()
+    wait_until(lambda: "control-client" not in daemon.threads(), "the end of their threads")
+    with Control(daemon.data_dir) as control:
+        assert "ok" in control.ask({"op": "ping"})[1]
+
+
+def test_who_asks_nothing_is_cut_off(start_daemon):
+    daemon = start_daemon({"limits": {"control_idle_timeout_secs": 1}})
+    with Control(daemon.data_dir) as silent, Control(daemon.data_dir) as asked, Control(daemon.data_dir) as half:
+        assert "ok" in asked.ask({"op": "ping"})[1]
+        half.socket.sendall(b'{"op":"ping"}')
+        assert silent.read() is asked.read() is half.read() is None
+
+
+def test_a_request_must_come_whole_in_time(start_daemon):
+    """A byte now and then does not keep a place."""
+    daemon = start_daemon({"limits": {"control_idle_timeout_secs": 1}})
+    with Control(daemon.data_dir) as control:
+        for _ in range(100):
+            if select.select([control.socket], [], [], 0.1)[0]:
+                break
+            control.socket.sendall(b"x")
+        else:
+            pytest.fail("it was let go on")
+        assert control.read() is None
+
+
+def test_who_takes_no_answer_is_cut_off(start_daemon):
+    daemon = start_daemon({"limits": {"control_write_timeout_secs": 1}})
+    ids = list(range(10**6, 10**6 + 2000))
+    with Control(daemon.data_dir) as deaf, Control(daemon.data_dir) as control:
+        deaf.send({"op": "crash-release", "ids": ids})
+        assert "ok" in control.ask({"op": "ping"})[1]
+        wait_until(lambda: daemon.threads().count("control-client") == 1, "the end of who does not read")
+        lines = 0
+        while line := deaf.read():
+            assert list(line) == ["item"]
+            lines += 1
+        assert 0 < lines < 2000
+        assert "ok" in control.ask({"op": "ping"})[1]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
