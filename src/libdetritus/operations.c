@@ -26,7 +26,10 @@ static int reload(struct operation_call *c)
         if (!config->reload)
                 return operation_refuse(c, "no daemon runs that could read its tokens again");
         int r = config->reload(config->userdata, &c->err, &tokens);
-        return r == 0 ? operation_put_number(&c->answer, "tokens", tokens) : -EINVAL;
+        if (r != 0)
+                return -EINVAL;
+        r = operation_put_text(&c->answer, "tokens_config", config->config->tokens_config);
+        return r == 0 ? operation_put_number(&c->answer, "tokens", tokens) : r;
 }
 
 static const struct {
