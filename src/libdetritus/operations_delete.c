@@ -121,6 +121,17 @@ int operation_gc(struct operation_call *c)
 
 /* ---- purge ---- */
 
+/* The index keeps milliseconds, and what came in this one is there. */
+static struct moment next_millisecond(struct moment at)
+{
+        at.nsec += 1000000;
+        if (at.nsec >= 1000000000) {
+                at.sec++;
+                at.nsec -= 1000000000;
+        }
+        return at;
+}
+
 static int read_scope(struct operation_call *c, struct index_scope *scope, char day[CLOCK_DAY_SIZE])
 {
         const char *before = NULL;
@@ -137,8 +148,7 @@ static int read_scope(struct operation_call *c, struct index_scope *scope, char 
                 return operation_refuse(c, "\"project\" is missing");
         scope->day_before = day;
         if (!before) { /* all that is there now, and nothing that comes meanwhile */
-                scope->received_before = clock_now();
-                scope->received_before.sec++;
+                scope->received_before = next_millisecond(clock_now());
                 memcpy(day, AFTER_ANY_DAY, CLOCK_DAY_SIZE);
                 return 0;
         }

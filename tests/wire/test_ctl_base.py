@@ -318,6 +318,53 @@ def test_purge_takes_what_was_just_acknowledged(start_daemon):
     assert [line["body"] for line in daemon.log_lines(source)] == ["later"]
 
 
+def test_no_directory_of_a_purged_source_stays(start_daemon, source):
+    """Its name is in them."""
+    daemon, other = start_daemon(KEPT), crash.Source.fresh()
+    for s in (source, other):
+        crash.report(daemon, "1.1", ACME, s)
+        grpc.export(daemon, otlp.export_lines(s), ACME).accepted()
+
+    def named():
+        return sorted({path.name for path in daemon.data_dir.rglob("*") if path.name in
+                       (source.project, source.install_id, other.install_id)})
+
+    one(daemon.data_dir, "purge", "--project", source.project, "--install", source.install_id, "--yes")
+    assert named() == sorted([source.project, other.install_id])
+    one(daemon.data_dir, "purge", "--project", source.project, "--yes")
+    assert named() == []
+    grpc.export(daemon, otlp.export_lines(source, body="again"), ACME).accepted()
+    assert [line["body"] for line in daemon.log_lines(source)] == ["again"]
+
+
+def test_lines_that_come_in_while_it_is_purged(start_daemon):
+    """Their files have rows, whenever they came."""
+    daemon = start_daemon(KEPT)
+    with Control(daemon.data_dir) as control:
+        for _ in range(100):
+            source = crash.Source.fresh()
+            grpc.export(daemon, otlp.export_lines(source), ACME).accepted()
+            control.send({"op": "purge", "project": source.project, "install_id": source.install_id})
+            for _ in range(3):
+                grpc.export(daemon, otlp.export_lines(source, body="later"), ACME).accepted()
+            while "ok" not in control.read():
+                pass
+    daemon.stop()
+    tidy(daemon)
+
+
+def test_crashes_that_come_in_while_it_is_purged_stay(start_daemon, source):
+    daemon = bulky(start_daemon, source, 3000)
+    with Control(daemon.data_dir) as control:
+        control.send({"op": "purge", "project": source.project})
+        assert "progress" in control.read()
+        crash.report(daemon, "1.1", ACME, source, b"MDMP later")
+        while "ok" not in control.read():
+            pass
+    assert [row["dump_sha256"] for row in daemon.crash_rows(source)] == [sha256(b"MDMP later")]
+    tidy(daemon)
+
+
 def test_purge_up_to_a_moment(start_daemon, source):
     daemon = start_daemon(KEPT)
     reports(daemon, source)
