@@ -613,28 +613,26 @@ def fill_up(path):
                     os.write(file.fileno(), b"x" * size)
 
 
+@pytest.mark.parametrize("count", [600, 2000])
 @up_and_down
-def test_purge_on_a_full_disk(small_disk, start_daemon, source, tmp_path, state):
-    """Deleting needs space first. Where there is too little, it says how far it came, and goes on when there is some."""
+def test_purge_on_a_full_disk(small_disk, start_daemon, source, tmp_path, state, count):
+    """Deleting needs space first, for SQLite's WAL, and for the database when that is written back. The reserve file has it;
+    and blocks of 1 KiB, as so small a file system has them, are no trap for the mapped -shm file."""
     directory, data_dir = tmp_path / "daemon", small_disk / "data"
     data_dir.mkdir()
-    fill(data_dir, source, 600)
+    fill(data_dir, source, count)
     daemon = start_daemon(KEPT, directory=directory, data_dir=data_dir)
-    assert len(daemon.crash_rows(source)) == 600
+    assert len(daemon.crash_rows(source)) == count
     set_state(daemon, state)
     fill_up(small_disk)
-    done = subprocess.run([DETRITUSCTL, "--data-dir", str(data_dir), "--json", "purge", "--project", "acme", "--yes"],
-                          capture_output=True, text=True, timeout=60)
-    receipt = json.loads(done.stdout)
-    assert done.returncode == (1 if "error" in receipt else 0)
-    assert "full" in receipt.get("error", "full")
-    whole(data_dir)
-    assert len(daemon.crash_rows(source)) == 600 - receipt["crashes"]
-    (small_disk / "filling").unlink()
-    assert one(data_dir, "purge", "--project", "acme", "--yes")["crashes"] == 600 - receipt["crashes"]
+    receipt = one(data_dir, "purge", "--project", "acme", "--yes")
+    assert (receipt["crashes"], receipt["blobs"], receipt["sources"]) == (count, count, 1)
     tidy(daemon)
     assert daemon.rows("SELECT * FROM crash") == daemon.rows("SELECT * FROM blob") == []
-    if daemon.running:
-        wait_until(lambda: json.loads(subprocess.run([DETRITUSCTL, "--data-dir", str(data_dir), "--json", "status"],
-                                                     capture_output=True).stdout)["daemon"]["takes_crashes"], "space again")
-        daemon.stop()
+    (small_disk / "filling").unlink()
+    if not daemon.running:
+        daemon = start_daemon(KEPT, directory=directory, data_dir=data_dir)
+    with Control(data_dir) as control:
+        wait_until(lambda: control.ask({"op": "status"})[1]["takes_crashes"], "space again")
+    daemon.stop()
+    tidy(daemon)
