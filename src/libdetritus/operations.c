@@ -64,7 +64,8 @@ int operation_text(struct operation_call *c, const char *key, const char **ret)
         *ret = NULL;
         if (!json_object_object_get_ex(c->request, key, &value) || !value)
                 return 0;
-        if (!json_object_is_type(value, json_type_string) || strlen(json_object_get_string(value)) == 0)
+        size_t len = json_object_is_type(value, json_type_string) ? (size_t)json_object_get_string_len(value) : 0;
+        if (len == 0 || strlen(json_object_get_string(value)) != len) /* a NUL would make another name of it */
                 return operation_refuse(c, "\"%s\" is not a text", key);
         *ret = json_object_get_string(value);
         return 0;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "libdetritus/operations_internal.h"
+#include "protocol/source.h"
 
 #define AFTER_ANY_DAY "9999-99-99"
 
@@ -132,6 +133,11 @@ static struct moment next_millisecond(struct moment at)
         return at;
 }
 
+static bool is_name(const char *text)
+{
+        return source_component_valid(text, strlen(text));
+}
+
 static int read_scope(struct operation_call *c, struct index_scope *scope, char day[CLOCK_DAY_SIZE])
 {
         const char *before = NULL;
@@ -146,6 +152,8 @@ static int read_scope(struct operation_call *c, struct index_scope *scope, char 
                 return r;
         if (!scope->project)
                 return operation_refuse(c, "\"project\" is missing");
+        if (!is_name(scope->project) || (scope->install_id && !is_name(scope->install_id)))
+                return operation_refuse(c, "no project and no installation can be called so");
         scope->day_before = day;
         if (!before) { /* all that is there now, and nothing that comes meanwhile */
                 scope->received_before = next_millisecond(clock_now());

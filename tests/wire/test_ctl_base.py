@@ -118,6 +118,15 @@ def test_status_is_quiet_about_a_lock(start_daemon):
         assert (found["state"], found["held_by"]) == ("held", os.getpid())
 
 
+def test_status_after_a_power_cut(start_daemon):
+    """Some other process has the pid by now."""
+    daemon = start_daemon()
+    daemon.kill()
+    (daemon.data_dir / "lock").write_text(f"{os.getpid()}\nrunning\n")
+    found = one(daemon.data_dir, "status", status=1)
+    assert found["state"] == "died" and "held_by" not in found
+
+
 def test_top(daemon, source):
     grpc.export(daemon, otlp.export_lines(source, 5), ACME).accepted()
     crash.report(daemon, "1.1", ACME, source)
@@ -381,6 +390,11 @@ def test_purge_up_to_a_moment(start_daemon, source):
     assert one(daemon.data_dir, "purge", "--project", "acme", "--before", "1d", "--yes")["crashes"] == 1
     assert len(daemon.log_files(source)) == 1
     assert "no time" in ctl.run(daemon.data_dir, "purge", "--project", "acme", "--before", "soon", status=2).stderr
+
+
+def test_a_request_that_is_refused_gets_no_receipt(daemon):
+    done = ctl.run(daemon.data_dir, "purge", "--project", "../acme", "--yes", status=1)
+    assert done.stdout == "" and "can be called so" in done.stderr
 
 
 # ---- beside others ----

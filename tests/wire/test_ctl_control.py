@@ -31,7 +31,9 @@ def test_it_is_there_and_ours_alone(daemon):
 def test_what_it_does_not_understand(daemon):
     with Control(daemon.data_dir) as control:
         for request in (b"", b"no json", b"[1]", b"{}", b'{"op":7}', b'{"op":"nothing"}', b'{"op":"gc","dry_run":1}',
-                        b'{"op":"purge"}', b'{"op":"purge","project":""}', b'{"op":"purge","project":"a","before":"x"}',
+                        b'{"op":"purge"}', b'{"op":"purge","project":""}',
+                        b'{"op":"purge","project":"acme\\u0000x"}', b'{"op":"purge","project":"../acme"}',
+                        b'{"op":"purge","project":"acme","install_id":"a/b"}', b'{"op":"purge","project":"a","before":"x"}',
                         b'{"op":"crash-delete"}', b'{"op":"crash-delete","ids":[]}', b'{"op":"crash-hold","ids":["1"]}',
                         b'{"op":"crash-hold","ids":[-1]}', b'{"op":"ping"} x', b'{"op":"ping"}\0'):
             before, last = control.ask(request)
