@@ -487,9 +487,10 @@ def test_no_directory_is_made(tmp_path):
 
 # ---- killed ----
 
-@pytest.mark.parametrize("steps", [1, 2, 4])
+@pytest.mark.parametrize("steps", [1, 2, 4, 5, 6])  # five for the crashes, one for the log file, then the blobs
 def test_the_daemon_is_killed_midway(start_daemon, source, steps):
     daemon = bulky(start_daemon, source)
+    grpc.export(daemon, otlp.export_lines(source), ACME).accepted()
     with Control(daemon.data_dir) as control:
         control.send({"op": "purge", "project": source.project})
         for _ in range(steps):
@@ -502,9 +503,12 @@ def test_the_daemon_is_killed_midway(start_daemon, source, steps):
     daemon = start_daemon(KEPT, directory=daemon.directory)
     left = len(daemon.crash_rows(source))
     assert left <= 1200 - 250 * min(steps, 4)
+    assert steps < 6 or daemon.log_files(source) == []
     tidy(daemon)
     assert one(daemon.data_dir, "purge", "--project", source.project, "--yes")["crashes"] == left
     tidy(daemon)
+    assert daemon.rows("SELECT * FROM blob") == daemon.rows("SELECT * FROM source") == []
+    assert list((daemon.data_dir / "crashes/by-hash").rglob("*.bin")) == daemon.log_files(source) == []
 
 
 def test_it_says_that_the_daemon_went_away(start_daemon, source):
