@@ -22,12 +22,14 @@ struct config_limits {
         unsigned head_fields;    /* 64 */
         unsigned http1_requests; /* requests a connection: 1000 */
         /* time, seconds */
-        unsigned head_timeout_secs;      /* first request head: 10 */
-        unsigned body_idle_timeout_secs; /* 30 */
-        unsigned body_min_rate;          /* bytes/s after body_idle_timeout_secs: 1024 */
-        unsigned write_timeout_secs;     /* a stalled write: 30 */
-        unsigned idle_timeout_secs;      /* a connection without requests: 180 */
-        unsigned drain_timeout_secs;     /* at shutdown: 30 */
+        unsigned head_timeout_secs;          /* first request head: 10 */
+        unsigned body_idle_timeout_secs;     /* 30 */
+        unsigned body_min_rate;              /* bytes/s after body_idle_timeout_secs: 1024 */
+        unsigned write_timeout_secs;         /* a stalled write: 30 */
+        unsigned idle_timeout_secs;          /* a connection without requests: 180 */
+        unsigned drain_timeout_secs;         /* at shutdown: 30 */
+        unsigned control_idle_timeout_secs;  /* of the control socket: 60 */
+        unsigned control_write_timeout_secs; /* likewise: 5 */
         /* connections */
         unsigned connections;             /* 8192 */
         unsigned connections_per_address; /* 256 */

@@ -72,6 +72,8 @@ const struct config_key config_keys[] = {
         LIMIT(write_timeout_secs, 1, DAY_SECS, 30),
         LIMIT(idle_timeout_secs, 1, DAY_SECS, 180),
         LIMIT(drain_timeout_secs, 1, DAY_SECS, 30),
+        LIMIT(control_idle_timeout_secs, 1, DAY_SECS, 60),
+        LIMIT(control_write_timeout_secs, 1, DAY_SECS, 5),
         LIMIT(connections, 1, 1000000, 8192),
         LIMIT(connections_per_address, 1, 1000000, 256),
         LIMIT_BYTES(inflight_body_bytes, MIB, TIB, 256 * MIB),

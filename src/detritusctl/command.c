@@ -323,6 +323,7 @@ int command_main(const struct command *root, int argc, char **argv)
                 perror("detritusctl: standard output");
                 status = CTL_FAILED;
         }
-        pager_finish();
+        if (!pager_finish())
+                status = CTL_FAILED; /* the shell has said why */
         return status;
 }

@@ -60,19 +60,21 @@ static int hear(void *userdata, const char *line, _unused_ size_t len)
 
 /* ---- the daemon ---- */
 
-/* The socket, or -errno. -ECONNREFUSED also when there is none. */
+/* The socket, or -errno. -ECONNREFUSED also when there is none; -ETIMEDOUT: a daemon that stands still, before which
+ * others wait. */
 static int connect_daemon(const char *data_dir)
 {
+        const struct timeval patience = { .tv_sec = ASK_SECS };
         struct sockaddr_un address;
         _cleanup_(closep) int directory = open(data_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (directory < 0)
                 return -errno;
         _cleanup_(closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd < 0)
+        if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0)
                 return -errno;
         control_address(directory, &address);
         if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-                return errno == ENOENT ? -ECONNREFUSED : -errno;
+                return errno == ENOENT ? -ECONNREFUSED : errno == EAGAIN ? -ETIMEDOUT : -errno;
         return TAKE_FD(fd);
 }
 
@@ -91,8 +93,7 @@ static int send_request(int fd, const char *request)
         return n < 0 ? -errno : 0;
 }
 
-/* Until the last line. 0, or -errno; -EPIPE: it went away before. A daemon that refuses us says so and goes away, so what
- * it said counts more than that it did not want to read. */
+/* Until the last line. 0, or -errno; -EPIPE: it went away before. */
 static int read_answer(int fd, struct listener *l)
 {
         _cleanup_(buf_done) struct buf b = { 0 };
@@ -119,29 +120,45 @@ static int read_answer(int fd, struct listener *l)
         return 0;
 }
 
-static int converse(int fd, struct listener *l)
+/* A daemon that refuses us says so and goes away, so what it said counts more than that it did not want to read. */
+static int ask(int fd, struct listener *l)
 {
         int sent = send_request(fd, l->operation->request);
-        int r = sent == 0 || sent == -EPIPE ? read_answer(fd, l) : sent;
+        return sent == 0 || sent == -EPIPE ? read_answer(fd, l) : sent;
+}
+
+static int converse(int fd, struct listener *l)
+{
+        int r = ask(fd, l);
         progress_clear();
         if (r == -EPIPE)
                 return say_failed("the daemon went away before it was done; what was done stays done");
         return r == 0 ? CTL_OK : say_failed("the daemon does not answer: %s", strerror(r < 0 ? -r : ECANCELED));
 }
 
-struct json_object *ctl_ask_daemon(const struct ctl *ctl, const char *request)
+int ctl_ask(const char *data_dir, const char *request, struct json_object **ret_answer)
 {
         const struct ctl_operation operation = { .request = request };
         struct listener l = { .operation = &operation };
         const struct timeval patience = { .tv_sec = ASK_SECS };
-        _cleanup_(closep) int fd = connect_daemon(ctl->data_dir);
-        if (fd >= 0)
-                setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-        if (fd < 0 || send_request(fd, request) < 0 || read_answer(fd, &l) != 0) {
+        _cleanup_(closep) int fd = connect_daemon(data_dir);
+        if (fd < 0)
+                return fd;
+        int r = setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0 ? -errno : 0;
+        if (r == 0)
+                r = ask(fd, &l);
+        if (r != 0) {
                 json_object_put(l.answer);
-                return NULL;
+                return r == -EAGAIN ? -ETIMEDOUT : r;
         }
-        return l.answer;
+        *ret_answer = l.answer;
+        return 0;
+}
+
+struct json_object *ctl_ask_daemon(const struct ctl *ctl, const char *request)
+{
+        struct json_object *answer;
+        return ctl_ask(ctl->data_dir, request, &answer) == 0 ? answer : NULL;
 }
 
 bool ctl_daemon_runs(const struct ctl *ctl)

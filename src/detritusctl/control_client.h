@@ -27,7 +27,10 @@ struct ctl_operation {
  * NULL: there was none. The caller's, json_object_put(). */
 int ctl_operate(const struct ctl *ctl, const struct ctl_operation *operation, struct json_object **ret_answer);
 
-/* The daemon's answer to one request without items, or NULL: none runs, or it does not answer. Says nothing. */
+/* The daemon's answer to one request without items, which it answers at once. 0, or -errno: -ECONNREFUSED: nobody listens
+ * there, -ENOENT: there is no such directory, -ETIMEDOUT: it stands still. Says nothing. */
+int ctl_ask(const char *data_dir, const char *request, struct json_object **ret_answer);
+/* The same; NULL: there is none, for whatever reason. */
 struct json_object *ctl_ask_daemon(const struct ctl *ctl, const char *request);
 bool ctl_daemon_runs(const struct ctl *ctl);
 

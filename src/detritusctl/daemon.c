@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,15 +30,6 @@ static bool holds_lock(pid_t pid, ino_t inode)
         return found;
 }
 
-static bool is_detritusd(pid_t pid)
-{
-        char path[64], name[32] = "";
-        snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
-        _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
-        ssize_t n = fd < 0 ? -1 : read(fd, name, sizeof(name) - 1);
-        return n > 0 && strncmp(name, "detritusd", strlen("detritusd")) == 0;
-}
-
 int daemon_find(const char *data_dir, pid_t *ret_pid)
 {
         char path[PATH_MAX], text[32] = "";
@@ -56,16 +46,4 @@ int daemon_find(const char *data_dir, pid_t *ret_pid)
         if (pid > 0 && pid <= INT_MAX && holds_lock((pid_t)pid, st.st_ino))
                 *ret_pid = (pid_t)pid;
         return 0;
-}
-
-int daemon_reload_tokens(const char *data_dir, pid_t *ret_pid)
-{
-        int r = daemon_find(data_dir, ret_pid);
-        if (r < 0)
-                return r;
-        if (*ret_pid == 0)
-                return DAEMON_ABSENT;
-        if (!is_detritusd(*ret_pid))
-                return DAEMON_STRANGER;
-        return kill(*ret_pid, SIGHUP) == 0 ? 0 : -errno;
 }

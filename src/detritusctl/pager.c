@@ -12,6 +12,9 @@
 
 #include "detritusctl/screen.h"
 
+/* A small machine has no less. */
+#define DEFAULT_PAGER "$(command -v less || echo cat)"
+
 extern char **environ;
 
 static pid_t pager = -1;
@@ -24,7 +27,7 @@ static const char *choose(void)
                 if (value)
                         return *value && strcmp(value, "cat") != 0 ? value : NULL;
         }
-        return "less";
+        return DEFAULT_PAGER;
 }
 
 /* The pager's standard input is what we write; `exec` so that its end is seen as the shell's. */
@@ -48,7 +51,8 @@ void pager_start(void)
         int ends[2];
         if (!screen_is_terminal() || !command || pager > 0 || pipe2(ends, O_CLOEXEC) < 0)
                 return;
-        setenv("LESS", "FRX", 0); /* quit if it fits, colours as they are, leave the screen as it was */
+        /* Quit if it fits, colours as they are, leave the screen as it was, and end with us on ^C. */
+        setenv("LESS", "FRXK", 0);
         fflush(stdout);
         if (start(command, ends[0]) == 0 && dup2(ends[1], STDOUT_FILENO) == STDOUT_FILENO)
                 signal(SIGPIPE, SIG_IGN); /* a reader that leaves is an EPIPE */
@@ -56,14 +60,16 @@ void pager_start(void)
         close(ends[1]);
 }
 
-void pager_finish(void)
+bool pager_finish(void)
 {
+        int status = 0;
         if (pager <= 0)
-                return;
+                return true;
         fclose(stdout);
-        while (waitpid(pager, NULL, 0) < 0 && errno == EINTR)
+        while (waitpid(pager, &status, 0) < 0 && errno == EINTR)
                 ;
         pager = -1;
+        return !WIFEXITED(status) || (WEXITSTATUS(status) != 126 && WEXITSTATUS(status) != 127);
 }
 
 bool pager_was_quit(void)

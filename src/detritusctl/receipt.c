@@ -19,11 +19,22 @@ static const struct {
         { "held_kept", NULL, "held, kept" },
 };
 
+/* A request that was refused did nothing. */
+static bool tells_anything(struct json_object *answer)
+{
+        bool any = false;
+        for (size_t i = 0; i < ARRAY_LEN(lines); i++)
+                any = any || json_object_object_get_ex(answer, lines[i].count, NULL);
+        return any;
+}
+
 int receipt_print(const struct ctl *ctl, const char *title, struct json_object *answer)
 {
         _cleanup_(buf_done) struct buf shown = { 0 };
         if (ctl->json)
                 return screen_json(NULL, json_object_to_json_string_ext(answer, JSON_C_TO_STRING_NOSLASHESCAPE));
+        if (!tells_anything(answer))
+                return 0;
         int r = terminal_line(&shown, title, 0);
         if (r < 0)
                 return r;

@@ -3,10 +3,8 @@
  * answers from memory. */
 #include "detritusctl/status.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -14,6 +12,7 @@
 
 #include "detritusctl/commands.h"
 #include "detritusctl/control_client.h"
+#include "detritusctl/daemon.h"
 #include "detritusctl/say.h"
 #include "detritusctl/screen.h"
 #include "detritusctl/watch.h"
@@ -69,19 +68,19 @@ static void look_at_disk(const struct ctl *ctl, struct json_object *status)
         json_object_object_add(status, "disk", disk);
 }
 
-/* Who wrote the lock file last, and in which state. */
+/* Who has the lock, else how the one who had it last left it. */
 static void look_at_lock(const struct ctl *ctl, struct json_object *status)
 {
         char path[PATH_MAX], text[64] = "";
+        pid_t holder = 0;
         snprintf(path, sizeof(path), "%s/lock", ctl->data_dir);
         _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
         ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-        long pid = n > 0 ? strtol(text, NULL, 10) : 0;
-        bool running = strstr(text, "\nrunning") != NULL;
-        bool alive = running && pid > 0 && pid <= INT_MAX && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
-        put_text(status, "state", alive ? "held" : running ? "died" : "down");
-        if (alive)
-                put(status, "held_by", (uint64_t)pid);
+        bool running = n > 0 && strstr(text, "\nrunning");
+        bool held = daemon_find(ctl->data_dir, &holder) == 0 && holder > 0;
+        put_text(status, "state", held ? "held" : running ? "died" : "down");
+        if (held)
+                put(status, "held_by", (uint64_t)holder);
 }
 
 struct json_object *status_gather(const struct ctl *ctl)

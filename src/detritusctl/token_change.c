@@ -3,36 +3,64 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "detritusctl/confirm.h"
+#include "detritusctl/control_client.h"
 #include "detritusctl/daemon.h"
 #include "detritusctl/say.h"
 #include "detritusctl/token_internal.h"
 #include "detritusctl/token_secret.h"
 
-static void reload(const struct ctl *ctl)
+/* Both are there, and they are two. */
+static bool is_another_file(const char *a, const char *b)
 {
-        pid_t pid = 0;
-        if (ctl_flag(ctl, "no-reload"))
-                return;
-        int r = daemon_reload_tokens(ctl->data_dir, &pid);
-        if (r == 0)
-                say_note("the daemon (pid %d) reads its tokens again", (int)pid);
-        else if (r == DAEMON_ABSENT)
-                say_note("no daemon runs on %s; the next one to start will know", ctl->data_dir);
-        else if (r == DAEMON_STRANGER)
-                say_note("process %d, which uses %s, is no detritusd: have it read its tokens again", (int)pid,
-                         ctl->data_dir);
-        else
-                say_note("the daemon cannot be told (%s): send it SIGHUP", strerror(-r));
+        struct stat one, other;
+        return a && b && *b == '/' && stat(a, &one) == 0 && stat(b, &other) == 0 &&
+               (one.st_dev != other.st_dev || one.st_ino != other.st_ino);
 }
 
-/* The file is written: the token must reach somebody now. */
-static int hand_out(const struct ctl *ctl, const char *id, const struct token_secret *secret)
+static int say_answer(struct json_object *answer, const struct token_file *file)
+{
+        const char *error = ctl_text(answer, "error"), *path = ctl_text(answer, "tokens_config");
+        if (error)
+                return say_failed("the file is changed, but the daemon keeps its old tokens: %s", error);
+        if (is_another_file(file->path, path))
+                return say_failed("%s is changed, but the daemon reads %s", file->path, path);
+        say_note("the daemon has read %s again: %llu tokens", path ? path : "its token file",
+                 (unsigned long long)ctl_number(answer, "tokens"));
+        return CTL_OK;
+}
+
+/* CTL_OK: a daemon has the file's tokens in force, or none runs, or it was not to be told. */
+static int reload(const struct ctl *ctl, const struct token_file *file)
+{
+        _cleanup_(json_object_putp) struct json_object *answer = NULL;
+        pid_t holder = 0;
+        if (ctl_flag(ctl, "no-reload"))
+                return CTL_OK;
+        int r = ctl_ask(ctl->data_dir, "{\"op\":\"reload\"}", &answer);
+        if (r == 0)
+                return say_answer(answer, file);
+        if (r != -ECONNREFUSED && r != -ENOENT)
+                return say_failed("the file is changed, but the daemon on %s cannot be told (%s): send it SIGHUP",
+                                  ctl->data_dir, strerror(r < 0 ? -r : EBADMSG));
+        if (daemon_find(ctl->data_dir, &holder) == 0 && holder > 0)
+                return say_failed(
+                        "the file is changed, but process %d, which uses %s, answers no control socket; if it is "
+                        "a detritusd, send it SIGHUP",
+                        (int)holder, ctl->data_dir);
+        say_note("no daemon runs on %s; the next one to start will know", ctl->data_dir);
+        return CTL_OK;
+}
+
+/* The file is written: the token must reach somebody now, whatever becomes of the rest. */
+static int hand_out(const struct ctl *ctl, const struct token_file *file, const char *id,
+                    const struct token_secret *secret)
 {
         int r = token_print(ctl, id, "token", secret->text);
-        reload(ctl);
-        return r == 0 ? CTL_OK : say_failed("the token could not be printed; rotate it to get another");
+        int status = reload(ctl, file);
+        return r == 0 ? status : say_failed("the token could not be printed; rotate it to get another");
 }
 
 static int add(const struct ctl *ctl)
@@ -57,7 +85,7 @@ static int add(const struct ctl *ctl)
         };
         if (r == 0)
                 r = token_file_add(&file, &token, &err);
-        return r == 0 ? hand_out(ctl, id, &secret) : token_failed(&err, r);
+        return r == 0 ? hand_out(ctl, &file, id, &secret) : token_failed(&err, r);
 }
 
 static int rotate(const struct ctl *ctl)
@@ -73,7 +101,7 @@ static int rotate(const struct ctl *ctl)
         int r = token_secret_new(id, &secret, &err);
         if (r == 0)
                 r = token_file_exchange(&file, id, secret.phc, &err);
-        return r == 0 ? hand_out(ctl, id, &secret) : token_failed(&err, r);
+        return r == 0 ? hand_out(ctl, &file, id, &secret) : token_failed(&err, r);
 }
 
 static int revoke_token(const struct ctl *ctl)
@@ -95,8 +123,7 @@ static int revoke_token(const struct ctl *ctl)
         if (r != 0)
                 return token_failed(&err, r);
         say_note("\"%s\" is revoked", id);
-        reload(ctl);
-        return CTL_OK;
+        return reload(ctl, &file);
 }
 
 #define NO_RELOAD_OPTION                                                                                               \

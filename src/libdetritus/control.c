@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "util/clock.h"
 #include "util/log.h"
 
 #define BACKLOG 16
@@ -29,6 +30,7 @@ struct client {
 
 struct control {
         int datadir_fd, listen_fd, wake_fd;
+        uint64_t idle_ns, write_ns;
         struct operations *operations;
         struct rates *rates;
         pthread_t thread;
@@ -45,9 +47,23 @@ void control_address(int datadir_fd, struct sockaddr_un *ret)
 
 /* ---- one connection ---- */
 
-static int send_all(int fd, const void *data, size_t len)
+/* What is left until the deadline is the socket's own limit from now on. 0; -ETIMEDOUT: nothing is; -errno. */
+static int set_patience(int fd, int option, uint64_t deadline_ns)
+{
+        uint64_t now_ns = clock_monotonic_ns();
+        if (now_ns >= deadline_ns)
+                return -ETIMEDOUT;
+        uint64_t us = (deadline_ns - now_ns) / 1000 + 1; /* 0 would be no limit */
+        const struct timeval left = { .tv_sec = (time_t)(us / 1000000), .tv_usec = (suseconds_t)(us % 1000000) };
+        return setsockopt(fd, SOL_SOCKET, option, &left, sizeof(left)) < 0 ? -errno : 0;
+}
+
+static int send_all(int fd, const void *data, size_t len, uint64_t deadline_ns)
 {
         for (const char *p = data; len > 0;) {
+                int r = set_patience(fd, SO_SNDTIMEO, deadline_ns);
+                if (r < 0)
+                        return r;
                 ssize_t n = send(fd, p, len, MSG_NOSIGNAL);
                 if (n < 0 && errno == EINTR)
                         continue;
@@ -59,20 +75,29 @@ static int send_all(int fd, const void *data, size_t len)
         return 0;
 }
 
-static int send_line(void *fd, const char *line, size_t len)
+static int send_text(const struct control *c, int fd, const char *line, size_t len)
 {
-        int r = send_all(*(const int *)fd, line, len);
-        return r == 0 ? send_all(*(const int *)fd, "\n", 1) : r;
+        uint64_t deadline_ns = clock_monotonic_ns() + c->write_ns;
+        int r = send_all(fd, line, len, deadline_ns);
+        return r == 0 ? send_all(fd, "\n", 1, deadline_ns) : r;
 }
 
-static void send_text(int fd, const char *line)
+static void send_error(const struct control *c, int fd, const char *line)
 {
-        send_line(&fd, line, strlen(line));
+        send_text(c, fd, line, strlen(line));
 }
 
-/* The length of the first line in b, without its newline. -ENODATA: the peer is through; -EMSGSIZE; -errno. */
-static ssize_t read_line(int fd, struct buf *b)
+static int send_line(void *userdata, const char *line, size_t len)
 {
+        const struct client *client = userdata;
+        return send_text(client->control, client->fd, line, len);
+}
+
+/* The length of the first line in b, without its newline; a piece of it now and then does not make it come in time.
+ * -ENODATA: the peer is through; -EMSGSIZE; -errno. */
+static ssize_t read_line(int fd, struct buf *b, uint64_t idle_ns)
+{
+        uint64_t deadline_ns = clock_monotonic_ns() + idle_ns;
         for (;;) {
                 const uint8_t *newline = b->len > 0 ? memchr(b->data, '\n', b->len) : NULL;
                 if (newline)
@@ -80,6 +105,8 @@ static ssize_t read_line(int fd, struct buf *b)
                 if (b->len >= OPERATIONS_REQUEST_MAX)
                         return -EMSGSIZE;
                 int r = buf_reserve(b, 4096);
+                if (r == 0)
+                        r = set_patience(fd, SO_RCVTIMEO, deadline_ns);
                 if (r < 0)
                         return r;
                 size_t room = OPERATIONS_REQUEST_MAX + 1 - b->len;
@@ -96,17 +123,18 @@ static int run_request(struct client *client, const char *request, size_t len)
 {
         static const char nul[] = "{\"error\":\"the request holds a NUL\"}";
         if (strlen(request) != len)
-                return send_line(&client->fd, nul, strlen(nul));
-        return operations_run(client->control->operations, request, send_line, &client->fd);
+                return send_line(client, nul, strlen(nul));
+        return operations_run(client->control->operations, request, send_line, client);
 }
 
 static void answer_requests(struct client *client)
 {
         _cleanup_(buf_done) struct buf b = { 0 };
         for (;;) {
-                ssize_t len = read_line(client->fd, &b);
+                ssize_t len = read_line(client->fd, &b, client->control->idle_ns);
                 if (len == -EMSGSIZE)
-                        send_text(client->fd, "{\"error\":\"the request is longer than 65536 bytes\"}");
+                        send_error(client->control, client->fd,
+                                   "{\"error\":\"the request is longer than 65536 bytes\"}");
                 if (len < 0)
                         return;
                 b.data[len] = '\0';
@@ -163,7 +191,7 @@ static void admit(struct control *c, int fd)
         for (size_t i = 0; i < CONTROL_CONNECTIONS_MAX && !client; i++)
                 client = c->clients[i].used ? NULL : &c->clients[i];
         if (!client) {
-                send_text(fd, "{\"error\":\"too many control connections\"}");
+                send_error(c, fd, "{\"error\":\"too many control connections\"}");
                 close(fd);
                 return;
         }
@@ -176,21 +204,18 @@ static void admit(struct control *c, int fd)
 
 static void accept_one(struct control *c)
 {
-        const struct timeval idle = { .tv_sec = CONTROL_IDLE_SECS }, slow = { .tv_sec = CONTROL_SEND_SECS };
         int fd = accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0) {
                 if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
                         poll(NULL, 0, 100); /* it stays in the queue; do not spin */
                 return;
         }
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &idle, sizeof(idle));
-        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &slow, sizeof(slow));
         if (is_ours(fd)) {
                 reap(c);
                 admit(c, fd);
                 return;
         }
-        send_text(fd, "{\"error\":\"only the daemon's own user and root are heard here\"}");
+        send_error(c, fd, "{\"error\":\"only the daemon's own user and root are heard here\"}");
         close(fd);
 }
 
@@ -256,8 +281,8 @@ static int start(struct control *c)
         return r;
 }
 
-int control_new(int datadir_fd, struct operations *operations, struct rates *rates, struct control **ret,
-                struct error *err)
+int control_new(int datadir_fd, const struct config_limits *limits, struct operations *operations, struct rates *rates,
+                struct control **ret, struct error *err)
 {
         struct control *c = calloc(1, sizeof(*c));
         int r = -ENOMEM;
@@ -265,6 +290,8 @@ int control_new(int datadir_fd, struct operations *operations, struct rates *rat
                 *c = (struct control){ .datadir_fd = datadir_fd,
                                        .listen_fd = -1,
                                        .wake_fd = -1,
+                                       .idle_ns = limits->control_idle_timeout_secs * UINT64_C(1000000000),
+                                       .write_ns = limits->control_write_timeout_secs * UINT64_C(1000000000),
                                        .operations = operations,
                                        .rates = rates };
                 pthread_mutex_init(&c->lock, NULL);

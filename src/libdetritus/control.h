@@ -10,15 +10,14 @@
 
 #define CONTROL_SOCKET "control.sock"
 #define CONTROL_CONNECTIONS_MAX 8 /* at once; another one is told so and closed */
-#define CONTROL_IDLE_SECS 60      /* a connection that asks nothing for so long is closed */
-#define CONTROL_SEND_SECS 5       /* as is one that takes no answer */
 
 struct control;
 
-/* datadir_fd, operations and rates are borrowed. The caller holds the data directory's lock, so a socket that is there
+/* datadir_fd, operations and rates are borrowed; a connection that asks nothing, or takes no answer, for longer than limits
+ * has it is closed. The caller holds the data directory's lock, so a socket that is there
  * already is a dead one's, and is replaced. 0, or -errno with err. */
-int control_new(int datadir_fd, struct operations *operations, struct rates *rates, struct control **ret,
-                struct error *err);
+int control_new(int datadir_fd, const struct config_limits *limits, struct operations *operations, struct rates *rates,
+                struct control **ret, struct error *err);
 /* Removes the socket, ends what is under way between two steps, closes all. NULL-safe. */
 struct control *control_free(struct control *c);
 

@@ -26,7 +26,10 @@ static int reload(struct operation_call *c)
         if (!config->reload)
                 return operation_refuse(c, "no daemon runs that could read its tokens again");
         int r = config->reload(config->userdata, &c->err, &tokens);
-        return r == 0 ? operation_put_number(&c->answer, "tokens", tokens) : -EINVAL;
+        if (r != 0)
+                return -EINVAL;
+        r = operation_put_text(&c->answer, "tokens_config", config->config->tokens_config);
+        return r == 0 ? operation_put_number(&c->answer, "tokens", tokens) : r;
 }
 
 static const struct {
@@ -61,7 +64,8 @@ int operation_text(struct operation_call *c, const char *key, const char **ret)
         *ret = NULL;
         if (!json_object_object_get_ex(c->request, key, &value) || !value)
                 return 0;
-        if (!json_object_is_type(value, json_type_string) || strlen(json_object_get_string(value)) == 0)
+        size_t len = json_object_is_type(value, json_type_string) ? (size_t)json_object_get_string_len(value) : 0;
+        if (len == 0 || strlen(json_object_get_string(value)) != len) /* a NUL would make another name of it */
                 return operation_refuse(c, "\"%s\" is not a text", key);
         *ret = json_object_get_string(value);
         return 0;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "libdetritus/operations_internal.h"
+#include "protocol/source.h"
 
 #define AFTER_ANY_DAY "9999-99-99"
 
@@ -121,6 +122,22 @@ int operation_gc(struct operation_call *c)
 
 /* ---- purge ---- */
 
+/* The index keeps milliseconds, and what came in this one is there. */
+static struct moment next_millisecond(struct moment at)
+{
+        at.nsec += 1000000;
+        if (at.nsec >= 1000000000) {
+                at.sec++;
+                at.nsec -= 1000000000;
+        }
+        return at;
+}
+
+static bool is_name(const char *text)
+{
+        return source_component_valid(text, strlen(text));
+}
+
 static int read_scope(struct operation_call *c, struct index_scope *scope, char day[CLOCK_DAY_SIZE])
 {
         const char *before = NULL;
@@ -135,10 +152,11 @@ static int read_scope(struct operation_call *c, struct index_scope *scope, char 
                 return r;
         if (!scope->project)
                 return operation_refuse(c, "\"project\" is missing");
+        if (!is_name(scope->project) || (scope->install_id && !is_name(scope->install_id)))
+                return operation_refuse(c, "no project and no installation can be called so");
         scope->day_before = day;
         if (!before) { /* all that is there now, and nothing that comes meanwhile */
-                scope->received_before = clock_now();
-                scope->received_before.sec++;
+                scope->received_before = next_millisecond(clock_now());
                 memcpy(day, AFTER_ANY_DAY, CLOCK_DAY_SIZE);
                 return 0;
         }

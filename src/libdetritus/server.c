@@ -1,58 +1,41 @@
-/* Starts the parts in the order they need each other, and stops them in the reverse: tokens, store, sockets, loops,
- * threads. A start that fails halfway undoes what it did.
+/* Starts the parts in the order they need each other, and stops them in the reverse: tokens, store, network, control
+ * socket. A start that fails halfway undoes what it did.
  *
- * Stopping: every loop closes its listeners and drains its connections; a loop ends when its last connection is gone or
- * time is up. Then nothing new can arrive, so the verifier and the store answer what they still have, those answers are
- * run (to free their requests, which hold blobs of the store), and the rest is freed. */
+ * Stopping: once the network is drained nothing new can arrive, so the verifier and the store answer what they still
+ * have, those answers are run (to free their requests, which hold blobs of the store), and the rest is freed. */
 
 #include "libdetritus/detritus.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <sched.h>
-#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "auth/phc.h"
-#include "http/connection.h"
 #include "ingest/ingest.h"
 #include "libdetritus/control.h"
+#include "libdetritus/network.h"
 #include "net/address_table.h"
-#include "net/listener.h"
 #include "util/log.h"
 
 struct detritus_config {
         struct config *config;
 };
 
-struct network_thread {
-        struct detritus *server;
-        pthread_t thread;
-        bool started;
-        struct loop *loop;
-        struct connection_set *connections;
-        struct ingest_loop ingest;
-        struct listener *listeners[CONFIG_LISTENERS_MAX];
-        size_t n_listeners;
-        struct loop_task drain;
-};
-
 struct detritus {
-        struct rates *rates;
-        struct operations *operations;
-        struct control *control; /* NULL: none could be had */
         struct config *config;
         struct metrics *metrics;
         struct store *store;
         struct address_table *addresses;
         struct ingest ingest;
-        char listening[CONFIG_LISTENERS_MAX][LISTENER_ADDRESS_SIZE];
-        size_t n_listening;
-        size_t n_threads;
-        struct network_thread *threads;
+        struct network *network;
+        atomic_uint reloads;         /* begun */
+        pthread_mutex_t tokens_lock; /* for tokens_in_force */
+        unsigned tokens_in_force;    /* the number of the reload that they are of */
+        struct rates *rates;
+        struct operations *operations;
+        struct control *control; /* NULL: none could be had */
 };
 
 static int fail(struct detritus_error *err, const struct error *why, int r)
@@ -96,152 +79,6 @@ int detritus_config_set(struct detritus_config *c, const char *name, const char 
         struct error why = { "" };
         int r = config_set(c->config, name, value, &why);
         return r == 0 ? 0 : fail(err, &why, r);
-}
-
-/* ---- threads ---- */
-
-static void on_drained(void *thread)
-{
-        loop_stop(((struct network_thread *)thread)->loop);
-}
-
-static void close_listeners(struct network_thread *t)
-{
-        while (t->n_listeners > 0)
-                listener_free(t->listeners[--t->n_listeners]);
-}
-
-static void drain(struct loop_task *task)
-{
-        struct network_thread *t = container_of(task, struct network_thread, drain);
-        close_listeners(t);
-        connection_set_drain(t->connections, on_drained, t);
-}
-
-static void *run(void *thread)
-{
-        struct network_thread *t = thread;
-        int r = loop_run(t->loop);
-        if (r < 0)
-                log_error("network thread stopped", LOG_STR("error", strerror(-r)));
-        return NULL;
-}
-
-static int prepare_thread(struct detritus *d, struct network_thread *t)
-{
-        t->server = d;
-        t->drain.run = drain;
-        int r = loop_new(&t->loop);
-        if (r == 0)
-                r = ingest_loop_init(&t->ingest, &d->ingest, t->loop);
-        if (r < 0)
-                return r;
-        const struct connection_set_config config = {
-                .limits = &d->config->limits,
-                .metrics = d->metrics,
-                .handler = { .begin = route_begin, .userdata = &t->ingest },
-                .addresses = d->addresses,
-        };
-        return connection_set_new(t->loop, &config, &t->connections);
-}
-
-/* The threads inherit a mask that blocks every signal: those are the embedding program's. */
-static int start_thread(struct network_thread *t)
-{
-        sigset_t all, old;
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &old);
-        int r = -pthread_create(&t->thread, NULL, run, t);
-        pthread_sigmask(SIG_SETMASK, &old, NULL);
-        t->started = r == 0;
-        return r;
-}
-
-static size_t count_cores(void)
-{
-        cpu_set_t set;
-        if (sched_getaffinity(0, sizeof(set), &set) < 0)
-                return 1;
-        int n = CPU_COUNT(&set);
-        return n < 1 ? 1 : (size_t)n;
-}
-
-static int prepare_threads(struct detritus *d)
-{
-        size_t n = d->config->network_threads ? d->config->network_threads : count_cores();
-        d->threads = calloc(n, sizeof(*d->threads));
-        if (!d->threads)
-                return -ENOMEM;
-        d->n_threads = n;
-        for (size_t i = 0; i < n; i++) {
-                int r = prepare_thread(d, &d->threads[i]);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
-
-/* ---- listening ---- */
-
-/* Takes fd. */
-static int add_listener(struct network_thread *t, int fd)
-{
-        int r = listener_new(t->loop, fd, connection_set_accept, t->connections, &t->listeners[t->n_listeners]);
-        if (r == 0)
-                t->n_listeners++;
-        return r;
-}
-
-/* A socket of its own for every thread, so that the kernel spreads connections without a shared queue. */
-static int listen_on(struct detritus *d, const char *address, struct error *err)
-{
-        char *bound = d->listening[d->n_listening];
-        for (size_t i = 0; i < d->n_threads; i++) {
-                int fd;
-                int r = listener_bind(i == 0 ? address : bound, i > 0, &fd, err);
-                if (r < 0)
-                        return r;
-                if (i == 0)
-                        listener_address(fd, bound); /* port 0 has become a real one */
-                r = add_listener(&d->threads[i], fd);
-                if (r < 0)
-                        return r;
-        }
-        d->n_listening++;
-        return 0;
-}
-
-/* One socket given from outside is shared by all threads; the kernel wakes one of them for each connection. */
-static int listen_given(struct detritus *d, int listen_fd, struct error *err)
-{
-        int r = listener_address(listen_fd, d->listening[0]);
-        if (r == 0 && fcntl(listen_fd, F_SETFL, fcntl(listen_fd, F_GETFL) | O_NONBLOCK) < 0)
-                r = -errno;
-        if (r < 0) {
-                error_set(err, "the given listener is not a socket");
-                close(listen_fd);
-                return r;
-        }
-        for (size_t i = 0; i < d->n_threads && r == 0; i++) {
-                int fd = i + 1 == d->n_threads ? TAKE_FD(listen_fd) : fcntl(listen_fd, F_DUPFD_CLOEXEC, 0);
-                r = fd < 0 ? -errno : add_listener(&d->threads[i], fd);
-        }
-        if (listen_fd >= 0)
-                close(listen_fd);
-        d->n_listening = 1;
-        return r;
-}
-
-static int listen_all(struct detritus *d, int listen_fd, struct error *err)
-{
-        if (listen_fd >= 0)
-                return listen_given(d, listen_fd, err);
-        for (size_t i = 0; i < d->config->n_listeners; i++) {
-                int r = listen_on(d, d->config->listeners[i], err);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
 }
 
 /* ---- start and stop ---- */
@@ -291,14 +128,6 @@ static int make_shared(struct detritus *d, struct error *err)
         return r;
 }
 
-static void join_threads(struct detritus *d)
-{
-        for (size_t i = 0; i < d->n_threads; i++) {
-                if (d->threads[i].started)
-                        pthread_join(d->threads[i].thread, NULL);
-        }
-}
-
 static void free_control(struct detritus *d)
 {
         d->control = control_free(d->control);
@@ -309,24 +138,18 @@ static void free_control(struct detritus *d)
 static void free_all(struct detritus *d)
 {
         free_control(d);
-        for (size_t i = 0; i < d->n_threads; i++) {
-                close_listeners(&d->threads[i]);
-                connection_set_free(d->threads[i].connections);
-        }
+        network_close(d->network);
         verifier_free(d->ingest.verifier);
         token_use_free(d->ingest.token_use);
         if (d->store)
                 store_stop(d->store);
-        for (size_t i = 0; i < d->n_threads; i++) {
-                loop_free(d->threads[i].loop); /* runs the answers that came last */
-                ingest_loop_done(&d->threads[i].ingest);
-        }
+        network_free(d->network);
         store_free(d->store);
-        free(d->threads);
         upload_slots_free(d->ingest.uploads);
         rate_limit_free(d->ingest.rate_limit);
         address_table_free(d->addresses);
         metrics_free(d->metrics);
+        pthread_mutex_destroy(&d->tokens_lock);
         config_free(d->config);
         free(d);
 }
@@ -336,17 +159,30 @@ static const char *address_of(void *server, size_t i)
         return detritus_address(server, i);
 }
 
+/* Reloads may overlap, by SIGHUP and by the control socket. The one that began last has seen the newest file, so one that
+ * began before it and reads for longer must not put an older file in its place. */
+static void put_in_force(struct detritus *d, unsigned reload, struct tokens *tokens)
+{
+        pthread_mutex_lock(&d->tokens_lock);
+        if ((int)(reload - d->tokens_in_force) > 0) {
+                verifier_set_tokens(d->ingest.verifier, tokens);
+                d->tokens_in_force = reload;
+        }
+        pthread_mutex_unlock(&d->tokens_lock);
+}
+
 static int reload_tokens(void *server, struct error *err, size_t *ret_tokens)
 {
         struct detritus *d = server;
         _cleanup_(tokens_unrefp) struct tokens *tokens = NULL;
+        unsigned reload = atomic_fetch_add(&d->reloads, 1) + 1;
         int r = tokens_read(d->config->tokens_config, &tokens, err);
         if (r != 0) {
                 log_error("tokens not reloaded, the old ones stay", LOG_STR("reason", err->text));
                 return r;
         }
+        put_in_force(d, reload, tokens);
         *ret_tokens = tokens->n;
-        verifier_set_tokens(d->ingest.verifier, tokens);
         log_info("tokens reloaded", LOG_STR("path", d->config->tokens_config), LOG_INT("tokens", tokens->n));
         return 0;
 }
@@ -367,25 +203,26 @@ static int start_control(struct detritus *d)
         int r = d->rates ? operations_new(&config, &d->operations) : -ENOMEM;
         if (r < 0)
                 return r;
-        r = control_new(store_datadir_fd(d->store), d->operations, d->rates, &d->control, &why);
+        r = control_new(store_datadir_fd(d->store), &d->config->limits, d->operations, d->rates, &d->control, &why);
         if (r < 0)
                 log_warn("no control socket: detritusctl can only look on", LOG_STR("reason", why.text));
         return 0;
 }
 
+/* Takes listen_fd. */
 static int start(struct detritus *d, int listen_fd, struct error *err)
 {
         int r = make_shared(d, err);
         if (r == 0)
-                r = prepare_threads(d);
+                r = network_new(&d->ingest, d->addresses, &d->network);
         if (r < 0) {
                 if (listen_fd >= 0)
                         close(listen_fd);
                 return r;
         }
-        r = listen_all(d, listen_fd, err);
-        for (size_t i = 0; i < d->n_threads && r == 0; i++)
-                r = start_thread(&d->threads[i]);
+        r = network_listen(d->network, listen_fd, err);
+        if (r == 0)
+                r = network_start(d->network);
         return r == 0 ? start_control(d) : r;
 }
 
@@ -400,6 +237,7 @@ int detritus_start(struct detritus_config *config, int listen_fd, struct detritu
                 error_set(&why, "cannot start: %s", strerror(ENOMEM));
                 return fail(err, &why, -ENOMEM);
         }
+        pthread_mutex_init(&d->tokens_lock, NULL);
         d->config = TAKE_PTR(config->config);
         detritus_config_free(config);
         log_setup(d->config->log_format, LOG_LEVEL_INFO);
@@ -407,23 +245,21 @@ int detritus_start(struct detritus_config *config, int listen_fd, struct detritu
         if (r < 0) {
                 if (!why.text[0])
                         error_set(&why, "cannot start: %s", strerror(-r));
-                for (size_t i = 0; i < d->n_threads; i++) {
-                        if (d->threads[i].started)
-                                loop_stop(d->threads[i].loop);
-                }
-                join_threads(d);
+                if (d->network)
+                        network_abort(d->network);
                 free_all(d);
                 return fail(err, &why, r);
         }
-        for (size_t i = 0; i < d->n_listening; i++)
-                log_info("listening", LOG_STR("addr", d->listening[i]));
+        const char *address;
+        for (size_t i = 0; (address = network_address(d->network, i)); i++)
+                log_info("listening", LOG_STR("addr", address));
         *ret = d;
         return 0;
 }
 
 const char *detritus_address(const struct detritus *d, size_t i)
 {
-        return i < d->n_listening ? d->listening[i] : NULL;
+        return network_address(d->network, i);
 }
 
 int detritus_reload(struct detritus *d, struct detritus_error *err)
@@ -440,9 +276,7 @@ void detritus_stop(struct detritus *d)
                 return;
         log_info("draining");
         free_control(d);
-        for (size_t i = 0; i < d->n_threads; i++)
-                loop_post(d->threads[i].loop, &d->threads[i].drain);
-        join_threads(d);
+        network_drain(d->network);
         free_all(d);
         log_info("stopped");
 }

@@ -54,7 +54,9 @@ int janitor_run_job(struct janitor *j, struct index_job *job, struct janitor_han
 int janitor_run_step(struct janitor *j, struct index_job *job, struct janitor_handoff *h, unsigned *max)
 {
         int r;
+        job->write_back = false;
         while ((r = janitor_run_job(j, job, h)) == -ENOSPC && !janitor_is_stopping(j)) {
+                job->write_back = true;
                 if (space_give_up_reserve(j->config.space))
                         continue;
                 if (*max == 1)

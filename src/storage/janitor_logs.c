@@ -2,8 +2,10 @@
  * file that cannot be removed keeps its row and is tried again next cycle; one that was gone already is forgotten. A row
  * that comes back because lines came in meanwhile is the next cycle's. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "storage/janitor_internal.h"
 #include "util/log.h"
@@ -21,6 +23,7 @@ struct old_log_file {
 struct log_step {
         struct index_job find, forget;
         struct janitor_handoff handoff;
+        int datadir_fd;
         char day_before[CLOCK_DAY_SIZE];
         const char *project; /* evicted from, until it has no more than */
         uint64_t max_bytes;
@@ -86,13 +89,26 @@ static int find_scope(struct index_job *job, struct index *index)
         return index_purge_log_files(index, step->scope, step->max, collect_log_file, step);
 }
 
+/* Lines that came in behind the unlinking made the file anew, and what was told of it may have been written already: the
+ * row stands for the new file then. How many lines it has is not known. */
+static int forget(const struct log_step *step, struct index *index, const struct old_log_file *old)
+{
+        char path[sizeof("logs//") + 2 * SOURCE_COMPONENT_MAX + CLOCK_DAY_SIZE + sizeof("/.ndjson")];
+        struct stat st;
+        int r = index_delete_log_file(index, old->source_id, old->day);
+        snprintf(path, sizeof(path), "logs/%s/%s/%s.ndjson", old->source.project, old->source.install_id, old->day);
+        if (r < 0 || fstatat(step->datadir_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return r;
+        return index_add_log_file(index, &old->source, old->day, (uint64_t)st.st_size, clock_now());
+}
+
 static int forget_log_files(struct index_job *job, struct index *index)
 {
         struct log_step *step = container_of(job, struct log_step, forget);
         int r = 0;
         for (size_t i = step->forgotten; r == 0 && i < step->n && i < step->forgotten + step->max; i++) {
                 if (step->rows[i].gone)
-                        r = index_delete_log_file(index, step->rows[i].source_id, step->rows[i].day);
+                        r = forget(step, index, &step->rows[i]);
         }
         return r;
 }
@@ -185,6 +201,7 @@ static struct log_step *log_step_new(const struct janitor *j, int (*find)(struct
                 return NULL;
         step->find = (struct index_job){ .run = find, .done = found_log_files };
         step->forget = (struct index_job){ .run = forget_log_files, .done = forgot_log_files };
+        step->datadir_fd = j->config.datadir_fd;
         step->max = j->step_rows;
         return step;
 }

@@ -266,15 +266,26 @@ static int purge_sources(const struct purge *p)
         return r;
 }
 
+static uint64_t deleted(const struct janitor_tally *t)
+{
+        return t->crashes + t->blobs + t->log_files;
+}
+
+/* On a full disk the blobs that could go make the space for what could not. */
 int janitor_purge(struct janitor *j, const struct index_scope *scope, struct log_totals *totals, janitor_told told,
                   void *userdata, struct janitor_tally *tally)
 {
         const struct purge p = { j, scope, totals, told, userdata, tally };
-        int r = purge_crashes(&p);
-        if (r == 0)
-                r = purge_logs(&p);
-        int freed = janitor_free_blobs(j, tally); /* also what an earlier call could not */
-        if (r == 0)
-                r = ended(j, freed);
+        uint64_t before;
+        int r;
+        do {
+                before = deleted(tally);
+                r = purge_crashes(&p);
+                if (r == 0)
+                        r = purge_logs(&p);
+                int freed = janitor_free_blobs(j, tally); /* also what an earlier call could not */
+                if (r == 0)
+                        r = ended(j, freed);
+        } while (r == -ENOSPC && deleted(tally) > before && !janitor_is_stopping(j));
         return r == 0 ? purge_sources(&p) : r;
 }

@@ -304,8 +304,8 @@ int space_new(const struct space_config *config, struct space **ret)
                 return r;
         }
         init_wake(s);
-        if (fs.f_bavail * fs.f_frsize < s->reserve_file.bytes)
-                space_reserve_give_up(&s->reserve_file);
+        for (unsigned i = 1; i < SPACE_RESERVE_PORTIONS && fs.f_bavail * fs.f_frsize < s->reserve_file.bytes; i++)
+                space_reserve_give_up(&s->reserve_file); /* all but one, which is for deleting */
         s->look_ns = clock_monotonic_ns();
         space_look(s);
         s->forecast = (struct space_forecast){ 0 };

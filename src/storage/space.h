@@ -48,7 +48,8 @@ void space_give_back(struct space *s, uint64_t *promised);
 
 /* A write somewhere met -ENOSPC or -EDQUOT. NULL-safe. */
 void space_saw_full(struct space *s);
-/* Frees the reserve file, for a deletion that met a full disk. True: there is more space than before. Blocks. NULL-safe. */
+/* Frees a portion of the reserve file, for a deletion that met a full disk. True: there is more space than before. Blocks.
+ * NULL-safe. */
 bool space_give_up_reserve(struct space *s);
 
 bool space_refuses(struct space *s, enum space_kind kind);

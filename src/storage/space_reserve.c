@@ -21,7 +21,10 @@ int space_reserve_init(struct space_reserve *r, int datadir_fd, uint64_t disk_by
         if (r->fd < 0 && errno != ENOSPC && errno != EDQUOT)
                 return -errno;
         r->impossible = r->fd < 0;
-        r->held = r->bytes > 0 && fstat(r->fd, &st) == 0 && (uint64_t)st.st_blocks * STAT_BLOCK_BYTES >= r->bytes;
+        if (r->bytes > 0 && fstat(r->fd, &st) == 0)
+                r->held = (uint64_t)st.st_blocks * STAT_BLOCK_BYTES;
+        if (r->held > r->bytes)
+                r->held = r->bytes;
         pthread_mutex_init(&r->lock, NULL);
         return 0;
 }
@@ -34,16 +37,16 @@ void space_reserve_done(struct space_reserve *r)
 
 static void make_locked(struct space_reserve *r)
 {
-        if (r->held || r->impossible || r->bytes == 0)
+        if (r->held == r->bytes || r->impossible)
                 return;
         if (fallocate(r->fd, 0, 0, (off_t)r->bytes) == 0) {
-                r->held = true;
+                r->held = r->bytes;
                 return;
         }
         r->impossible = errno == EOPNOTSUPP;
         log_warn("no space is kept for deleting on a full disk", LOG_STR("error", strerror(errno)));
-        if (ftruncate(r->fd, 0) < 0) /* what it got is of no use */
-                log_warn("cannot empty the reserve file", LOG_STR("error", strerror(errno)));
+        if (ftruncate(r->fd, (off_t)r->held) < 0) /* what it got is of no use */
+                log_warn("cannot cut the reserve file", LOG_STR("error", strerror(errno)));
 }
 
 void space_reserve_make(struct space_reserve *r)
@@ -55,14 +58,17 @@ void space_reserve_make(struct space_reserve *r)
 
 static bool give_up_locked(struct space_reserve *r)
 {
-        if (!r->held)
+        uint64_t portion = r->bytes / SPACE_RESERVE_PORTIONS + BLOCK_BYTES;
+        uint64_t left = r->held > portion ? (r->held - portion) / BLOCK_BYTES * BLOCK_BYTES : 0;
+        if (r->held == 0)
                 return false;
-        if (ftruncate(r->fd, 0) < 0) {
-                log_warn("cannot empty the reserve file", LOG_STR("error", strerror(errno)));
+        if (ftruncate(r->fd, (off_t)left) < 0) {
+                log_warn("cannot cut the reserve file", LOG_STR("error", strerror(errno)));
                 return false;
         }
-        r->held = false;
-        log_warn("the disk is full: the reserve file is given up so that deleting works", LOG_INT("bytes", r->bytes));
+        log_warn("the disk is full: of the reserve file is given up so that deleting works",
+                 LOG_INT("bytes", r->held - left), LOG_INT("bytes_left", left));
+        r->held = left;
         return true;
 }
 
@@ -72,12 +78,4 @@ bool space_reserve_give_up(struct space_reserve *r)
         bool given = give_up_locked(r);
         pthread_mutex_unlock(&r->lock);
         return given;
-}
-
-bool space_reserve_is_held(struct space_reserve *r)
-{
-        pthread_mutex_lock(&r->lock);
-        bool held = r->held;
-        pthread_mutex_unlock(&r->lock);
-        return held;
 }

@@ -371,6 +371,32 @@ static void test_unlink_takes_torn_along(void **state _unused_)
         assert_null(file_text("a", DAY_1, ".torn"));
 }
 
+/* A purge deleted the file while it was being compressed: what came of that must not stay. */
+static void test_unlink_of_what_was_compressed(void **state _unused_)
+{
+        struct unlink_probe u = { 0 }, plain = { 0 };
+        start();
+        assert_int_equal(put("a", "x\n"), 0);
+        submit_unlink(&u, "a");
+        assert_int_equal(put("a", "barrier\n"), 0);
+        assert_int_equal(u.result, 0);
+        submit_unlink(&u, "a");
+        assert_int_equal(put("b", "barrier\n"), 0);
+        assert_int_equal(mkdirat(fixture_config.datadir_fd, "logs/p/a", 0750), 0); /* it had gone with the file */
+        int fd = openat(fixture_config.datadir_fd, "logs/p/a/" DAY_1 ".ndjson.zst", O_WRONLY | O_CREAT, 0640);
+        assert_true(fd >= 0);
+        close(fd);
+        plain.unlink = (struct log_unlink){
+                .source = source_of("a"), .day = DAY_1, .only_plain = true, .plain_bytes = 2, .done = on_unlinked
+        };
+        assert_int_equal(log_committer_unlink(committer, &plain.unlink), 0);
+        stop();
+        assert_int_equal(plain.result, -ENOENT);
+        assert_null(file_text("a", DAY_1, ".zst"));
+        assert_int_equal(faccessat(fixture_config.datadir_fd, "logs/p/a", F_OK, 0), -1);
+        expect_file("b", "barrier\n");
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -391,6 +417,7 @@ int main(void)
                 CASE(test_day_change),
                 CASE(test_unlink_while_open),
                 CASE(test_unlink_takes_torn_along),
+                CASE(test_unlink_of_what_was_compressed),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

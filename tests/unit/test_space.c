@@ -361,13 +361,22 @@ static void test_a_look_that_fails_changes_nothing(_unused_ void **state)
 
 /* ---- the reserve file ---- */
 
+static void give_up_all(void)
+{
+        for (int i = 0; i < SPACE_RESERVE_PORTIONS; i++) {
+                uint64_t before = reserve_bytes_on_disk();
+                assert_true(space_give_up_reserve(space));
+                assert_true(reserve_bytes_on_disk() < before);
+        }
+        assert_int_equal(reserve_bytes_on_disk(), 0);
+        assert_false(space_give_up_reserve(space));
+}
+
 static void test_reserve_file_is_kept(_unused_ void **state)
 {
         open_space(GIB, GIB, 0, 0);
         assert_int_equal(reserve_bytes_on_disk(), SPACE_RESERVE_MAX_BYTES);
-        assert_true(space_give_up_reserve(space));
-        assert_int_equal(reserve_bytes_on_disk(), 0);
-        assert_false(space_give_up_reserve(space));
+        give_up_all();
         uint64_t enough = GIB / 20 + GIB / 20 / 4 + SPACE_RESERVE_MAX_BYTES;
         look(enough - 8);
         assert_int_equal(reserve_bytes_on_disk(), 0);
@@ -377,6 +386,12 @@ static void test_reserve_file_is_kept(_unused_ void **state)
         space = space_free(space); /* it outlives the daemon */
         open_space(GIB, GIB / 2, 0, 0);
         assert_true(space_give_up_reserve(space));
+        uint64_t rest = reserve_bytes_on_disk();
+        space = space_free(space);
+        open_space(GIB, SPACE_RESERVE_MAX_BYTES, 0, 0); /* enough to start, too little to make it whole */
+        assert_int_equal(reserve_bytes_on_disk(), rest);
+        look(GIB);
+        assert_int_equal(reserve_bytes_on_disk(), SPACE_RESERVE_MAX_BYTES);
 }
 
 static void test_reserve_file_of_a_small_disk(_unused_ void **state)
@@ -393,6 +408,8 @@ static void test_a_start_on_a_full_disk_has_the_reserve(_unused_ void **state)
         assert_int_equal(reserve_bytes_on_disk(), MIB); /* N: enough is free */
         space = space_free(space);
         open_space(64 * MIB, MIB - 4, 0, 0);
+        assert_in_range(reserve_bytes_on_disk(), 1, MIB / SPACE_RESERVE_PORTIONS);
+        assert_true(space_give_up_reserve(space)); /* and a deletion has the last portion */
         assert_int_equal(reserve_bytes_on_disk(), 0);
 }
 
@@ -400,7 +417,7 @@ static void test_no_reserve_file_while_full(_unused_ void **state)
 {
         open_space(64 * MIB, 64 * MIB, 0, 0);
         space_saw_full(space);
-        assert_true(space_give_up_reserve(space));
+        give_up_all();
         look(64 * MIB);
         assert_int_equal(reserve_bytes_on_disk(), 0);
         disk.now_ns += FULL_PAUSE_NS;

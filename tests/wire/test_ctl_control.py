@@ -1,6 +1,7 @@
 """The control socket: who is heard, what is refused, and what it leaves."""
 
 import os
+import select
 import socket
 import stat
 import subprocess
@@ -30,7 +31,9 @@ def test_it_is_there_and_ours_alone(daemon):
 def test_what_it_does_not_understand(daemon):
     with Control(daemon.data_dir) as control:
         for request in (b"", b"no json", b"[1]", b"{}", b'{"op":7}', b'{"op":"nothing"}', b'{"op":"gc","dry_run":1}',
-                        b'{"op":"purge"}', b'{"op":"purge","project":""}', b'{"op":"purge","project":"a","before":"x"}',
+                        b'{"op":"purge"}', b'{"op":"purge","project":""}',
+                        b'{"op":"purge","project":"acme\\u0000x"}', b'{"op":"purge","project":"../acme"}',
+                        b'{"op":"purge","project":"acme","install_id":"a/b"}', b'{"op":"purge","project":"a","before":"x"}',
                         b'{"op":"crash-delete"}', b'{"op":"crash-delete","ids":[]}', b'{"op":"crash-hold","ids":["1"]}',
                         b'{"op":"crash-hold","ids":[-1]}', b'{"op":"ping"} x', b'{"op":"ping"}\0'):
             before, last = control.ask(request)
@@ -74,6 +77,63 @@ def test_connections_are_limited(daemon):
     for control in controls:
         assert "ok" in control.ask({"op": "ping"})[1]
         control.close()
+
+
+def test_a_flood_of_connections(daemon):
+    """Each is told, none takes a thread or a descriptor from those that were there, or from who comes later."""
+    held = [Control(daemon.data_dir) for _ in range(CONNECTIONS_MAX)]
+    for control in held:
+        control.socket.sendall(b'{"op":')  # half a line
+    flood = [Control(daemon.data_dir) for _ in range(500)]
+    assert all("too many" in control.read()["error"] for control in flood)
+    wait_until(lambda: daemon.threads().count("control-client") == CONNECTIONS_MAX, "their threads, and no others")
+    for _ in range(1000):
+        Control(daemon.data_dir).close()
+    for control in held:
+        control.send(b'"ping"}')
+        assert "ok" in control.read()
+    for control in held + flood:
+        control.close()
+    wait_until(lambda: "control-client" not in daemon.threads(), "the end of their threads")
+    with Control(daemon.data_dir) as control:
+        assert "ok" in control.ask({"op": "ping"})[1]
+
+
+def test_who_asks_nothing_is_cut_off(start_daemon):
+    daemon = start_daemon({"limits": {"control_idle_timeout_secs": 1}})
+    with Control(daemon.data_dir) as silent, Control(daemon.data_dir) as asked, Control(daemon.data_dir) as half:
+        assert "ok" in asked.ask({"op": "ping"})[1]
+        half.socket.sendall(b'{"op":"ping"}')
+        assert silent.read() is asked.read() is half.read() is None
+
+
+def test_a_request_must_come_whole_in_time(start_daemon):
+    """A byte now and then does not keep a place."""
+    daemon = start_daemon({"limits": {"control_idle_timeout_secs": 1}})
+    with Control(daemon.data_dir) as control:
+        for _ in range(100):
+            if select.select([control.socket], [], [], 0.1)[0]:
+                break
+            control.socket.sendall(b"x")
+        else:
+            pytest.fail("it was let go on")
+        assert control.read() is None
+
+
+def test_who_takes_no_answer_is_cut_off(start_daemon):
+    daemon = start_daemon({"limits": {"control_write_timeout_secs": 1}})
+    ids = list(range(10**6, 10**6 + 2000))
+    with Control(daemon.data_dir) as deaf, Control(daemon.data_dir) as control:
+        for one in (deaf, control):
+            assert "ok" in one.ask({"op": "ping"})[1]
+        deaf.send({"op": "crash-release", "ids": ids})
+        wait_until(lambda: daemon.threads().count("control-client") == 1, "the end of who does not read")
+        lines = 0
+        while line := deaf.read():
+            assert list(line) == ["item"]
+            lines += 1
+        assert 0 < lines < 2000
+        assert "ok" in control.ask({"op": "ping"})[1]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
@@ -131,12 +191,31 @@ def test_tokens_are_read_again(start_daemon):
     assert crash.upload(daemon, "1.1", LATE, *parts).status == 401
     daemon.write_tokens(tokens_toml([ACME, LATE], RATE_UNLIMITED))
     with Control(daemon.data_dir) as control:
-        assert control.ask({"op": "reload"}) == ([], {"ok": True, "tokens": 2})
+        assert control.ask({"op": "reload"}) == ([], {"ok": True, "tokens_config": str(daemon.tokens_file), "tokens": 2})
     assert crash.upload(daemon, "1.1", LATE, *parts).status == 201
     daemon.write_tokens("token = 7\n")
     with Control(daemon.data_dir) as control:
         assert "error" in control.ask({"op": "reload"})[1]
     assert crash.upload(daemon, "1.1", LATE, *parts).status == 201
+
+
+def test_an_older_token_file_does_not_come_back(start_daemon):
+    """Two reloads at once: the one that began first reads for longer, a file that has been replaced meanwhile."""
+    daemon = start_daemon(tokens=[ACME, LATE])
+    path, slow = daemon.tokens_file, daemon.tokens_file.with_name("slow.toml")
+    old = path.read_bytes()
+    os.mkfifo(slow)
+    os.rename(slow, path)
+    with Control(daemon.data_dir) as first, Control(daemon.data_dir) as second:
+        first.send({"op": "reload"})
+        with open(path, "wb") as file:  # the daemon has opened it
+            path.unlink()
+            daemon.write_tokens(tokens_toml([ACME], RATE_UNLIMITED))
+            assert second.ask({"op": "reload"})[1]["tokens"] == 1
+            file.write(old)
+        assert "ok" in first.read()
+    source = crash.Source.fresh()
+    assert crash.upload(daemon, "1.1", LATE, crash.metadata_part(source), crash.dump_part()).status == 401
 
 
 def test_stopping_does_not_wait_for_connections(start_daemon):

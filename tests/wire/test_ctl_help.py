@@ -162,10 +162,10 @@ def on_terminal(*arguments, typed=b"", wait_for=None, **environment):
     """What a person sees, and the exit status."""
     pid, terminal = pty.fork()
     if pid == 0:
-        os.environ.update({"TERM": "xterm", "PAGER": "cat", **environment})
-        for name in ("NO_COLOR", "DETRITUS_PAGER"):
-            if name not in environment:
-                os.environ.pop(name, None)
+        wanted = {"TERM": "xterm", "PAGER": "cat", "NO_COLOR": None, "DETRITUS_PAGER": None, **environment}
+        for name in wanted:
+            os.environ.pop(name, None)
+        os.environ.update({name: value for name, value in wanted.items() if value is not None})
         os.execv(DETRITUSCTL, [DETRITUSCTL, *map(str, arguments)])
     seen, deadline = b"", time.monotonic() + DEADLINE_SECS
     while time.monotonic() < deadline:
@@ -211,8 +211,18 @@ def test_a_pager_gets_what_is_long(daemon, source):
     assert "paged:" not in on_terminal(*listed(daemon, "--no-pager"), PAGER="sed s/^/paged:/")[0]
     assert "paged:" not in on_terminal(*listed(daemon), DETRITUS_PAGER="", PAGER="sed s/^/paged:/")[0]
     assert "paged:" not in call(*map(str, listed(daemon)), PAGER="sed s/^/paged:/").stdout
-    # A reader that leaves early, or is not there, is no accident.
+    # A reader that leaves early is no accident; one that is not there is.
     assert on_terminal(*listed(daemon), PAGER="true")[1] == 0
+    text, status = on_terminal(*listed(daemon), PAGER="no-such-pager")
+    assert status == 1 and "not found" in text
+
+
+def test_without_less_it_is_not_paged(daemon, source, tmp_path):
+    crash.report(daemon, "1.1", ACME, source)
+    for name in ("sh", "cat"):
+        (tmp_path / name).symlink_to(shutil.which(name))
+    text, status = on_terminal(*listed(daemon), PAGER=None, PATH=str(tmp_path))
+    assert status == 0 and source.install_id in text
 
 
 def test_it_asks_before_it_destroys(daemon, source):

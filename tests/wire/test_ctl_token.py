@@ -75,7 +75,7 @@ def test_add_rotate_and_revoke_beside_a_daemon(daemon):
 
     done = token(daemon, "add", "--id", "fresh", "--project", "acme", "--prefix", "acme/x-", "--url-key")
     first = done.stdout.strip()
-    assert re.fullmatch(r"dt_fresh_[A-Za-z0-9_-]{43}", first) and f"(pid {daemon.process.pid})" in done.stderr
+    assert re.fullmatch(r"dt_fresh_[A-Za-z0-9_-]{43}", first) and f"has read {daemon.tokens_file} again: 3 tokens" in done.stderr
     daemon.log.wait("tokens reloaded", since)
     added = daemon.tokens_file.read_text()
     assert daemon.tokens_file.stat().st_mode & 0o777 == 0o640 and daemon.tokens_file.stat().st_ino != inode
@@ -105,8 +105,24 @@ def test_comments_stay_when_an_old_entry_goes(daemon):
     text = daemon.tokens_file.read_text()
     assert [line.strip() for line in text.splitlines() if line.strip().startswith("#")] == comments
     assert ACME.phc not in text and OTHER.phc in text
-    wait_until(lambda: status_of(daemon, ACME.secret) == 401, "the reload")
-    assert status_of(daemon, OTHER.secret) == 404
+    assert (status_of(daemon, ACME.secret), status_of(daemon, OTHER.secret)) == (401, 404)
+
+
+def test_it_is_said_when_the_daemon_does_not_follow(daemon, tmp_path):
+    """The file is changed all the same, and the token is printed."""
+    elsewhere = tmp_path / ("elsewhere" + daemon.tokens_file.suffix)
+    elsewhere.write_bytes(daemon.tokens_file.read_bytes())
+    add = ("token", "add", "--project", "acme", "--tokens-config", elsewhere, "--id")
+    done = ctl(*add, "a", data_dir=daemon.data_dir, status=1)
+    assert f"{elsewhere} is changed, but the daemon reads {daemon.tokens_file}" in done.stderr
+    assert done.stdout.startswith("dt_a_") and "id: a" in elsewhere.read_text().replace(' = "', ": ").replace('"', "")
+    daemon.tokens_file.unlink()
+    done = ctl("token", "revoke", "acme-prod", "--yes", "--tokens-config", elsewhere, data_dir=daemon.data_dir, status=1)
+    assert f"the daemon keeps its old tokens: {daemon.tokens_file}: cannot read" in done.stderr
+    assert status_of(daemon, ACME.secret) == 404
+    daemon.tokens_file.symlink_to(elsewhere)
+    assert "has read" in ctl(*add, "b", data_dir=daemon.data_dir).stderr
+    assert (status_of(daemon, ACME.secret), status_of(daemon, OTHER.secret)) == (401, 404)
 
 
 def test_what_cannot_be_is_refused_and_leaves_the_file(daemon):
@@ -224,7 +240,7 @@ def test_nobody_is_told_who_is_no_daemon(tmp_path):
     try:
         assert holder.stdout.readline() == "held\n"
         (data_dir / "lock").write_text(f"{holder.pid}\nrunning\n")
-        assert f"process {holder.pid}" in ctl(*add, "c", data_dir=data_dir).stderr
+        assert f"process {holder.pid}" in ctl(*add, "c", data_dir=data_dir, status=1).stderr
         assert holder.poll() is None  # SIGHUP would have ended it
     finally:
         holder.communicate("\n")

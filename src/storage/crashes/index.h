@@ -44,7 +44,8 @@ int index_rollback_to(struct index *x); /* -ECANCELED: SQLite has undone the who
 
 /* Runs a PASSIVE checkpoint when the WAL holds 1,000 pages or more, TRUNCATE past 16 MiB. Outside transactions. */
 int index_checkpoint_if_due(struct index *x);
-/* A PASSIVE one now. On a full disk this lets the WAL begin anew, in the space that it has. */
+/* A PASSIVE one now, on a full disk: it lets the WAL begin anew, in the space that it has. What a transaction wrote there
+ * in vain is freed before, for the database. Outside transactions. */
 int index_checkpoint(struct index *x);
 
 /* One file of a report, as it was stored. Strings are borrowed. */

@@ -87,14 +87,25 @@ extern const char *const index_statements[INDEX_STATEMENT_MAX_];
 #define INDEX_RECEIVED_DIGITS 3 /* our own times: milliseconds */
 #define INDEX_CRASHED_DIGITS 9  /* the client's: part of a report's identity */
 
+#define INDEX_BUSY_TIMEOUT_MS 5000
+
 struct index {
         sqlite3 *db;
         sqlite3_stmt *prepared[INDEX_STATEMENT_MAX_]; /* each made at its first use */
         bool writable;
+        int shm_fd;             /* a writer's (index_wal.c); closed behind db */
         bool bind_failed;       /* of the statement prepared last: it must not run */
         int wal_pages;          /* in the WAL after the last commit */
         int checkpointed_pages; /* what it held at our last checkpoint */
 };
+
+/* index_wal.c. Notes from now on how long the WAL is. */
+void index_wal_watch(struct index *x);
+/* Sees to it that the -shm file of the database at path has its blocks. The descriptor is kept, since closing any drops the
+ * locks that SQLite has on the file (fcntl(2)). 0 or -errno. */
+int index_wal_keep_shm(struct index *x, const char *path);
+/* mode: SQLITE_CHECKPOINT_*. 0, also when a reader holds it up, or -errno. */
+int index_wal_checkpoint(struct index *x, int mode);
 
 /* Logs SQLite's words and translates its code. */
 int index_failed(struct index *x, const char *doing);

@@ -1,11 +1,11 @@
-/* The index's life: opening, migrating, preparing statements, checkpointing, closing.
+/* The index's life: opening, migrating, preparing statements, closing.
  *
  * Opening for writing makes the file (0640) when it is missing, switches to WAL with a sync at each commit, and runs the
  * numbered migrations that user_version lacks. application_id is set last of all, by index_set_adopted(): a first start
  * that was cut short while it read an older data directory is known by its absence, and begins again.
  *
  * Failure modes: a database of a newer detritus (INDEX_TOO_NEW), or a SQLite file that is not ours (-EINVAL); both are
- * left as they were. A checkpoint that a reader holds up is tried again after the next 1,000 pages.
+ * left as they were.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,10 +19,6 @@
 #include "util/log.h"
 
 #define APPLICATION_ID 0x64747274 /* "dtrt"; file(1) shows it */
-#define PAGE_BYTES 4096
-#define CHECKPOINT_PAGES 1000
-#define TRUNCATE_PAGES (16 * 1024 * 1024 / PAGE_BYTES)
-#define BUSY_TIMEOUT_MS 5000
 /* After the migrations, which may change every page there is: what a statement that fails has to put back is kept in
  * memory, and 16 MiB of pages are. */
 #define FOR_SMALL_TRANSACTIONS "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384"
@@ -204,13 +200,6 @@ static int check_identity(struct index *x, int64_t *ret_version, bool *ret_adopt
         return 0;
 }
 
-static int note_wal_pages(void *userdata, _unused_ sqlite3 *db, _unused_ const char *name, int pages)
-{
-        struct index *x = userdata;
-        x->wal_pages = pages;
-        return SQLITE_OK;
-}
-
 static int is_wal(void *userdata, int columns, char **values, _unused_ char **names)
 {
         *(bool *)userdata = columns == 1 && values[0] && strcmp(values[0], "wal") == 0;
@@ -237,7 +226,7 @@ static int configure_writer(struct index *x, struct error *err)
                 error_set(err, "the file system does not support SQLite's WAL");
                 return -EOPNOTSUPP;
         }
-        sqlite3_wal_hook(x->db, note_wal_pages, x);
+        index_wal_watch(x);
         return 0;
 }
 
@@ -261,12 +250,13 @@ static int open_database(const char *path, int flags, struct index **ret, struct
         _cleanup_(index_freep) struct index *x = calloc(1, sizeof(*x));
         if (!x)
                 return -ENOMEM;
+        x->shm_fd = -1;
         int r = sqlite3_open_v2(path, &x->db, flags | SQLITE_OPEN_EXRESCODE, NULL);
         if (r != SQLITE_OK) {
                 error_set(err, "%s", x->db ? sqlite3_errmsg(x->db) : "out of memory");
                 return x->db ? index_failed(x, "open") : -ENOMEM;
         }
-        sqlite3_busy_timeout(x->db, BUSY_TIMEOUT_MS);
+        sqlite3_busy_timeout(x->db, INDEX_BUSY_TIMEOUT_MS);
         sqlite3_db_config(x->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
         *ret = TAKE_PTR(x);
         return 0;
@@ -295,11 +285,13 @@ static int make_file(const char *data_dir, const char *path, struct error *err)
 
 /* The -wal file is there by now. SQLite syncs its name with the first commit, but does not look at how that went, and
  * commits in a file without a name would be lost. */
-static int keep_wal(const char *data_dir, struct error *err)
+static int keep_wal(struct index *x, const char *data_dir, const char *path, struct error *err)
 {
         int r = durable_sync_dir(AT_FDCWD, data_dir);
+        if (r == 0)
+                r = index_wal_keep_shm(x, path);
         if (r < 0)
-                error_set(err, "cannot sync %s: %s", data_dir, strerror(-r));
+                error_set(err, "cannot keep its WAL: %s", strerror(-r));
         return r;
 }
 
@@ -323,7 +315,7 @@ int index_open(const char *data_dir, struct index **ret, bool *ret_created, stru
         if (r == 0)
                 r = migrate(x, version, err);
         if (r == 0)
-                r = keep_wal(data_dir, err);
+                r = keep_wal(x, data_dir, path, err);
         if (r != 0) {
                 error_prefix(err, "%s", path);
                 return r;
@@ -374,30 +366,6 @@ int index_set_adopted(struct index *x)
         return execute(x, sql);
 }
 
-/* Without waiting for readers: what they hold up is done next time. */
-static int checkpoint(struct index *x, int mode)
-{
-        sqlite3_busy_timeout(x->db, 0);
-        int r = sqlite3_wal_checkpoint_v2(x->db, NULL, mode, NULL, NULL);
-        sqlite3_busy_timeout(x->db, BUSY_TIMEOUT_MS);
-        x->checkpointed_pages = x->wal_pages;
-        return r == SQLITE_OK || (r & 0xFF) == SQLITE_BUSY ? 0 : index_failed(x, "checkpoint");
-}
-
-int index_checkpoint_if_due(struct index *x)
-{
-        if (x->wal_pages < x->checkpointed_pages) /* the WAL began anew */
-                x->checkpointed_pages = 0;
-        if (x->wal_pages - x->checkpointed_pages < CHECKPOINT_PAGES)
-                return 0;
-        return checkpoint(x, x->wal_pages >= TRUNCATE_PAGES ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE);
-}
-
-int index_checkpoint(struct index *x)
-{
-        return checkpoint(x, SQLITE_CHECKPOINT_PASSIVE);
-}
-
 struct index *index_free(struct index *x)
 {
         if (!x)
@@ -405,8 +373,9 @@ struct index *index_free(struct index *x)
         for (size_t i = 0; i < ARRAY_LEN(x->prepared); i++)
                 sqlite3_finalize(x->prepared[i]);
         if (x->writable)
-                checkpoint(x, SQLITE_CHECKPOINT_TRUNCATE);
+                index_wal_checkpoint(x, SQLITE_CHECKPOINT_TRUNCATE);
         sqlite3_close(x->db);
+        closep(&x->shm_fd);
         free(x);
         return NULL;
 }

@@ -55,13 +55,20 @@ static void fail_for_good(struct index_writer *w, int error)
                           LOG_STR("error", strerror(-error)));
 }
 
-/* A WAL that could not grow is written back, so that the next transaction finds room in it. */
-static void make_room(struct index_writer *w)
+/* A WAL that cannot grow is written back, so that the next transaction finds room in it. True: the disk is too full for
+ * that, too. */
+static bool write_back(struct index_writer *w)
 {
-        space_saw_full(w->disk.space);
         int r = index_checkpoint(w->disk.index);
         if (index_batch_is_final(r))
                 fail_for_good(w, r);
+        return index_batch_is_full(r);
+}
+
+static void make_room(struct index_writer *w)
+{
+        space_saw_full(w->disk.space);
+        (void)write_back(w);
 }
 
 static bool any_met_full_disk(struct crash_report *const *reports, size_t n)
@@ -107,6 +114,9 @@ static int run_in_transaction(struct index *index, struct index_job *job)
 static void run_job(struct index_writer *w, struct index_job *job)
 {
         int r = -EROFS;
+        bool full = job->write_back && !atomic_load(&w->failed) && write_back(w);
+        while (full && space_give_up_reserve(w->disk.space)) /* for the database, before the WAL takes it */
+                full = write_back(w);
         if (!atomic_load(&w->failed)) {
                 r = run_in_transaction(w->disk.index, job);
                 if (index_batch_is_final(r))

@@ -79,6 +79,7 @@ struct index_job {
         struct index_work queued;
         int (*run)(struct index_job *job, struct index *index);
         void (*done)(struct index_job *job, int result);
+        bool write_back; /* the WAL before it, for a deletion of which an earlier try met a full disk */
 };
 int index_writer_submit_job(struct index_writer *w, struct index_job *job);
 

@@ -94,8 +94,9 @@ size_t log_committer_depth(const struct log_committer *c);
 
 /* Forgets and unlinks a day's file, what it was compressed to (<file>.zst) and what was set aside from it (<file>.torn),
  * on the committer's thread, so that an open descriptor is never left behind: for the janitor. today's file is deleted
- * too when asked, with the batches submitted before. With only_plain, the plain file alone, and only while it has
- * plain_bytes, else -EBUSY: its lines are in the compressed one. done() tells 0, -ENOENT, -errno, or -EROFS after a failed
+ * too when asked, with the batches submitted before. Then the source's directories, if they are empty. With only_plain, the
+ * plain file alone, and only while it has plain_bytes, else -EBUSY: its lines are in the compressed one, which goes when the
+ * plain one is gone, since then all was to be deleted: -ENOENT. done() tells 0, -ENOENT, -errno, or -EROFS after a failed
  * sync. Returns as submit does. */
 struct log_unlink {
         struct log_work work;

@@ -270,7 +270,7 @@ static int sync_names(const struct log_file *f)
                 if (slash != dir)
                         *slash = '\0';
                 r = durable_sync_dir(f->datadir_fd, dir);
-                if (r < 0)
+                if (r < 0 && r != -ENOENT) /* the file is deleted, and its directory, by somebody else */
                         return r;
         }
         return durable_sync_dir(f->datadir_fd, NULL);
@@ -308,15 +308,43 @@ static int check_size(int datadir_fd, const struct log_unlink *u)
         return (uint64_t)st.st_size == u->plain_bytes ? 0 : -EBUSY;
 }
 
+/* The directories of a source and of its project go when they are empty; the next line makes them again. */
+static void remove_empty_dirs(int datadir_fd, const struct source *source)
+{
+        char dir[PATH_SIZE];
+        dir_path(source, dir);
+        if (unlinkat(datadir_fd, dir, AT_REMOVEDIR) < 0)
+                return;
+        *strrchr(dir, '/') = '\0';
+        unlinkat(datadir_fd, dir, AT_REMOVEDIR);
+}
+
+/* When the plain file went meanwhile (somebody purges), what was made of it goes, too. */
+static int unlink_plain(int datadir_fd, const struct log_unlink *u, bool *found)
+{
+        bool compressed;
+        int r = check_size(datadir_fd, u);
+        return r == 0         ? unlink_one(datadir_fd, u, "", found)
+               : r == -ENOENT ? unlink_one(datadir_fd, u, ".zst", &compressed)
+                              : r;
+}
+
+static int unlink_all(int datadir_fd, const struct log_unlink *u, bool *found)
+{
+        bool torn;
+        int r = unlink_one(datadir_fd, u, ".torn", &torn);
+        if (r == 0)
+                r = unlink_one(datadir_fd, u, ".zst", found);
+        return r == 0 ? unlink_one(datadir_fd, u, "", found) : r;
+}
+
 int log_file_unlink(int datadir_fd, const struct log_unlink *u)
 {
-        bool found = false, torn;
+        bool found = false;
         if (!source_valid(&u->source))
                 return -EINVAL;
-        int r = u->only_plain ? check_size(datadir_fd, u) : unlink_one(datadir_fd, u, ".torn", &torn);
-        if (r == 0 && !u->only_plain)
-                r = unlink_one(datadir_fd, u, ".zst", &found);
+        int r = u->only_plain ? unlink_plain(datadir_fd, u, &found) : unlink_all(datadir_fd, u, &found);
         if (r == 0)
-                r = unlink_one(datadir_fd, u, "", &found);
+                remove_empty_dirs(datadir_fd, &u->source);
         return r < 0 ? r : found ? 0 : -ENOENT;
 }

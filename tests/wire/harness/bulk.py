@@ -62,11 +62,11 @@ class Control:
     def __init__(self, data_dir):
         directory = os.open(data_dir, os.O_PATH | os.O_DIRECTORY)
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.settimeout(DEADLINE_SECS)
         try:
-            self.socket.connect(f"/proc/self/fd/{directory}/control.sock")
+            self.socket.connect(f"/proc/self/fd/{directory}/control.sock")  # waits for its turn, as with a time limit it would not
         finally:
             os.close(directory)
+        self.socket.settimeout(DEADLINE_SECS)
         self.lines = self.socket.makefile("rb")
 
     def __enter__(self):

@@ -302,6 +302,14 @@ class Daemon:
     def wait_metric(self, name, check, **labels):
         return wait_until(lambda: check(self.metric(name, 0, **labels)), f"{name} {labels}\n{self.log.text()}")
 
+    def threads(self):
+        """The names of its threads; one that is just ending may be missing."""
+        names = []
+        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
+            with contextlib.suppress(OSError):
+                names.append((task / "comm").read_text().strip())
+        return names
+
     def source_dir(self, kind, source):
         return self.data_dir / kind / source.project / source.install_id
 
