@@ -54,7 +54,7 @@ static int tidy_up(const char *data_dir)
 {
         struct offline *o;
         struct error err = { "out of memory" };
-        int r = offline_open(data_dir, true, &o, &err);
+        int r = offline_open(data_dir, OFFLINE_DATABASE, &o, &err);
         if (r == -EBUSY)
                 return CTL_OK;
         if (r == 0)
@@ -113,7 +113,7 @@ static int run_import(const struct ctl *ctl)
         struct import_counts counts;
         struct offline *o;
         struct error err = { "out of memory" };
-        if (offline_open(ctl->data_dir, true, &o, &err) < 0)
+        if (offline_open(ctl->data_dir, OFFLINE_INDEX, &o, &err) < 0)
                 return say_failed("%s", err.text);
         int r = import_run(&config, o, &counts, &err);
         progress_clear();

@@ -130,10 +130,10 @@ static int repair_here(struct run *run, const char *data_dir)
 {
         struct offline *o;
         struct error err = { "out of memory" };
-        int r = offline_open(data_dir, true, &o, &err);
+        int r = offline_open(data_dir, OFFLINE_DATABASE, &o, &err);
         if (r < 0)
                 return say_failed("%s", err.text);
-        repair_run(&run->noted, o->datadir_fd, o->index, false, repaired, run);
+        repair_run(&run->noted, o->dir.fd, o->index, false, repaired, run);
         r = offline_close(o, true);
         return r < 0 ? say_failed("%s", strerror(-r)) : CTL_OK;
 }

@@ -19,12 +19,13 @@
 
 #include "storage/backup_internal.h"
 #include "storage/crashes/mirror.h"
+#include "storage/data_dir.h"
 #include "util/buf.h"
 #include "util/durable.h"
 #include "util/entries.h"
 #include "util/hex.h"
 
-#define INCOMING "incoming"
+#define INCOMING DATA_DIR_INCOMING
 #define PAGE_ROWS 500
 
 static int fail(struct error *err, int error, const char *doing, const char *what)

@@ -68,7 +68,7 @@ static int take_blob(struct import *i, struct blob_store *blobs, const struct in
         char path[BLOB_PATH_SIZE];
         struct stat st;
         blob_path(use->sha256, path);
-        if (fstatat(i->o->datadir_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && (uint64_t)st.st_size == use->len)
+        if (fstatat(i->o->dir.fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && (uint64_t)st.st_size == use->len)
                 return 0;
         _cleanup_(closep) int fd = openat(i->from_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
         if (fd < 0)
@@ -135,7 +135,7 @@ static int take_crash(void *userdata, const char *path, const char *name)
         if (r > 0)
                 return leave(i, path, "a file that it names is not there, or its bytes are not those of its name");
         if (r == 0)
-                r = mirror_write(i->o->datadir_fd, crash);
+                r = mirror_write(i->o->dir.fd, crash);
         if (r == 0)
                 i->counts.crashes++;
         return r;
@@ -145,7 +145,7 @@ static int take_crashes(struct import *i)
 {
         _cleanup_(blob_store_freep) struct blob_store *blobs = NULL;
         struct crash_import c = { .i = i };
-        int r = blob_store_new(i->o->datadir_fd, &blobs);
+        int r = blob_store_new(i->o->dir.fd, &blobs);
         c.blobs = blobs;
         return r == 0 ? entries_each_below(i->from_fd, "crashes/by-source", 2, take_crash, &c) : r;
 }
@@ -156,14 +156,14 @@ static bool take_details(struct import *i)
         _cleanup_(index_freep) struct index *other = NULL;
         char copy[PATH_MAX];
         struct error err;
-        int n = snprintf(copy, sizeof(copy), "%s/" COPY_NAME, i->o->data_dir);
+        int n = snprintf(copy, sizeof(copy), "%s/" COPY_NAME, i->o->path);
         if (n < 0 || n >= PATH_MAX || index_open_readonly(i->config->from, &other, &err) != 0)
                 return false;
-        unlinkat(i->o->datadir_fd, COPY_NAME, 0);
+        unlinkat(i->o->dir.fd, COPY_NAME, 0);
         int r = index_copy_to(other, copy, NULL, NULL);
         if (r == 0)
                 r = index_take_over(i->o->index, copy);
-        unlinkat(i->o->datadir_fd, COPY_NAME, 0);
+        unlinkat(i->o->dir.fd, COPY_NAME, 0);
         return r == 0;
 }
 
@@ -173,19 +173,19 @@ int import_run(const struct import_config *config, struct offline *o, struct imp
         struct adopt_counts adopted;
         struct stat from, to;
         _cleanup_(closep) int from_fd = open(config->from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (from_fd < 0 || fstat(from_fd, &from) < 0 || fstat(o->datadir_fd, &to) < 0)
+        if (from_fd < 0 || fstat(from_fd, &from) < 0 || fstat(o->dir.fd, &to) < 0)
                 return fail(err, -errno, "open", config->from);
         if (from.st_ino == to.st_ino && from.st_dev == to.st_dev)
                 return fail(err, -EINVAL, "take into itself", config->from);
         i.from_fd = from_fd;
-        i.files = (struct tree_copy){ .from_fd = from_fd, .to_fd = o->datadir_fd };
+        i.files = (struct tree_copy){ .from_fd = from_fd, .to_fd = o->dir.fd };
         int r = take_crashes(&i);
         if (r == 0)
                 r = import_logs(&i);
         if (r == 0)
-                r = durable_sync_all(o->datadir_fd);
+                r = durable_sync_all(o->dir.fd);
         if (r == 0)
-                r = adopt_data_dir(o->datadir_fd, o->index, true, &adopted);
+                r = adopt_data_dir(o->dir.fd, o->index, ADOPT_ALL, &adopted);
         if (r == 0)
                 i.counts.details = take_details(&i);
         *ret = i.counts;

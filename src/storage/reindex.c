@@ -17,7 +17,6 @@
 
 #include "storage/adopt_report.h"
 #include "storage/crashes/mirror.h"
-#include "storage/logs/recovery.h"
 #include "util/buf.h"
 #include "util/durable.h"
 #include "util/entries.h"
@@ -72,11 +71,11 @@ static int build(struct offline *o, const char *aside, struct reindex_counts *co
         int n = snprintf(copy, sizeof(copy), "%s/old.db", aside);
         if (n < 0 || (size_t)n >= sizeof(copy))
                 return fail(err, -ENAMETOOLONG, "build the database");
-        bool has_old = copy_old(o->data_dir, copy, &counts->before);
+        bool has_old = copy_old(o->path, copy, &counts->before);
         int r = index_open(aside, &x, &created, err);
         if (r != 0)
                 return r < 0 ? r : -EINVAL;
-        r = adopt_data_dir(o->datadir_fd, x, true, &counts->files);
+        r = adopt_data_dir(o->dir.fd, x, ADOPT_ALL, &counts->files);
         if (r < 0)
                 return fail(err, r, "index the files");
         counts->taken_over = has_old && index_take_over(x, copy) == 0;
@@ -91,12 +90,12 @@ static int set_aside(int fd, const char *from, const char *to)
 
 static int swap(struct offline *o)
 {
-        int fd = o->datadir_fd;
+        int fd = o->dir.fd;
         _cleanup_(closep) int db = openat(fd, ASIDE "/detritus.db", O_RDONLY | O_CLOEXEC);
         int r = db < 0 ? -errno : durable_sync(db);
         if (r < 0)
                 return r;
-        checkpoint_old(o->data_dir);
+        checkpoint_old(o->path);
         if (unlinkat(fd, REINDEX_KEPT, 0) < 0 && errno != ENOENT)
                 return -errno;
         if (unlinkat(fd, REINDEX_KEPT "-wal", 0) < 0 && errno != ENOENT)
@@ -115,17 +114,13 @@ static int swap(struct offline *o)
 
 static int reindex_held(struct offline *o, bool force, struct reindex_counts *counts, struct error *err)
 {
-        struct log_recovery_counts recovered;
         char aside[PATH_MAX];
-        int n = snprintf(aside, sizeof(aside), "%s/" ASIDE, o->data_dir);
+        int n = snprintf(aside, sizeof(aside), "%s/" ASIDE, o->path);
         if (n < 0 || (size_t)n >= sizeof(aside))
                 return fail(err, -ENAMETOOLONG, "build the database");
-        int r = log_recovery_run(o->datadir_fd, &recovered, err);
-        if (r < 0)
-                return r;
-        r = clear_aside(o->datadir_fd);
+        int r = clear_aside(o->dir.fd);
         if (r == 0)
-                r = durable_mkdirs(o->datadir_fd, ASIDE);
+                r = durable_mkdirs(o->dir.fd, ASIDE);
         if (r < 0)
                 return fail(err, r, "make " ASIDE);
         r = build(o, aside, counts, err);
@@ -136,7 +131,7 @@ static int reindex_held(struct offline *o, bool force, struct reindex_counts *co
                 if (r < 0)
                         fail(err, r, "put the new database in its place");
         }
-        clear_aside(o->datadir_fd);
+        clear_aside(o->dir.fd);
         return r;
 }
 
@@ -144,7 +139,7 @@ int reindex_data_dir(const char *data_dir, bool force, struct reindex_counts *re
 {
         struct offline *o;
         struct reindex_counts counts = { 0 };
-        int r = offline_open(data_dir, false, &o, err);
+        int r = offline_open(data_dir, OFFLINE_FILES, &o, err);
         if (r < 0)
                 return r;
         r = reindex_held(o, force, &counts, err);
@@ -186,10 +181,10 @@ static int write_one(void *userdata, const struct index_crash *crash)
         char path[MIRROR_PATH_SIZE];
         mirror_path(&crash->metadata->source, crash->metadata->timestamp, crash->dump.sha256, path);
         m->counts.crashes++;
-        if (is_same(m->o->datadir_fd, crash, path))
+        if (is_same(m->o->dir.fd, crash, path))
                 return 0;
         m->counts.written++;
-        return m->dry_run ? 0 : mirror_write(m->o->datadir_fd, crash);
+        return m->dry_run ? 0 : mirror_write(m->o->dir.fd, crash);
 }
 
 static int remove_extra(void *userdata, const char *path, const char *name)
@@ -209,7 +204,7 @@ static int remove_extra(void *userdata, const char *path, const char *name)
         if (r < 0 || id)
                 return r;
         m->counts.removed++;
-        return !m->dry_run && unlinkat(m->o->datadir_fd, path, 0) < 0 && errno != ENOENT ? -errno : 0;
+        return !m->dry_run && unlinkat(m->o->dir.fd, path, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 static int write_all(struct mirroring *m, mirror_progress progress, void *userdata)
@@ -239,7 +234,7 @@ int reindex_mirror(struct offline *o, bool dry_run, mirror_progress progress, vo
         m->dry_run = dry_run;
         int r = write_all(m, progress, userdata);
         if (r == 0)
-                r = entries_each_below(o->datadir_fd, "crashes/by-source", 2, remove_extra, m);
+                r = entries_each_below(o->dir.fd, "crashes/by-source", 2, remove_extra, m);
         *ret = m->counts;
         free(m);
         return r;

@@ -184,7 +184,7 @@ static enum repair_outcome mend_by_adoption(struct mending *m, const struct repa
         bool known = false;
         if (m->live)
                 return say(m, REPAIR_LEFT, "needs the daemon to be stopped");
-        int r = m->adopted ? 0 : adopt_data_dir(m->datadir_fd, m->index, true, &counts);
+        int r = m->adopted ? 0 : adopt_data_dir(m->datadir_fd, m->index, ADOPT_ALL, &counts);
         m->adopted = true;
         if (r < 0)
                 return failed(m, r);

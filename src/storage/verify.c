@@ -6,14 +6,13 @@
 #include "storage/verify.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <time.h>
 
 #include "storage/crashes/index_check.h"
+#include "storage/data_dir.h"
 #include "storage/verify_internal.h"
 
 static const char *const kind_names[VERIFY_KIND_MAX_] = {
@@ -48,13 +47,6 @@ bool verify_kind_parse(const char *name, enum verify_kind *ret)
                 }
         }
         return false;
-}
-
-/* Asked with a shared lock that is given back at once. */
-bool verify_is_in_use(int datadir_fd)
-{
-        _cleanup_(closep) int fd = openat(datadir_fd, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 }
 
 int verify_report(struct verify *v, enum verify_kind kind, const char *what, int64_t id, const char *form, ...)
@@ -148,7 +140,7 @@ int verify_data_dir(int datadir_fd, struct index *index, const struct verify_con
                 .datadir_fd = datadir_fd,
                 .index = index,
                 .config = config,
-                .counts = { .daemon = !config->held && verify_is_in_use(datadir_fd) },
+                .counts = { .daemon = !config->held && data_dir_is_held(datadir_fd, NULL) },
                 .totals = &totals,
                 .started = clock_now(),
                 .suspects = calloc(VERIFY_SUSPECTS_MAX, sizeof(struct suspect)),

@@ -14,7 +14,7 @@ import pytest
 import zstandard
 
 from harness import crash, ctl
-from harness.daemon import ACME, wait_until
+from harness.daemon import ACME, Daemon, wait_until
 from harness.grpc import export
 from harness.otlp import export_lines
 from harness.stock import KEPT, Load, Stock, all_rows, rows_of
@@ -229,6 +229,31 @@ def test_an_unfinished_restore_goes_on(stock, tmp_path):
     blob.write_bytes(b"shared")
     ctl.run(back, "restore", "--deep", copy)
     assert contents(back) == contents(stock.dir)
+
+
+@pytest.mark.parametrize("start", ["daemon", "detritusctl"])
+def test_nobody_works_in_an_unfinished_restore(stock, tmp_path, start):
+    """What came in there would be gone when the restore goes on."""
+    copy, back = tmp_path / "backup", tmp_path / "back"
+    backup(stock.dir, copy)
+    shutil.copytree(copy, back)
+    (back / "incoming").mkdir()
+    if start == "daemon":
+        assert "was not finished" in Daemon(tmp_path / "daemon", KEPT, data_dir=back).refuses_to_start()
+    else:
+        for command in (["import", stock.dir], ["reindex"], ["mirror"], ["backup", tmp_path / "other"]):
+            assert "was not finished" in ctl.run(back, *command, status=1).stderr
+    ctl.run(back, "restore", "--deep", copy)
+    assert contents(back) == contents(stock.dir)
+
+
+def test_a_wrong_directory_stays_as_it_is(stock, tmp_path):
+    wrong = tmp_path / "wrong"
+    wrong.mkdir()
+    (wrong / "file").write_text("mine")
+    for command in (["import", stock.dir], ["reindex"], ["mirror"], ["backup", tmp_path / "other"], ["verify", "--repair"]):
+        ctl.run(wrong, *command, status=1)
+        assert [path.name for path in wrong.iterdir()] == ["file"], command
 
 
 def import_from(data_dir, other, status=0):
