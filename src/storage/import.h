@@ -7,6 +7,9 @@
 #define IMPORT_MERGE_LINES_MAX                                                                                         \
         ((size_t)1 << 23) /* of one log file that both have, and neither is the other's beginning */
 
+/* So many files, or with the last one's attachments some more, are open at once, and wait for the disk together. */
+#define IMPORT_BATCH_FILES 256
+
 struct import_counts {
         uint64_t crashes, crashes_known; /* taken, and here before */
         uint64_t crashes_left;           /* unreadable, or a blob missing or corrupt: each is told */

@@ -27,4 +27,5 @@ int mirror_write(int datadir_fd, const struct index_crash *crash);
  * synced. sync_directories: a directory that is made is made durable, too. */
 int mirror_draft(struct draft_dir *drafts, const struct index_crash *crash, struct draft *ret);
 int mirror_link(struct draft *f, const struct index_crash *crash, bool sync_directories);
+int mirror_link_as(struct draft *f, const char *path, bool sync_directories); /* what mirror_path() says */
 int mirror_sync_name(int datadir_fd, const struct source *source);
