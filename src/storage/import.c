@@ -35,20 +35,23 @@ void import_left(const struct import *i, const char *path, const char *why)
 }
 
 /* Which crashes are held, and so on, where it has a database of this version. */
-static bool take_details(struct import *i)
+static int take_details(struct import *i)
 {
         _cleanup_(index_freep) struct index *other = NULL;
         char copy[PATH_MAX];
         struct error err;
         int n = snprintf(copy, sizeof(copy), "%s/" COPY_NAME, i->o->path);
-        if (n < 0 || n >= PATH_MAX || index_open_readonly(i->config->from, &other, &err) != 0)
-                return false;
+        if (n < 0 || n >= PATH_MAX)
+                return -ENAMETOOLONG;
+        if (index_open_readonly(i->config->from, &other, &err) != 0)
+                return 0;
         unlinkat(i->o->dir.fd, COPY_NAME, 0);
         int r = index_copy_to(other, copy, NULL, NULL);
         if (r == 0)
                 r = index_take_over(i->o->index, copy);
         unlinkat(i->o->dir.fd, COPY_NAME, 0);
-        return r == 0;
+        i->counts.details = r == 0;
+        return r == -ENOSPC || r == -EDQUOT || r == -ENOMEM ? r : 0;
 }
 
 int import_run(const struct import_config *config, struct offline *o, struct import_counts *ret, struct error *err)
@@ -71,7 +74,7 @@ int import_run(const struct import_config *config, struct offline *o, struct imp
         if (r == 0)
                 r = adopt_data_dir(o->dir.fd, o->index, ADOPT_ALL, &adopted);
         if (r == 0)
-                i.counts.details = take_details(&i);
+                r = take_details(&i);
         *ret = i.counts;
         return r < 0 ? fail(err, r, "take in", config->from) : 0;
 }

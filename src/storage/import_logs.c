@@ -77,22 +77,28 @@ static int read_set(int dirfd, const char *path, struct line_set *set)
         return r == LOG_LINES_TORN ? 0 : r == LOG_LINES_TOO_LONG ? -EFBIG : r;
 }
 
-/* One of them, used up. taken: one flag an id; among equal ids the first that is free. */
-static bool take_from(const struct line_set *set, uint8_t *taken, struct line_id id)
+/* The first that is not less. */
+static size_t find_first(const struct line_set *set, struct line_id id)
 {
-        struct line_id *found = set->n ? bsearch(&id, set->ids, set->n, sizeof(*set->ids), compare) : NULL;
-        if (!found)
-                return false;
-        size_t at = (size_t)(found - set->ids);
-        while (at > 0 && compare(&set->ids[at - 1], &id) == 0)
-                at--;
-        for (; at < set->n && compare(&set->ids[at], &id) == 0; at++) {
-                if (!taken[at]) {
-                        taken[at] = 1;
-                        return true;
-                }
+        size_t from = 0, to = set->n;
+        while (from < to) {
+                size_t middle = from + (to - from) / 2;
+                if (compare(&set->ids[middle], &id) < 0)
+                        from = middle + 1;
+                else
+                        to = middle;
         }
-        return false;
+        return from;
+}
+
+/* One of them, used up. taken: how many of the ids that equal this one, at the first of these. */
+static bool take_from(const struct line_set *set, uint32_t *taken, struct line_id id)
+{
+        size_t first = find_first(set, id);
+        if (first == set->n || first + taken[first] == set->n || compare(&set->ids[first + taken[first]], &id) != 0)
+                return false;
+        taken[first]++;
+        return true;
 }
 
 struct merge {
@@ -138,13 +144,13 @@ static int begin(struct merge *m)
 static int add_missing(struct merge *m, const char *from)
 {
         _cleanup_(log_lines_freep) struct log_lines *l = NULL;
-        _cleanup_(freep) uint8_t *taken = NULL;
+        _cleanup_(freep) uint32_t *taken = NULL;
         struct line_set set = { 0 };
         const char *line;
         size_t len;
         int r = read_set(m->i->o->dir.fd, m->here, &set);
         if (r == 0) {
-                taken = calloc(set.n + 1, 1);
+                taken = calloc(set.n + 1, sizeof(*taken));
                 r = taken ? log_lines_open(m->i->from_fd, from, &l) : -ENOMEM;
         }
         while (r == 0 && (r = log_lines_next(l, &line, &len)) == LOG_LINES_LINE) {

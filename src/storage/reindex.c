@@ -44,13 +44,24 @@ static int clear_aside(int datadir_fd)
         return r;
 }
 
-/* False: the old database cannot be read, and there is nothing to be had from it. */
-static bool copy_old(const char *data_dir, const char *copy, struct index_totals *ret)
+/* What is the machine's fault, and not the old database's: with space or memory it can be read. */
+static bool is_passing(int error)
+{
+        return error == -ENOSPC || error == -EDQUOT || error == -ENOMEM || error == -EBUSY;
+}
+
+/* *ret_copied false: the old database cannot be read, and there is nothing to be had from it. */
+static int copy_old(const char *data_dir, const char *copy, struct index_totals *ret, bool *ret_copied)
 {
         _cleanup_(index_freep) struct index *old = NULL;
         struct error err;
-        return index_open_readonly(data_dir, &old, &err) == 0 && index_count_all(old, ret) == 0 &&
-               index_copy_to(old, copy, NULL, NULL) == 0;
+        int r = index_open_readonly(data_dir, &old, &err);
+        if (r == 0)
+                r = index_count_all(old, ret);
+        if (r == 0)
+                r = index_copy_to(old, copy, NULL, NULL);
+        *ret_copied = r == 0;
+        return is_passing(r) ? r : 0;
 }
 
 /* A healthy one has no WAL when it is closed. */
@@ -67,20 +78,24 @@ static int build(struct offline *o, const char *aside, struct reindex_counts *co
 {
         _cleanup_(index_freep) struct index *x = NULL;
         char copy[PATH_MAX];
-        bool created;
+        bool created, has_old;
         int n = snprintf(copy, sizeof(copy), "%s/old.db", aside);
-        if (n < 0 || (size_t)n >= sizeof(copy))
-                return fail(err, -ENAMETOOLONG, "build the database");
-        bool has_old = copy_old(o->path, copy, &counts->before);
-        int r = index_open(aside, &x, &created, err);
+        int r = n < 0 || (size_t)n >= sizeof(copy) ? -ENAMETOOLONG
+                                                   : copy_old(o->path, copy, &counts->before, &has_old);
+        if (r < 0)
+                return fail(err, r, "copy the old database");
+        r = index_open(aside, &x, &created, err);
         if (r != 0)
                 return r < 0 ? r : -EINVAL;
         r = adopt_data_dir(o->dir.fd, x, ADOPT_ALL, &counts->files);
         if (r < 0)
                 return fail(err, r, "index the files");
-        counts->taken_over = has_old && index_take_over(x, copy) == 0;
-        r = index_count_all(x, &counts->after);
-        return r < 0 ? fail(err, r, "count the rows") : 0;
+        if (has_old)
+                r = index_take_over(x, copy);
+        counts->taken_over = has_old && r == 0;
+        if (!is_passing(r))
+                r = index_count_all(x, &counts->after);
+        return r < 0 ? fail(err, r, "take over what the old database says") : 0;
 }
 
 static int set_aside(int fd, const char *from, const char *to)

@@ -243,6 +243,7 @@ static enum repair_outcome set_aside(struct mending *m, const struct repair_item
 static int correct_log(struct mending *m, struct log_file *f, const struct index_log_row *row)
 {
         struct log_lines_content content = { 0 };
+        bool lost = f->size < row->bytes; /* and nobody knows how many lines */
         int r = log_file_repair_tail(f);
         if (r == 0)
                 r = log_file_sync(f);
@@ -251,9 +252,10 @@ static int correct_log(struct mending *m, struct log_file *f, const struct index
         r = log_lines_count(f->fd, row->bytes, f->size, &content);
         if (r < 0)
                 return r;
-        return row->source_id == 0 || f->size == row->bytes
-                       ? 0
-                       : index_correct_log_file(m->index, row->source_id, f->day, f->size, content.lines);
+        if (row->source_id == 0 || f->size == row->bytes)
+                return 0;
+        return lost ? index_mark_plain(m->index, row->source_id, f->day, f->size)
+                    : index_correct_log_file(m->index, row->source_id, f->day, f->size, content.lines);
 }
 
 static int take_row(void *userdata, const struct index_log_row *row)

@@ -2,6 +2,7 @@
 acknowledged before is missing in it."""
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ import zstandard
 
 from harness import crash, ctl
 from harness.daemon import ACME, Daemon, wait_until
+from harness.generate import generate
 from harness.grpc import export
 from harness.otlp import export_lines
 from harness.stock import KEPT, Load, Stock, all_rows, rows_of
@@ -187,6 +189,38 @@ def test_a_damaged_original_is_told(stock, tmp_path):
     assert found["finding"] == "blob_missing" and totals["findings"] == 1
 
 
+@pytest.mark.parametrize("how", ["gone", "cut short"])
+def test_a_damaged_original_never_damages_the_copy(stock, tmp_path, how):
+    """The older copy keeps what it has, and the original's loss is told all the same."""
+    copy, path = tmp_path / "backup", stock.blob(b"MDMP 0 1")
+    backup(stock.dir, copy, "--copy")
+    if how == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(b"MDMP")
+    counts, totals = ctl.objects(stock.dir, "backup", "--copy", copy, status=1)
+    assert counts["lost"] == 1 and totals["findings"] == 0
+    ctl.run(copy, "verify", "--deep")
+    ctl.run(tmp_path / "back", "restore", "--deep", copy)
+    assert (tmp_path / "back" / path.relative_to(stock.dir)).read_bytes() == b"MDMP 0 1"
+
+
+def test_two_at_once(stock, tmp_path):
+    """Into one directory, only one."""
+    copy = tmp_path / "backup"
+    backup(stock.dir, copy)
+    with (copy / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "in use" in ctl.run(stock.dir, "backup", copy, status=1).stderr
+        back = tmp_path / "back"
+        (back / "incoming").mkdir(parents=True)
+        with (back / "lock").open("w") as other:
+            fcntl.flock(other, fcntl.LOCK_EX)
+            assert "in use" in ctl.run(back, "restore", copy, status=1).stderr
+    ctl.run(copy, "verify", "--deep")
+    ctl.run(back, "restore", "--deep", copy)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_root_leaves_files_of_the_directory_s_owner(stock):
     """Else the daemon could not open them."""
@@ -318,6 +352,42 @@ def test_import_merges_a_day_that_both_have(stock, other, packed):
     before = contents(stock.dir)
     assert import_from(stock.dir, other.dir)["log_lines"] == 0
     assert contents(stock.dir) == before
+
+
+def test_import_merges_many_equal_lines(stock, other):
+    """Looking at each of them for each would take an hour."""
+    theirs = other.dir / stock.log().relative_to(stock.dir)
+    theirs.parent.mkdir(parents=True)
+    stock.log().write_bytes(b"1\n" * 2**20 + b"0\n")
+    theirs.write_bytes(b"1\n" * (2**20 + 1) + b"0\n" * 2)
+    ctl.run(stock.dir, "verify", "--repair")
+    assert import_from(stock.dir, other.dir)["log_lines"] == 2
+    assert stock.log().read_bytes() == b"1\n" * 2**20 + b"0\n1\n0\n"
+
+
+def test_import_killed_midway(other, tmp_path, start_daemon):
+    """Wherever it is killed, the next start has what came whole, and a further run the rest."""
+    new = tmp_path / "new"
+    for path in ("tmp", "crashes/by-source", "logs", "tmp/import.db"):
+        new.mkdir()
+        with ctl.started(new, "import", other.dir) as process:
+            wait_until(lambda: (new / path).exists() or process.poll() is not None, path)
+            process.kill()
+        start_daemon(KEPT, data_dir=new).stop()
+        ctl.run(new, "verify", "--deep")
+        import_from(new, other.dir)
+        assert contents(new) == contents(other.dir)
+        shutil.rmtree(new)
+
+
+def test_import_of_more_than_one_batch(tmp_path):
+    """Of crashes that share blobs within a batch and across."""
+    generate(tmp_path / "other", "--crashes", 500, "--sources", 20, "--files")
+    (tmp_path / "new").mkdir()
+    counts = import_from(tmp_path / "new", tmp_path / "other")
+    assert counts["crashes"] == 500 and counts["blobs"] == len(rows_of(tmp_path / "other")["blob"])
+    assert contents(tmp_path / "new") == contents(tmp_path / "other")
+    assert rows_of(tmp_path / "new")["crash"] == rows_of(tmp_path / "other")["crash"]
 
 
 def test_import_merges_so_many_lines_at_once(stock, other):

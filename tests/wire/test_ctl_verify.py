@@ -1,12 +1,14 @@
 """detritusctl verify, reindex and mirror: each kind of damage is found, by its name and no other, and mended where that is
 promised; a whole directory is found whole, beside a daemon under load too."""
 
+import concurrent.futures
 import contextlib
 import hashlib
 import json
 import os
 import socket
 import sqlite3
+import time
 
 import pytest
 
@@ -161,6 +163,16 @@ def test_log_files_of_another_size_missing_and_unknown(stock):
     assert {row["lines"] for row in stock.daemon.rows("SELECT lines FROM log_file")} == {6, 5, None}
 
 
+def test_a_log_file_that_lost_lines(stock):
+    """The row's count is no longer true, and nobody has one."""
+    path = stock.log()
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:2]))
+    assert stock.verify()[0] == [("log_size", below(stock, path))]
+    assert stock.kinds("--repair", status=0) == ["log_size"]
+    stock.whole()
+    assert sorted(str(row["lines"]) for row in stock.daemon.rows("SELECT lines FROM log_file")) == ["5", "5", "None"]
+
+
 def test_a_damaged_log_line_is_reported_and_left(stock):
     path = stock.log()
     data = path.read_bytes()
@@ -183,6 +195,41 @@ def test_a_broken_database_page(stock):
         file.seek((page - 1) * size + 3)
         file.write(b"\0\0")  # no cells
     assert "database" in stock.kinds()
+
+
+def test_a_broken_list_of_free_pages(stock):
+    """Which SQLite's own check passes over, when a view comes first in its hash of tables."""
+    stock.change("CREATE TABLE extra (a); INSERT INTO extra VALUES (zeroblob(100000)); DROP TABLE extra")
+    with (stock.dir / "detritus.db").open("r+b") as file:
+        file.seek(36)  # how many there are (SQLite's file format, 1.3.9)
+        free = int.from_bytes(file.read(4), "big")
+        assert free > 1
+        stock.whole()
+        file.seek(36)
+        file.write((free + 3).to_bytes(4, "big"))
+    assert stock.kinds() == ["database"]
+
+
+def break_page(stock, name):
+    """The first page of a table or an index has no cells, and is no page of its kind."""
+    path = stock.dir / "detritus.db"
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        page, = database.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (name,)).fetchone()
+        size, = database.execute("PRAGMA page_size").fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\0" * 8)
+
+
+@pytest.mark.parametrize("repair", [[], ["--repair"]])
+def test_a_check_that_ends_midway_tells_what_it_found(stock, repair):
+    missing = stock.blob(b"MDMP 0 1")
+    missing.unlink()
+    break_page(stock, "log_file")
+    done = ctl.run(stock.dir, "verify", *repair, status=1)
+    assert f"blob_missing     {below(stock, missing)}" in done.stdout
+    assert "database         detritus.db: Page " in done.stdout
+    assert "unreadable       log files: cannot be read to the end" in done.stdout
 
 
 def test_no_false_alarm_beside_a_daemon_under_load(start_daemon):
@@ -266,6 +313,36 @@ def test_reindex_gives_back_the_same_rows(stock):
     assert all_rows(stock.daemon) == before
     stock.whole("--deep")
     assert (stock.dir / "detritus.db.before-reindex").exists()
+
+
+def test_reindex_knows_a_source_that_only_logs(start_daemon):
+    """Whose file has another time by now: a copy, say."""
+    daemon, source = start_daemon(KEPT), crash.Source.fresh()
+    export(daemon, export_lines(source, 3), ACME).accepted()
+    daemon.stop()
+    before = all_rows(daemon)["source"]
+    assert before[0]["version"]
+    future = time.time() + 3600
+    os.utime(daemon.log_files(source)[0], (future, future))
+    ctl.run(daemon.data_dir, "reindex")
+    assert all_rows(daemon)["source"] == before
+
+
+def test_reindex_gives_back_when_each_crash_was_received(start_daemon, source):
+    """Nothing but the JSON files' times tell, of reports that came alone and of such as were stored together."""
+    daemon = start_daemon(KEPT)
+    crash.report(daemon, "1.1", ACME, source, b"MDMP alone")
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda n: crash.report(daemon, "1.1", ACME, source, b"MDMP %d" % n,
+                                             timestamp=f"2026-05-19T00:00:{n:02d}Z"), range(60)))
+    daemon.stop()
+    before = all_rows(daemon)["crash"]
+    assert len({row["received_at"] for row in before}) > 10
+    daemon.mirror_files(source)[0].unlink()
+    ctl.run(daemon.data_dir, "mirror", "--yes")  # written anew
+    (daemon.data_dir / "detritus.db").unlink()
+    ctl.run(daemon.data_dir, "reindex")
+    assert all_rows(daemon)["crash"] == before
 
 
 def test_reindex_without_the_old_database(stock, start_daemon):
