@@ -236,7 +236,7 @@ static int copy_mirrors(struct backup *b, struct backup_page *page)
  * is restored stays one, since a kill while it becomes one again would leave what only a writer can open. */
 static int publish(struct backup *b)
 {
-        int r = b->config->restore ? 0 : index_leave_wal(b->copy);
+        int r = b->config->restore ? index_checkpoint_whole(b->copy) : index_leave_wal(b->copy);
         b->copy = index_free(b->copy);
         if (r == 0)
                 r = durable_sync_all(b->to_fd);

@@ -93,9 +93,12 @@ static int build(struct offline *o, const char *aside, struct reindex_counts *co
         if (has_old)
                 r = index_take_over(x, copy);
         counts->taken_over = has_old && r == 0;
-        if (!is_passing(r))
-                r = index_count_all(x, &counts->after);
-        return r < 0 ? fail(err, r, "take over what the old database says") : 0;
+        if (is_passing(r))
+                return fail(err, r, "take over what the old database says");
+        r = index_count_all(x, &counts->after);
+        if (r == 0)
+                r = index_checkpoint_whole(x);
+        return r < 0 ? fail(err, r, "write the new database") : 0;
 }
 
 static int set_aside(int fd, const char *from, const char *to)

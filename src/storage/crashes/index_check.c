@@ -375,6 +375,13 @@ int index_forget_blob(struct index *x, const char *sha256)
         return r == 0 ? run_with(x, "DELETE FROM blob WHERE sha256 = ?1", sha256) : r;
 }
 
+int index_checkpoint_whole(struct index *x)
+{
+        return sqlite3_wal_checkpoint_v2(x->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) == SQLITE_OK
+                       ? 0
+                       : index_failed(x, "checkpoint");
+}
+
 int index_leave_wal(struct index *x)
 {
         x->writable = false; /* no checkpoint when it is closed: there is nothing left to do */
