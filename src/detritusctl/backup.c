@@ -25,7 +25,8 @@ static void print_counts(const struct backup_counts *c, bool json)
                 "{\"crashes\":%llu,\"blobs\":%llu,\"log_files\":%llu,\"linked\":%llu,\"copied\":%llu,\"kept\":%llu,"
                 "\"removed\":%llu,\"deleted_meanwhile\":%llu,\"lost\":%llu,\"bytes_copied\":%s}\n";
         static const char as_text[] =
-                "%llu crashes, %llu blobs, %llu log files: %llu files linked, %llu copied, %llu kept, %llu removed;"
+                "%llu crashes, %llu blobs, %llu log files: %llu files linked, %llu copied, %llu kept;"
+                " %llu removed, which the original no longer has;"
                 " %llu blobs were deleted meanwhile, %llu are lost; %s copied\n";
         snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long)c->bytes);
         if (!json)

@@ -183,7 +183,7 @@ static int verify(struct run *run, const char *data_dir, const struct ctl *ctl)
         if (status != CTL_OK && counts.findings == 0)
                 return status;
         if (status == CTL_OK && counts.findings > 0)
-                status = run->repair ? repair(run, ctl) : CTL_FAILED;
+                status = run->repair && ctl ? repair(run, ctl) : CTL_FAILED;
         else if (status != CTL_OK && run->repair)
                 print_noted(run); /* it could not look at everything, so nothing is mended */
         print_totals(run, &counts);

@@ -65,10 +65,11 @@ int import_run(const struct import_config *config, struct offline *o, struct imp
         if (from.st_ino == to.st_ino && from.st_dev == to.st_dev)
                 return fail(err, -EINVAL, "take into itself", config->from);
         i.from_fd = from_fd;
-        i.files = (struct tree_copy){ .from_fd = from_fd, .to_fd = o->dir.fd };
+        i.files = (struct tree_copy){ .from_fd = from_fd, .to_fd = o->dir.fd, .hold = true };
         int r = import_crashes(&i);
         if (r == 0)
                 r = import_logs(&i);
+        tree_copy_done(&i.files);
         if (r == 0)
                 r = durable_sync_all(o->dir.fd);
         if (r == 0)

@@ -246,5 +246,6 @@ static int take_file(void *userdata, const char *path, _unused_ const char *name
 
 int import_logs(struct import *i)
 {
-        return entries_each_below(i->from_fd, "logs", 2, take_file, i);
+        int r = entries_each_below(i->from_fd, "logs", 2, take_file, i);
+        return r == 0 ? tree_copy_release(&i->files) : r;
 }

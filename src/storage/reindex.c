@@ -80,8 +80,7 @@ static int build(struct offline *o, const char *aside, struct reindex_counts *co
         char copy[PATH_MAX];
         bool created, has_old;
         int n = snprintf(copy, sizeof(copy), "%s/old.db", aside);
-        int r = n < 0 || (size_t)n >= sizeof(copy) ? -ENAMETOOLONG
-                                                   : copy_old(o->path, copy, &counts->before, &has_old);
+        int r = n < 0 || (size_t)n >= sizeof(copy) ? -ENAMETOOLONG : copy_old(o->path, copy, &counts->before, &has_old);
         if (r < 0)
                 return fail(err, r, "copy the old database");
         r = index_open(aside, &x, &created, err);

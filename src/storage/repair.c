@@ -279,6 +279,18 @@ static int mark_compressed(struct mending *m, const struct repair_item *item, co
         return index_mark_compressed(m->index, row->source_id, day, (uint64_t)st.st_size);
 }
 
+/* Its row's file is not there. Of a compressed day the plain one may be. */
+static int forget_log(struct mending *m, const char *path, const struct index_log_row *row, const char *day)
+{
+        char plain[PATH_MAX];
+        struct stat st;
+        size_t len = strlen(path);
+        snprintf(plain, sizeof(plain), "%.*s", (int)(len > 4 ? len - 4 : 0), path);
+        if (row->compressed && fstatat(m->datadir_fd, plain, &st, AT_SYMLINK_NOFOLLOW) == 0)
+                return index_mark_plain(m->index, row->source_id, day, (uint64_t)st.st_size);
+        return index_delete_log_file(m->index, row->source_id, day);
+}
+
 static enum repair_outcome mend_log(struct mending *m, const struct repair_item *item)
 {
         struct source source;
@@ -296,7 +308,7 @@ static enum repair_outcome mend_log(struct mending *m, const struct repair_item 
         if (item->kind == VERIFY_LOG_MISSING && faccessat(m->datadir_fd, item->what, F_OK, 0) == 0)
                 return say(m, REPAIR_GONE, "it is there by now");
         if (item->kind == VERIFY_LOG_MISSING)
-                r = index_delete_log_file(m->index, row.source_id, day);
+                r = forget_log(m, item->what, &row, day);
         else if (compressed || (r = log_file_open_as_is(&f, m->datadir_fd, &source, day, false)) == -ENOENT)
                 r = mark_compressed(m, item, &row, day);
         else if (r == 0) {
@@ -306,7 +318,7 @@ static enum repair_outcome mend_log(struct mending *m, const struct repair_item 
         if (r != 0)
                 return failed(m, r < 0 ? r : -EIO);
         return say(m, REPAIR_MENDED,
-                   item->kind == VERIFY_LOG_MISSING ? "its row is removed"
+                   item->kind == VERIFY_LOG_MISSING ? "its row is removed, or says what is there"
                    : item->kind == VERIFY_LOG_TORN  ? "the tail is in <file>.torn"
                                                     : "its row is corrected");
 }

@@ -130,7 +130,7 @@ static void test_a_lock_is_a_daemon(_unused_ void **state)
         close(TAKE_FD(lock_fd));
         assert_false(data_dir_is_held(storage_fd, NULL));
         assert_int_equal(locks_tried, 0); /* a daemon that starts just then would be refused */
-        assert_int_equal(sleeps, 0); /* nothing was suspect */
+        assert_int_equal(sleeps, 0);      /* nothing was suspect */
 }
 
 static void test_a_young_orphan_is_on_its_way(_unused_ void **state)

@@ -15,6 +15,7 @@ import pytest
 import zstandard
 
 from harness import crash, ctl
+from harness.bulk import fill
 from harness.daemon import ACME, Daemon, wait_until
 from harness.generate import generate
 from harness.grpc import export
@@ -149,6 +150,22 @@ def test_a_killed_daemon_s_journal_is_brought_back_first(start_daemon, tmp_path,
     backup(daemon.data_dir, tmp_path / "backup")
     assert path.read_bytes() == whole
     assert contents(tmp_path / "backup") == contents(daemon.data_dir)
+
+
+def test_the_daemon_is_killed_midway(start_daemon, source, tmp_path):
+    """A backup only reads, so nothing keeps it from being whole."""
+    fill(tmp_path / "data", source, 1500)
+    daemon = start_daemon(KEPT, data_dir=tmp_path / "data")
+    copy = tmp_path / "backup"
+    for path in ("incoming/detritus.db", "crashes/by-source", "manifest.json"):
+        with ctl.started(daemon.data_dir, "backup", "--copy", copy) as process:
+            wait_until(lambda: (copy / path).exists() or process.poll() is not None, path)
+            daemon.kill()
+            assert process.wait(60) == 0
+        ctl.run(copy, "verify", "--deep")
+        daemon.start()
+        assert len(daemon.rows("SELECT 1 FROM crash")) == len(rows_of(copy)["crash"]) == 1500
+        shutil.rmtree(copy)
 
 
 def test_killed_midway_it_goes_on(stock, tmp_path):
@@ -381,11 +398,11 @@ def test_import_killed_midway(other, tmp_path, start_daemon):
 
 
 def test_import_of_more_than_one_batch(tmp_path):
-    """Of crashes that share blobs within a batch and across."""
-    generate(tmp_path / "other", "--crashes", 500, "--sources", 20, "--files")
+    """Of crashes that share blobs within a batch and across, and of log files."""
+    generate(tmp_path / "other", "--crashes", 500, "--sources", 200, "--days", 5, "--files")
     (tmp_path / "new").mkdir()
     counts = import_from(tmp_path / "new", tmp_path / "other")
-    assert counts["crashes"] == 500 and counts["blobs"] == len(rows_of(tmp_path / "other")["blob"])
+    assert counts["log_files"] > 256 and counts["crashes"] == 500 and counts["blobs"] == len(rows_of(tmp_path / "other")["blob"])
     assert contents(tmp_path / "new") == contents(tmp_path / "other")
     assert rows_of(tmp_path / "new")["crash"] == rows_of(tmp_path / "other")["crash"]
 

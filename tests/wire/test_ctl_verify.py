@@ -13,6 +13,7 @@ import time
 import pytest
 
 from harness import crash, ctl
+from harness.bulk import fill
 from harness.daemon import ACME, wait_until
 from harness.grpc import export
 from harness.otlp import export_lines
@@ -163,6 +164,14 @@ def test_log_files_of_another_size_missing_and_unknown(stock):
     assert {row["lines"] for row in stock.daemon.rows("SELECT lines FROM log_file")} == {6, 5, None}
 
 
+def test_a_compressed_day_that_is_plain(stock):
+    stock.change(f"UPDATE log_file SET compressed = 1 WHERE source_id ="
+                 f" (SELECT id FROM source WHERE install_id = '{stock.sources[0].install_id}')")
+    assert stock.verify()[0] == [("log_missing", below(stock, stock.log()) + ".zst")]
+    stock.verify("--repair", status=0)
+    stock.whole("--deep")
+
+
 def test_a_log_file_that_lost_lines(stock):
     """The row's count is no longer true, and nobody has one."""
     path = stock.log()
@@ -270,6 +279,22 @@ def test_a_daemon_mends_beside_uploads(start_daemon):
     assert (daemon.data_dir / "corrupt" / corrupt.name).exists() and not corrupt.exists()
     crash.report(daemon, "1.1", ACME, crash.Source.fresh(), b"MDMP 1")
     export(daemon, export_lines(source, 1), ACME).accepted()  # opens the file, and moves its torn end
+    ctl.run(daemon.data_dir, "verify", "--deep")
+
+
+def test_the_daemon_is_killed_while_it_mends(start_daemon, source, tmp_path):
+    """What was mended stays so, and a further run does the rest."""
+    fill(tmp_path / "data", source, 1500)
+    daemon = start_daemon(KEPT, data_dir=tmp_path / "data")
+    daemon.stop()
+    change(daemon.data_dir, "UPDATE blob SET refs = refs + 1; UPDATE usage SET crash_bytes = 1")
+    daemon.start()
+    with ctl.started(daemon.data_dir, "verify", "--repair") as process:
+        wait_until(lambda: len(daemon.rows("SELECT 1 FROM blob WHERE refs = 1")) > 0, "the first request")
+        daemon.kill()
+        assert process.wait(60) == 1
+    daemon.start()
+    ctl.run(daemon.data_dir, "verify", "--repair")
     ctl.run(daemon.data_dir, "verify", "--deep")
 
 
