@@ -152,6 +152,9 @@ static int repair(struct run *run, const struct ctl *ctl)
                                           : repair_here(run, ctl->data_dir);
         if (status != CTL_OK && run->repaired == 0)
                 print_noted(run);
+        else if (run->repaired < run->noted.n)
+                say_note("%llu more findings were not dealt with; run it again",
+                         (unsigned long long)(run->noted.n - run->repaired));
         if (run->noted.dropped > 0)
                 status = say_failed("there are more findings than are mended at once; run it again");
         bool wanting = run->outcomes[REPAIR_ASIDE] || run->outcomes[REPAIR_LEFT] || run->outcomes[REPAIR_FAILED];

@@ -254,7 +254,13 @@ def test_root_leaves_files_of_the_directory_s_owner(stock):
         ctl.run(data, "verify", "--repair")
         ctl.run(data, "reindex")
         ctl.run(data, "verify", "--deep")
-        strangers = [str(path) for path in data.rglob("*") if (path.stat().st_uid, path.stat().st_gid) != (4321, 4321)]
+        other = place / "other"
+        other.mkdir()
+        os.chown(other, 4321, 4321)
+        ctl.run(other, "import", data)
+        ctl.run(other, "verify", "--deep")
+        strangers = [str(path) for top in (data, other) for path in top.rglob("*")
+                     if (path.stat().st_uid, path.stat().st_gid) != (4321, 4321)]
         assert strangers == []
 
 

@@ -6,15 +6,17 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import socket
 import sqlite3
+import subprocess
 import time
 
 import pytest
 
 from harness import crash, ctl
 from harness.bulk import fill
-from harness.daemon import ACME, wait_until
+from harness.daemon import ACME, DETRITUSCTL, wait_until
 from harness.grpc import export
 from harness.otlp import export_lines
 from harness.stock import KEPT, ROWS, Load, Stock, all_rows, change
@@ -289,10 +291,15 @@ def test_the_daemon_is_killed_while_it_mends(start_daemon, source, tmp_path):
     daemon.stop()
     change(daemon.data_dir, "UPDATE blob SET refs = refs + 1; UPDATE usage SET crash_bytes = 1")
     daemon.start()
-    with ctl.started(daemon.data_dir, "verify", "--repair") as process:
-        wait_until(lambda: len(daemon.rows("SELECT 1 FROM blob WHERE refs = 1")) > 0, "the first request")
-        daemon.kill()
-        assert process.wait(60) == 1
+    process = subprocess.Popen([DETRITUSCTL, "--data-dir", str(daemon.data_dir), "verify", "--repair", "--json"],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: len(daemon.rows("SELECT 1 FROM blob WHERE refs = 1")) > 0, "the first request")
+    daemon.kill()
+    out, words = process.communicate(timeout=60)
+    assert process.returncode == 1 and "went away" in words
+    *found, totals = (json.loads(line) for line in out.splitlines())
+    left = re.search(r"(\d+) more findings were not dealt with", words)
+    assert len(found) + (int(left[1]) if left else 0) == totals["findings"] > 1500
     daemon.start()
     ctl.run(daemon.data_dir, "verify", "--repair")
     ctl.run(daemon.data_dir, "verify", "--deep")
