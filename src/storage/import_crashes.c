@@ -14,7 +14,7 @@
 
 #include "storage/adopt_report.h"
 #include "storage/crashes/index_check.h"
-#include "storage/crashes/mirror.h"
+#include "storage/crashes/mirror_batch.h"
 #include "storage/import_internal.h"
 #include "util/entries.h"
 
@@ -23,12 +23,9 @@
 struct batch {
         struct import *i;
         struct blob_store *store;
-        size_t n_blobs, n_blobs_max, n_mirrors;
+        size_t n_blobs, n_blobs_max;
         struct blob_writer **blobs;
-        struct {
-                struct draft file;
-                char path[MIRROR_PATH_SIZE];
-        } mirrors[IMPORT_BATCH_FILES];
+        struct mirror_batch mirrors;
 };
 
 static int receive(int fd, struct blob_writer *w)
@@ -52,8 +49,7 @@ static void drop_blobs(struct batch *b, size_t from)
 static void drop_all(struct batch *b)
 {
         drop_blobs(b, 0);
-        while (b->n_mirrors > 0)
-                draft_done(&b->mirrors[--b->n_mirrors].file);
+        mirror_batch_done(&b->mirrors);
 }
 
 static int give_names(struct batch *b)
@@ -65,19 +61,18 @@ static int give_names(struct batch *b)
                 r = blob_writer_link(b->blobs[n], false, &existed);
         if (r == 0 && b->n_blobs > 0)
                 r = draft_sync_all(drafts);
-        for (size_t n = 0; r == 0 && n < b->n_mirrors; n++)
-                r = mirror_link_as(&b->mirrors[n].file, b->mirrors[n].path, false);
-        return r;
+        return r == 0 ? mirror_batch_link(&b->mirrors) : r;
 }
 
 static int publish(struct batch *b)
 {
-        int r = b->n_mirrors > 0 ? give_names(b) : 0;
+        size_t crashes = b->mirrors.n;
+        int r = crashes > 0 ? give_names(b) : 0;
         for (size_t n = 0; r == 0 && n < b->n_blobs; n++)
                 b->i->counts.blob_bytes += blob_writer_len(b->blobs[n]);
         if (r == 0) {
                 b->i->counts.blobs += b->n_blobs;
-                b->i->counts.crashes += b->n_mirrors;
+                b->i->counts.crashes += crashes;
         }
         drop_all(b);
         return r;
@@ -132,16 +127,6 @@ static int take_blob(struct batch *b, const struct index_blob_use *use)
         return r;
 }
 
-static int take_mirror(struct batch *b, const struct index_crash *crash)
-{
-        const struct crash_metadata *m = crash->metadata;
-        int r = mirror_draft(blob_store_drafts(b->store), crash, &b->mirrors[b->n_mirrors].file);
-        if (r < 0)
-                return r;
-        mirror_path(&m->source, m->timestamp, crash->dump.sha256, b->mirrors[b->n_mirrors++].path);
-        return 0;
-}
-
 /* 0; 1: a blob of it cannot be had; -errno. */
 static int take_files(struct batch *b, const struct index_crash *crash)
 {
@@ -150,7 +135,7 @@ static int take_files(struct batch *b, const struct index_crash *crash)
         for (size_t n = 0; r == 0 && n < crash->n_attachments; n++)
                 r = take_blob(b, &crash->attachments[n]);
         if (r == 0)
-                r = take_mirror(b, crash);
+                r = mirror_batch_add(&b->mirrors, blob_store_drafts(b->store), crash);
         if (r != 0)
                 drop_blobs(b, before);
         return r;
@@ -190,7 +175,7 @@ static int take_crash(void *userdata, const char *path, const char *name)
         r = take_files(b, crash);
         if (r > 0)
                 return leave(i, path, "a file that it names is not there, or its bytes are not those of its name");
-        return r == 0 && b->n_blobs + b->n_mirrors >= IMPORT_BATCH_FILES ? publish(b) : r;
+        return r == 0 && b->n_blobs + b->mirrors.n >= IMPORT_BATCH_FILES ? publish(b) : r;
 }
 
 int import_crashes(struct import *i)

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 
 #include "storage/adopt_report.h"
-#include "storage/crashes/mirror.h"
+#include "storage/crashes/mirror_batch.h"
 #include "util/buf.h"
 #include "util/durable.h"
 #include "util/entries.h"
@@ -171,6 +171,8 @@ struct mirroring {
         bool dry_run;
         struct mirror_counts counts;
         struct index_totals totals;
+        struct draft_dir drafts;
+        struct mirror_batch batch;
         size_t n;
         int64_t ids[PAGE_ROWS];
 };
@@ -192,6 +194,12 @@ static bool is_same(int datadir_fd, const struct index_crash *crash, const char 
                found.len == expected.len && memcmp(found.data, expected.data, found.len) == 0;
 }
 
+static int write_batch(struct mirroring *m)
+{
+        int r = m->batch.n > 0 ? draft_sync_all(&m->drafts) : 0;
+        return r == 0 ? mirror_batch_link(&m->batch) : r;
+}
+
 static int write_one(void *userdata, const struct index_crash *crash)
 {
         struct mirroring *m = userdata;
@@ -201,7 +209,8 @@ static int write_one(void *userdata, const struct index_crash *crash)
         if (is_same(m->o->dir.fd, crash, path))
                 return 0;
         m->counts.written++;
-        return m->dry_run ? 0 : mirror_write(m->o->dir.fd, crash);
+        int r = m->batch.n == MIRROR_BATCH_MAX ? write_batch(m) : 0;
+        return r == 0 && !m->dry_run ? mirror_batch_add(&m->batch, &m->drafts, crash) : r;
 }
 
 static int remove_extra(void *userdata, const char *path, const char *name)
@@ -242,6 +251,21 @@ static int write_all(struct mirroring *m, mirror_progress progress, void *userda
         return r;
 }
 
+static int mirror_all(struct mirroring *m, mirror_progress progress, void *userdata)
+{
+        int r = draft_dir_init(&m->drafts, m->o->dir.fd);
+        if (r < 0)
+                return r;
+        r = write_all(m, progress, userdata);
+        if (r == 0)
+                r = write_batch(m);
+        if (r == 0 && !m->dry_run)
+                r = draft_sync_all(&m->drafts);
+        mirror_batch_done(&m->batch);
+        draft_dir_done(&m->drafts);
+        return r == 0 ? entries_each_below(m->o->dir.fd, "crashes/by-source", 2, remove_extra, m) : r;
+}
+
 int reindex_mirror(struct offline *o, bool dry_run, mirror_progress progress, void *userdata, struct mirror_counts *ret)
 {
         struct mirroring *m = calloc(1, sizeof(*m));
@@ -249,9 +273,7 @@ int reindex_mirror(struct offline *o, bool dry_run, mirror_progress progress, vo
                 return -ENOMEM;
         m->o = o;
         m->dry_run = dry_run;
-        int r = write_all(m, progress, userdata);
-        if (r == 0)
-                r = entries_each_below(o->dir.fd, "crashes/by-source", 2, remove_extra, m);
+        int r = mirror_all(m, progress, userdata);
         *ret = m->counts;
         free(m);
         return r;
