@@ -69,11 +69,13 @@ int repair_note(void *repair, const struct verify_finding *finding)
                 list->dropped++;
                 return 0;
         }
-        struct repair_item *items = reallocarray(list->items, list->n + 1, sizeof(*items));
-        if (!items)
-                return -ENOMEM;
-        list->items = items;
-        struct repair_item *item = &items[list->n];
+        if ((list->n & (list->n - 1)) == 0) { /* at the powers of two there is no more room */
+                struct repair_item *items = reallocarray(list->items, list->n ? list->n * 2 : 1, sizeof(*items));
+                if (!items)
+                        return -ENOMEM;
+                list->items = items;
+        }
+        struct repair_item *item = &list->items[list->n];
         *item = (struct repair_item){ .kind = finding->kind,
                                       .id = finding->id,
                                       .what = strdup(finding->what),
