@@ -222,6 +222,16 @@ def test_a_damaged_original_never_damages_the_copy(stock, tmp_path, how):
     assert (tmp_path / "back" / path.relative_to(stock.dir)).read_bytes() == b"MDMP 0 1"
 
 
+def test_a_row_that_cannot_be_understood(stock, tmp_path):
+    """It is told, and keeps nothing else from being copied."""
+    stock.change("UPDATE crash SET metadata = '{}' WHERE id = 1")
+    counts, *found, _ = ctl.objects(stock.dir, "backup", tmp_path / "backup", status=1)
+    assert (counts["crashes"], counts["blobs"], counts["lost"]) == (9, 8, 0)
+    assert ("unreadable", "crash 1") in {(f["finding"], f["what"]) for f in found}
+    copied, original = contents(tmp_path / "backup"), contents(stock.dir)
+    assert len(copied) == len(original) - 1 and copied.items() <= original.items()
+
+
 def test_two_at_once(stock, tmp_path):
     """Into one directory, only one."""
     copy = tmp_path / "backup"
