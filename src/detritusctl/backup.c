@@ -25,7 +25,8 @@ static void print_counts(const struct backup_counts *c, bool json)
                 "{\"crashes\":%llu,\"blobs\":%llu,\"log_files\":%llu,\"linked\":%llu,\"copied\":%llu,\"kept\":%llu,"
                 "\"removed\":%llu,\"deleted_meanwhile\":%llu,\"lost\":%llu,\"bytes_copied\":%s}\n";
         static const char as_text[] =
-                "%llu crashes, %llu blobs, %llu log files: %llu files linked, %llu copied, %llu kept, %llu removed;"
+                "%llu crashes, %llu blobs, %llu log files: %llu files linked, %llu copied, %llu kept;"
+                " %llu removed, which the original no longer has;"
                 " %llu blobs were deleted meanwhile, %llu are lost; %s copied\n";
         snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long)c->bytes);
         if (!json)
@@ -36,7 +37,7 @@ static void print_counts(const struct backup_counts *c, bool json)
                (unsigned long long)c->lost, bytes);
 }
 
-static int copy(const struct ctl *ctl, const struct backup_config *config)
+static int copy(const struct ctl *ctl, const struct backup_config *config, uint64_t *ret_lost)
 {
         struct backup_counts counts;
         struct error err = { "out of memory" };
@@ -45,7 +46,16 @@ static int copy(const struct ctl *ctl, const struct backup_config *config)
         if (r < 0)
                 return say_failed("%s", err.text);
         print_counts(&counts, ctl->json);
+        *ret_lost = counts.lost;
         return CTL_OK;
+}
+
+/* An older copy may still have them, so that the copy is whole: the original is not. */
+static int tell_lost(int status, const char *from, uint64_t lost)
+{
+        if (lost == 0)
+                return status;
+        return say_failed("%llu blobs are missing, or of a wrong length, in %s", (unsigned long long)lost, from);
 }
 
 /* What a kill left is put right first, as a start would: the journal's lines are not in the log files yet. In use: a
@@ -54,7 +64,7 @@ static int tidy_up(const char *data_dir)
 {
         struct offline *o;
         struct error err = { "out of memory" };
-        int r = offline_open(data_dir, true, &o, &err);
+        int r = offline_open(data_dir, OFFLINE_DATABASE, &o, &err);
         if (r == -EBUSY)
                 return CTL_OK;
         if (r == 0)
@@ -70,10 +80,13 @@ static int run_backup(const struct ctl *ctl)
         const struct backup_config config = {
                 .from = ctl->data_dir, .to = to, .link = !ctl_flag(ctl, "copy"), .progress = advance
         };
+        uint64_t lost = 0;
         int status = tidy_up(ctl->data_dir);
         if (status == CTL_OK)
-                status = copy(ctl, &config);
-        return status == CTL_OK ? verify_directory(to, ctl_flag(ctl, "deep"), ctl->json) : status;
+                status = copy(ctl, &config, &lost);
+        if (status == CTL_OK)
+                status = verify_directory(to, ctl_flag(ctl, "deep"), ctl->json);
+        return tell_lost(status, ctl->data_dir, lost);
 }
 
 static int run_restore(const struct ctl *ctl)
@@ -81,10 +94,13 @@ static int run_restore(const struct ctl *ctl)
         const struct backup_config config = {
                 .from = ctl->arguments[0], .to = ctl->data_dir, .restore = true, .progress = advance
         };
-        int status = copy(ctl, &config);
+        uint64_t lost = 0;
+        int status = copy(ctl, &config, &lost);
         if (status == CTL_OK)
                 status = tidy_up(ctl->data_dir);
-        return status == CTL_OK ? verify_directory(ctl->data_dir, ctl_flag(ctl, "deep"), ctl->json) : status;
+        if (status == CTL_OK)
+                status = verify_directory(ctl->data_dir, ctl_flag(ctl, "deep"), ctl->json);
+        return tell_lost(status, config.from, lost);
 }
 
 static void left(_unused_ void *userdata, const char *path, const char *why)
@@ -113,7 +129,7 @@ static int run_import(const struct ctl *ctl)
         struct import_counts counts;
         struct offline *o;
         struct error err = { "out of memory" };
-        if (offline_open(ctl->data_dir, true, &o, &err) < 0)
+        if (offline_open(ctl->data_dir, OFFLINE_INDEX, &o, &err) < 0)
                 return say_failed("%s", err.text);
         int r = import_run(&config, o, &counts, &err);
         progress_clear();

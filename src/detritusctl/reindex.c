@@ -73,7 +73,7 @@ static int run_mirror(const struct ctl *ctl)
 {
         struct offline *o;
         struct error err = { "out of memory" };
-        if (offline_open(ctl->data_dir, true, &o, &err) < 0)
+        if (offline_open(ctl->data_dir, OFFLINE_DATABASE, &o, &err) < 0)
                 return say_failed("%s", err.text);
         int status = mirror_held(ctl, o);
         int r = offline_close(o, true); /* whatever was done, rows and blobs are as they were */

@@ -130,23 +130,31 @@ static int repair_here(struct run *run, const char *data_dir)
 {
         struct offline *o;
         struct error err = { "out of memory" };
-        int r = offline_open(data_dir, true, &o, &err);
+        int r = offline_open(data_dir, OFFLINE_DATABASE, &o, &err);
         if (r < 0)
                 return say_failed("%s", err.text);
-        repair_run(&run->noted, o->datadir_fd, o->index, false, repaired, run);
+        repair_run(&run->noted, o->dir.fd, o->index, false, repaired, run);
         r = offline_close(o, true);
         return r < 0 ? say_failed("%s", strerror(-r)) : CTL_OK;
+}
+
+/* Where nothing became of them: at least what was found. */
+static void print_noted(struct run *run)
+{
+        run->repair = false;
+        for (size_t i = 0; i < run->noted.n; i++)
+                repair_get(&run->noted, i, found, run);
 }
 
 static int repair(struct run *run, const struct ctl *ctl)
 {
         int status = ctl_daemon_runs(ctl) ? verify_repair_by_daemon(ctl, &run->noted, repaired, run)
                                           : repair_here(run, ctl->data_dir);
-        if (status != CTL_OK && run->repaired == 0) {
-                run->repair = false; /* then at least what was found */
-                for (size_t i = 0; i < run->noted.n; i++)
-                        repair_get(&run->noted, i, found, run);
-        }
+        if (status != CTL_OK && run->repaired == 0)
+                print_noted(run);
+        else if (run->repaired < run->noted.n)
+                say_note("%llu more findings were not dealt with; run it again",
+                         (unsigned long long)(run->noted.n - run->repaired));
         if (run->noted.dropped > 0)
                 status = say_failed("there are more findings than are mended at once; run it again");
         bool wanting = run->outcomes[REPAIR_ASIDE] || run->outcomes[REPAIR_LEFT] || run->outcomes[REPAIR_FAILED];
@@ -178,7 +186,9 @@ static int verify(struct run *run, const char *data_dir, const struct ctl *ctl)
         if (status != CTL_OK && counts.findings == 0)
                 return status;
         if (status == CTL_OK && counts.findings > 0)
-                status = run->repair ? repair(run, ctl) : CTL_FAILED;
+                status = run->repair && ctl ? repair(run, ctl) : CTL_FAILED;
+        else if (status != CTL_OK && run->repair)
+                print_noted(run); /* it could not look at everything, so nothing is mended */
         print_totals(run, &counts);
         return status;
 }

@@ -5,8 +5,9 @@
  * 4. One sync of everything; the database is renamed to its place; then the manifest.
  * 5. What no row names any more is removed.
  *
- * The rows of an older copy always find their files, since files are only removed at the end; cut short at any point, the
- * directory holds the older copy or the newer one. incoming/ in a directory says that it is one of ours, unfinished. */
+ * The rows of an older copy find their blobs, since those are only removed at the end; its log files may have grown, or have
+ * gone as in the original. Cut short at any point, the directory holds the older copy or the newer one, but for that.
+ * incoming/ in a directory says that it is one of ours, unfinished. */
 #include "storage/backup.h"
 
 #include <errno.h>
@@ -19,12 +20,13 @@
 
 #include "storage/backup_internal.h"
 #include "storage/crashes/mirror.h"
+#include "storage/data_dir.h"
 #include "util/buf.h"
 #include "util/durable.h"
 #include "util/entries.h"
 #include "util/hex.h"
 
-#define INCOMING "incoming"
+#define INCOMING DATA_DIR_INCOMING
 #define PAGE_ROWS 500
 
 static int fail(struct error *err, int error, const char *doing, const char *what)
@@ -147,23 +149,26 @@ static int collect_blob(void *userdata, const char *sha256, uint64_t len)
         return 0;
 }
 
-/* A blob's row is deleted before its file, and made after it. */
+static bool has_len(int fd, const char *path, uint64_t len)
+{
+        struct stat st;
+        return fstatat(fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == len;
+}
+
+/* A blob's row is deleted before its file, and made after it. One of a wrong length never replaces an older copy's. */
 static int copy_blob(struct backup *b, const char *sha256, uint64_t len)
 {
         char path[BLOB_PATH_SIZE];
-        struct stat st;
         uint64_t now;
         blob_path(sha256, path);
-        int r = tree_copy_file(&b->files, path, true);
-        if (r == 0 && fstatat(b->to_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && (uint64_t)st.st_size == len)
-                return 0;
-        if (r < 0 && r != -ENOENT)
+        int r = has_len(b->from_fd, path, len) ? tree_copy_file(&b->files, path, true) : -ENOENT;
+        if (r != -ENOENT)
                 return r;
-        if (r == -ENOENT && index_find_blob(b->source, sha256, &now) == -ENOENT) {
+        if (index_find_blob(b->source, sha256, &now) == -ENOENT) {
                 b->counts.deleted_meanwhile++;
                 return index_forget_blob(b->copy, sha256);
         }
-        if (r == -ENOENT && tree_copy_file(&b->files, path, true) == 0)
+        if (has_len(b->from_fd, path, len) && tree_copy_file(&b->files, path, true) == 0)
                 return 0; /* deleted, and sent again */
         b->counts.lost++;
         return 0;
@@ -218,6 +223,8 @@ static int copy_mirrors(struct backup *b, struct backup_page *page)
                 for (size_t i = 0; r == 0 && i < page->n; i++) {
                         last = page->rows[i].id;
                         r = index_read_crash(b->copy, last, copy_mirror, b);
+                        if (r == -EINVAL) /* its row cannot be understood: the verification tells */
+                                r = 0;
                 }
                 done += page->n;
                 backup_progress(b, "crashes", done, b->counts.rows.crashes);
@@ -229,7 +236,7 @@ static int copy_mirrors(struct backup *b, struct backup_page *page)
  * is restored stays one, since a kill while it becomes one again would leave what only a writer can open. */
 static int publish(struct backup *b)
 {
-        int r = b->config->restore ? 0 : index_leave_wal(b->copy);
+        int r = b->config->restore ? index_checkpoint_whole(b->copy) : index_leave_wal(b->copy);
         b->copy = index_free(b->copy);
         if (r == 0)
                 r = durable_sync_all(b->to_fd);

@@ -28,5 +28,5 @@ struct backup_counts {
 };
 
 /* 0: everything is durable. < 0 with err: what was in the directory before is still good, but for log files that have
- * grown, which a further run, or a restore, copes with. */
+ * grown, or gone as in the original, which a further run, or a restore, copes with. */
 int backup_run(const struct backup_config *config, struct backup_counts *ret, struct error *err);

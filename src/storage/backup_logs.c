@@ -145,5 +145,5 @@ int backup_logs(struct backup *b)
                 r = entries_each_below(b->to_fd, "logs", 2, remove_gone, b);
         if (r == 0)
                 r = correct_rows(b, page);
-        return r == 0 ? adopt_data_dir(b->to_fd, b->copy, false, &adopted) : r;
+        return r == 0 ? adopt_data_dir(b->to_fd, b->copy, ADOPT_LOGS, &adopted) : r;
 }

@@ -2,10 +2,14 @@
 /* Takes another data directory, ours or detritus-server's, into this one: crashes with their blobs, and log lines. What is
  * here already is recognised, so that it can be run again, after it was cut short too. One thread. */
 
+#include "storage/crashes/mirror_batch.h"
 #include "storage/offline.h"
 
 #define IMPORT_MERGE_LINES_MAX                                                                                         \
         ((size_t)1 << 23) /* of one log file that both have, and neither is the other's beginning */
+
+/* So many files, or with the last one's attachments some more, are open at once, and wait for the disk together. */
+#define IMPORT_BATCH_FILES MIRROR_BATCH_MAX
 
 struct import_counts {
         uint64_t crashes, crashes_known; /* taken, and here before */

@@ -1,5 +1,5 @@
 #pragma once
-/* What import.c (the whole, and crashes) and import_logs.c share. */
+/* What import.c (the whole), import_crashes.c and import_logs.c share. */
 
 #include "storage/import.h"
 #include "storage/tree_copy.h"
@@ -15,4 +15,6 @@ struct import {
 
 void import_progress(struct import *i, const char *step);
 void import_left(const struct import *i, const char *path, const char *why);
-int import_logs(struct import *i); /* 0 or -errno */
+/* 0 or -errno */
+int import_crashes(struct import *i);
+int import_logs(struct import *i);

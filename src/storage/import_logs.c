@@ -77,22 +77,28 @@ static int read_set(int dirfd, const char *path, struct line_set *set)
         return r == LOG_LINES_TORN ? 0 : r == LOG_LINES_TOO_LONG ? -EFBIG : r;
 }
 
-/* One of them, used up. taken: one flag an id; among equal ids the first that is free. */
-static bool take_from(const struct line_set *set, uint8_t *taken, struct line_id id)
+/* The first that is not less. */
+static size_t find_first(const struct line_set *set, struct line_id id)
 {
-        struct line_id *found = set->n ? bsearch(&id, set->ids, set->n, sizeof(*set->ids), compare) : NULL;
-        if (!found)
-                return false;
-        size_t at = (size_t)(found - set->ids);
-        while (at > 0 && compare(&set->ids[at - 1], &id) == 0)
-                at--;
-        for (; at < set->n && compare(&set->ids[at], &id) == 0; at++) {
-                if (!taken[at]) {
-                        taken[at] = 1;
-                        return true;
-                }
+        size_t from = 0, to = set->n;
+        while (from < to) {
+                size_t middle = from + (to - from) / 2;
+                if (compare(&set->ids[middle], &id) < 0)
+                        from = middle + 1;
+                else
+                        to = middle;
         }
-        return false;
+        return from;
+}
+
+/* One of them, used up. taken: how many of the ids that equal this one, at the first of these. */
+static bool take_from(const struct line_set *set, uint32_t *taken, struct line_id id)
+{
+        size_t first = find_first(set, id);
+        if (first == set->n || first + taken[first] == set->n || compare(&set->ids[first + taken[first]], &id) != 0)
+                return false;
+        taken[first]++;
+        return true;
 }
 
 struct merge {
@@ -128,8 +134,8 @@ static int begin(struct merge *m)
         size_t len;
         const char *slash = strrchr(m->path, '/');
         snprintf(m->temporary, sizeof(m->temporary), "%.*s/.new-%d", (int)(slash - m->path), m->path, (int)getpid());
-        m->out = openat(m->i->o->datadir_fd, m->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
-        int r = m->out < 0 ? -errno : log_lines_open(m->i->o->datadir_fd, m->here, &l);
+        m->out = openat(m->i->o->dir.fd, m->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+        int r = m->out < 0 ? -errno : log_lines_open(m->i->o->dir.fd, m->here, &l);
         while (r == 0 && (r = log_lines_next(l, &line, &len)) == LOG_LINES_LINE)
                 r = put_line(m, line, len);
         return r > 0 ? (r == LOG_LINES_TORN ? 0 : -EFBIG) : r;
@@ -138,13 +144,13 @@ static int begin(struct merge *m)
 static int add_missing(struct merge *m, const char *from)
 {
         _cleanup_(log_lines_freep) struct log_lines *l = NULL;
-        _cleanup_(freep) uint8_t *taken = NULL;
+        _cleanup_(freep) uint32_t *taken = NULL;
         struct line_set set = { 0 };
         const char *line;
         size_t len;
-        int r = read_set(m->i->o->datadir_fd, m->here, &set);
+        int r = read_set(m->i->o->dir.fd, m->here, &set);
         if (r == 0) {
-                taken = calloc(set.n + 1, 1);
+                taken = calloc(set.n + 1, sizeof(*taken));
                 r = taken ? log_lines_open(m->i->from_fd, from, &l) : -ENOMEM;
         }
         while (r == 0 && (r = log_lines_next(l, &line, &len)) == LOG_LINES_LINE) {
@@ -168,7 +174,7 @@ static int take_row(void *userdata, const struct index_log_row *row)
 
 static int publish(struct merge *m, const struct source *source, const char *day)
 {
-        int fd = m->i->o->datadir_fd;
+        int fd = m->i->o->dir.fd;
         int64_t source_id = 0;
         struct stat st = { 0 };
         int r = write_pending(m);
@@ -197,7 +203,7 @@ static int merge_file(struct import *i, const char *from, const char *plain, con
                       const char *day)
 {
         struct merge m = { .i = i, .path = plain, .out = -1 };
-        bool has_plain = faccessat(i->o->datadir_fd, plain, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+        bool has_plain = faccessat(i->o->dir.fd, plain, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
         snprintf(m.here, sizeof(m.here), "%s%s", plain, has_plain ? "" : ".zst");
         int r = add_missing(&m, from);
         if (r == 0 && m.out >= 0)
@@ -205,7 +211,7 @@ static int merge_file(struct import *i, const char *from, const char *plain, con
         if (r == 0)
                 *(m.lines ? &i->counts.log_files : &i->counts.log_files_known) += 1;
         if (r < 0 && m.out >= 0)
-                unlinkat(i->o->datadir_fd, m.temporary, 0);
+                unlinkat(i->o->dir.fd, m.temporary, 0);
         closep(&m.out);
         buf_done(&m.pending);
         return r;
@@ -222,7 +228,7 @@ static int take_file(void *userdata, const char *path, _unused_ const char *name
         import_progress(i, "log files");
         snprintf(plain, sizeof(plain), "logs/%s/%s/%s.ndjson", source.project, source.install_id, day);
         snprintf(compressed, sizeof(compressed), "%s.zst", plain);
-        int here = i->o->datadir_fd;
+        int here = i->o->dir.fd;
         int r;
         if (faccessat(here, plain, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
             faccessat(here, compressed, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
@@ -240,5 +246,6 @@ static int take_file(void *userdata, const char *path, _unused_ const char *name
 
 int import_logs(struct import *i)
 {
-        return entries_each_below(i->from_fd, "logs", 2, take_file, i);
+        int r = entries_each_below(i->from_fd, "logs", 2, take_file, i);
+        return r == 0 ? tree_copy_release(&i->files) : r;
 }

@@ -16,8 +16,7 @@
 #include <sys/stat.h>
 
 #include "storage/adopt_report.h"
-#include "storage/crashes/mirror.h"
-#include "storage/logs/recovery.h"
+#include "storage/crashes/mirror_batch.h"
 #include "util/buf.h"
 #include "util/durable.h"
 #include "util/entries.h"
@@ -45,13 +44,24 @@ static int clear_aside(int datadir_fd)
         return r;
 }
 
-/* False: the old database cannot be read, and there is nothing to be had from it. */
-static bool copy_old(const char *data_dir, const char *copy, struct index_totals *ret)
+/* What is the machine's fault, and not the old database's: with space or memory it can be read. */
+static bool is_passing(int error)
+{
+        return error == -ENOSPC || error == -EDQUOT || error == -ENOMEM || error == -EBUSY;
+}
+
+/* *ret_copied false: the old database cannot be read, and there is nothing to be had from it. */
+static int copy_old(const char *data_dir, const char *copy, struct index_totals *ret, bool *ret_copied)
 {
         _cleanup_(index_freep) struct index *old = NULL;
         struct error err;
-        return index_open_readonly(data_dir, &old, &err) == 0 && index_count_all(old, ret) == 0 &&
-               index_copy_to(old, copy, NULL, NULL) == 0;
+        int r = index_open_readonly(data_dir, &old, &err);
+        if (r == 0)
+                r = index_count_all(old, ret);
+        if (r == 0)
+                r = index_copy_to(old, copy, NULL, NULL);
+        *ret_copied = r == 0;
+        return is_passing(r) ? r : 0;
 }
 
 /* A healthy one has no WAL when it is closed. */
@@ -68,20 +78,26 @@ static int build(struct offline *o, const char *aside, struct reindex_counts *co
 {
         _cleanup_(index_freep) struct index *x = NULL;
         char copy[PATH_MAX];
-        bool created;
+        bool created, has_old;
         int n = snprintf(copy, sizeof(copy), "%s/old.db", aside);
-        if (n < 0 || (size_t)n >= sizeof(copy))
-                return fail(err, -ENAMETOOLONG, "build the database");
-        bool has_old = copy_old(o->data_dir, copy, &counts->before);
-        int r = index_open(aside, &x, &created, err);
+        int r = n < 0 || (size_t)n >= sizeof(copy) ? -ENAMETOOLONG : copy_old(o->path, copy, &counts->before, &has_old);
+        if (r < 0)
+                return fail(err, r, "copy the old database");
+        r = index_open(aside, &x, &created, err);
         if (r != 0)
                 return r < 0 ? r : -EINVAL;
-        r = adopt_data_dir(o->datadir_fd, x, true, &counts->files);
+        r = adopt_data_dir(o->dir.fd, x, ADOPT_ALL, &counts->files);
         if (r < 0)
                 return fail(err, r, "index the files");
-        counts->taken_over = has_old && index_take_over(x, copy) == 0;
+        if (has_old)
+                r = index_take_over(x, copy);
+        counts->taken_over = has_old && r == 0;
+        if (is_passing(r))
+                return fail(err, r, "take over what the old database says");
         r = index_count_all(x, &counts->after);
-        return r < 0 ? fail(err, r, "count the rows") : 0;
+        if (r == 0)
+                r = index_checkpoint_whole(x);
+        return r < 0 ? fail(err, r, "write the new database") : 0;
 }
 
 static int set_aside(int fd, const char *from, const char *to)
@@ -91,12 +107,12 @@ static int set_aside(int fd, const char *from, const char *to)
 
 static int swap(struct offline *o)
 {
-        int fd = o->datadir_fd;
+        int fd = o->dir.fd;
         _cleanup_(closep) int db = openat(fd, ASIDE "/detritus.db", O_RDONLY | O_CLOEXEC);
         int r = db < 0 ? -errno : durable_sync(db);
         if (r < 0)
                 return r;
-        checkpoint_old(o->data_dir);
+        checkpoint_old(o->path);
         if (unlinkat(fd, REINDEX_KEPT, 0) < 0 && errno != ENOENT)
                 return -errno;
         if (unlinkat(fd, REINDEX_KEPT "-wal", 0) < 0 && errno != ENOENT)
@@ -115,17 +131,13 @@ static int swap(struct offline *o)
 
 static int reindex_held(struct offline *o, bool force, struct reindex_counts *counts, struct error *err)
 {
-        struct log_recovery_counts recovered;
         char aside[PATH_MAX];
-        int n = snprintf(aside, sizeof(aside), "%s/" ASIDE, o->data_dir);
+        int n = snprintf(aside, sizeof(aside), "%s/" ASIDE, o->path);
         if (n < 0 || (size_t)n >= sizeof(aside))
                 return fail(err, -ENAMETOOLONG, "build the database");
-        int r = log_recovery_run(o->datadir_fd, &recovered, err);
-        if (r < 0)
-                return r;
-        r = clear_aside(o->datadir_fd);
+        int r = clear_aside(o->dir.fd);
         if (r == 0)
-                r = durable_mkdirs(o->datadir_fd, ASIDE);
+                r = durable_mkdirs(o->dir.fd, ASIDE);
         if (r < 0)
                 return fail(err, r, "make " ASIDE);
         r = build(o, aside, counts, err);
@@ -136,7 +148,7 @@ static int reindex_held(struct offline *o, bool force, struct reindex_counts *co
                 if (r < 0)
                         fail(err, r, "put the new database in its place");
         }
-        clear_aside(o->datadir_fd);
+        clear_aside(o->dir.fd);
         return r;
 }
 
@@ -144,7 +156,7 @@ int reindex_data_dir(const char *data_dir, bool force, struct reindex_counts *re
 {
         struct offline *o;
         struct reindex_counts counts = { 0 };
-        int r = offline_open(data_dir, false, &o, err);
+        int r = offline_open(data_dir, OFFLINE_FILES, &o, err);
         if (r < 0)
                 return r;
         r = reindex_held(o, force, &counts, err);
@@ -159,6 +171,8 @@ struct mirroring {
         bool dry_run;
         struct mirror_counts counts;
         struct index_totals totals;
+        struct draft_dir drafts;
+        struct mirror_batch batch;
         size_t n;
         int64_t ids[PAGE_ROWS];
 };
@@ -180,16 +194,23 @@ static bool is_same(int datadir_fd, const struct index_crash *crash, const char 
                found.len == expected.len && memcmp(found.data, expected.data, found.len) == 0;
 }
 
+static int write_batch(struct mirroring *m)
+{
+        int r = m->batch.n > 0 ? draft_sync_all(&m->drafts) : 0;
+        return r == 0 ? mirror_batch_link(&m->batch) : r;
+}
+
 static int write_one(void *userdata, const struct index_crash *crash)
 {
         struct mirroring *m = userdata;
         char path[MIRROR_PATH_SIZE];
         mirror_path(&crash->metadata->source, crash->metadata->timestamp, crash->dump.sha256, path);
         m->counts.crashes++;
-        if (is_same(m->o->datadir_fd, crash, path))
+        if (is_same(m->o->dir.fd, crash, path))
                 return 0;
         m->counts.written++;
-        return m->dry_run ? 0 : mirror_write(m->o->datadir_fd, crash);
+        int r = m->batch.n == MIRROR_BATCH_MAX ? write_batch(m) : 0;
+        return r == 0 && !m->dry_run ? mirror_batch_add(&m->batch, &m->drafts, crash) : r;
 }
 
 static int remove_extra(void *userdata, const char *path, const char *name)
@@ -209,7 +230,7 @@ static int remove_extra(void *userdata, const char *path, const char *name)
         if (r < 0 || id)
                 return r;
         m->counts.removed++;
-        return !m->dry_run && unlinkat(m->o->datadir_fd, path, 0) < 0 && errno != ENOENT ? -errno : 0;
+        return !m->dry_run && unlinkat(m->o->dir.fd, path, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 static int write_all(struct mirroring *m, mirror_progress progress, void *userdata)
@@ -230,6 +251,21 @@ static int write_all(struct mirroring *m, mirror_progress progress, void *userda
         return r;
 }
 
+static int mirror_all(struct mirroring *m, mirror_progress progress, void *userdata)
+{
+        int r = draft_dir_init(&m->drafts, m->o->dir.fd);
+        if (r < 0)
+                return r;
+        r = write_all(m, progress, userdata);
+        if (r == 0)
+                r = write_batch(m);
+        if (r == 0 && !m->dry_run)
+                r = draft_sync_all(&m->drafts);
+        mirror_batch_done(&m->batch);
+        draft_dir_done(&m->drafts);
+        return r == 0 ? entries_each_below(m->o->dir.fd, "crashes/by-source", 2, remove_extra, m) : r;
+}
+
 int reindex_mirror(struct offline *o, bool dry_run, mirror_progress progress, void *userdata, struct mirror_counts *ret)
 {
         struct mirroring *m = calloc(1, sizeof(*m));
@@ -237,9 +273,7 @@ int reindex_mirror(struct offline *o, bool dry_run, mirror_progress progress, vo
                 return -ENOMEM;
         m->o = o;
         m->dry_run = dry_run;
-        int r = write_all(m, progress, userdata);
-        if (r == 0)
-                r = entries_each_below(o->datadir_fd, "crashes/by-source", 2, remove_extra, m);
+        int r = mirror_all(m, progress, userdata);
         *ret = m->counts;
         free(m);
         return r;

@@ -26,7 +26,7 @@ struct mirror_counts {
 };
 typedef void (*mirror_progress)(void *userdata, uint64_t done, uint64_t all);
 
-/* Writes each crash's JSON file that is missing or differs in a byte, atomically, then removes those whose name is that of
+/* Writes each crash's JSON file that is missing or differs in a byte, atomically and many at once, then removes those whose name is that of
  * a crash that the database does not have. dry_run: only counts. 0 or -errno. */
 int reindex_mirror(struct offline *o, bool dry_run, mirror_progress progress, void *userdata,
                    struct mirror_counts *ret);

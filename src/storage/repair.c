@@ -69,11 +69,13 @@ int repair_note(void *repair, const struct verify_finding *finding)
                 list->dropped++;
                 return 0;
         }
-        struct repair_item *items = reallocarray(list->items, list->n + 1, sizeof(*items));
-        if (!items)
-                return -ENOMEM;
-        list->items = items;
-        struct repair_item *item = &items[list->n];
+        if ((list->n & (list->n - 1)) == 0) { /* at the powers of two there is no more room */
+                struct repair_item *items = reallocarray(list->items, list->n ? list->n * 2 : 1, sizeof(*items));
+                if (!items)
+                        return -ENOMEM;
+                list->items = items;
+        }
+        struct repair_item *item = &list->items[list->n];
         *item = (struct repair_item){ .kind = finding->kind,
                                       .id = finding->id,
                                       .what = strdup(finding->what),
@@ -184,7 +186,7 @@ static enum repair_outcome mend_by_adoption(struct mending *m, const struct repa
         bool known = false;
         if (m->live)
                 return say(m, REPAIR_LEFT, "needs the daemon to be stopped");
-        int r = m->adopted ? 0 : adopt_data_dir(m->datadir_fd, m->index, true, &counts);
+        int r = m->adopted ? 0 : adopt_data_dir(m->datadir_fd, m->index, ADOPT_ALL, &counts);
         m->adopted = true;
         if (r < 0)
                 return failed(m, r);
@@ -243,6 +245,7 @@ static enum repair_outcome set_aside(struct mending *m, const struct repair_item
 static int correct_log(struct mending *m, struct log_file *f, const struct index_log_row *row)
 {
         struct log_lines_content content = { 0 };
+        bool lost = f->size < row->bytes; /* and nobody knows how many lines */
         int r = log_file_repair_tail(f);
         if (r == 0)
                 r = log_file_sync(f);
@@ -251,9 +254,10 @@ static int correct_log(struct mending *m, struct log_file *f, const struct index
         r = log_lines_count(f->fd, row->bytes, f->size, &content);
         if (r < 0)
                 return r;
-        return row->source_id == 0 || f->size == row->bytes
-                       ? 0
-                       : index_correct_log_file(m->index, row->source_id, f->day, f->size, content.lines);
+        if (row->source_id == 0 || f->size == row->bytes)
+                return 0;
+        return lost ? index_mark_plain(m->index, row->source_id, f->day, f->size)
+                    : index_correct_log_file(m->index, row->source_id, f->day, f->size, content.lines);
 }
 
 static int take_row(void *userdata, const struct index_log_row *row)
@@ -277,6 +281,18 @@ static int mark_compressed(struct mending *m, const struct repair_item *item, co
         return index_mark_compressed(m->index, row->source_id, day, (uint64_t)st.st_size);
 }
 
+/* Its row's file is not there. Of a compressed day the plain one may be. */
+static int forget_log(struct mending *m, const char *path, const struct index_log_row *row, const char *day)
+{
+        char plain[PATH_MAX];
+        struct stat st;
+        size_t len = strlen(path);
+        snprintf(plain, sizeof(plain), "%.*s", (int)(len > 4 ? len - 4 : 0), path);
+        if (row->compressed && fstatat(m->datadir_fd, plain, &st, AT_SYMLINK_NOFOLLOW) == 0)
+                return index_mark_plain(m->index, row->source_id, day, (uint64_t)st.st_size);
+        return index_delete_log_file(m->index, row->source_id, day);
+}
+
 static enum repair_outcome mend_log(struct mending *m, const struct repair_item *item)
 {
         struct source source;
@@ -294,7 +310,7 @@ static enum repair_outcome mend_log(struct mending *m, const struct repair_item 
         if (item->kind == VERIFY_LOG_MISSING && faccessat(m->datadir_fd, item->what, F_OK, 0) == 0)
                 return say(m, REPAIR_GONE, "it is there by now");
         if (item->kind == VERIFY_LOG_MISSING)
-                r = index_delete_log_file(m->index, row.source_id, day);
+                r = forget_log(m, item->what, &row, day);
         else if (compressed || (r = log_file_open_as_is(&f, m->datadir_fd, &source, day, false)) == -ENOENT)
                 r = mark_compressed(m, item, &row, day);
         else if (r == 0) {
@@ -304,7 +320,7 @@ static enum repair_outcome mend_log(struct mending *m, const struct repair_item 
         if (r != 0)
                 return failed(m, r < 0 ? r : -EIO);
         return say(m, REPAIR_MENDED,
-                   item->kind == VERIFY_LOG_MISSING ? "its row is removed"
+                   item->kind == VERIFY_LOG_MISSING ? "its row is removed, or says what is there"
                    : item->kind == VERIFY_LOG_TORN  ? "the tail is in <file>.torn"
                                                     : "its row is corrected");
 }

@@ -9,23 +9,17 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 
-#include "storage/adopt.h"
-#include "storage/clean_stop.h"
+#include "storage/data_dir.h"
 #include "storage/janitor.h"
 #include "storage/log_totals.h"
-#include "storage/logs/recovery.h"
-#include "storage/reconcile.h"
 #include "util/durable.h"
 #include "util/log.h"
 
 struct store {
-        int datadir_fd;
-        int lock_fd;
-        bool was_clean;     /* the last stop was orderly */
-        bool opened;        /* so ours may be */
+        struct data_dir dir;
+        bool opened;        /* an orderly stop is possible */
         atomic_bool untidy; /* but something is left for the next start to put right */
         struct space *space;
         struct index *index; /* until the index writer has it */
@@ -35,7 +29,6 @@ struct store {
         struct log_committer *logs;
         struct janitor_config keeping;
         struct janitor *janitor; /* NULL: opened for a job */
-        pid_t holder;            /* of the lock, when that is not us */
 };
 
 static int fail(struct error *err, int error, const char *doing, const char *what)
@@ -44,44 +37,11 @@ static int fail(struct error *err, int error, const char *doing, const char *wha
         return error;
 }
 
-static int open_directory(struct store *s, const char *data_dir, struct error *err)
-{
-        int r = durable_mkdirs(AT_FDCWD, data_dir);
-        if (r < 0)
-                return fail(err, r, "make the data directory", data_dir);
-        s->datadir_fd = open(data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        return s->datadir_fd < 0 ? fail(err, -errno, "open the data directory", data_dir) : 0;
-}
-
-static int refuse_second(struct store *s, const char *data_dir, struct error *err)
-{
-        char pid[16] = "";
-        ssize_t n = pread(s->lock_fd, pid, sizeof(pid) - 1, 0);
-        pid[n > 0 ? n : 0] = '\0';
-        pid[strcspn(pid, "\n")] = '\0';
-        s->holder = (pid_t)strtol(pid, NULL, 10);
-        error_set(err, "data directory %s is in use by another detritusd or detritusctl (pid %s)", data_dir,
-                  *pid ? pid : "unknown");
-        return -EBUSY;
-}
-
-/* Held until the process ends, however it ends. The pid in it is for people. */
-static int take_lock(struct store *s, const char *data_dir, struct error *err)
-{
-        s->lock_fd = openat(s->datadir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-        if (s->lock_fd < 0)
-                return fail(err, -errno, "open the lock of", data_dir);
-        if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0)
-                return errno == EWOULDBLOCK ? refuse_second(s, data_dir, err) : fail(err, -errno, "lock", data_dir);
-        int r = clean_stop_begin(s->datadir_fd, s->lock_fd, &s->was_clean);
-        return r < 0 ? fail(err, r, "write the lock of", data_dir) : 0;
-}
-
 /* First, because a start on a full disk may need what the reserve file holds. */
 static int open_space(struct store *s, const struct config *config, struct metrics *metrics, struct error *err)
 {
         const struct space_config space = {
-                .datadir_fd = s->datadir_fd,
+                .datadir_fd = s->dir.fd,
                 .metrics = metrics,
                 .full_pause_ns = config->limits.disk_full_pause_secs * UINT64_C(1000000000),
                 .reserve_bytes = { [SPACE_UPLOADS] = config->limits.disk_reserve_uploads_bytes,
@@ -91,53 +51,13 @@ static int open_space(struct store *s, const struct config *config, struct metri
         return r < 0 ? fail(err, r, "look at the disk of", config->data_dir) : 0;
 }
 
-static int adopt(struct store *s, enum adopt_what what)
-{
-        struct adopt_counts counts;
-        int r = adopt_data_dir(s->datadir_fd, s->index, what, &counts);
-        if (r == 0 && (counts.crashes || counts.log_files || counts.unreadable || counts.blobs_missing))
-                log_info("indexed what the data directory held", LOG_INT("crashes", counts.crashes),
-                         LOG_INT("log_files", counts.log_files), LOG_INT("unreadable", counts.unreadable),
-                         LOG_INT("blobs_missing", counts.blobs_missing));
-        return r;
-}
-
-/* Before anything looks at the log files. */
-static int recover_logs(struct store *s, struct error *err)
-{
-        struct log_recovery_counts found;
-        int r = log_recovery_run(s->datadir_fd, &found, err);
-        if (r == 0 && found.frames > 0)
-                log_info("log lines were brought back from the journal", LOG_INT("commits", found.frames),
-                         LOG_INT("files", found.files), LOG_INT("files_repaired", found.files_repaired),
-                         LOG_INT("bytes_restored", found.bytes_restored), LOG_INT("files_removed", found.files_removed),
-                         LOG_INT("commits_damaged", found.frames_damaged));
-        return r;
-}
-
-static int open_index(struct store *s, const char *data_dir, struct error *err)
-{
-        bool created;
-        int r = index_open(data_dir, &s->index, &created, err);
-        if (r != 0)
-                return r < 0 ? r : -EINVAL;
-        if (created || s->was_clean) {
-                r = adopt(s, created ? ADOPT_ALL : ADOPT_LOGS);
-        } else {
-                struct reconcile_counts found;
-                r = reconcile_data_dir(s->datadir_fd, s->index, &found);
-                atomic_store(&s->untidy, r == 0 && found.mirrors_absent > 0);
-        }
-        return r < 0 ? fail(err, r, "index the files of", data_dir) : 0;
-}
-
 static int start_crashes(struct store *s, const struct config *config, struct metrics *metrics)
 {
-        int r = blob_store_new(s->datadir_fd, &s->blobs);
+        int r = blob_store_new(s->dir.fd, &s->blobs);
         if (r < 0)
                 return r;
         struct index_writer_config writer = {
-                .datadir_fd = s->datadir_fd,
+                .datadir_fd = s->dir.fd,
                 .blobs = s->blobs,
                 .metrics = metrics,
                 .space = s->space,
@@ -168,7 +88,7 @@ static int start_logs(struct store *s, const struct config *config, struct metri
         if (r < 0)
                 return r;
         struct log_committer_config committer = {
-                .datadir_fd = s->datadir_fd,
+                .datadir_fd = s->dir.fd,
                 .metrics = metrics,
                 .queue_batches = config->limits.log_queue_batches,
                 .queue_bytes = config->limits.log_queue_bytes,
@@ -192,7 +112,7 @@ static int start_janitor(struct store *s, const struct config *config, struct me
                 .projects = config->projects,
                 .n_projects = config->n_projects,
                 .space = s->space,
-                .datadir_fd = s->datadir_fd,
+                .datadir_fd = s->dir.fd,
                 .blobs = s->blobs,
                 .untidy = &s->untidy,
                 .index = s->writer,
@@ -202,28 +122,35 @@ static int start_janitor(struct store *s, const struct config *config, struct me
         return for_a_job ? 0 : janitor_new(&s->keeping, &s->janitor);
 }
 
-static int expect_database(const struct config *config, struct error *err)
+static int take_directory(struct store *s, bool for_a_job, struct error *err)
 {
-        _cleanup_(closep) int fd = open(config->data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0 || faccessat(fd, "detritus.db", F_OK, 0) < 0)
-                return fail(err, -errno, "find the database of the data directory", config->data_dir);
-        return 0;
+        int r = for_a_job ? 0 : durable_mkdirs(AT_FDCWD, s->dir.path);
+        if (r < 0)
+                return fail(err, r, "make the data directory", s->dir.path);
+        r = data_dir_open(&s->dir, err);
+        if (r == 0 && for_a_job)
+                r = data_dir_expect_database(&s->dir, err);
+        return r == 0 ? data_dir_lock(&s->dir, err) : r;
+}
+
+static int open_index(struct store *s, struct error *err)
+{
+        bool untidy = false;
+        int r = data_dir_recover_logs(&s->dir, err);
+        if (r == 0)
+                r = data_dir_open_index(&s->dir, &s->index, &untidy, err);
+        atomic_store(&s->untidy, untidy);
+        return r;
 }
 
 static int open_all(struct store *s, const struct config *config, struct metrics *metrics, bool for_a_job,
                     struct error *err)
 {
-        int r = for_a_job ? expect_database(config, err) : 0;
-        if (r == 0)
-                r = open_directory(s, config->data_dir, err);
-        if (r == 0)
-                r = take_lock(s, config->data_dir, err);
+        int r = take_directory(s, for_a_job, err);
         if (r == 0)
                 r = open_space(s, config, metrics, err);
         if (r == 0)
-                r = recover_logs(s, err);
-        if (r == 0)
-                r = open_index(s, config->data_dir, err);
+                r = open_index(s, err);
         if (r < 0)
                 return r;
         r = start_crashes(s, config, metrics);
@@ -242,11 +169,11 @@ static int open_store(const struct config *config, struct metrics *metrics, bool
         struct store *s = calloc(1, sizeof(*s));
         if (!s)
                 return fail(err, -ENOMEM, "open", config->data_dir);
-        s->datadir_fd = s->lock_fd = -1;
+        data_dir_init(&s->dir, config->data_dir);
         int r = open_all(s, config, metrics, for_a_job, err);
         if (r < 0) {
                 if (ret_holder)
-                        *ret_holder = s->holder;
+                        *ret_holder = s->dir.holder;
                 store_free(s);
                 return r;
         }
@@ -285,14 +212,11 @@ struct store *store_free(struct store *s)
         index_free(s->index);
         blob_store_free(s->blobs);
         space_free(s->space);
-        int r = s->opened && !atomic_load(&s->untidy) ? clean_stop_end(s->datadir_fd, s->lock_fd) : 0;
+        int r = s->opened && !atomic_load(&s->untidy) ? data_dir_stop_clean(&s->dir) : 0;
         if (r < 0)
                 log_warn("cannot note that the stop was orderly; the next start will check the crash store",
                          LOG_STR("error", strerror(-r)));
-        if (s->lock_fd >= 0)
-                close(s->lock_fd);
-        if (s->datadir_fd >= 0)
-                close(s->datadir_fd);
+        data_dir_done(&s->dir);
         free(s);
         return NULL;
 }
@@ -334,7 +258,7 @@ int store_new_helper(struct store *s, struct janitor **ret)
 
 int store_datadir_fd(const struct store *s)
 {
-        return s->datadir_fd;
+        return s->dir.fd;
 }
 
 const char *store_failure(const struct store *s)

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <linux/fs.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -66,12 +67,50 @@ static int copy_range(struct tree_copy *c, int in, int out, uint64_t from, uint6
         return 0;
 }
 
+static int give_name(struct tree_copy *c, const char *temporary, const char *path)
+{
+        return renameat(c->to_fd, temporary, c->to_fd, path) < 0 ? -errno : 0;
+}
+
+void tree_copy_done(struct tree_copy *c)
+{
+        while (c->n_held > 0) {
+                c->n_held--;
+                unlinkat(c->to_fd, c->held[c->n_held].temporary, 0);
+                free(c->held[c->n_held].temporary);
+                free(c->held[c->n_held].path);
+        }
+}
+
+int tree_copy_release(struct tree_copy *c)
+{
+        int r = c->n_held > 0 ? durable_sync_all(c->to_fd) : 0;
+        for (size_t i = 0; r == 0 && i < c->n_held; i++)
+                r = give_name(c, c->held[i].temporary, c->held[i].path);
+        tree_copy_done(c); /* those that have their names are not found under the other one any more */
+        return r;
+}
+
+static int hold(struct tree_copy *c, const char *temporary, const char *path)
+{
+        int r = c->n_held == TREE_COPY_HELD_MAX ? tree_copy_release(c) : 0;
+        if (r < 0)
+                return r;
+        _cleanup_(freep) char *from = strdup(temporary), *to = strdup(path);
+        if (!from || !to)
+                return -ENOMEM;
+        c->held[c->n_held].temporary = TAKE_PTR(from);
+        c->held[c->n_held++].path = TAKE_PTR(to);
+        return 0;
+}
+
 /* Into a new file beside the name, then renamed. end: so much of it. */
 static int copy_whole(struct tree_copy *c, int in, const struct stat *st, const char *path, uint64_t end)
 {
         char temporary[PATH_MAX], parent[PATH_MAX];
         int r = parent_of(path, parent);
-        if (r < 0 || snprintf(temporary, sizeof(temporary), "%s/.new-%d", parent, (int)getpid()) >= PATH_MAX)
+        if (r < 0 ||
+            snprintf(temporary, sizeof(temporary), "%s/.new-%d-%u", parent, (int)getpid(), c->serial++) >= PATH_MAX)
                 return -ENAMETOOLONG;
         _cleanup_(closep) int out =
                 openat(c->to_fd, temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
@@ -80,8 +119,8 @@ static int copy_whole(struct tree_copy *c, int in, const struct stat *st, const 
         if (end != (uint64_t)st->st_size || end == 0 || ioctl(out, FICLONE, in) < 0)
                 r = copy_range(c, in, out, 0, end);
         keep_mtime(out, st);
-        if (r == 0 && renameat(c->to_fd, temporary, c->to_fd, path) < 0)
-                r = -errno;
+        if (r == 0)
+                r = (c->hold ? hold : give_name)(c, temporary, path);
         if (r < 0)
                 unlinkat(c->to_fd, temporary, 0);
         else

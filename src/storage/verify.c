@@ -1,19 +1,17 @@
 /* In the order of what rests on what: the database, the counts, blobs, JSON files, log files; at the end those things are
  * looked at again that a running daemon may have been about to put right.
  *
- * What cannot be opened or read is a finding of its own, and the rest is looked at all the same. Only an index that
- * cannot be read ends it. */
+ * What cannot be opened or read is a finding of its own, and the rest is looked at all the same. */
 #include "storage/verify.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <time.h>
 
 #include "storage/crashes/index_check.h"
+#include "storage/data_dir.h"
 #include "storage/verify_internal.h"
 
 static const char *const kind_names[VERIFY_KIND_MAX_] = {
@@ -48,13 +46,6 @@ bool verify_kind_parse(const char *name, enum verify_kind *ret)
                 }
         }
         return false;
-}
-
-/* Asked with a shared lock that is given back at once. */
-bool verify_is_in_use(int datadir_fd)
-{
-        _cleanup_(closep) int fd = openat(datadir_fd, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 }
 
 int verify_report(struct verify *v, enum verify_kind kind, const char *what, int64_t id, const char *form, ...)
@@ -125,19 +116,37 @@ static int count_problem(void *userdata, const char *what, const char *problem)
         return verify_report(userdata, VERIFY_COUNT, what, 0, "%s", problem);
 }
 
-static int verify_all(struct verify *v)
+static int check_database(struct verify *v)
 {
         verify_progress(v, "database", 0, 1);
         int r = index_check_database(v->index, database_problem, v);
         verify_progress(v, "database", 1, 1);
-        if (r == 0)
-                r = verify_blobs(v);
-        if (r == 0)
-                r = index_check_usage(v->index, count_problem, v);
-        if (r == 0)
-                r = verify_mirrors(v);
-        if (r == 0)
-                r = verify_logs(v);
+        return r;
+}
+
+static int check_usage(struct verify *v)
+{
+        return index_check_usage(v->index, count_problem, v);
+}
+
+/* One that cannot be read to its end, be it a table or a directory, does not keep the others from being looked at. */
+static int verify_all(struct verify *v)
+{
+        static const struct {
+                const char *what;
+                int (*look)(struct verify *v);
+        } steps[] = { { "detritus.db", check_database },
+                      { "blobs", verify_blobs },
+                      { "counts", check_usage },
+                      { "crashes", verify_mirrors },
+                      { "log files", verify_logs } };
+        int r = 0;
+        for (size_t i = 0; r == 0 && i < ARRAY_LEN(steps); i++) {
+                r = steps[i].look(v);
+                if (r == -EIO || r == -EACCES)
+                        r = verify_report(v, VERIFY_UNREADABLE, steps[i].what, 0, "cannot be read to the end: %s",
+                                          strerror(-r));
+        }
         return r == 0 ? settle(v) : r;
 }
 
@@ -148,12 +157,14 @@ int verify_data_dir(int datadir_fd, struct index *index, const struct verify_con
                 .datadir_fd = datadir_fd,
                 .index = index,
                 .config = config,
-                .counts = { .daemon = !config->held && verify_is_in_use(datadir_fd) },
+                .counts = { .daemon = !config->held && data_dir_is_held(datadir_fd, NULL) },
                 .totals = &totals,
                 .started = clock_now(),
                 .suspects = calloc(VERIFY_SUSPECTS_MAX, sizeof(struct suspect)),
         };
-        int r = v.suspects ? index_count_all(index, &totals) : -ENOMEM;
+        int r = !v.suspects ? -ENOMEM : 0;
+        if (r == 0 && index_count_all(index, &totals) < 0)
+                totals = (struct index_totals){ 0 }; /* they are only for progress */
         if (r == 0)
                 r = verify_all(&v);
         free(v.suspects);

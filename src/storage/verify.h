@@ -61,6 +61,3 @@ int verify_data_dir(int datadir_fd, struct index *index, const struct verify_con
 /* Are a blob's bytes those of its name, and so many? 0; VERIFY_BYTES_WRONG; -ENOENT, -errno. */
 enum { VERIFY_BYTES_WRONG = 1 };
 int verify_blob_bytes(int datadir_fd, const char *sha256, uint64_t len);
-
-/* Does somebody hold the data directory's lock? */
-bool verify_is_in_use(int datadir_fd);

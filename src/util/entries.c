@@ -19,7 +19,13 @@ int entries_each(int dirfd, const char *path, entries_cb cb, void *userdata)
                 return r;
         }
         int r = 0;
-        for (struct dirent *e; r == 0 && (e = readdir(dir));) {
+        while (r == 0) {
+                errno = 0;
+                struct dirent *e = readdir(dir);
+                if (!e) {
+                        r = -errno; /* 0: the end */
+                        break;
+                }
                 char child[PATH_MAX];
                 int n = snprintf(child, sizeof(child), "%s/%s", path, e->d_name);
                 if (e->d_name[0] != '.' && n > 0 && (size_t)n < sizeof(child))

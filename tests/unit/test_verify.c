@@ -11,6 +11,7 @@
 
 #include "storage/crashes/index_check.h"
 #include "storage/crashes/mirror.h"
+#include "storage/data_dir.h"
 #include "storage/repair.h"
 #include "storage/verify_internal.h"
 
@@ -28,6 +29,17 @@ int __wrap_nanosleep(const struct timespec *request, _unused_ struct timespec *r
         if (meanwhile)
                 meanwhile();
         return 0;
+}
+
+static unsigned locks_tried;
+
+int __real_flock(int fd, int operation);
+int __wrap_flock(int fd, int operation);
+
+int __wrap_flock(int fd, int operation)
+{
+        locks_tried++;
+        return __real_flock(fd, operation);
 }
 
 static int setup(void **state)
@@ -108,13 +120,17 @@ static struct verify_counts verified(void)
 
 static void test_a_lock_is_a_daemon(_unused_ void **state)
 {
-        assert_false(verify_is_in_use(storage_fd));
+        pid_t holder = 0;
+        assert_false(data_dir_is_held(storage_fd, &holder)); /* no lock file */
         start_daemon();
-        assert_true(verify_is_in_use(storage_fd));
+        locks_tried = 0;
+        assert_true(data_dir_is_held(storage_fd, &holder));
+        assert_int_equal(holder, getpid());
         assert_true(verified().daemon);
         close(TAKE_FD(lock_fd));
-        assert_false(verify_is_in_use(storage_fd));
-        assert_int_equal(sleeps, 0); /* nothing was suspect */
+        assert_false(data_dir_is_held(storage_fd, NULL));
+        assert_int_equal(locks_tried, 0); /* a daemon that starts just then would be refused */
+        assert_int_equal(sleeps, 0);      /* nothing was suspect */
 }
 
 static void test_a_young_orphan_is_on_its_way(_unused_ void **state)

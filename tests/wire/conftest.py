@@ -9,6 +9,7 @@ import pytest
 
 from harness import crash
 from harness.daemon import IS_REFERENCE, Daemon
+from harness.full_disk import mounted
 
 
 def pytest_configure(config):
@@ -92,3 +93,10 @@ def source():
 
 
 both = pytest.mark.parametrize("http", ["1.1", "2"])
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """An empty file system of 64 MiB."""
+    with mounted(tmp_path) as path:
+        yield path

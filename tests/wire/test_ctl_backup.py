@@ -2,6 +2,7 @@
 acknowledged before is missing in it."""
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -14,7 +15,9 @@ import pytest
 import zstandard
 
 from harness import crash, ctl
-from harness.daemon import ACME, wait_until
+from harness.bulk import fill
+from harness.daemon import ACME, Daemon, wait_until
+from harness.generate import generate
 from harness.grpc import export
 from harness.otlp import export_lines
 from harness.stock import KEPT, Load, Stock, all_rows, rows_of
@@ -149,6 +152,22 @@ def test_a_killed_daemon_s_journal_is_brought_back_first(start_daemon, tmp_path,
     assert contents(tmp_path / "backup") == contents(daemon.data_dir)
 
 
+def test_the_daemon_is_killed_midway(start_daemon, source, tmp_path):
+    """A backup only reads, so nothing keeps it from being whole."""
+    fill(tmp_path / "data", source, 1500)
+    daemon = start_daemon(KEPT, data_dir=tmp_path / "data")
+    copy = tmp_path / "backup"
+    for path in ("incoming/detritus.db", "crashes/by-source", "manifest.json"):
+        with ctl.started(daemon.data_dir, "backup", "--copy", copy) as process:
+            wait_until(lambda: (copy / path).exists() or process.poll() is not None, path)
+            daemon.kill()
+            assert process.wait(60) == 0
+        ctl.run(copy, "verify", "--deep")
+        daemon.start()
+        assert len(daemon.rows("SELECT 1 FROM crash")) == len(rows_of(copy)["crash"]) == 1500
+        shutil.rmtree(copy)
+
+
 def test_killed_midway_it_goes_on(stock, tmp_path):
     """And what was there before is still a whole copy, at every moment."""
     copy, back = tmp_path / "backup", tmp_path / "back"
@@ -187,6 +206,48 @@ def test_a_damaged_original_is_told(stock, tmp_path):
     assert found["finding"] == "blob_missing" and totals["findings"] == 1
 
 
+@pytest.mark.parametrize("how", ["gone", "cut short"])
+def test_a_damaged_original_never_damages_the_copy(stock, tmp_path, how):
+    """The older copy keeps what it has, and the original's loss is told all the same."""
+    copy, path = tmp_path / "backup", stock.blob(b"MDMP 0 1")
+    backup(stock.dir, copy, "--copy")
+    if how == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(b"MDMP")
+    counts, totals = ctl.objects(stock.dir, "backup", "--copy", copy, status=1)
+    assert counts["lost"] == 1 and totals["findings"] == 0
+    ctl.run(copy, "verify", "--deep")
+    ctl.run(tmp_path / "back", "restore", "--deep", copy)
+    assert (tmp_path / "back" / path.relative_to(stock.dir)).read_bytes() == b"MDMP 0 1"
+
+
+def test_a_row_that_cannot_be_understood(stock, tmp_path):
+    """It is told, and keeps nothing else from being copied."""
+    stock.change("UPDATE crash SET metadata = '{}' WHERE id = 1")
+    counts, *found, _ = ctl.objects(stock.dir, "backup", tmp_path / "backup", status=1)
+    assert (counts["crashes"], counts["blobs"], counts["lost"]) == (9, 8, 0)
+    assert ("unreadable", "crash 1") in {(f["finding"], f["what"]) for f in found}
+    copied, original = contents(tmp_path / "backup"), contents(stock.dir)
+    assert len(copied) == len(original) - 1 and copied.items() <= original.items()
+
+
+def test_two_at_once(stock, tmp_path):
+    """Into one directory, only one."""
+    copy = tmp_path / "backup"
+    backup(stock.dir, copy)
+    with (copy / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "in use" in ctl.run(stock.dir, "backup", copy, status=1).stderr
+        back = tmp_path / "back"
+        (back / "incoming").mkdir(parents=True)
+        with (back / "lock").open("w") as other:
+            fcntl.flock(other, fcntl.LOCK_EX)
+            assert "in use" in ctl.run(back, "restore", copy, status=1).stderr
+    ctl.run(copy, "verify", "--deep")
+    ctl.run(back, "restore", "--deep", copy)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_root_leaves_files_of_the_directory_s_owner(stock):
     """Else the daemon could not open them."""
@@ -203,7 +264,13 @@ def test_root_leaves_files_of_the_directory_s_owner(stock):
         ctl.run(data, "verify", "--repair")
         ctl.run(data, "reindex")
         ctl.run(data, "verify", "--deep")
-        strangers = [str(path) for path in data.rglob("*") if (path.stat().st_uid, path.stat().st_gid) != (4321, 4321)]
+        other = place / "other"
+        other.mkdir()
+        os.chown(other, 4321, 4321)
+        ctl.run(other, "import", data)
+        ctl.run(other, "verify", "--deep")
+        strangers = [str(path) for top in (data, other) for path in top.rglob("*")
+                     if (path.stat().st_uid, path.stat().st_gid) != (4321, 4321)]
         assert strangers == []
 
 
@@ -229,6 +296,31 @@ def test_an_unfinished_restore_goes_on(stock, tmp_path):
     blob.write_bytes(b"shared")
     ctl.run(back, "restore", "--deep", copy)
     assert contents(back) == contents(stock.dir)
+
+
+@pytest.mark.parametrize("start", ["daemon", "detritusctl"])
+def test_nobody_works_in_an_unfinished_restore(stock, tmp_path, start):
+    """What came in there would be gone when the restore goes on."""
+    copy, back = tmp_path / "backup", tmp_path / "back"
+    backup(stock.dir, copy)
+    shutil.copytree(copy, back)
+    (back / "incoming").mkdir()
+    if start == "daemon":
+        assert "was not finished" in Daemon(tmp_path / "daemon", KEPT, data_dir=back).refuses_to_start()
+    else:
+        for command in (["import", stock.dir], ["reindex"], ["mirror"], ["backup", tmp_path / "other"]):
+            assert "was not finished" in ctl.run(back, *command, status=1).stderr
+    ctl.run(back, "restore", "--deep", copy)
+    assert contents(back) == contents(stock.dir)
+
+
+def test_a_wrong_directory_stays_as_it_is(stock, tmp_path):
+    wrong = tmp_path / "wrong"
+    wrong.mkdir()
+    (wrong / "file").write_text("mine")
+    for command in (["import", stock.dir], ["reindex"], ["mirror"], ["backup", tmp_path / "other"], ["verify", "--repair"]):
+        ctl.run(wrong, *command, status=1)
+        assert [path.name for path in wrong.iterdir()] == ["file"], command
 
 
 def import_from(data_dir, other, status=0):
@@ -293,6 +385,42 @@ def test_import_merges_a_day_that_both_have(stock, other, packed):
     before = contents(stock.dir)
     assert import_from(stock.dir, other.dir)["log_lines"] == 0
     assert contents(stock.dir) == before
+
+
+def test_import_merges_many_equal_lines(stock, other):
+    """Looking at each of them for each would take an hour."""
+    theirs = other.dir / stock.log().relative_to(stock.dir)
+    theirs.parent.mkdir(parents=True)
+    stock.log().write_bytes(b"1\n" * 2**20 + b"0\n")
+    theirs.write_bytes(b"1\n" * (2**20 + 1) + b"0\n" * 2)
+    ctl.run(stock.dir, "verify", "--repair")
+    assert import_from(stock.dir, other.dir)["log_lines"] == 2
+    assert stock.log().read_bytes() == b"1\n" * 2**20 + b"0\n1\n0\n"
+
+
+def test_import_killed_midway(other, tmp_path, start_daemon):
+    """Wherever it is killed, the next start has what came whole, and a further run the rest."""
+    new = tmp_path / "new"
+    for path in ("tmp", "crashes/by-source", "logs", "tmp/import.db"):
+        new.mkdir()
+        with ctl.started(new, "import", other.dir) as process:
+            wait_until(lambda: (new / path).exists() or process.poll() is not None, path)
+            process.kill()
+        start_daemon(KEPT, data_dir=new).stop()
+        ctl.run(new, "verify", "--deep")
+        import_from(new, other.dir)
+        assert contents(new) == contents(other.dir)
+        shutil.rmtree(new)
+
+
+def test_import_of_more_than_one_batch(tmp_path):
+    """Of crashes that share blobs within a batch and across, and of log files."""
+    generate(tmp_path / "other", "--crashes", 500, "--sources", 200, "--days", 5, "--files")
+    (tmp_path / "new").mkdir()
+    counts = import_from(tmp_path / "new", tmp_path / "other")
+    assert counts["log_files"] > 256 and counts["crashes"] == 500 and counts["blobs"] == len(rows_of(tmp_path / "other")["blob"])
+    assert contents(tmp_path / "new") == contents(tmp_path / "other")
+    assert rows_of(tmp_path / "new")["crash"] == rows_of(tmp_path / "other")["crash"]
 
 
 def test_import_merges_so_many_lines_at_once(stock, other):

@@ -16,6 +16,7 @@ from harness import crash, ctl, grpc, otlp
 from harness.bulk import Control, Uploads, fill
 from harness.crash import attachment_part, dump_part, metadata_part, upload
 from harness.daemon import ACME, DETRITUSCTL, OTHER, sha256, wait_until
+from harness.full_disk import fill_up
 
 pytestmark = pytest.mark.ours
 
@@ -606,30 +607,6 @@ def test_what_is_not_whole_is_found(start_daemon, source, damage):
 
 
 # ---- a full disk ----
-
-@pytest.fixture
-def small_disk(tmp_path):
-    if os.geteuid() != 0 or not pathlib.Path("/dev/loop-control").exists():
-        pytest.skip("needs root and loop devices to mount a small file system")
-    image, path = tmp_path / "disk.img", tmp_path / "disk"
-    path.mkdir()
-    with open(image, "wb") as file:
-        file.truncate(64 << 20)
-    subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", str(image)], check=True)
-    if subprocess.run(["mount", "-o", "loop", str(image), str(path)], capture_output=True).returncode != 0:
-        pytest.skip("needs a free loop device to mount a small file system")
-    yield path
-    subprocess.run(["umount", str(path)], check=True)
-
-
-def fill_up(path):
-    """To the last byte."""
-    with open(path / "filling", "wb") as file:
-        for size in (1 << 20, 4096, 1):
-            with contextlib.suppress(OSError):
-                while True:
-                    os.write(file.fileno(), b"x" * size)
-
 
 @pytest.mark.parametrize("count", [600, 2000])
 @up_and_down

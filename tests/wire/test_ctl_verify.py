@@ -1,17 +1,22 @@
 """detritusctl verify, reindex and mirror: each kind of damage is found, by its name and no other, and mended where that is
 promised; a whole directory is found whole, beside a daemon under load too."""
 
+import concurrent.futures
 import contextlib
 import hashlib
 import json
 import os
+import re
 import socket
 import sqlite3
+import subprocess
+import time
 
 import pytest
 
 from harness import crash, ctl
-from harness.daemon import ACME, wait_until
+from harness.bulk import fill
+from harness.daemon import ACME, DETRITUSCTL, wait_until
 from harness.grpc import export
 from harness.otlp import export_lines
 from harness.stock import KEPT, ROWS, Load, Stock, all_rows, change
@@ -161,6 +166,24 @@ def test_log_files_of_another_size_missing_and_unknown(stock):
     assert {row["lines"] for row in stock.daemon.rows("SELECT lines FROM log_file")} == {6, 5, None}
 
 
+def test_a_compressed_day_that_is_plain(stock):
+    stock.change(f"UPDATE log_file SET compressed = 1 WHERE source_id ="
+                 f" (SELECT id FROM source WHERE install_id = '{stock.sources[0].install_id}')")
+    assert stock.verify()[0] == [("log_missing", below(stock, stock.log()) + ".zst")]
+    stock.verify("--repair", status=0)
+    stock.whole("--deep")
+
+
+def test_a_log_file_that_lost_lines(stock):
+    """The row's count is no longer true, and nobody has one."""
+    path = stock.log()
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:2]))
+    assert stock.verify()[0] == [("log_size", below(stock, path))]
+    assert stock.kinds("--repair", status=0) == ["log_size"]
+    stock.whole()
+    assert sorted(str(row["lines"]) for row in stock.daemon.rows("SELECT lines FROM log_file")) == ["5", "5", "None"]
+
+
 def test_a_damaged_log_line_is_reported_and_left(stock):
     path = stock.log()
     data = path.read_bytes()
@@ -183,6 +206,41 @@ def test_a_broken_database_page(stock):
         file.seek((page - 1) * size + 3)
         file.write(b"\0\0")  # no cells
     assert "database" in stock.kinds()
+
+
+def test_a_broken_list_of_free_pages(stock):
+    """Which SQLite's own check passes over, when a view comes first in its hash of tables."""
+    stock.change("CREATE TABLE extra (a); INSERT INTO extra VALUES (zeroblob(100000)); DROP TABLE extra")
+    with (stock.dir / "detritus.db").open("r+b") as file:
+        file.seek(36)  # how many there are (SQLite's file format, 1.3.9)
+        free = int.from_bytes(file.read(4), "big")
+        assert free > 1
+        stock.whole()
+        file.seek(36)
+        file.write((free + 3).to_bytes(4, "big"))
+    assert stock.kinds() == ["database"]
+
+
+def break_page(stock, name):
+    """The first page of a table or an index has no cells, and is no page of its kind."""
+    path = stock.dir / "detritus.db"
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        page, = database.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (name,)).fetchone()
+        size, = database.execute("PRAGMA page_size").fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\0" * 8)
+
+
+@pytest.mark.parametrize("repair", [[], ["--repair"]])
+def test_a_check_that_ends_midway_tells_what_it_found(stock, repair):
+    missing = stock.blob(b"MDMP 0 1")
+    missing.unlink()
+    break_page(stock, "log_file")
+    done = ctl.run(stock.dir, "verify", *repair, status=1)
+    assert f"blob_missing     {below(stock, missing)}" in done.stdout
+    assert "database         detritus.db: Page " in done.stdout
+    assert "unreadable       log files: cannot be read to the end" in done.stdout
 
 
 def test_no_false_alarm_beside_a_daemon_under_load(start_daemon):
@@ -226,6 +284,27 @@ def test_a_daemon_mends_beside_uploads(start_daemon):
     ctl.run(daemon.data_dir, "verify", "--deep")
 
 
+def test_the_daemon_is_killed_while_it_mends(start_daemon, source, tmp_path):
+    """What was mended stays so, and a further run does the rest."""
+    fill(tmp_path / "data", source, 1500)
+    daemon = start_daemon(KEPT, data_dir=tmp_path / "data")
+    daemon.stop()
+    change(daemon.data_dir, "UPDATE blob SET refs = refs + 1; UPDATE usage SET crash_bytes = 1")
+    daemon.start()
+    process = subprocess.Popen([DETRITUSCTL, "--data-dir", str(daemon.data_dir), "verify", "--repair", "--json"],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: len(daemon.rows("SELECT 1 FROM blob WHERE refs = 1")) > 0, "the first request")
+    daemon.kill()
+    out, words = process.communicate(timeout=60)
+    assert process.returncode == 1 and "went away" in words
+    *found, totals = (json.loads(line) for line in out.splitlines())
+    left = re.search(r"(\d+) more findings were not dealt with", words)
+    assert len(found) + (int(left[1]) if left else 0) == totals["findings"] > 1500
+    daemon.start()
+    ctl.run(daemon.data_dir, "verify", "--repair")
+    ctl.run(daemon.data_dir, "verify", "--deep")
+
+
 def ask(daemon, request):
     """The last line of the control socket's answer."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
@@ -266,6 +345,36 @@ def test_reindex_gives_back_the_same_rows(stock):
     assert all_rows(stock.daemon) == before
     stock.whole("--deep")
     assert (stock.dir / "detritus.db.before-reindex").exists()
+
+
+def test_reindex_knows_a_source_that_only_logs(start_daemon):
+    """Whose file has another time by now: a copy, say."""
+    daemon, source = start_daemon(KEPT), crash.Source.fresh()
+    export(daemon, export_lines(source, 3), ACME).accepted()
+    daemon.stop()
+    before = all_rows(daemon)["source"]
+    assert before[0]["version"]
+    future = time.time() + 3600
+    os.utime(daemon.log_files(source)[0], (future, future))
+    ctl.run(daemon.data_dir, "reindex")
+    assert all_rows(daemon)["source"] == before
+
+
+def test_reindex_gives_back_when_each_crash_was_received(start_daemon, source):
+    """Nothing but the JSON files' times tell, of reports that came alone and of such as were stored together."""
+    daemon = start_daemon(KEPT)
+    crash.report(daemon, "1.1", ACME, source, b"MDMP alone")
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda n: crash.report(daemon, "1.1", ACME, source, b"MDMP %d" % n,
+                                             timestamp=f"2026-05-19T00:00:{n:02d}Z"), range(60)))
+    daemon.stop()
+    before = all_rows(daemon)["crash"]
+    assert len({row["received_at"] for row in before}) > 10
+    daemon.mirror_files(source)[0].unlink()
+    ctl.run(daemon.data_dir, "mirror", "--yes")  # written anew
+    (daemon.data_dir / "detritus.db").unlink()
+    ctl.run(daemon.data_dir, "reindex")
+    assert all_rows(daemon)["crash"] == before
 
 
 def test_reindex_without_the_old_database(stock, start_daemon):

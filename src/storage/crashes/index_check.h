@@ -60,6 +60,8 @@ int index_copy_to(struct index *x, const char *path, index_progress progress, vo
 
 /* Forgets a blob with every crash that uses it: for a copy, whose original has deleted them. Inside a transaction. */
 int index_forget_blob(struct index *x, const char *sha256);
+/* The file alone holds everything then, as it must before it is renamed: closing does the same, but tells no failure. */
+int index_checkpoint_whole(struct index *x);
 /* Makes one plain file of the database, readable on media that cannot be written; opening it for writing undoes that. */
 int index_leave_wal(struct index *x);
 

@@ -173,6 +173,13 @@ static int run_migration(struct index *x, unsigned number)
         return r;
 }
 
+/* What SQLite says, but where it only knows of an I/O error. */
+static int tell(struct index *x, int error, struct error *err)
+{
+        error_set(err, "%s", error == -ENOSPC ? strerror(ENOSPC) : sqlite3_errmsg(x->db));
+        return error;
+}
+
 /* Is it ours, and do we know its version? */
 static int check_identity(struct index *x, int64_t *ret_version, bool *ret_adopted, struct error *err)
 {
@@ -182,10 +189,8 @@ static int check_identity(struct index *x, int64_t *ret_version, bool *ret_adopt
                 r = read_number(x, "PRAGMA user_version", &version);
         if (r == 0)
                 r = read_number(x, "SELECT count(*) FROM sqlite_schema", &tables);
-        if (r < 0) {
-                error_set(err, "%s", sqlite3_errmsg(x->db));
-                return r;
-        }
+        if (r < 0)
+                return tell(x, r, err);
         if ((id != 0 && id != APPLICATION_ID) || (version == 0 && tables > 0)) {
                 error_set(err, "not a database of detritus");
                 return -EINVAL;
@@ -216,10 +221,8 @@ static int configure_writer(struct index *x, struct error *err)
                            "PRAGMA journal_size_limit = 67108864;"
                            "PRAGMA cell_size_check = ON;"
                            "PRAGMA trusted_schema = ON");
-        if (r < 0) {
-                error_set(err, "%s", sqlite3_errmsg(x->db));
-                return r;
-        }
+        if (r < 0)
+                return tell(x, r, err);
         bool wal = false;
         sqlite3_exec(x->db, "PRAGMA journal_mode", is_wal, &wal, NULL);
         if (!wal) {
@@ -240,9 +243,7 @@ static int migrate(struct index *x, int64_t version, struct error *err)
                 }
         }
         int r = execute(x, FOR_SMALL_TRANSACTIONS);
-        if (r < 0)
-                error_set(err, "%s", sqlite3_errmsg(x->db));
-        return r;
+        return r < 0 ? tell(x, r, err) : 0;
 }
 
 static int open_database(const char *path, int flags, struct index **ret, struct error *err)

@@ -156,18 +156,24 @@ int mirror_draft(struct draft_dir *drafts, const struct index_crash *crash, stru
         return 0;
 }
 
+int mirror_link_as(struct draft *f, const char *path)
+{
+        char directory[MIRROR_PATH_SIZE];
+
+        snprintf(directory, sizeof(directory), "%.*s", (int)(strrchr(path, '/') - path), path);
+        int r = durable_mkdirs_later(f->dir->datadir_fd, directory);
+        if (r < 0)
+                return r;
+        r = draft_link(f, path);
+        return r == -EEXIST ? draft_replace(f, path) : r;
+}
+
 int mirror_link(struct draft *f, const struct index_crash *crash)
 {
         char path[MIRROR_PATH_SIZE];
-        const struct crash_metadata *m = crash->metadata;
 
-        directory_of(&m->source, path, sizeof(path));
-        int r = durable_mkdirs_later(f->dir->datadir_fd, path);
-        if (r < 0)
-                return r;
-        mirror_path(&m->source, m->timestamp, crash->dump.sha256, path);
-        r = draft_link(f, path);
-        return r == -EEXIST ? draft_replace(f, path) : r;
+        mirror_path(&crash->metadata->source, crash->metadata->timestamp, crash->dump.sha256, path);
+        return mirror_link_as(f, path);
 }
 
 int mirror_write(int datadir_fd, const struct index_crash *crash)

@@ -26,3 +26,4 @@ int mirror_write(int datadir_fd, const struct index_crash *crash);
 /* The same in steps, for many: the content is written, unsynced; once it is synced it gets its name, which is not. */
 int mirror_draft(struct draft_dir *drafts, const struct index_crash *crash, struct draft *ret);
 int mirror_link(struct draft *f, const struct index_crash *crash);
+int mirror_link_as(struct draft *f, const char *path); /* what mirror_path() says */
