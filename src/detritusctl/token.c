@@ -36,14 +36,14 @@ static int find_file(const struct ctl *ctl, char **ret)
         return *ret ? CTL_OK : say_failed("out of memory");
 }
 
-int token_open(const struct ctl *ctl, bool create, struct token_file *ret)
+int token_open(const struct ctl *ctl, enum token_file_use use, struct token_file *ret)
 {
         _cleanup_(freep) char *file = NULL;
         struct error err = { "" };
         int status = find_file(ctl, &file);
         if (status != CTL_OK)
                 return status;
-        int r = token_file_open(file, create, ret, &err);
+        int r = token_file_open(file, use, ret, &err);
         return r == 0 ? CTL_OK : token_failed(&err, r);
 }
 

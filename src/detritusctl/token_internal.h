@@ -19,9 +19,9 @@
 extern const struct command token_add_command, token_rotate_command, token_revoke_command; /* token_change.c */
 extern const struct command token_list_command, token_check_command;                       /* token_list.c */
 
-/* The token file that the command, the environment or the configuration names, locked and read. CTL_OK, or what went
+/* The token file that the command, the environment or the configuration names (token_file_open()). CTL_OK, or what went
  * wrong was said. */
-int token_open(const struct ctl *ctl, bool create, struct token_file *ret);
+int token_open(const struct ctl *ctl, enum token_file_use use, struct token_file *ret);
 
 /* What of a failure of token_file.h is to be said. CTL_FAILED. */
 int token_failed(const struct error *err, int r);

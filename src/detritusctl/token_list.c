@@ -89,7 +89,7 @@ static int print_table(const struct uses *u)
 static int list(const struct ctl *ctl)
 {
         _cleanup_(token_file_done) struct token_file file = { .directory_fd = -1 };
-        int status = token_open(ctl, false, &file);
+        int status = token_open(ctl, TOKEN_FILE_READ, &file);
         if (status != CTL_OK)
                 return status;
         struct uses u = { .tokens = file.tokens };
@@ -181,7 +181,7 @@ static int check(const struct ctl *ctl)
         char presented[TOKEN_INPUT_SIZE];
         if (ctl_value(ctl, "install") && !ctl_value(ctl, "project"))
                 return say_usage("--install needs --project");
-        int status = token_open(ctl, false, &file);
+        int status = token_open(ctl, TOKEN_FILE_READ, &file);
         if (status == CTL_OK)
                 status = token_read_input(presented);
         if (status != CTL_OK)

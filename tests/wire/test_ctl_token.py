@@ -1,5 +1,7 @@
 """detritusctl token: the token file changed under a running daemon and without one."""
 
+import contextlib
+import fcntl
 import json
 import os
 import re
@@ -187,6 +189,67 @@ def test_many_at_once_lose_nothing(tmp_path):
               ctl("token", "list", "--json", "--tokens-config", path, data_dir=tmp_path).stdout.splitlines()}
     assert listed == {"acme-prod", "other-prod", *(f"t{n}" for n in range(8))} and len(set(done)) == 8
     assert os.listdir(tmp_path) == [path.name]
+
+
+@contextlib.contextmanager
+def locked(directory):
+    """The lock of a change, held by somebody else."""
+    fd = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def test_two_that_make_the_file_at_once(tmp_path):
+    """Both see that there is none, and wait: the second one must not begin anew."""
+    path = tmp_path / "tokens.toml"
+    with locked(tmp_path):
+        adding = [subprocess.Popen([DETRITUSCTL, "token", "add", "--id", f"t{n}", "--project", "acme", "--tokens-config",
+                                    path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for n in range(2)]
+        inode = f":{tmp_path.stat().st_ino} "
+        wait_until(lambda: sum("->" in line and inode in line for line in open("/proc/locks")) == 2, "both to wait")
+    for process in adding:
+        assert process.communicate(timeout=60)[0].startswith("dt_t") and process.returncode == 0
+    assert {line for line in path.read_text().splitlines() if line.startswith("id")} == {'id = "t0"', 'id = "t1"'}
+
+
+def test_who_only_reads_waits_for_nobody(tmp_path):
+    path = tmp_path / "tokens.toml"
+    path.write_text(tokens_toml((ACME,), None))
+    with locked(tmp_path):
+        assert "acme-prod" in ctl("token", "list", "--tokens-config", path, data_dir=tmp_path).stdout
+        assert "acme-prod" in ctl("token", "check", "--tokens-config", path, stdin=ACME.secret).stdout
+
+
+def test_a_link_to_nothing_is_left_alone(tmp_path):
+    link = tmp_path / "tokens.toml"
+    link.symlink_to(tmp_path / "nothing.toml")
+    assert "No such file" in ctl("token", "add", "--id", "x", "--project", "acme", "--tokens-config", link, status=1).stderr
+    assert link.is_symlink() and os.listdir(tmp_path) == [link.name]
+
+
+@pytest.mark.parametrize("text", [
+    YAML.replace("\n", "\r\n"), YAML.rstrip("\n"), "---\n" + YAML + "...\n",
+    YAML.replace("  - id", "  -   id").replace("    secret", "      secret").replace("    pro", "      pro")
+    .replace("    sou", "      sou"),
+    "token: # flow within\n  - {id: acme-prod, secret: '%s', project: acme, source_prefix: acme/} # one line\n"
+    "  # between\n  - {\n    id: other-prod,\n    secret: '%s',\n    project: other, source_prefix: other/}\n# the end\n"
+    % (ACME.phc, OTHER.phc)], ids=["crlf", "no newline", "markers", "wide", "flow"])
+def test_odd_layouts_keep_every_byte(tmp_path, text):
+    """add, rotate, revoke: what is left is what was there, to the byte; revoking takes out whole lines of the entry."""
+    path = tmp_path / "tokens.yaml"
+    path.write_text(text, newline="")
+    ctl("token", "add", "--id", "new", "--project", "acme", "--tokens-config", path)
+    ctl("token", "rotate", "other-prod", "--tokens-config", path)
+    ctl("token", "revoke", "new", "--yes", "--tokens-config", path)
+    left = path.read_bytes().decode()
+    shape = re.compile(r"\$argon2id[^\"'\s]+")
+    assert shape.sub("H", left).rstrip("\r\n") == shape.sub("H", text).rstrip("\r\n")
+    ctl("token", "revoke", "acme-prod", "--yes", "--tokens-config", path)
+    gone = [line for line in text.split("\n") if line not in path.read_bytes().decode().split("\n")]
+    assert gone and not [line for line in gone if line.lstrip().startswith("#") or line.strip() in ("---", "...", "token:")]
 
 
 # -- which file, which daemon
