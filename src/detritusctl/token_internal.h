@@ -6,8 +6,6 @@
 #include "detritusctl/commands.h"
 #include "detritusctl/token_file.h"
 
-#define TOKEN_INPUT_SIZE 4096
-
 /* The option that names the token file. */
 #define TOKEN_FILE_OPTION                                                                                              \
         {                                                                                                              \
@@ -25,9 +23,6 @@ int token_open(const struct ctl *ctl, enum token_file_use use, struct token_file
 
 /* What of a failure of token_file.h is to be said. CTL_FAILED. */
 int token_failed(const struct error *err, int r);
-
-/* One line of standard input. CTL_OK, or what went wrong was said. */
-int token_read_input(char ret[TOKEN_INPUT_SIZE]);
 
 /* The value alone; with --json one object that names it, and the id (NULL: none). It is wiped from where it was put
  * together. 0, -ENOMEM, -EIO. */

@@ -1,11 +1,17 @@
 """detritusctl sql, config check, doctor and send-test, beside a real daemon and without one."""
 
+import contextlib
 import json
 import os
+import re
 import shutil
+import socket
 import subprocess
+import threading
 
+import hpack
 import pytest
+from hyperframe import frame as frames
 
 from harness import crash
 from harness.daemon import ACME, DETRITUSCTL, OTHER, RATE_UNLIMITED, tokens_toml
@@ -280,3 +286,40 @@ def test_a_canary_to_nobody(start_daemon, tmp_path):
     for arguments, status in [((), 2), (("--project", "acme", "x"), 2), (("--project", "a/b"), 2),
                               (("--project", "acme", "--install", "no-uuid"), 2), (("--project", "acme"), 1)]:
         assert ctl("send-test", *arguments, data_dir=tmp_path, status=status).stderr
+
+
+@contextlib.contextmanager
+def stranger(body):
+    """Answers every request with 503 and this body."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def answer():
+        connection, _ = listener.accept()
+        with connection, connection.makefile("rb") as stream:
+            stream.read(len(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))
+            connection.sendall(frames.SettingsFrame(0).serialize())
+            while head := stream.read(9):
+                frame, length = frames.Frame.parse_frame_header(memoryview(head))
+                frame.parse_body(memoryview(stream.read(length)))
+                if not isinstance(frame, frames.DataFrame) or "END_STREAM" not in frame.flags:
+                    continue
+                block = hpack.Encoder().encode([(":status", "503")])
+                connection.sendall(frames.HeadersFrame(frame.stream_id, block, flags=["END_HEADERS"]).serialize() +
+                                   frames.DataFrame(frame.stream_id, body, flags=["END_STREAM"]).serialize())
+
+    thread = threading.Thread(target=answer, daemon=True)
+    thread.start()
+    try:
+        yield "%s:%d" % listener.getsockname()
+        thread.join(20)
+    finally:
+        listener.close()
+
+
+def test_what_a_stranger_answers_is_harmless(tmp_path):
+    for options in ((), ("--json",)):
+        with stranger(b"no \x1b[31mred \xc2\x9b2J \xff way") as address:
+            done = ctl("send-test", "--address", address, "--project", "acme", "--remote", *options, data_dir=tmp_path,
+                       stdin="x\n", status=1)
+        assert "HTTP 503" in done.stdout and "way" in done.stdout
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", done.stdout), done.stdout

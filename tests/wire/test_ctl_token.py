@@ -325,6 +325,10 @@ def test_check_tells_whose_a_token_is(daemon):
         token(daemon, "check", *arguments, stdin=ACME.secret, status=status)
     assert "no entry" in token(daemon, "check", stdin="wrong", status=1).stderr
     assert "empty" in token(daemon, "check", stdin="", status=1).stderr
+    # One that is cut off would be another token.
+    assert "no entry" in token(daemon, "check", stdin="x" * 4094, status=1).stderr
+    assert "longer than 4094" in token(daemon, "check", stdin="x" * 4095, status=1).stderr
+    assert "longer than 4094" in ctl("token", "hash", stdin="x" * 4095, status=1).stderr
     prefixed = token(daemon, "add", "--id", "narrow", "--project", "acme", "--prefix", "acme/a").stdout
     token(daemon, "check", "--project", "acme", "--install", "abc", stdin=prefixed)
     token(daemon, "check", "--project", "acme", "--install", "cba", stdin=prefixed, status=1)
