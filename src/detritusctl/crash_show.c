@@ -32,8 +32,7 @@ static int print_json_line(void *userdata, const struct source *source, const st
         _cleanup_(buf_done) struct buf out = { 0 };
         int r = s->printed++ > 0 ? buf_append_char(&out, ',') : 0;
         if (r == 0)
-                r = line->text[0] == '{' ? log_print_json(&out, source, line->text, line->len)
-                                         : buf_append_str(&out, "null");
+                r = log_print_json(&out, source, line->text, line->len);
         return r == 0 && fwrite(out.data, 1, out.len, stdout) == out.len ? 0 : LOG_PRINT_FAILED;
 }
 

@@ -500,6 +500,29 @@ def test_hostile_text_is_harmless(start_daemon):
     assert DANGEROUS.search(HOSTILE)
 
 
+def test_lines_that_are_not_ours(start_daemon, tmp_path):
+    """Torn, of strangers, with holes, not UTF-8: each is one JSON object, and harmless, and the ones around it are whole."""
+    odd = [b'{"time_unix_nano":1,"body":"to', b"{\x00\x00\x00", b"\xff\xfe{}", b"", b"[1]", b"{} {}", b"}" + HOSTILE.encode(),
+           b"{" * 5000, b'{"a":"\xed\xa0\x80"}', b'{"a":NaN}', b"x" * 300000]
+    good = [(b'{"a":\t1}\r', {"a": 1}), (b"{ }", {}), (b'{"a":"' + "\x7f\u202e".encode() + b'"}', {"a": "\x7f\u202e"})]
+    config = {"logs": {"ttl_days": 36500}}
+    source = Source.fresh()
+    plant(Daemon(tmp_path / "daemon"), source, "1970-01-01", [line + b"\n" for line in odd + [line for line, _ in good]])
+    daemon = start_daemon(config, directory=tmp_path / "daemon")
+    crash.report(daemon, "1.1", ACME, source, b"MDMP", timestamp="1970-01-01T00:00:01Z")
+    who = {"project": "acme", "install_id": source.install_id}
+    for rows in (lines(daemon, "logs", "cat"), lines(daemon, "logs", "tail", "-n", "100"),
+                 lines(daemon, "crashes", "show", "1", "--logs", "5m")[0]["logs"]):
+        assert rows[len(odd):] == [{**who, **members} for _, members in good]
+        assert all(set(row) == {"project", "install_id", "text"} for row in rows[:len(odd)])
+        assert rows[0]["text"] == odd[0].decode() and rows[1]["text"] == "{\0\0\0" and rows[2]["text"] == "??{}"
+        assert rows[6]["text"] == "}" + HOSTILE
+    for command in (("logs", "cat"), ("logs", "tail"), ("crashes", "show", "1", "--logs", "5m")):
+        for options in ((), ("--json",)):
+            assert not DANGEROUS.search(run(daemon, *command, *options).stdout)
+    assert "{???" in run(daemon, "logs", "cat").stdout
+
+
 def test_nothing_is_written(start_daemon):
     """The database and the log files are byte for byte what they were, and a reader leaves no file behind."""
     daemon = start_daemon()

@@ -164,9 +164,11 @@ static int keep(struct keeper *k, uint32_t place, const struct log_line *line)
 {
         if (k->n == 2 * k->max)
                 drop_first(k, k->max);
-        char *text = strndup(line->text, line->len);
+        char *text = malloc(line->len + 1);
         if (!text)
                 return -ENOMEM;
+        memcpy(text, line->text, line->len); /* a hole's NULs too */
+        text[line->len] = '\0';
         k->rows[k->n++] = (struct kept){ .line = *line, .place = place, .number = k->number++ };
         k->rows[k->n - 1].line.text = text;
         return 0;
