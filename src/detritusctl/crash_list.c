@@ -61,7 +61,7 @@ static int list(const struct ctl *ctl)
         if (r == 0 && table)
                 r = crash_table_finish(table);
         if (r < 0)
-                return say_failed("%s", strerror(-r));
+                return reading_failed(r);
         fflush(stdout);
         reading_say_more(&page);
         return CTL_OK;
@@ -173,7 +173,7 @@ static int follow(const struct ctl *ctl)
                 say_note("waiting for crashes behind %lld", (long long)id);
         if (r == 0)
                 r = follow_index(index, &filter.index, id, ctl->json);
-        return r == 0 ? CTL_OK : say_failed("%s", strerror(-r));
+        return r == 0 ? CTL_OK : reading_failed(r);
 }
 
 const struct command crashes_follow_command = {

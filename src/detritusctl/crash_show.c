@@ -127,7 +127,7 @@ static int show(const struct ctl *ctl)
         int r = index_show_crash(index, id, around ? print_with_logs : ctl->json ? screen_json : crash_page_print, &s);
         if (r == -ENOENT)
                 return say_failed("there is no such crash: %s", ctl->arguments[0]);
-        return r == 0 ? CTL_OK : say_failed("%s", r < 0 ? strerror(-r) : "cannot print the log lines");
+        return r == 0 ? CTL_OK : reading_failed(r);
 }
 
 const struct command crashes_show_command = {

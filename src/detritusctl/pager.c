@@ -42,6 +42,17 @@ static int start(const char *command, int in)
         return -r;
 }
 
+/* Whoever interrupts a long look wants what there is, and then the pager to himself: if we were gone before it, the shell
+ * and it would both read the terminal. Calls only what a handler may. */
+static void on_interrupt(int number)
+{
+        close(STDOUT_FILENO);
+        while (waitpid(pager, NULL, 0) < 0 && errno == EINTR)
+                ;
+        signal(number, SIG_DFL);
+        raise(number);
+}
+
 void pager_start(void)
 {
         const char *command = choose();
@@ -50,8 +61,10 @@ void pager_start(void)
                 return;
         setenv("LESS", "FRX", 0); /* quit if it fits, colours as they are, leave the screen as it was */
         fflush(stdout);
-        if (start(command, ends[0]) == 0 && dup2(ends[1], STDOUT_FILENO) == STDOUT_FILENO)
+        if (start(command, ends[0]) == 0 && dup2(ends[1], STDOUT_FILENO) == STDOUT_FILENO) {
                 signal(SIGPIPE, SIG_IGN); /* a reader that leaves is an EPIPE */
+                signal(SIGINT, on_interrupt);
+        }
         close(ends[0]);
         close(ends[1]);
 }

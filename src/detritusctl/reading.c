@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "detritusctl/pager.h"
 #include "detritusctl/say.h"
 #include "util/time_arg.h"
 
@@ -25,6 +26,13 @@ int reading_open_data_dir(const struct ctl *ctl, int *ret_fd)
                 return say_failed("cannot open %s: %s", ctl->data_dir, strerror(errno));
         *ret_fd = fd;
         return CTL_OK;
+}
+
+int reading_failed(int r)
+{
+        if (r > 0 || ferror(stdout))
+                return pager_was_quit() ? CTL_OK : CTL_FAILED;
+        return say_failed("%s", strerror(-r));
 }
 
 int reading_moment(const char *option, const char *text, struct moment *ret)
@@ -98,8 +106,8 @@ int64_t reading_id(const char *text)
 void reading_say_more(const struct index_page *page)
 {
         if (page->looked_enough)
-                say_note("looked at %" PRIu64 " panic texts, back to %s; go on with --after %s,%" PRId64
-                         ", or deeper with --depth",
+                say_note("looked at %" PRIu64 " panic texts, back to %s; look deeper with --depth, or go on with "
+                         "--after %s,%" PRId64,
                          page->looked, page->end.at, page->end.at, page->end.id);
         else if (page->more)
                 say_note("there is more: --after %s,%" PRId64, page->end.at, page->end.id);

@@ -11,6 +11,10 @@
 int reading_open_index(const struct ctl *ctl, struct index **ret);
 int reading_open_data_dir(const struct ctl *ctl, int *ret_fd);
 
+/* CTL_FAILED, said; r: -errno, or > 0 when it was the output. When that failed, command_main() says so, and a reader who
+ * left the pager is no failure at all: CTL_OK. */
+int reading_failed(int r);
+
 /* Values of options; CTL_OK or, said, CTL_USAGE. */
 int reading_moment(const char *option, const char *text, struct moment *ret);
 int reading_count(const char *option, const char *text, uint64_t max, uint64_t *ret);

@@ -84,7 +84,7 @@ static int list(const struct ctl *ctl)
         if (r == 0 && table)
                 r = table_finish(table);
         if (r < 0)
-                return say_failed("%s", strerror(-r));
+                return reading_failed(r);
         fflush(stdout);
         reading_say_more(&page);
         return CTL_OK;
@@ -200,7 +200,7 @@ static int show(const struct ctl *ctl, const char *what)
                 return say_failed("there is no such source: %s", what);
         if (r == -ENOTUNIQ)
                 return say_failed("several projects have such a source; name it as PROJECT/%s", what);
-        return r == 0 ? CTL_OK : say_failed("%s", strerror(-r));
+        return r == 0 ? CTL_OK : reading_failed(r);
 }
 
 /* ---- the command ---- */

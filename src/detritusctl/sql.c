@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "detritusctl/commands.h"
+#include "detritusctl/reading.h"
 #include "detritusctl/say.h"
 #include "detritusctl/screen.h"
 #include "detritusctl/table.h"
@@ -154,7 +155,7 @@ static int ask(const struct ctl *ctl, const char *sql)
                 r = table_finish(table.table);
         if (r == 0)
                 return CTL_OK;
-        return r == -EIO ? say_failed("cannot write to standard output") : say_failed("%s", err.text);
+        return r == -EIO ? reading_failed(r) : say_failed("%s", err.text);
 }
 
 static int ask_standard_input(const struct ctl *ctl)

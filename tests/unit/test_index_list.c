@@ -112,6 +112,8 @@ static void test_each_filter(_unused_ void **state)
         EXPECT("4 3 2 ", .since = &at_2);
         EXPECT("3 2 1 5 ", .until = &at_4);
         EXPECT("3 2 ", .since = &at_2, .until = &at_4);
+        expect_list(&(struct index_crash_filter){ .until = &at_4 },
+                    &(struct index_cursor){ "2026-05-19T08:30:04.000Z", INT64_MAX }, 0, "3 2 1 5 ");
         EXPECT("1 5 ", .grep = "OUT of");
         EXPECT("", .grep = "no such words");
         EXPECT("", .project = "nobody");

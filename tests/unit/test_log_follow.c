@@ -119,6 +119,19 @@ static void test_last_of_a_long_day(_unused_ void **state)
         }
 }
 
+/* The newest day is a link, which is not followed: the day before it was shown, and does not come again. */
+static void test_a_newest_day_that_cannot_be_read(_unused_ void **state)
+{
+        log_lines_add("acme/i", DAY_1, SECOND_1, 9, "a");
+        log_lines_add("acme/i", DAY_1, SECOND_1, 9, "b");
+        assert_int_equal(symlinkat("/dev/null", storage_fd, "logs/acme/i/" DAY_2 ".ndjson"), 0);
+        expect_last(&any, 1, "i b;");
+        expect_more("");
+        assert_int_equal(unlinkat(storage_fd, "logs/acme/i/" DAY_2 ".ndjson", 0), 0);
+        log_lines_add("acme/i", DAY_2, SECOND_1, 9, "c");
+        expect_more("i c;");
+}
+
 static void test_more(_unused_ void **state)
 {
         log_lines_add("acme/i", DAY_1, SECOND_1, 9, "old");
@@ -229,6 +242,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_last, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_last_of_several, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_last_of_a_long_day, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_a_newest_day_that_cannot_be_read, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_more, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_filter, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_across_midnight, setup, teardown),

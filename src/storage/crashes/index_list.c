@@ -182,7 +182,7 @@ static void begin_walk(struct walk *w, const struct index_crash_filter *f, const
         if (!f->until)
                 return;
         clock_format_fixed(*f->until, INDEX_RECEIVED_DIGITS, until);
-        if (strcmp(until, w->end.at) < 0) {
+        if (strcmp(until, w->end.at) <= 0) {
                 snprintf(w->end.at, sizeof(w->end.at), "%.*s", INDEX_TIME_SIZE - 1, until);
                 w->end.id = 0; /* no id is less: nothing of that very time */
         }

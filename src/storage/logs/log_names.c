@@ -8,6 +8,9 @@
 
 #include "storage/logs/log_query.h"
 
+#define FIRST_SECOND INT64_C(-62167219200) /* 0000-01-01 */
+#define LAST_SECOND INT64_C(253402300799)  /* 9999-12-31T23:59:59Z */
+
 void log_names_done(struct log_names *names)
 {
         free(names->sources);
@@ -136,20 +139,20 @@ struct day_range {
         char first[CLOCK_DAY_SIZE], last[CLOCK_DAY_SIZE];
 };
 
+/* A day that a file may be named after: years of four digits. */
+static void format_day(int64_t sec, char ret[CLOCK_DAY_SIZE])
+{
+        int64_t within = sec < FIRST_SECOND ? FIRST_SECOND : sec > LAST_SECOND ? LAST_SECOND : sec;
+        clock_format_day((struct moment){ .sec = within }, ret);
+}
+
 static struct day_range day_range(const struct log_filter *f)
 {
         struct day_range range = { "", "9999-99-99" };
-        struct moment at;
-        if (f->since) {
-                at = *f->since;
-                at.sec -= LOG_QUERY_SLACK_DAYS * INT64_C(86400);
-                clock_format_day(at, range.first);
-        }
-        if (f->until) {
-                at = *f->until;
-                at.sec += LOG_QUERY_SLACK_DAYS * INT64_C(86400);
-                clock_format_day(at, range.last);
-        }
+        if (f->since)
+                format_day(f->since->sec - LOG_QUERY_SLACK_DAYS * INT64_C(86400), range.first);
+        if (f->until)
+                format_day(f->until->sec + LOG_QUERY_SLACK_DAYS * INT64_C(86400), range.last);
         return range;
 }
 
