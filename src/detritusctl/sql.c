@@ -148,9 +148,10 @@ static int ask(const struct ctl *ctl, const char *sql)
         struct index_query_sink as_json = { json_columns, json_row, &objects };
         struct index_query_sink as_table = { table_columns, table_row, &table };
 
-        int r = index_open_readonly(ctl->data_dir, &index, &err);
-        if (r == 0)
-                r = index_query(index, sql, ctl->json ? &as_json : &as_table, &err);
+        int status = reading_open_index(ctl, &index);
+        if (status != CTL_OK)
+                return status;
+        int r = index_query(index, sql, ctl->json ? &as_json : &as_table, &err);
         if (r == 0 && table.table)
                 r = table_finish(table.table);
         if (r == 0)

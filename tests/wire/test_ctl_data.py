@@ -14,21 +14,13 @@ import pytest
 from hyperframe import frame as frames
 
 from harness import crash
+from harness.ctl import call as ctl
 from harness.daemon import ACME, DETRITUSCTL, OTHER, RATE_UNLIMITED, tokens_toml
 from harness.generate import generate
 
 pytestmark = pytest.mark.ours
 
 PROBE = "ca9a27e5-0000-4000-8000-000000000000"
-
-
-def ctl(*arguments, data_dir=None, stdin="", environment=None, status=0):
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("DETRITUS_")}
-    command = [DETRITUSCTL, *(["--data-dir", str(data_dir)] if data_dir else []), *map(str, arguments)]
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60,
-                          env={**clean, **(environment or {})})
-    assert done.returncode == status, done
-    return done
 
 
 def objects(done):

@@ -17,6 +17,7 @@ from harness import crash, otlp
 from harness.crash import Source
 from harness.daemon import ACME, DETRITUSCTL, OTHER, Daemon, wait_until
 from harness.grpc import export
+from harness.stock import Load
 
 pytestmark = pytest.mark.ours
 
@@ -40,37 +41,6 @@ def lines(daemon, *arguments, **options):
 
 def ids(daemon, *arguments):
     return [row["id"] for row in lines(daemon, "crashes", "list", *arguments)]
-
-
-@contextlib.contextmanager
-def load(daemon, workers=2):
-    """Uploads crashes and logs of sources of their own, as fast as they are answered."""
-    stop = threading.Event()
-    done, failures = [], []
-
-    def work(number):
-        try:
-            source, n = Source.fresh("other"), 0
-            while not stop.is_set():
-                n += 1
-                crash.report(daemon, "1.1", OTHER, source, b"MDMP %d %d" % (number, n),
-                             timestamp=f"2026-05-20T00:00:00.{n:09}Z")
-                export(daemon, otlp.export_lines(source, 3), OTHER).accepted()
-                done.append(n)
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(workers)]
-    for thread in threads:
-        thread.start()
-    try:
-        wait_until(lambda: done or failures, "the first upload")
-        yield done
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-    assert not failures, failures
 
 
 @contextlib.contextmanager
@@ -125,7 +95,7 @@ def check_filters(daemon, one, two):
 def test_each_filter_under_load_and_without_a_daemon(start_daemon):
     daemon = start_daemon()
     one, two = three_crashes(daemon)
-    with load(daemon):
+    with Load(daemon, OTHER):
         check_filters(daemon, one, two)
     daemon.stop()
     check_filters(daemon, one, two)
@@ -138,7 +108,7 @@ def test_pages_under_load(start_daemon):
     source = Source.fresh()
     for n in range(10):
         crash.report(daemon, "1.1", ACME, source, b"%d" % n, timestamp=f"2026-05-19T00:00:{n:02}Z")
-    with load(daemon):
+    with Load(daemon, OTHER):
         newest = lines(daemon, "crashes", "list", "--limit", "1")[0]
         seen, cursor = [], f"{newest['received_at']},{newest['id']}"
         while cursor:
@@ -206,7 +176,7 @@ def test_show_with_the_logs_around_it(start_daemon):
         export(daemon, otlp.export_lines(source, 1, body=body, time=(now + seconds) * SECOND_NS), ACME).accepted()
     export(daemon, otlp.export_lines(other, 1, body="somebody else", time=now * SECOND_NS), ACME).accepted()
     answer = crash.report(daemon, "1.1", ACME, source, b"around", timestamp=stamp)
-    with load(daemon):
+    with Load(daemon, OTHER):
         check_show(daemon, source, 1)
         assert lines(daemon, "crashes", "show", answer["id"][:9])[0]["id"] == 1
     daemon.stop()
@@ -262,7 +232,7 @@ def test_export_under_load_and_without_a_daemon(start_daemon, tmp_path):
     daemon = start_daemon()
     dump = b"MDMP" + bytes(range(256)) * 2000
     upload_with_attachments(daemon, Source.fresh(), dump)
-    with load(daemon):
+    with Load(daemon, OTHER):
         (tmp_path / "beside").mkdir()
         check_export(daemon, tmp_path / "beside", dump)
     daemon.stop()
@@ -308,7 +278,7 @@ def test_crashes_follow(start_daemon):
     source = Source.fresh()
     crash.report(daemon, "1.1", ACME, source, b"before")
     with following(daemon, "crashes", "follow", "--json", "--project", "acme") as (seen, process):
-        with load(daemon):
+        with Load(daemon, OTHER):
             for n in range(1, 4):  # it may begin a little late: until it is seen, a new one each time
                 wait_until(lambda: (crash.report(daemon, "1.1", ACME, source, b"%d" % time.time_ns(),
                                                  timestamp="2026-05-19T00:00:00.%09dZ" % (time.time_ns() % 10**9)),
@@ -340,7 +310,7 @@ def test_logs_tail_follows(start_daemon):
     export(daemon, otlp.export_lines(source, 1, body="old"), ACME).accepted()
     with following(daemon, "logs", "tail", "-f", "-n", "1", "--json", "--project", "acme") as (seen, _):
         wait_until(lambda: seen, "the newest line")
-        with load(daemon):
+        with Load(daemon, OTHER):
             for n in range(20):
                 export(daemon, otlp.export_lines(source, 1, body=f"new {n}"), ACME).accepted()
         late = Source.fresh()
@@ -399,7 +369,7 @@ def test_logs_plain_and_compressed_under_load_and_without_a_daemon(start_daemon,
     plant(before, one, DAY_2, [planted_line(NOON_1 + 86400 + n, f"{DAY_2} {n}") for n in range(3)])
     check_logs(before, one, two)  # no daemon has been here, so there is no database either
     daemon = start_daemon(config, directory=tmp_path / "daemon")
-    with load(daemon):
+    with Load(daemon, OTHER):
         check_logs(daemon, one, two)
         wait_until(lambda: not any(path.name.startswith("2026-05") for path in daemon.log_files(one)), "compression")
         check_logs(daemon, one, two)
@@ -463,7 +433,7 @@ def check_sources(daemon, one, two):
 def test_sources_under_load_and_without_a_daemon(start_daemon):
     daemon = start_daemon()
     one, two = three_crashes(daemon)
-    with load(daemon):
+    with Load(daemon, OTHER):
         check_sources(daemon, one, two)
     daemon.stop()
     check_sources(daemon, one, two)

@@ -10,6 +10,7 @@ import threading
 
 import pytest
 
+from harness.ctl import call as ctl
 from harness.daemon import ACME, DETRITUSCTL, OTHER, RATE_UNLIMITED, tokens_toml, wait_until
 
 pytestmark = pytest.mark.ours
@@ -32,15 +33,6 @@ token:
     source_prefix: other/
 # the end
 """ % (ACME.phc, OTHER.phc)
-
-
-def ctl(*arguments, stdin="", data_dir=None, environment=None, status=0):
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("DETRITUS_")}
-    command = [DETRITUSCTL, *(["--data-dir", str(data_dir)] if data_dir else []), *map(str, arguments)]
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60,
-                          env={**clean, **(environment or {})})
-    assert done.returncode == status, done
-    return done
 
 
 def token(daemon, *arguments, **options):
