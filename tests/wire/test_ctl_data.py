@@ -17,6 +17,7 @@ from harness import crash
 from harness.ctl import call as ctl
 from harness.daemon import ACME, DETRITUSCTL, OTHER, RATE_UNLIMITED, tokens_toml
 from harness.generate import generate
+from harness.stock import Load
 
 pytestmark = pytest.mark.ours
 
@@ -278,6 +279,33 @@ def test_a_canary_to_nobody(start_daemon, tmp_path):
     for arguments, status in [((), 2), (("--project", "acme", "x"), 2), (("--project", "a/b"), 2),
                               (("--project", "acme", "--install", "no-uuid"), 2), (("--project", "acme"), 1)]:
         assert ctl("send-test", *arguments, data_dir=tmp_path, status=status).stderr
+
+
+def test_each_under_load_and_without_a_daemon(start_daemon, tmp_path):
+    daemon = start_daemon()
+    config = tmp_path / "c.yaml"
+    config.write_text(json.dumps({"data_dir": str(daemon.data_dir), "tokens_config": str(daemon.tokens_file)}))
+
+    def count():
+        # Two subqueries of one statement: of one moment, whatever comes meanwhile.
+        [row] = objects(ctl("sql", "--json", "SELECT (SELECT count(*) FROM crash) AS n, crashes FROM crash_count WHERE"
+                            " project = ''", data_dir=daemon.data_dir))
+        assert row["n"] == row["crashes"]
+        return row["n"]
+
+    with Load(daemon, OTHER) as load:
+        first = count()
+        for _ in range(5):
+            assert count() >= first
+        assert all(line.startswith("ok ") for line in send(daemon, "--project", "acme").stdout.splitlines()[1:])
+        assert str(daemon.process.pid) in checks(ctl("doctor", "--json", "--config", config))["daemon"]["found"]
+        assert json.loads(ctl("config", "check", "--json", config).stdout)["data_dir"] == str(daemon.data_dir)
+    assert count() == load.sent + 1
+    daemon.stop()
+    assert count() == load.sent + 1
+    assert checks(ctl("doctor", "--json", "--config", config))["daemon"]["found"] == "none runs on this directory"
+    assert json.loads(ctl("config", "check", "--json", config).stdout)["tokens"] >= 2
+    assert "cannot connect" in send(daemon, "--project", "acme", status=1).stderr
 
 
 @contextlib.contextmanager

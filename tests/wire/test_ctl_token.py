@@ -12,12 +12,16 @@ import pytest
 
 from harness.ctl import call as ctl
 from harness.daemon import ACME, DETRITUSCTL, OTHER, RATE_UNLIMITED, tokens_toml, wait_until
+from harness.stock import Load
 
 pytestmark = pytest.mark.ours
 
 YAML = """# Tokens of acme.
 rate_limit:
-  logs_burst: 7     # small
+  logs_burst: 1000000     # large
+  logs_per_minute: 1000000
+  crashes_per_minute: 1000000
+  crashes_burst: 1000000
 
 token:
   # the old one
@@ -91,6 +95,29 @@ def test_add_rotate_and_revoke_beside_a_daemon(daemon):
     # All that was there is there, comments too, and nothing else but blank lines.
     assert [line for line in daemon.tokens_file.read_text().splitlines() if line] == \
         [line for line in before.splitlines() if line]
+
+
+def test_changes_disturb_no_upload(daemon):
+    """Uploads with another token go on while entries come and go, and the daemon reads the file again each time."""
+    with Load(daemon, OTHER) as load:
+        for n in range(5):
+            secret, sent = token(daemon, "add", "--id", f"t{n}", "--project", "acme").stdout.strip(), load.sent
+            wait_until(lambda: status_of(daemon, secret) == 404, "the new one")
+            assert token(daemon, "rotate", f"t{n}").stdout
+            wait_until(lambda: status_of(daemon, secret) == 401, "the rotation")
+            token(daemon, "revoke", f"t{n}", "--yes")
+            assert [json.loads(line)["id"] for line in token(daemon, "list", "--json").stdout.splitlines()] == \
+                ["acme-prod", "other-prod"]
+            wait_until(lambda: load.sent > sent, "more uploads")
+
+
+def test_changes_without_a_daemon(daemon):
+    daemon.stop()
+    secret = token(daemon, "add", "--id", "t", "--project", "acme").stdout.strip()
+    assert "t" in [json.loads(line)["id"] for line in token(daemon, "list", "--json").stdout.splitlines()]
+    assert "no daemon runs" in token(daemon, "revoke", "acme-prod", "--yes").stderr
+    daemon.start()
+    assert (status_of(daemon, secret), status_of(daemon, ACME.secret)) == (404, 401)
 
 
 def test_comments_stay_when_an_old_entry_goes(daemon):
