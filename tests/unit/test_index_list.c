@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <json.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -133,6 +134,47 @@ static void test_filters_together(_unused_ void **state)
         EXPECT("2 ", .install_id = INSTALL_B, .until = &at_3);
         EXPECT("2 ", .install_id = INSTALL_B, .grep = "unwrap");
         EXPECT("1 ", .project = "acme", .platform = "linux", .grep = "bounds");
+}
+
+static int pages_looked_at(void)
+{
+        int hits, misses, unused;
+        sqlite3_db_status(x->db, SQLITE_DBSTATUS_CACHE_HIT, &hits, &unused, 1);
+        sqlite3_db_status(x->db, SQLITE_DBSTATUS_CACHE_MISS, &misses, &unused, 1);
+        return hits + misses;
+}
+
+/* Two filters that each leave half, and nothing together: an index is read, and not the rows. */
+static void test_filters_that_never_meet(_unused_ void **state)
+{
+        enum { ROWS = 400 };
+        static char long_text[3000];
+        memset(long_text, 'x', sizeof(long_text) - 1);
+        for (unsigned i = 0; i < ROWS; i++) {
+                const struct row odd = { .sec = i,
+                                         .project = "other",
+                                         .version = "2.0",
+                                         .platform = "windows",
+                                         .kind = "RustcIce",
+                                         .panic_text = long_text };
+                const struct row even = { .sec = i, .panic_text = long_text };
+                insert(i % 2 ? &odd : &even);
+        }
+        const struct index_crash_filter filters[] = {
+                { .version = "1.0", .project = "other" },      { .version = "1.0", .platform = "windows" },
+                { .version = "1.0", .kind = "RustcIce" },      { .project = "acme", .platform = "windows" },
+                { .project = "acme", .kind = "RustcIce" },     { .platform = "linux", .kind = "RustcIce" },
+                { .project = "acme", .grep = "no such text" }, /* the control: reads the texts of its half */
+        };
+        for (size_t i = 0; i < ARRAY_LEN(filters); i++) {
+                pages_looked_at();
+                expect_list(&filters[i], NULL, 50, "");
+                int looked = pages_looked_at();
+                if (filters[i].grep)
+                        assert_in_range(looked, ROWS / 2, INT_MAX);
+                else if (looked > ROWS / 8)
+                        fail_msg("filters %zu look at %d pages", i, looked);
+        }
 }
 
 /* Every page by every index: together all, none twice, and ties in time make no difference. */
@@ -335,6 +377,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_each_filter, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_filters_together, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_filters_that_never_meet, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_pages, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_deleted_under_the_list, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_grep_looks_so_far, setup, teardown),
