@@ -157,13 +157,17 @@ static void test_filters_that_never_meet(_unused_ void **state)
                                          .platform = "windows",
                                          .kind = "RustcIce",
                                          .panic_text = long_text };
-                const struct row even = { .sec = i, .panic_text = long_text };
+                const struct row even = { .sec = i, .install_id = INSTALL_B, .panic_text = long_text };
                 insert(i % 2 ? &odd : &even);
         }
         const struct index_crash_filter filters[] = {
-                { .version = "1.0", .project = "other" },      { .version = "1.0", .platform = "windows" },
-                { .version = "1.0", .kind = "RustcIce" },      { .project = "acme", .platform = "windows" },
-                { .project = "acme", .kind = "RustcIce" },     { .platform = "linux", .kind = "RustcIce" },
+                { .version = "1.0", .project = "other" },
+                { .version = "1.0", .platform = "windows" },
+                { .version = "1.0", .kind = "RustcIce" },
+                { .project = "acme", .platform = "windows" },
+                { .project = "acme", .kind = "RustcIce" },
+                { .platform = "linux", .kind = "RustcIce" },
+                { .install_id = INSTALL_B, .project = "other" },
                 { .project = "acme", .grep = "no such text" }, /* the control: reads the texts of its half */
         };
         for (size_t i = 0; i < ARRAY_LEN(filters); i++) {

@@ -47,7 +47,9 @@ static int count_rows(struct index *x, const struct walk *w, const struct choice
         if (r < 0)
                 return r;
         index_bind_text(s, 1, c->key);
-        if (c->count != INDEX_COUNT_BY_INSTALL) {
+        if (c->count == INDEX_COUNT_BY_INSTALL) {
+                index_bind_text(s, 5, w->filter->project);
+        } else {
                 index_bind_text(s, 2, w->since);
                 index_bind_text(s, 3, w->end.at);
         }

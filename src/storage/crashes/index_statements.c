@@ -31,7 +31,7 @@
 #define COUNT(index, which)                                                                                            \
         "SELECT count(*) FROM (SELECT 1 FROM crash INDEXED BY " index " WHERE " which                                  \
         " AND received_at >= ?2 AND received_at <= ?3 LIMIT ?4)"
-#define OF_INSTALL "source_id IN (SELECT id FROM source WHERE install_id = ?1)"
+#define OF_INSTALL "source_id IN (SELECT id FROM source WHERE install_id = ?1 AND (?5 IS NULL OR project = ?5))"
 
 const char *const index_statements[INDEX_STATEMENT_MAX_] = {
         [INDEX_BEGIN] = "BEGIN IMMEDIATE",
