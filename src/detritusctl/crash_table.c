@@ -12,7 +12,7 @@ enum { ID, TIME, PROJECT, INSTALL, VERSION, KIND, SIZE, ATTACHMENTS, PANIC, N_CO
 
 static const struct table_column columns[N_COLUMNS] = {
         [ID] = { "ID", .right = true },
-        [TIME] = { "TIME" },
+        [TIME] = { "CRASHED" },
         [PROJECT] = { "PROJECT" },
         [INSTALL] = { "INSTALL" },
         [VERSION] = { "VERSION" },

@@ -47,8 +47,7 @@ static int start(const char *command, int in)
 static void on_interrupt(int number)
 {
         close(STDOUT_FILENO);
-        while (waitpid(pager, NULL, 0) < 0 && errno == EINTR)
-                ;
+        waitpid(pager, NULL, 0);
         signal(number, SIG_DFL);
         raise(number);
 }

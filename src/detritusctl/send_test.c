@@ -41,7 +41,7 @@ static int said(const struct sender *s, bool good, const char *what, const char 
                 return r == 0 && good ? CTL_OK : CTL_FAILED;
         }
         r = buf_printf(&line, "{\"canary\":\"%s\",\"state\":\"%s\",\"check\":\"%s\",\"found\":", s->canary.id,
-                           good ? "ok" : "bad", what);
+                       good ? "ok" : "bad", what);
         if (r == 0)
                 r = json_document_append_string(&line, how);
         if (r == 0)

@@ -74,8 +74,7 @@ static const struct sample samples[] = {
         { REMOVE, false, "b", "---\ntoken:\n" YAML_A YAML_B "# end\n...\n", "---\ntoken:\n" YAML_A "# end\n...\n" },
         { REMOVE, false, "a", "token:\r\n- id: a\r\n  x: >\r\n    y\r\n\r\n    # z\r\n# b\r\n- id: b",
           "token:\r\n\r\n    # z\r\n# b\r\n- id: b" },
-        { REMOVE, true, "a", "[[token]]\r\nid = 'a'\r\n# b\r\n[[token]]\r\nid = 'b'",
-          "# b\r\n[[token]]\r\nid = 'b'" },
+        { REMOVE, true, "a", "[[token]]\r\nid = 'a'\r\n# b\r\n[[token]]\r\nid = 'b'", "# b\r\n[[token]]\r\nid = 'b'" },
 };
 
 static int change(const struct sample *s, struct buf *out)
