@@ -664,8 +664,7 @@ static bool reads_a_whole_table(const char *sql, const char *plan)
                         continue;
                 /* in the order of an index, up to a LIMIT; or an index of only the rows wanted */
                 bool in_order = strncmp(rest, " USING", 6) == 0 && strstr(sql, "LIMIT");
-                bool wanted = strstr(rest, " INDEX blob_unreferenced") || strstr(rest, " INDEX crash_held");
-                if (!in_order && !wanted)
+                if (!in_order && !strstr(rest, " INDEX blob_unreferenced"))
                         return true;
         }
         return strstr(plan, "AUTOMATIC") ||

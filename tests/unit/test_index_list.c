@@ -30,8 +30,8 @@ struct row {
         int64_t sec; /* received, after RECEIVED */
 };
 
-/* Past crash_metadata_parse(), so that every field can be chosen. */
-static void insert(const struct row *row)
+/* Past crash_metadata_parse(), so that every field can be chosen. Within a transaction. */
+static void insert_within(const struct row *row)
 {
         static unsigned n;
         char hash[65], json[64];
@@ -56,8 +56,13 @@ static void insert(const struct row *row)
                 .received_at = { .sec = RECEIVED + row->sec },
                 .dump = { .sha256 = hash, .len = 1 },
         };
-        assert_int_equal(index_begin(x), 0);
         assert_int_equal(index_insert_crash(x, &crash), 0);
+}
+
+static void insert(const struct row *row)
+{
+        assert_int_equal(index_begin(x), 0);
+        insert_within(row);
         assert_int_equal(index_commit(x), 0);
 }
 
@@ -150,6 +155,7 @@ static void test_filters_that_never_meet(_unused_ void **state)
         enum { ROWS = 400 };
         static char long_text[3000];
         memset(long_text, 'x', sizeof(long_text) - 1);
+        assert_int_equal(index_begin(x), 0);
         for (unsigned i = 0; i < ROWS; i++) {
                 const struct row odd = { .sec = i,
                                          .project = "other",
@@ -158,8 +164,9 @@ static void test_filters_that_never_meet(_unused_ void **state)
                                          .kind = "RustcIce",
                                          .panic_text = long_text };
                 const struct row even = { .sec = i, .install_id = INSTALL_B, .panic_text = long_text };
-                insert(i % 2 ? &odd : &even);
+                insert_within(i % 2 ? &odd : &even);
         }
+        assert_int_equal(index_commit(x), 0);
         const struct index_crash_filter filters[] = {
                 { .version = "1.0", .project = "other" },
                 { .version = "1.0", .platform = "windows" },
@@ -179,6 +186,21 @@ static void test_filters_that_never_meet(_unused_ void **state)
                 else if (looked > ROWS / 8)
                         fail_msg("filters %zu look at %d pages", i, looked);
         }
+}
+
+/* Too many to sort, all of them old: the newer ones of others are passed over in the index. */
+static void test_an_installation_of_long_ago(_unused_ void **state)
+{
+        enum { OLD = 10001, NEWER = 2000 };
+        char newest[16];
+        assert_int_equal(index_begin(x), 0);
+        for (unsigned i = 0; i < OLD + NEWER; i++)
+                insert_within(&(struct row){ .sec = i, .install_id = i < OLD ? INSTALL_A : INSTALL_B });
+        assert_int_equal(index_commit(x), 0);
+        snprintf(newest, sizeof(newest), "%d ", OLD);
+        pages_looked_at();
+        expect_list(&(struct index_crash_filter){ .install_id = INSTALL_A }, NULL, 1, newest);
+        assert_in_range(pages_looked_at(), 1, NEWER / 2);
 }
 
 /* Every page by every index: together all, none twice, and ties in time make no difference. */
@@ -382,6 +404,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_each_filter, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_filters_together, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_filters_that_never_meet, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_an_installation_of_long_ago, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_pages, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_deleted_under_the_list, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_grep_looks_so_far, setup, teardown),

@@ -1,7 +1,7 @@
 /* Lists for people: crashes by filter, sources, and what is new.
  *
  * A list goes along one index, the one of the filter that leaves least, and looks at the other filters entry by entry:
- * the index has their columns, but for the installation's. Which one that is, is counted, up to a bound; of several that
+ * the index has their columns. Which one that is, is counted, up to a bound; of several that
  * reach it the first in the order of choose() is taken, which sql/0005_reading.sql relies on. It goes in batches of ids, each a short statement; a row is read and handed out
  * with no statement open, so that a pager that sits at page one keeps no snapshot. What is deleted in between is passed
  * over; what comes in between is newer than all that is shown.
