@@ -10,7 +10,7 @@ CREATE TABLE token_use (
 ) STRICT, WITHOUT ROWID;
 
 -- The few that are held, without a look at the others.
-CREATE INDEX crash_held ON crash (received_at) WHERE held = 1;
+CREATE INDEX crash_held ON crash (held, received_at) WHERE held = 1;
 
 CREATE VIEW crash_title AS
   -- One row per crash, with what it is called: the first line of its panic text; without one, its dump.

@@ -4,19 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "detritusctl/command.h"
+#include "detritusctl/reading.h"
 #include "detritusctl/say.h"
 #include "util/hex.h"
 
 #define PREFIX_MIN 4
 #define CANDIDATES_MAX 10
-
-/* < 0: it is no id. */
-static int64_t parse_id(const char *text)
-{
-        size_t len = strlen(text);
-        return len > 0 && len <= 18 && strspn(text, "0123456789") == len ? strtoll(text, NULL, 10) : -1;
-}
 
 static int say_candidates(const int64_t *ids, size_t n)
 {
@@ -35,7 +28,7 @@ static int ignore(_unused_ void *userdata, _unused_ const struct index_expired_c
 
 int crash_ids_find(struct index *x, const char *what, int64_t *ret)
 {
-        int64_t ids[CANDIDATES_MAX], id = parse_id(what);
+        int64_t ids[CANDIDATES_MAX], id = reading_id(what);
         size_t n = 0, len = strlen(what);
         bool held;
         int r = id >= 0 ? index_crash_by_id(x, id, ignore, NULL, &held) : -ENOENT;

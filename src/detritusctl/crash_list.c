@@ -46,7 +46,7 @@ static int read_list(const struct ctl *ctl, struct list *l)
 static int list(const struct ctl *ctl)
 {
         _cleanup_(index_freep) struct index *index = NULL;
-        _cleanup_(crash_table_freep) struct crash_table *table = NULL;
+        _cleanup_(table_freep) struct table *table = NULL;
         struct index_page page = { 0 };
         struct list l;
         int status = read_list(ctl, &l);
@@ -59,9 +59,9 @@ static int list(const struct ctl *ctl)
                 r = index_list_crashes(index, &l.filter.index, &l.after, l.limit,
                                        ctl->json ? screen_json : crash_table_add, table, &page);
         if (r == 0 && table)
-                r = crash_table_finish(table);
+                r = table_finish(table);
         if (r < 0)
-                return say_failed("%s", strerror(-r));
+                return reading_failed(r);
         fflush(stdout);
         reading_say_more(&page);
         return CTL_OK;
@@ -106,28 +106,22 @@ const struct command crashes_list_command = {
 
 /* ---- follow ---- */
 
-static const char *text_at(struct json_object *object, const char *key)
-{
-        struct json_object *value = json_object_object_get(object, key);
-        return value ? json_object_get_string(value) : "";
-}
-
 /* One line a crash: a table cannot know how wide the next one will be. */
 static int put_new(struct buf *out, struct json_object *crash)
 {
         static const char *const keys[] = { "received_at", "project", "install_id", "version", "kind" };
         char size[32];
-        int r = buf_printf(out, "%6s", text_at(crash, "id"));
+        int r = buf_printf(out, "%6s", reading_text(crash, "id"));
         for (size_t i = 0; r == 0 && i < ARRAY_LEN(keys); i++) {
                 r = buf_append_str(out, "  ");
                 if (r == 0)
-                        r = terminal_line(out, text_at(crash, keys[i]), 40);
+                        r = terminal_line(out, reading_text(crash, keys[i]), 40);
         }
         crash_page_size(json_object_get_uint64(json_object_object_get(crash, "dump_len")), size);
         if (r == 0)
                 r = buf_printf(out, "  %s  ", size);
         if (r == 0)
-                r = terminal_line(out, text_at(crash, "panic_text"), 0);
+                r = terminal_line(out, reading_text(crash, "panic_text"), 0);
         return r == 0 ? buf_append_char(out, '\n') : r;
 }
 
@@ -173,7 +167,7 @@ static int follow(const struct ctl *ctl)
                 say_note("waiting for crashes behind %lld", (long long)id);
         if (r == 0)
                 r = follow_index(index, &filter.index, id, ctl->json);
-        return r == 0 ? CTL_OK : say_failed("%s", strerror(-r));
+        return r == 0 ? CTL_OK : reading_failed(r);
 }
 
 const struct command crashes_follow_command = {

@@ -32,8 +32,7 @@ static int print_json_line(void *userdata, const struct source *source, const st
         _cleanup_(buf_done) struct buf out = { 0 };
         int r = s->printed++ > 0 ? buf_append_char(&out, ',') : 0;
         if (r == 0)
-                r = line->text[0] == '{' ? log_print_json(&out, source, line->text, line->len)
-                                         : buf_append_str(&out, "null");
+                r = log_print_json(&out, source, line->text, line->len);
         return r == 0 && fwrite(out.data, 1, out.len, stdout) == out.len ? 0 : LOG_PRINT_FAILED;
 }
 
@@ -128,7 +127,7 @@ static int show(const struct ctl *ctl)
         int r = index_show_crash(index, id, around ? print_with_logs : ctl->json ? screen_json : crash_page_print, &s);
         if (r == -ENOENT)
                 return say_failed("there is no such crash: %s", ctl->arguments[0]);
-        return r == 0 ? CTL_OK : say_failed("%s", r < 0 ? strerror(-r) : "cannot print the log lines");
+        return r == 0 ? CTL_OK : reading_failed(r);
 }
 
 const struct command crashes_show_command = {

@@ -5,14 +5,14 @@
 #include <stdio.h>
 
 #include "detritusctl/crash_page.h"
+#include "detritusctl/reading.h"
 #include "detritusctl/screen.h"
-#include "detritusctl/table.h"
 
 enum { ID, TIME, PROJECT, INSTALL, VERSION, KIND, SIZE, ATTACHMENTS, PANIC, N_COLUMNS };
 
 static const struct table_column columns[N_COLUMNS] = {
         [ID] = { "ID", .right = true },
-        [TIME] = { "TIME" },
+        [TIME] = { "CRASHED" },
         [PROJECT] = { "PROJECT" },
         [INSTALL] = { "INSTALL" },
         [VERSION] = { "VERSION" },
@@ -22,26 +22,9 @@ static const struct table_column columns[N_COLUMNS] = {
         [PANIC] = { "PANIC" },
 };
 
-struct crash_table {
-        struct table *table;
-};
-
-int crash_table_new(struct crash_table **ret)
+int crash_table_new(struct table **ret)
 {
-        _cleanup_(crash_table_freep) struct crash_table *t = calloc(1, sizeof(*t));
-        int r = t ? table_new(columns, N_COLUMNS, &t->table) : -ENOMEM;
-        if (r == 0)
-                *ret = TAKE_PTR(t);
-        return r;
-}
-
-struct crash_table *crash_table_free(struct crash_table *t)
-{
-        if (!t)
-                return NULL;
-        table_free(t->table);
-        free(t);
-        return NULL;
+        return table_new(columns, N_COLUMNS, ret);
 }
 
 static int add(struct table *table, struct json_object *crash)
@@ -51,10 +34,8 @@ static int add(struct table *table, struct json_object *crash)
         };
         const char *cells[N_COLUMNS];
         char size[32], time[SCREEN_TIME_SIZE];
-        for (size_t i = 0; i < N_COLUMNS; i++) {
-                struct json_object *value = json_object_object_get(crash, keys[i]);
-                cells[i] = value ? json_object_get_string(value) : "";
-        }
+        for (size_t i = 0; i < N_COLUMNS; i++)
+                cells[i] = reading_text(crash, keys[i]);
         crash_page_size(json_object_get_uint64(json_object_object_get(crash, keys[SIZE])), size);
         screen_time(cells[TIME], time);
         cells[SIZE] = size;
@@ -64,16 +45,10 @@ static int add(struct table *table, struct json_object *crash)
 
 int crash_table_add(void *table, const char *json)
 {
-        struct crash_table *t = table;
         struct json_object *crash = json_tokener_parse(json);
         if (!crash)
                 return -ENOMEM;
-        int r = add(t->table, crash);
+        int r = add(table, crash);
         json_object_put(crash);
         return r;
-}
-
-int crash_table_finish(struct crash_table *t)
-{
-        return table_finish(t->table);
 }

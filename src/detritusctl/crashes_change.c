@@ -8,6 +8,7 @@
 #include "detritusctl/confirm.h"
 #include "detritusctl/control_client.h"
 #include "detritusctl/crash_ids.h"
+#include "detritusctl/reading.h"
 #include "detritusctl/receipt.h"
 #include "detritusctl/say.h"
 #include "detritusctl/screen.h"
@@ -31,16 +32,13 @@ static void change_done(struct change *c)
 static int find_all(struct change *c)
 {
         _cleanup_(index_freep) struct index *index = NULL;
-        struct error err = { "out of memory" };
         c->ids = calloc(c->ctl->n_arguments, sizeof(*c->ids));
-        if (!c->ids || index_open_readonly(c->ctl->data_dir, &index, &err) != 0)
-                return say_failed("%s", err.text);
-        for (c->n = 0; c->n < c->ctl->n_arguments; c->n++) {
-                int status = crash_ids_find(index, c->ctl->arguments[c->n], &c->ids[c->n]);
-                if (status != CTL_OK)
-                        return status;
-        }
-        return CTL_OK;
+        if (!c->ids)
+                return say_failed("out of memory");
+        int status = reading_open_index(c->ctl, &index);
+        for (c->n = 0; status == CTL_OK && c->n < c->ctl->n_arguments; c->n++)
+                status = crash_ids_find(index, c->ctl->arguments[c->n], &c->ids[c->n]);
+        return status;
 }
 
 static int on_item(void *userdata, struct json_object *item)
@@ -118,9 +116,9 @@ static int ignore(_unused_ void *userdata, _unused_ const struct index_expired_c
 static int say_what_would_go(const struct change *c, bool held_too)
 {
         _cleanup_(index_freep) struct index *index = NULL;
-        struct error err = { "out of memory" };
-        if (index_open_readonly(c->ctl->data_dir, &index, &err) != 0)
-                return say_failed("%s", err.text);
+        int status = reading_open_index(c->ctl, &index);
+        if (status != CTL_OK)
+                return status;
         for (size_t i = 0; i < c->n; i++) {
                 bool held = false;
                 int r = index_crash_by_id(index, c->ids[i], ignore, NULL, &held);

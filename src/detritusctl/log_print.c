@@ -7,6 +7,7 @@
 
 #include "detritusctl/say.h"
 #include "detritusctl/terminal.h"
+#include "protocol/json_document.h"
 
 /* OTLP: SeverityNumber comes in fours. */
 static const char *severity_name(int number)
@@ -15,16 +16,33 @@ static const char *severity_name(int number)
         return number >= 1 && number <= 24 ? names[(number - 1) / 4] : "-";
 }
 
+#define DEPTH_MAX 1000 /* above what limits.otlp_depth allows */
+
+/* With its brackets, alone on the line. */
+static bool is_json_object(const char *text, size_t len)
+{
+        _cleanup_(buf_done) struct buf unused = { 0 };
+        struct error err;
+        return len > 0 && text[0] == '{' && json_document_check(text, len, DEPTH_MAX, &unused, &err) == 0;
+}
+
 int log_print_json(struct buf *out, const struct source *source, const char *text, size_t len)
 {
-        _cleanup_(freep) char *copy = strndup(text, len);
-        if (!copy)
+        int r = buf_printf(out, "{\"project\":\"%s\",\"install_id\":\"%s\"", source->project, source->install_id);
+        if (r < 0)
+                return r;
+        if (!is_json_object(text, len)) {
+                r = buf_append_str(out, ",\"text\":");
+                if (r == 0)
+                        r = terminal_json_string(out, text, len);
+                return r == 0 ? buf_append_char(out, '}') : r;
+        }
+        _cleanup_(freep) char *rest = strndup(text + 1, len - 1);
+        if (!rest)
                 return -ENOMEM;
-        if (copy[0] != '{') /* no line of ours */
-                return terminal_json(out, copy);
-        int r = buf_printf(out, "{\"project\":\"%s\",\"install_id\":\"%s\"%s", source->project, source->install_id,
-                           copy[1] == '}' ? "" : ",");
-        return r == 0 ? terminal_json(out, copy + 1) : r;
+        if (rest[strspn(rest, " \t\r")] != '}')
+                r = buf_append_char(out, ',');
+        return r == 0 ? terminal_json(out, rest) : r;
 }
 
 /* A value as people read it: strings without quotes. */
@@ -77,9 +95,11 @@ static int put_line(struct buf *out, const struct log_print *p, const struct sou
 static int put_for_people(struct buf *out, const struct log_print *p, const struct source *source,
                           const struct log_line *line)
 {
-        _cleanup_(freep) char *copy = strndup(line->text, line->len);
+        _cleanup_(freep) char *copy = calloc(line->len + 1, 1);
         if (!copy)
                 return -ENOMEM;
+        for (size_t i = 0; i < line->len; i++)
+                copy[i] = line->text[i] ? line->text[i] : '\1'; /* a hole is to be seen */
         struct json_object *object = json_tokener_parse(copy);
         int r = 0;
         if (json_object_is_type(object, json_type_object)) {

@@ -18,5 +18,6 @@ int log_print(void *userdata, const struct source *source, const struct log_line
 /* A log_broken_cb. */
 void log_print_broken(void *userdata, const struct source *source, const char *day, int error);
 
-/* One line's JSON with "project" and "install_id" before the rest, harmless; no newline. 0 or -ENOMEM. */
+/* One line's JSON with "project" and "install_id" before the rest, harmless; no newline. A line that is no JSON object
+ * (a torn one, a stranger's) comes as a string, "text". 0 or -ENOMEM. */
 int log_print_json(struct buf *out, const struct source *source, const char *text, size_t len);

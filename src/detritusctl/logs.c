@@ -48,10 +48,10 @@ static int read_severity(const char *text, int *ret)
                         return CTL_OK;
                 }
         }
-        if (text[0] < '0' || text[0] > '9')
+        if (text[0] < '0' || text[0] > '9' || strcmp(text, "0") == 0)
                 return say_usage("--severity: trace, debug, info, warn, error, fatal, or 1 to 24");
         int status = reading_count("--severity", text, 24, &number);
-        *ret = (int)number;
+        *ret = status == CTL_OK ? (int)number : 0;
         return status;
 }
 
@@ -88,7 +88,7 @@ static int query(struct logs *l, struct log_query_counts *counts)
         if (counts->passed_over > 0)
                 say_note("%llu lines are too long and were left out", (unsigned long long)counts->passed_over);
         if (r != 0)
-                return say_failed("%s", r < 0 ? strerror(-r) : "cannot print the lines");
+                return reading_failed(r);
         return counts->broken > 0 ? CTL_FAILED : CTL_OK;
 }
 
@@ -143,7 +143,7 @@ static int tail(const struct ctl *ctl)
                 r = log_follow_last(w, n, log_print, log_print_broken, &l.print);
         if (r == 0 && ctl_flag(ctl, "follow"))
                 r = follow(w, &l);
-        return r == 0 ? CTL_OK : say_failed("%s", r < 0 ? strerror(-r) : "cannot print the lines");
+        return r == 0 ? CTL_OK : reading_failed(r);
 }
 
 static const struct command cat_command = {

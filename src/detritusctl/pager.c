@@ -45,6 +45,16 @@ static int start(const char *command, int in)
         return -r;
 }
 
+/* Whoever interrupts a long look wants what there is, and then the pager to himself: if we were gone before it, the shell
+ * and it would both read the terminal. Calls only what a handler may. */
+static void on_interrupt(int number)
+{
+        close(STDOUT_FILENO);
+        waitpid(pager, NULL, 0);
+        signal(number, SIG_DFL);
+        raise(number);
+}
+
 void pager_start(void)
 {
         const char *command = choose();
@@ -54,8 +64,10 @@ void pager_start(void)
         /* Quit if it fits, colours as they are, leave the screen as it was, and end with us on ^C. */
         setenv("LESS", "FRXK", 0);
         fflush(stdout);
-        if (start(command, ends[0]) == 0 && dup2(ends[1], STDOUT_FILENO) == STDOUT_FILENO)
+        if (start(command, ends[0]) == 0 && dup2(ends[1], STDOUT_FILENO) == STDOUT_FILENO) {
                 signal(SIGPIPE, SIG_IGN); /* a reader that leaves is an EPIPE */
+                signal(SIGINT, on_interrupt);
+        }
         close(ends[0]);
         close(ends[1]);
 }

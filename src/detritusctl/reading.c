@@ -3,11 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <json.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/config.h"
+#include "detritusctl/pager.h"
 #include "detritusctl/say.h"
 #include "util/time_arg.h"
 
@@ -27,6 +30,13 @@ int reading_open_data_dir(const struct ctl *ctl, int *ret_fd)
         return CTL_OK;
 }
 
+int reading_failed(int r)
+{
+        if (r > 0 || ferror(stdout))
+                return pager_was_quit() ? CTL_OK : CTL_FAILED;
+        return say_failed("%s", strerror(-r));
+}
+
 int reading_moment(const char *option, const char *text, struct moment *ret)
 {
         if (time_arg_moment(text, clock_now(), ret) == 0)
@@ -34,22 +44,12 @@ int reading_moment(const char *option, const char *text, struct moment *ret)
         return say_usage("%s: \"%s\" is no time: 2026-05-19T08:30:00Z, 2026-05-19, 2h, 3d", option, text);
 }
 
-static bool take_number(const char *text, uint64_t *ret, const char **ret_rest)
-{
-        char *end;
-        if (*text < '0' || *text > '9')
-                return false;
-        errno = 0;
-        *ret = strtoull(text, &end, 10);
-        *ret_rest = end;
-        return errno == 0;
-}
-
 int reading_count(const char *option, const char *text, uint64_t max, uint64_t *ret)
 {
-        const char *rest;
-        uint64_t value;
-        if (!take_number(text, &value, &rest) || *rest)
+        char *rest;
+        errno = 0;
+        uint64_t value = strtoull(text, &rest, 10);
+        if (*text < '0' || *text > '9' || *rest || errno != 0)
                 return say_usage("%s is not a number", option);
         if (value > max)
                 return say_usage("%s: at most %" PRIu64, option, max);
@@ -59,20 +59,15 @@ int reading_count(const char *option, const char *text, uint64_t max, uint64_t *
 
 int reading_bytes(const char *option, const char *text, uint64_t *ret)
 {
-        static const struct {
-                const char *name;
-                unsigned shift;
-        } units[] = { { "", 0 }, { "KiB", 10 }, { "MiB", 20 }, { "GiB", 30 }, { "TiB", 40 } };
-        const char *rest;
-        uint64_t value;
-        bool number = take_number(text, &value, &rest);
-        for (size_t i = 0; number && i < ARRAY_LEN(units); i++) {
-                if (strcmp(rest, units[i].name) == 0 && value <= UINT64_MAX >> units[i].shift) {
-                        *ret = value << units[i].shift;
-                        return CTL_OK;
-                }
-        }
+        if (config_parse_size(text, ret) == 0)
+                return CTL_OK;
         return say_usage("%s: not a size: bytes, or a number with KiB, MiB or GiB", option);
+}
+
+const char *reading_text(struct json_object *object, const char *key)
+{
+        struct json_object *value = json_object_object_get(object, key);
+        return value ? json_object_get_string(value) : "";
 }
 
 int reading_cursor(const char *text, struct index_cursor *ret)
@@ -98,8 +93,8 @@ int64_t reading_id(const char *text)
 void reading_say_more(const struct index_page *page)
 {
         if (page->looked_enough)
-                say_note("looked at %" PRIu64 " panic texts, back to %s; go on with --after %s,%" PRId64
-                         ", or deeper with --depth",
+                say_note("looked at %" PRIu64 " panic texts, back to %s; look deeper with --depth, or go on with "
+                         "--after %s,%" PRId64,
                          page->looked, page->end.at, page->end.at, page->end.id);
         else if (page->more)
                 say_note("there is more: --after %s,%" PRId64, page->end.at, page->end.id);

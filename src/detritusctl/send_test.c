@@ -11,13 +11,14 @@
 #include "detritusctl/send_canary.h"
 #include "detritusctl/send_client.h"
 #include "detritusctl/settings.h"
+#include "detritusctl/terminal.h"
+#include "detritusctl/token_secret.h"
 #include "protocol/json_document.h"
 #include "protocol/uuid.h"
 #include "storage/crashes/index.h"
 #include "storage/crashes/mirror.h"
 
 #define DEADLINE_SECS 10
-#define TOKEN_MAX_BYTES 4096
 #define LOG_TAIL_BYTES (1024 * 1024)
 #define INSTALL_DEFAULT "ca9a27e5-0000-4000-8000-000000000000"
 
@@ -32,13 +33,15 @@ struct sender {
 static int said(const struct sender *s, bool good, const char *what, const char *how)
 {
         _cleanup_(buf_done) struct buf line = { 0 };
+        int r = 0;
         if (!s->ctl->json) {
-                printf("%s%-4s%s  %-16s  %s\n", screen_on(good ? SCREEN_GOOD : SCREEN_BAD), good ? "ok" : "bad",
-                       screen_off(), what, how);
-                return good ? CTL_OK : CTL_FAILED;
+                r = terminal_line(&line, how, 0); /* whoever listens there may have written it */
+                printf("%s%-4s%s  %-16s  %.*s\n", screen_on(good ? SCREEN_GOOD : SCREEN_BAD), good ? "ok" : "bad",
+                       screen_off(), what, (int)line.len, (const char *)line.data);
+                return r == 0 && good ? CTL_OK : CTL_FAILED;
         }
-        int r = buf_printf(&line, "{\"canary\":\"%s\",\"state\":\"%s\",\"check\":\"%s\",\"found\":", s->canary.id,
-                           good ? "ok" : "bad", what);
+        r = buf_printf(&line, "{\"canary\":\"%s\",\"state\":\"%s\",\"check\":\"%s\",\"found\":", s->canary.id,
+                       good ? "ok" : "bad", what);
         if (r == 0)
                 r = json_document_append_string(&line, how);
         if (r == 0)
@@ -161,28 +164,20 @@ static int look(const struct sender *s, const char *data_dir, bool logs, bool cr
 
 /* ---- the command ---- */
 
-static int read_line(FILE *from, char *ret, size_t size)
-{
-        if (!fgets(ret, (int)size, from))
-                ret[0] = '\0';
-        ret[strcspn(ret, "\r\n")] = '\0';
-        return ret[0] ? CTL_OK : say_failed("the token is empty");
-}
-
 /* Never from the command line, which everyone on the machine can read. */
-static int read_token(const struct ctl *ctl, char *ret, size_t size)
+static int read_token(const struct ctl *ctl, char ret[TOKEN_SECRET_INPUT_SIZE])
 {
         const char *path = ctl_value(ctl, "token-file"), *environment = getenv("DETRITUS_TOKEN");
         if (path) {
                 FILE *from = fopen(path, "re");
-                int status = from ? read_line(from, ret, size) : say_failed("%s: %s", path, strerror(errno));
+                int status = from ? token_secret_read(from, ret) : say_failed("%s: %s", path, strerror(errno));
                 if (from)
                         fclose(from);
                 return status;
         }
         if (!environment || !*environment)
-                return read_line(stdin, ret, size);
-        snprintf(ret, size, "%s", environment);
+                return token_secret_read(stdin, ret);
+        snprintf(ret, TOKEN_SECRET_INPUT_SIZE, "%s", environment);
         return CTL_OK;
 }
 
@@ -213,7 +208,7 @@ static int run_with(const struct ctl *ctl, const struct config *config, const ch
 {
         _cleanup_(send_client_freep) struct send_client *client = NULL;
         const char *given = ctl_value(ctl, "address");
-        char bearer[TOKEN_MAX_BYTES + 8], address[64];
+        char bearer[TOKEN_SECRET_INPUT_SIZE + 8], address[64];
         struct sender s = { .ctl = ctl, .bearer = bearer };
         struct error err = { "out of memory" };
 
@@ -231,7 +226,7 @@ static int run_with(const struct ctl *ctl, const struct config *config, const ch
 static int run(const struct ctl *ctl)
 {
         _cleanup_(config_freep) struct config *config = NULL;
-        char token[TOKEN_MAX_BYTES], install_id[UUID_SIZE];
+        char token[TOKEN_SECRET_INPUT_SIZE], install_id[UUID_SIZE];
         const char *project = ctl_value(ctl, "project"), *install = ctl_value(ctl, "install");
         if (!source_component_valid(project, strlen(project)))
                 return say_usage("--project: 1 to 128 of A-Z a-z 0-9 . _ - @ + : ~, no leading dot");
@@ -239,7 +234,7 @@ static int run(const struct ctl *ctl)
                 return say_usage("--install: not a UUID");
         int status = settings_read(ctl, NULL, &config);
         if (status == CTL_OK)
-                status = read_token(ctl, token, sizeof(token));
+                status = read_token(ctl, token);
         if (status == CTL_OK)
                 status = run_with(ctl, config, install_id, token);
         explicit_bzero(token, sizeof(token));

@@ -32,12 +32,6 @@ static const struct table_column columns[N_COLUMNS] = {
         [VERSION] = { "VERSION" },
 };
 
-static const char *text_at(struct json_object *object, const char *key)
-{
-        struct json_object *value = json_object_object_get(object, key);
-        return value ? json_object_get_string(value) : "";
-}
-
 /* ---- list ---- */
 
 static int add_row(void *table, const char *json)
@@ -52,7 +46,7 @@ static int add_row(void *table, const char *json)
         if (!source)
                 return -ENOMEM;
         for (size_t i = 0; i < N_COLUMNS; i++)
-                cells[i] = text_at(source, keys[i]);
+                cells[i] = reading_text(source, keys[i]);
         screen_time(cells[SEEN], seen);
         crash_page_size(json_object_get_uint64(json_object_object_get(source, "log_bytes")), size);
         cells[SEEN] = seen;
@@ -84,7 +78,7 @@ static int list(const struct ctl *ctl)
         if (r == 0 && table)
                 r = table_finish(table);
         if (r < 0)
-                return say_failed("%s", strerror(-r));
+                return reading_failed(r);
         fflush(stdout);
         reading_say_more(&page);
         return CTL_OK;
@@ -106,13 +100,13 @@ static int put_crashes(struct buf *out, struct json_object *crashes)
         int r = n > 0 ? buf_append_str(out, "\nNewest crashes\n") : 0;
         for (size_t i = 0; r == 0 && i < n; i++) {
                 struct json_object *crash = json_object_array_get_idx(crashes, i);
-                r = buf_printf(out, "  %6s  %.19sZ  ", text_at(crash, "id"), text_at(crash, "crashed_at"));
+                r = buf_printf(out, "  %6s  %.19sZ  ", reading_text(crash, "id"), reading_text(crash, "crashed_at"));
                 if (r == 0)
-                        r = terminal_line(out, text_at(crash, "version"), 20);
+                        r = terminal_line(out, reading_text(crash, "version"), 20);
                 if (r == 0)
                         r = buf_append_str(out, "  ");
                 if (r == 0)
-                        r = terminal_line(out, text_at(crash, "panic_text"), 60);
+                        r = terminal_line(out, reading_text(crash, "panic_text"), 60);
                 if (r == 0)
                         r = buf_append_char(out, '\n');
         }
@@ -125,10 +119,10 @@ static int put_log_files(struct buf *out, struct json_object *files)
         int r = n > 0 ? buf_append_str(out, "\nLogs\n") : 0;
         for (size_t i = 0; r == 0 && i < n && i < LOG_DAYS_SHOWN; i++) {
                 struct json_object *file = json_object_array_get_idx(files, i);
-                const char *lines = text_at(file, "lines");
+                const char *lines = reading_text(file, "lines");
                 char size[32];
                 crash_page_size(json_object_get_uint64(json_object_object_get(file, "bytes")), size);
-                r = buf_printf(out, "  %s  %12s  %s lines%s\n", text_at(file, "day"), size, *lines ? lines : "?",
+                r = buf_printf(out, "  %s  %12s  %s lines%s\n", reading_text(file, "day"), size, *lines ? lines : "?",
                                json_object_get_boolean(json_object_object_get(file, "compressed")) ? ", compressed"
                                                                                                    : "");
         }
@@ -142,9 +136,9 @@ static int put_page(struct buf *out, struct json_object *source)
         static const char *const keys[] = {
                 "project", "install_id", "platform", "version", "first_seen_at", "last_seen_at", "crashes",
         };
-        int r = buf_printf(out, "Source %s\n", text_at(source, "id"));
+        int r = buf_printf(out, "Source %s\n", reading_text(source, "id"));
         for (size_t i = 0; r == 0 && i < ARRAY_LEN(keys); i++)
-                r = put_field(out, keys[i], text_at(source, keys[i]));
+                r = put_field(out, keys[i], reading_text(source, keys[i]));
         if (r == 0)
                 r = put_crashes(out, json_object_object_get(source, "newest_crashes"));
         return r == 0 ? put_log_files(out, json_object_object_get(source, "log_files")) : r;
@@ -200,7 +194,7 @@ static int show(const struct ctl *ctl, const char *what)
                 return say_failed("there is no such source: %s", what);
         if (r == -ENOTUNIQ)
                 return say_failed("several projects have such a source; name it as PROJECT/%s", what);
-        return r == 0 ? CTL_OK : say_failed("%s", strerror(-r));
+        return r == 0 ? CTL_OK : reading_failed(r);
 }
 
 /* ---- the command ---- */

@@ -6,14 +6,13 @@
 #include <string.h>
 
 #include "detritusctl/commands.h"
+#include "detritusctl/reading.h"
 #include "detritusctl/say.h"
 #include "detritusctl/screen.h"
 #include "detritusctl/table.h"
 #include "detritusctl/terminal.h"
-#include "protocol/json_document.h"
 #include "storage/crashes/index_query.h"
 #include "util/buf.h"
-#include "util/utf8.h"
 
 #define QUERY_MAX_BYTES (1024 * 1024)
 
@@ -93,7 +92,7 @@ static int make_key(const char *const *names, size_t i, char **ret)
         if (r == 0 && before > 0)
                 r = buf_printf(&name, ":%zu", before);
         _cleanup_(freep) char *text = r == 0 ? buf_take_str(&name) : NULL;
-        if (!text || json_document_append_string(&key, text) < 0 || buf_append_char(&key, ':') < 0)
+        if (!text || terminal_json_string(&key, text, strlen(text)) < 0 || buf_append_char(&key, ':') < 0)
                 return -ENOMEM;
         *ret = buf_take_str(&key);
         return *ret ? 0 : -ENOMEM;
@@ -119,18 +118,6 @@ static bool is_json_number(const struct index_value *v)
         return v->kind == INDEX_VALUE_INTEGER || (v->kind == INDEX_VALUE_REAL && !strstr(v->text, "Inf"));
 }
 
-/* SQLite takes any bytes for text, a CAST of a blob for instance. */
-static int append_text(struct buf *line, const char *text)
-{
-        _cleanup_(buf_done) struct buf harmless = { 0 };
-        if (utf8_valid(text, strlen(text)))
-                return json_document_append_string(line, text);
-        int r = buf_append(&harmless, text, strlen(text) + 1);
-        for (size_t i = 0; r == 0 && i < harmless.len; i++)
-                harmless.data[i] = harmless.data[i] < 0x80 ? harmless.data[i] : '?';
-        return r == 0 ? json_document_append_string(line, (const char *)harmless.data) : r;
-}
-
 static int json_row(void *userdata, size_t n, const struct index_value *values)
 {
         struct objects *o = userdata;
@@ -142,8 +129,8 @@ static int json_row(void *userdata, size_t n, const struct index_value *values)
                         r = buf_append_str(&line, "null");
                 else if (r == 0 && is_json_number(&values[i]))
                         r = buf_append_str(&line, values[i].text);
-                else if (r == 0)
-                        r = append_text(&line, values[i].text);
+                else if (r == 0) /* SQLite takes any bytes for text, a CAST of a blob for instance */
+                        r = terminal_json_string(&line, values[i].text, strlen(values[i].text));
         }
         if (r == 0)
                 r = buf_append(&line, "}", 2);
@@ -161,14 +148,15 @@ static int ask(const struct ctl *ctl, const char *sql)
         struct index_query_sink as_json = { json_columns, json_row, &objects };
         struct index_query_sink as_table = { table_columns, table_row, &table };
 
-        int r = index_open_readonly(ctl->data_dir, &index, &err);
-        if (r == 0)
-                r = index_query(index, sql, ctl->json ? &as_json : &as_table, &err);
+        int status = reading_open_index(ctl, &index);
+        if (status != CTL_OK)
+                return status;
+        int r = index_query(index, sql, ctl->json ? &as_json : &as_table, &err);
         if (r == 0 && table.table)
                 r = table_finish(table.table);
         if (r == 0)
                 return CTL_OK;
-        return r == -EIO ? say_failed("cannot write to standard output") : say_failed("%s", err.text);
+        return r == -EIO ? reading_failed(r) : say_failed("%s", err.text);
 }
 
 static int ask_standard_input(const struct ctl *ctl)

@@ -10,7 +10,7 @@ static const char *next(const char *p, uint32_t *ret)
 {
         const unsigned char *b = (const unsigned char *)p;
         size_t n = b[0] < 0x80 ? 1 : b[0] >= 0xC2 && b[0] < 0xE0 ? 2 : b[0] >= 0xE0 && b[0] < 0xF0 ? 3 : 4;
-        static const uint32_t first_bits[] = { 0, 0x7F, 0x1F, 0x0F, 0x07 };
+        static const uint32_t first_bits[] = { 0, 0x7F, 0x1F, 0x0F, 0x07 }, least[] = { 0, 0, 0x80, 0x800, 0x10000 };
         uint32_t c = b[0] & first_bits[n];
         for (size_t i = 1; i < n; i++) {
                 if ((b[i] & 0xC0) != 0x80 || b[0] < 0xC2 || b[0] > 0xF4) {
@@ -18,6 +18,10 @@ static const char *next(const char *p, uint32_t *ret)
                         return p + 1;
                 }
                 c = c << 6 | (b[i] & 0x3F);
+        }
+        if (c < least[n] || (c >= 0xD800 && c <= 0xDFFF) || c > 0x10FFFF) { /* RFC 3629: none of these is UTF-8 */
+                *ret = 0xFFFD;
+                return p + 1;
         }
         *ret = c;
         return p + n;
@@ -85,13 +89,35 @@ int terminal_json(struct buf *out, const char *json)
         while (r == 0 && *json) {
                 uint32_t c;
                 const char *after = next(json, &c);
-                if (is_dangerous(c) && c != '\n')
+                if (c == '\t' || c == '\r') /* RFC 8259: raw ones stand between values only */
+                        r = buf_append_char(out, ' ');
+                else if (is_dangerous(c) && c != '\n')
                         r = buf_printf(out, "\\u%04x", c);
                 else
                         r = buf_append(out, json, (size_t)(after - json));
                 json = after;
         }
         return r;
+}
+
+int terminal_json_string(struct buf *out, const char *text, size_t len)
+{
+        const char *end = text + len;
+        int r = buf_append_char(out, '"');
+        while (r == 0 && text < end) {
+                uint32_t c;
+                const char *after = next(text, &c);
+                if (c == 0xFFFD)
+                        r = buf_append_char(out, '?');
+                else if (is_dangerous(c))
+                        r = buf_printf(out, "\\u%04x", c);
+                else if (c == '"' || c == '\\')
+                        r = buf_printf(out, "\\%c", (char)c);
+                else
+                        r = buf_append(out, text, (size_t)(after - text));
+                text = after;
+        }
+        return r == 0 ? buf_append_char(out, '"') : r;
 }
 
 size_t terminal_columns(void)

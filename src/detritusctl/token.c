@@ -8,6 +8,7 @@
 #include "detritusctl/say.h"
 #include "detritusctl/settings.h"
 #include "detritusctl/token_internal.h"
+#include "detritusctl/token_secret.h"
 #include "protocol/json_document.h"
 
 int token_failed(const struct error *err, int r)
@@ -36,23 +37,15 @@ static int find_file(const struct ctl *ctl, char **ret)
         return *ret ? CTL_OK : say_failed("out of memory");
 }
 
-int token_open(const struct ctl *ctl, bool create, struct token_file *ret)
+int token_open(const struct ctl *ctl, enum token_file_use use, struct token_file *ret)
 {
         _cleanup_(freep) char *file = NULL;
         struct error err = { "" };
         int status = find_file(ctl, &file);
         if (status != CTL_OK)
                 return status;
-        int r = token_file_open(file, create, ret, &err);
+        int r = token_file_open(file, use, ret, &err);
         return r == 0 ? CTL_OK : token_failed(&err, r);
-}
-
-int token_read_input(char ret[TOKEN_INPUT_SIZE])
-{
-        if (!fgets(ret, TOKEN_INPUT_SIZE, stdin))
-                ret[0] = '\0';
-        ret[strcspn(ret, "\r\n")] = '\0';
-        return ret[0] ? CTL_OK : say_failed("the token is empty");
 }
 
 int token_print(const struct ctl *ctl, const char *id, const char *key, const char *value)
@@ -80,8 +73,8 @@ int token_print(const struct ctl *ctl, const char *id, const char *key, const ch
 
 static int hash(const struct ctl *ctl)
 {
-        char line[TOKEN_INPUT_SIZE], phc[PHC_MAX_BYTES];
-        int status = token_read_input(line);
+        char line[TOKEN_SECRET_INPUT_SIZE], phc[PHC_MAX_BYTES];
+        int status = token_secret_read(stdin, line);
         if (status != CTL_OK)
                 return status;
         int r = phc_hash(line, strlen(line), phc);

@@ -71,7 +71,7 @@ static int add(const struct ctl *ctl)
         struct error err = { "" };
         char prefix[SOURCE_COMPONENT_MAX + 2];
 
-        int status = token_open(ctl, true, &file);
+        int status = token_open(ctl, TOKEN_FILE_CREATE, &file);
         if (status != CTL_OK)
                 return status;
         snprintf(prefix, sizeof(prefix), "%s/", project);
@@ -95,7 +95,7 @@ static int rotate(const struct ctl *ctl)
         const char *id = ctl->arguments[0];
         struct error err = { "" };
 
-        int status = token_open(ctl, false, &file);
+        int status = token_open(ctl, TOKEN_FILE_CHANGE, &file);
         if (status != CTL_OK)
                 return status;
         int r = token_secret_new(id, &secret, &err);
@@ -109,7 +109,7 @@ static int revoke_token(const struct ctl *ctl)
         _cleanup_(token_file_done) struct token_file file = { .directory_fd = -1 };
         const char *id = ctl->arguments[0];
         struct error err = { "" };
-        int status = token_open(ctl, false, &file);
+        int status = token_open(ctl, TOKEN_FILE_CHANGE, &file);
         if (status != CTL_OK)
                 return status;
         const struct token *t = token_file_find(&file, id);

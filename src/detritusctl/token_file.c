@@ -1,5 +1,5 @@
-/* Reading takes a lock on the file's directory, since the file itself is replaced. Writing: the new text goes to a file
- * beside the old one, is read as the daemon would and compared entry by entry with what was meant, gets the old one's
+/* A change takes a lock on the file's directory, since the file itself is replaced; whoever only reads needs none, and
+ * gets the old file or the new one. Writing: the new text goes to a file beside the old one, is read as the daemon would and compared entry by entry with what was meant, gets the old one's
  * mode and owner, is synced, and is renamed over it. */
 #include "detritusctl/token_file.h"
 
@@ -24,17 +24,18 @@ static int refuse_file(struct error *err, const char *text)
 
 /* ---- reading ---- */
 
-/* Where the file really is; a new one is where its directory really is. */
+/* Where the file really is; a new one is where its directory really is. A link to nothing is no new file: it would be
+ * replaced. */
 static int resolve(const char *path, bool create, struct token_file *f, struct error *err)
 {
+        struct stat st;
         f->path = realpath(path, NULL);
-        f->is_new = !f->path && errno == ENOENT;
-        if (!f->path && !(f->is_new && create)) {
+        if (f->path)
+                return 0;
+        if (errno != ENOENT || !create || lstat(path, &st) == 0) {
                 error_set(err, "%s: %s", path, strerror(errno));
                 return -errno;
         }
-        if (f->path)
-                return 0;
         _cleanup_(freep) char *for_directory = strdup(path), *for_name = strdup(path);
         _cleanup_(freep) char *directory = for_directory ? realpath(dirname(for_directory), NULL) : NULL;
         if (!directory || !for_name) {
@@ -56,9 +57,13 @@ static int lock(struct token_file *f, struct error *err)
         return -errno;
 }
 
-static int read_text(struct token_file *f, struct error *err)
+/* Under the lock: whoever held it before may have made the file. */
+static int read_text(struct token_file *f, bool create, struct error *err)
 {
         _cleanup_(closep) int fd = open(f->path, O_RDONLY | O_CLOEXEC);
+        f->is_new = fd < 0 && errno == ENOENT && create;
+        if (f->is_new)
+                return 0;
         int r = fd < 0 ? -errno : buf_read_fd(&f->text, fd, TREE_MAX_BYTES);
         if (r < 0) {
                 error_set(err, "%s: %s", f->path, strerror(-r));
@@ -67,18 +72,19 @@ static int read_text(struct token_file *f, struct error *err)
         return f->text.len == 0 ? 0 : tokens_read(f->path, &f->tokens, err);
 }
 
-int token_file_open(const char *path, bool create, struct token_file *ret, struct error *err)
+int token_file_open(const char *path, enum token_file_use use, struct token_file *ret, struct error *err)
 {
         struct token_file f = { .directory_fd = -1 };
+        bool create = use == TOKEN_FILE_CREATE;
         int r = resolve(path, create, &f, err);
-        if (r == 0)
+        if (r == 0 && use != TOKEN_FILE_READ)
                 r = lock(&f, err);
         const char *dot = f.path ? strrchr(f.path, '.') : NULL;
         f.is_toml = dot && strcmp(dot, ".toml") == 0;
         if (r == 0 && !f.is_toml && (!dot || (strcmp(dot, ".yaml") != 0 && strcmp(dot, ".yml") != 0)))
                 r = refuse_file(err, "a token file's name ends in .toml, .yaml or .yml");
-        if (r == 0 && !f.is_new)
-                r = read_text(&f, err);
+        if (r == 0)
+                r = read_text(&f, create, err);
         if (r == 0)
                 *ret = f;
         else

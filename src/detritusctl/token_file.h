@@ -3,7 +3,7 @@
  * and every other byte left as it was, comments above all. What comes out is read as the daemon reads it and compared
  * with what was meant before it takes the file's place, so a layout that is not understood is refused, not spoilt.
  *
- * While a struct token_file is open, other detritusctl wait: the directory that holds the file is locked. */
+ * While a struct token_file is open for a change, other changes wait: the directory that holds the file is locked. */
 
 #include <stdbool.h>
 
@@ -23,8 +23,9 @@ struct token_file {
 /* The functions return 0, TOKEN_FILE_REFUSED with words, or -errno (err may have words too). */
 enum { TOKEN_FILE_REFUSED = 1 };
 
-/* Locks and reads. create: a missing file is taken for an empty one. */
-int token_file_open(const char *path, bool create, struct token_file *ret, struct error *err);
+/* Locks, unless it is for reading, and reads. TOKEN_FILE_CREATE: a missing file is taken for an empty one. */
+enum token_file_use { TOKEN_FILE_READ, TOKEN_FILE_CHANGE, TOKEN_FILE_CREATE };
+int token_file_open(const char *path, enum token_file_use use, struct token_file *ret, struct error *err);
 void token_file_done(struct token_file *f); /* zero-initialised with directory_fd -1 is fine */
 
 const struct token *token_file_find(const struct token_file *f, const char *id); /* NULL: no such entry */

@@ -6,8 +6,6 @@
 #include "detritusctl/commands.h"
 #include "detritusctl/token_file.h"
 
-#define TOKEN_INPUT_SIZE 4096
-
 /* The option that names the token file. */
 #define TOKEN_FILE_OPTION                                                                                              \
         {                                                                                                              \
@@ -19,15 +17,12 @@
 extern const struct command token_add_command, token_rotate_command, token_revoke_command; /* token_change.c */
 extern const struct command token_list_command, token_check_command;                       /* token_list.c */
 
-/* The token file that the command, the environment or the configuration names, locked and read. CTL_OK, or what went
+/* The token file that the command, the environment or the configuration names (token_file_open()). CTL_OK, or what went
  * wrong was said. */
-int token_open(const struct ctl *ctl, bool create, struct token_file *ret);
+int token_open(const struct ctl *ctl, enum token_file_use use, struct token_file *ret);
 
 /* What of a failure of token_file.h is to be said. CTL_FAILED. */
 int token_failed(const struct error *err, int r);
-
-/* One line of standard input. CTL_OK, or what went wrong was said. */
-int token_read_input(char ret[TOKEN_INPUT_SIZE]);
 
 /* The value alone; with --json one object that names it, and the id (NULL: none). It is wiped from where it was put
  * together. 0, -ENOMEM, -EIO. */

@@ -9,6 +9,7 @@
 #include "detritusctl/screen.h"
 #include "detritusctl/table.h"
 #include "detritusctl/token_internal.h"
+#include "detritusctl/token_secret.h"
 #include "protocol/json_document.h"
 #include "storage/crashes/index.h"
 
@@ -89,7 +90,7 @@ static int print_table(const struct uses *u)
 static int list(const struct ctl *ctl)
 {
         _cleanup_(token_file_done) struct token_file file = { .directory_fd = -1 };
-        int status = token_open(ctl, false, &file);
+        int status = token_open(ctl, TOKEN_FILE_READ, &file);
         if (status != CTL_OK)
                 return status;
         struct uses u = { .tokens = file.tokens };
@@ -178,12 +179,12 @@ static int check(const struct ctl *ctl)
 {
         _cleanup_(token_file_done) struct token_file file = { .directory_fd = -1 };
         _cleanup_(principal_done) struct principal who = { 0 };
-        char presented[TOKEN_INPUT_SIZE];
+        char presented[TOKEN_SECRET_INPUT_SIZE];
         if (ctl_value(ctl, "install") && !ctl_value(ctl, "project"))
                 return say_usage("--install needs --project");
-        int status = token_open(ctl, false, &file);
+        int status = token_open(ctl, TOKEN_FILE_READ, &file);
         if (status == CTL_OK)
-                status = token_read_input(presented);
+                status = token_secret_read(stdin, presented);
         if (status != CTL_OK)
                 return status;
         if (!file.tokens)

@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "detritusctl/command.h"
+#include "detritusctl/say.h"
+
 #define SECRET_BYTES 32
 #define SECRET_TEXT_SIZE 44 /* base64url of 32 bytes, no padding, + NUL */
 
@@ -45,4 +48,15 @@ int token_secret_new(const char *id, struct token_secret *ret, struct error *err
 void token_secret_done(struct token_secret *s)
 {
         OPENSSL_cleanse(s, sizeof(*s));
+}
+
+int token_secret_read(FILE *from, char ret[TOKEN_SECRET_INPUT_SIZE])
+{
+        if (!fgets(ret, TOKEN_SECRET_INPUT_SIZE, from))
+                ret[0] = '\0';
+        size_t len = strcspn(ret, "\r\n");
+        if (len == TOKEN_SECRET_INPUT_SIZE - 1) /* a part of it is another token */
+                return say_failed("the token is longer than %d bytes", TOKEN_SECRET_INPUT_SIZE - 2);
+        ret[len] = '\0';
+        return len > 0 ? CTL_OK : say_failed("the token is empty");
 }

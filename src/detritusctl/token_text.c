@@ -45,6 +45,13 @@ static bool is_between(const struct buf *text, unsigned line)
         return c == '\0' || c == '#';
 }
 
+/* As the first line ends. */
+static const char *line_break(const struct buf *text)
+{
+        const uint8_t *newline = text->len > 0 ? memchr(text->data, '\n', text->len) : NULL;
+        return newline && newline > text->data && newline[-1] == '\r' ? "\r\n" : "\n";
+}
+
 static unsigned count_lines(const struct buf *text)
 {
         unsigned n = 0;
@@ -117,11 +124,15 @@ static unsigned next_line(const struct buf *text, bool toml, const struct parsed
         return next;
 }
 
-/* The line behind the entry's last one. */
+/* The line behind the entry's last one. In YAML what is indented no deeper than the dash is no part of it, "..." for
+ * instance. */
 static unsigned end_line(const struct buf *text, bool toml, const struct parsed *p, const struct tree_node *entry)
 {
-        unsigned next = next_line(text, toml, p, entry), end = next ? next : count_lines(text) + 1;
-        while (end > first_line(text, toml, entry) + 1 && is_between(text, end - 1))
+        unsigned first = first_line(text, toml, entry), next = next_line(text, toml, p, entry);
+        unsigned end = first + 1, behind = next ? next : count_lines(text) + 1;
+        while (end < behind && (toml || is_between(text, end) || indent_of(text, end) > indent_of(text, first)))
+                end++;
+        while (end > first + 1 && is_between(text, end - 1))
                 end--;
         return end;
 }
@@ -142,8 +153,14 @@ static int append_quoted(struct buf *b, const char *s)
         return r == 0 ? buf_append_char(b, '"') : r;
 }
 
-/* first and rest begin the lines; separator stands between key and value. */
-static int render(const struct token *t, const char *first, const char *rest, const char *separator, struct buf *out)
+/* How an entry is written. */
+struct style {
+        const char *first, *rest; /* begin the lines */
+        const char *separator;    /* between key and value */
+        const char *end;          /* of a line */
+};
+
+static int render(const struct token *t, const struct style *style, struct buf *out)
 {
         const char *members[][2] = { { "id", t->id },
                                      { "secret", t->secret },
@@ -151,31 +168,41 @@ static int render(const struct token *t, const char *first, const char *rest, co
                                      { "source_prefix", t->source_prefix } };
         int r = 0;
         for (size_t i = 0; r == 0 && i < ARRAY_LEN(members); i++) {
-                r = buf_printf(out, "%s%s%s", i == 0 ? first : rest, members[i][0], separator);
+                r = buf_printf(out, "%s%s%s", i == 0 ? style->first : style->rest, members[i][0], style->separator);
                 if (r == 0)
                         r = append_quoted(out, members[i][1]);
                 if (r == 0)
-                        r = buf_append_char(out, '\n');
+                        r = buf_append_str(out, style->end);
         }
-        return r == 0 && t->url_key ? buf_printf(out, "%surl_key%strue\n", rest, separator) : r;
+        return r == 0 && t->url_key ? buf_printf(out, "%surl_key%strue%s", style->rest, style->separator, style->end)
+                                    : r;
+}
+
+/* What is last gets its line break when it has none. */
+static int end_last_line(const struct buf *old, const char *end, struct buf *out)
+{
+        bool open = old->len > 0 && old->data[old->len - 1] != '\n' && out->len == old->len;
+        return open ? buf_append_str(out, end) : 0;
 }
 
 static int add_to_toml(const struct buf *old, const struct token *token, struct buf *out)
 {
+        const struct style style = { "", "", " = ", line_break(old) };
         int r = buf_append(out, old->data, old->len);
-        if (r == 0 && old->len > 0)
-                r = buf_append_str(out, old->data[old->len - 1] == '\n' ? "\n" : "\n\n");
         if (r == 0)
-                r = buf_append_str(out, "[[token]]\n");
-        return r == 0 ? render(token, "", "", " = ", out) : r;
+                r = end_last_line(old, style.end, out);
+        if (r == 0)
+                r = buf_printf(out, "%s[[token]]%s", old->len > 0 ? style.end : "", style.end);
+        return r == 0 ? render(token, &style, out) : r;
 }
 
-static int render_yaml(const struct token *token, unsigned indent, struct buf *out)
+static int render_yaml(const struct token *token, unsigned indent, const char *end, struct buf *out)
 {
         char first[80], rest[80];
+        const struct style style = { first, rest, ": ", end };
         snprintf(first, sizeof(first), "%*s- ", (int)(indent & 31), "");
         snprintf(rest, sizeof(rest), "%*s  ", (int)(indent & 31), "");
-        return render(token, first, rest, ": ", out);
+        return render(token, &style, out);
 }
 
 /* Behind the last item, before the comments of what follows, its dash below the last one's. */
@@ -184,7 +211,7 @@ static int add_to_yaml(const struct buf *old, const struct token *token, struct 
         _cleanup_(parsed_done) struct parsed p = { 0 };
         if (old->len == 0) {
                 int r = buf_append_str(out, "token:\n");
-                return r == 0 ? render_yaml(token, YAML_INDENT, out) : r;
+                return r == 0 ? render_yaml(token, YAML_INDENT, "\n", out) : r;
         }
         int r = parse(old, false, &p, err);
         if (r != 0)
@@ -192,10 +219,10 @@ static int add_to_yaml(const struct buf *old, const struct token *token, struct 
         const struct tree_node *last = &p.list->children[p.list->n_children - 1];
         size_t at = line_start(old, end_line(old, false, &p, last));
         r = buf_append(out, old->data, at);
-        if (r == 0 && at > 0 && old->data[at - 1] != '\n')
-                r = buf_append_char(out, '\n');
         if (r == 0)
-                r = render_yaml(token, indent_of(old, first_line(old, false, last)), out);
+                r = end_last_line(old, line_break(old), out);
+        if (r == 0)
+                r = render_yaml(token, indent_of(old, first_line(old, false, last)), line_break(old), out);
         return r == 0 ? buf_append(out, old->data + at, old->len - at) : r;
 }
 

@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define CLOCK_FIRST_SECOND INT64_C(-62167219200) /* 0000-01-01T00:00:00Z */
+#define CLOCK_LAST_SECOND INT64_C(253402300799)  /* 9999-12-31T23:59:59Z */
+
 #define CLOCK_DAY_SIZE 11     /* "YYYY-MM-DD" + NUL */
 #define CLOCK_RFC3339_SIZE 36 /* "YYYY-MM-DDTHH:MM:SS.nnnnnnnnnZ" + NUL, with slack */
 #define CLOCK_STAMP_SIZE 32   /* "YYYYMMDDTHHMMSS.nnnnnnnnnZ" + NUL */

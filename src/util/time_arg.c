@@ -4,7 +4,6 @@
 #include <string.h>
 
 #define SECONDS_MAX (INT64_C(9999) * 366 * 86400)
-#define FIRST_SECOND INT64_C(-62167219200) /* 0000-01-01 */
 
 static int64_t unit_seconds(char unit)
 {
@@ -50,7 +49,7 @@ int time_arg_moment(const char *text, struct moment now, struct moment *ret)
                 return 0;
         }
         if (time_arg_duration(text, &ago) == 0) {
-                if (now.sec - ago < FIRST_SECOND)
+                if (now.sec - ago < CLOCK_FIRST_SECOND)
                         return TIME_ARG_BAD;
                 *ret = (struct moment){ .sec = now.sec - ago, .nsec = now.nsec };
                 return 0;

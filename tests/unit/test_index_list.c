@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <json.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,8 +30,8 @@ struct row {
         int64_t sec; /* received, after RECEIVED */
 };
 
-/* Past crash_metadata_parse(), so that every field can be chosen. */
-static void insert(const struct row *row)
+/* Past crash_metadata_parse(), so that every field can be chosen. Within a transaction. */
+static void insert_within(const struct row *row)
 {
         static unsigned n;
         char hash[65], json[64];
@@ -55,8 +56,13 @@ static void insert(const struct row *row)
                 .received_at = { .sec = RECEIVED + row->sec },
                 .dump = { .sha256 = hash, .len = 1 },
         };
-        assert_int_equal(index_begin(x), 0);
         assert_int_equal(index_insert_crash(x, &crash), 0);
+}
+
+static void insert(const struct row *row)
+{
+        assert_int_equal(index_begin(x), 0);
+        insert_within(row);
         assert_int_equal(index_commit(x), 0);
 }
 
@@ -112,6 +118,8 @@ static void test_each_filter(_unused_ void **state)
         EXPECT("4 3 2 ", .since = &at_2);
         EXPECT("3 2 1 5 ", .until = &at_4);
         EXPECT("3 2 ", .since = &at_2, .until = &at_4);
+        expect_list(&(struct index_crash_filter){ .until = &at_4 },
+                    &(struct index_cursor){ "2026-05-19T08:30:04.000Z", INT64_MAX }, 0, "3 2 1 5 ");
         EXPECT("1 5 ", .grep = "OUT of");
         EXPECT("", .grep = "no such words");
         EXPECT("", .project = "nobody");
@@ -131,6 +139,68 @@ static void test_filters_together(_unused_ void **state)
         EXPECT("2 ", .install_id = INSTALL_B, .until = &at_3);
         EXPECT("2 ", .install_id = INSTALL_B, .grep = "unwrap");
         EXPECT("1 ", .project = "acme", .platform = "linux", .grep = "bounds");
+}
+
+static int pages_looked_at(void)
+{
+        int hits, misses, unused;
+        sqlite3_db_status(x->db, SQLITE_DBSTATUS_CACHE_HIT, &hits, &unused, 1);
+        sqlite3_db_status(x->db, SQLITE_DBSTATUS_CACHE_MISS, &misses, &unused, 1);
+        return hits + misses;
+}
+
+/* Two filters that each leave half, and nothing together: an index is read, and not the rows. */
+static void test_filters_that_never_meet(_unused_ void **state)
+{
+        enum { ROWS = 400 };
+        static char long_text[3000];
+        memset(long_text, 'x', sizeof(long_text) - 1);
+        assert_int_equal(index_begin(x), 0);
+        for (unsigned i = 0; i < ROWS; i++) {
+                const struct row odd = { .sec = i,
+                                         .project = "other",
+                                         .version = "2.0",
+                                         .platform = "windows",
+                                         .kind = "RustcIce",
+                                         .panic_text = long_text };
+                const struct row even = { .sec = i, .install_id = INSTALL_B, .panic_text = long_text };
+                insert_within(i % 2 ? &odd : &even);
+        }
+        assert_int_equal(index_commit(x), 0);
+        const struct index_crash_filter filters[] = {
+                { .version = "1.0", .project = "other" },
+                { .version = "1.0", .platform = "windows" },
+                { .version = "1.0", .kind = "RustcIce" },
+                { .project = "acme", .platform = "windows" },
+                { .project = "acme", .kind = "RustcIce" },
+                { .platform = "linux", .kind = "RustcIce" },
+                { .install_id = INSTALL_B, .project = "other" },
+                { .project = "acme", .grep = "no such text" }, /* the control: reads the texts of its half */
+        };
+        for (size_t i = 0; i < ARRAY_LEN(filters); i++) {
+                pages_looked_at();
+                expect_list(&filters[i], NULL, 50, "");
+                int looked = pages_looked_at();
+                if (filters[i].grep)
+                        assert_in_range(looked, ROWS / 2, INT_MAX);
+                else if (looked > ROWS / 8)
+                        fail_msg("filters %zu look at %d pages", i, looked);
+        }
+}
+
+/* Too many to sort, all of them old: the newer ones of others are passed over in the index. */
+static void test_an_installation_of_long_ago(_unused_ void **state)
+{
+        enum { OLD = 10001, NEWER = 2000 };
+        char newest[16];
+        assert_int_equal(index_begin(x), 0);
+        for (unsigned i = 0; i < OLD + NEWER; i++)
+                insert_within(&(struct row){ .sec = i, .install_id = i < OLD ? INSTALL_A : INSTALL_B });
+        assert_int_equal(index_commit(x), 0);
+        snprintf(newest, sizeof(newest), "%d ", OLD);
+        pages_looked_at();
+        expect_list(&(struct index_crash_filter){ .install_id = INSTALL_A }, NULL, 1, newest);
+        assert_in_range(pages_looked_at(), 1, NEWER / 2);
 }
 
 /* Every page by every index: together all, none twice, and ties in time make no difference. */
@@ -333,6 +403,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_each_filter, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_filters_together, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_filters_that_never_meet, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_an_installation_of_long_ago, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_pages, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_deleted_under_the_list, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_grep_looks_so_far, setup, teardown),

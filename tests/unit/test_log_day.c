@@ -1,5 +1,5 @@
 /* One day's lines: plain, compressed, both, growing, torn, broken, sought in. */
-#include "log_lines.h"
+#include "planted_logs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +9,7 @@
 #include <zstd.h>
 
 #include "storage/logs/log_day.h"
+#include "storage/logs/log_lines.h"
 #include "util/buf.h"
 #include "util/durable.h"
 
@@ -57,14 +58,14 @@ static void test_nothing_there(_unused_ void **state)
 
 static void test_grows_under_the_reader(_unused_ void **state)
 {
-        log_lines_append("acme/i", DAY_1, "one\n\ntwo\nthr");
+        planted_append("acme/i", DAY_1, "one\n\ntwo\nthr");
         open_day();
         expect_line("one");
         expect_line("");
         expect_line("two");
         expect_end(0); /* what is being written is no line yet */
         assert_int_equal(log_day_offset(d), 9);
-        log_lines_append("acme/i", DAY_1, "ee\nfour\n");
+        planted_append("acme/i", DAY_1, "ee\nfour\n");
         expect_line("three");
         expect_line("four");
         expect_end(0);
@@ -78,7 +79,7 @@ static void add_many(unsigned n)
         for (unsigned i = 0; i < n; i++)
                 assert_int_equal(buf_printf(&text, "%08u %0*u\n", i, (int)(i % 3000), i), 0);
         assert_int_equal(buf_append_char(&text, '\0'), 0);
-        log_lines_append("acme/i", DAY_1, (const char *)text.data);
+        planted_append("acme/i", DAY_1, (const char *)text.data);
 }
 
 static unsigned read_number(void)
@@ -128,7 +129,7 @@ static void test_plain(_unused_ void **state)
 static void test_compressed(_unused_ void **state)
 {
         add_many(3000);
-        log_lines_compress("acme/i", DAY_1, true);
+        planted_compress("acme/i", DAY_1, true);
         read_everywhere();
 }
 
@@ -136,15 +137,15 @@ static void test_compressed(_unused_ void **state)
 static void test_both_with_the_same_lines(_unused_ void **state)
 {
         add_many(3000);
-        log_lines_compress("acme/i", DAY_1, false);
+        planted_compress("acme/i", DAY_1, false);
         read_everywhere();
 }
 
 static void test_both_with_other_lines(_unused_ void **state)
 {
-        log_lines_append("acme/i", DAY_1, "old\nolder\n");
-        log_lines_compress("acme/i", DAY_1, true);
-        log_lines_append("acme/i", DAY_1, "new\n");
+        planted_append("acme/i", DAY_1, "old\nolder\n");
+        planted_compress("acme/i", DAY_1, true);
+        planted_append("acme/i", DAY_1, "new\n");
         open_day();
         expect_line("old");
         expect_line("older");
@@ -166,7 +167,7 @@ static void test_deleted_under_the_reader(_unused_ void **state)
         add_many(3000);
         open_day();
         assert_int_equal(read_number(), 0);
-        log_lines_compress("acme/i", DAY_1, true);
+        planted_compress("acme/i", DAY_1, true);
         for (unsigned i = 1; i < 3000; i++)
                 assert_int_equal(read_number(), i);
         expect_end(0);
@@ -205,7 +206,7 @@ static void test_broken(_unused_ void **state)
 {
         static char packed[1 << 20];
         add_many(1500);
-        log_lines_compress("acme/i", DAY_1, true);
+        planted_compress("acme/i", DAY_1, true);
         _cleanup_(closep) int fd = openat(storage_fd, "logs/acme/i/" DAY_1 ".ndjson.zst", O_RDONLY | O_CLOEXEC);
         ssize_t len = read(fd, packed, sizeof(packed));
         assert_true(len > 1000);
@@ -244,13 +245,13 @@ static void test_long_lines(_unused_ void **state)
         storage_make_dirs("logs/acme/i");
         _cleanup_(closep) int fd =
                 openat(storage_fd, "logs/acme/i/" DAY_1 ".ndjson", O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
-        char *text = malloc(LOG_DAY_LINE_MAX + 2);
-        memset(text, 'x', LOG_DAY_LINE_MAX + 1);
-        text[LOG_DAY_LINE_MAX] = '\n';
-        assert_int_equal(durable_write_all(fd, text, LOG_DAY_LINE_MAX + 1), 0);
-        text[LOG_DAY_LINE_MAX] = 'x';
-        text[LOG_DAY_LINE_MAX + 1] = '\n';
-        assert_int_equal(durable_write_all(fd, text, LOG_DAY_LINE_MAX + 2), 0);
+        char *text = malloc(LOG_LINES_MAX_BYTES + 1);
+        memset(text, 'x', LOG_LINES_MAX_BYTES);
+        text[LOG_LINES_MAX_BYTES - 1] = '\n'; /* counts */
+        assert_int_equal(durable_write_all(fd, text, LOG_LINES_MAX_BYTES), 0);
+        text[LOG_LINES_MAX_BYTES - 1] = 'x';
+        text[LOG_LINES_MAX_BYTES] = '\n';
+        assert_int_equal(durable_write_all(fd, text, LOG_LINES_MAX_BYTES + 1), 0);
         assert_int_equal(durable_write_all(fd, "short\n", 6), 0);
         free(text);
 
@@ -258,7 +259,7 @@ static void test_long_lines(_unused_ void **state)
         size_t len;
         open_day();
         assert_int_equal(log_day_next(d, &line, &len), LOG_DAY_LINE);
-        assert_int_equal(len, LOG_DAY_LINE_MAX);
+        assert_int_equal(len, LOG_LINES_MAX_BYTES - 1);
         expect_line("short");
         assert_int_equal(log_day_passed_over(d), 1);
         expect_end(0);

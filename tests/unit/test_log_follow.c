@@ -1,5 +1,5 @@
 /* The newest lines and those that come, across midnight, across compression, from new sources. */
-#include "log_lines.h"
+#include "planted_logs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -70,7 +70,7 @@ static void test_last(_unused_ void **state)
         for (int i = 0; i < 5; i++) {
                 char body[8];
                 snprintf(body, sizeof(body), "%d", i);
-                log_lines_add("acme/i", i < 3 ? DAY_1 : DAY_2, SECOND_1 + i, i == 1 ? 17 : 9, body);
+                planted_add("acme/i", i < 3 ? DAY_1 : DAY_2, SECOND_1 + i, i == 1 ? 17 : 9, body);
         }
         expect_last(&any, 0, "");
         expect_last(&any, 1, "i 4;");
@@ -78,17 +78,17 @@ static void test_last(_unused_ void **state)
         expect_last(&any, 4, "i 1;i 2;i 3;i 4;");
         expect_last(&any, 99, "i 0;i 1;i 2;i 3;i 4;");
         expect_last(&(struct log_filter){ .severity = 17 }, 2, "i 1;");
-        log_lines_compress("acme/i", DAY_1, true);
+        planted_compress("acme/i", DAY_1, true);
         expect_last(&any, 4, "i 1;i 2;i 3;i 4;");
 }
 
 static void test_last_of_several(_unused_ void **state)
 {
-        log_lines_add("acme/a", DAY_1, SECOND_1 + 1, 9, "1");
-        log_lines_add("acme/b", DAY_1, SECOND_1 + 2, 9, "2");
-        log_lines_add("acme/a", DAY_1, SECOND_1 + 3, 9, "3");
-        log_lines_add("acme/c", DAY_2, SECOND_1 + 0, 9, "0");
-        log_lines_add("acme/b", DAY_1, SECOND_1 + 4, 9, "4");
+        planted_add("acme/a", DAY_1, SECOND_1 + 1, 9, "1");
+        planted_add("acme/b", DAY_1, SECOND_1 + 2, 9, "2");
+        planted_add("acme/a", DAY_1, SECOND_1 + 3, 9, "3");
+        planted_add("acme/c", DAY_2, SECOND_1 + 0, 9, "0");
+        planted_add("acme/b", DAY_1, SECOND_1 + 4, 9, "4");
         expect_last(&any, 3, "b 2;a 3;b 4;");
         expect_last(&any, 1, "b 4;");
         expect_last(&any, 5, "c 0;a 1;b 2;a 3;b 4;");
@@ -103,11 +103,11 @@ static void test_last_of_a_long_day(_unused_ void **state)
         for (int i = 0; i < 30000; i++) {
                 char body[16];
                 snprintf(body, sizeof(body), "%d", i);
-                _cleanup_(freep) char *line = log_line_text(SECOND_1 + i, i == 7 || i == 20000 ? 17 : 9, body);
+                _cleanup_(freep) char *line = planted_text(SECOND_1 + i, i == 7 || i == 20000 ? 17 : 9, body);
                 assert_int_equal(buf_append_str(&text, line), 0);
         }
         assert_int_equal(buf_append_char(&text, '\0'), 0);
-        log_lines_append("acme/i", DAY_1, (const char *)text.data);
+        planted_append("acme/i", DAY_1, (const char *)text.data);
         for (int packed = 0; packed < 2; packed++) {
                 snprintf(expected, sizeof(expected), "i %d;i %d;", 29998, 29999);
                 expect_last(&any, 2, expected);
@@ -115,24 +115,37 @@ static void test_last_of_a_long_day(_unused_ void **state)
                 expect_last(&(struct log_filter){ .severity = 17 }, 2, "i 7;i 20000;");
                 expect_last(&(struct log_filter){ .severity = 17 }, 3, "i 7;i 20000;");
                 if (packed == 0)
-                        log_lines_compress("acme/i", DAY_1, true);
+                        planted_compress("acme/i", DAY_1, true);
         }
+}
+
+/* The newest day is a link, which is not followed: the day before it was shown, and does not come again. */
+static void test_a_newest_day_that_cannot_be_read(_unused_ void **state)
+{
+        planted_add("acme/i", DAY_1, SECOND_1, 9, "a");
+        planted_add("acme/i", DAY_1, SECOND_1, 9, "b");
+        assert_int_equal(symlinkat("/dev/null", storage_fd, "logs/acme/i/" DAY_2 ".ndjson"), 0);
+        expect_last(&any, 1, "i b;");
+        expect_more("");
+        assert_int_equal(unlinkat(storage_fd, "logs/acme/i/" DAY_2 ".ndjson", 0), 0);
+        planted_add("acme/i", DAY_2, SECOND_1, 9, "c");
+        expect_more("i c;");
 }
 
 static void test_more(_unused_ void **state)
 {
-        log_lines_add("acme/i", DAY_1, SECOND_1, 9, "old");
+        planted_add("acme/i", DAY_1, SECOND_1, 9, "old");
         expect_last(&any, 0, "");
         expect_more("");
-        log_lines_add("acme/i", DAY_1, SECOND_1, 9, "a");
-        log_lines_add("acme/i", DAY_1, SECOND_1, 9, "b");
+        planted_add("acme/i", DAY_1, SECOND_1, 9, "a");
+        planted_add("acme/i", DAY_1, SECOND_1, 9, "b");
         expect_more("i a;i b;");
-        _cleanup_(freep) char *line = log_line_text(SECOND_1, 9, "halves");
+        _cleanup_(freep) char *line = planted_text(SECOND_1, 9, "halves");
         char half[32];
         snprintf(half, sizeof(half), "%s", line);
-        log_lines_append("acme/i", DAY_1, half);
+        planted_append("acme/i", DAY_1, half);
         expect_more("");
-        log_lines_append("acme/i", DAY_1, line + strlen(half));
+        planted_append("acme/i", DAY_1, line + strlen(half));
         expect_more("i halves;");
 }
 
@@ -140,44 +153,44 @@ static void test_filter(_unused_ void **state)
 {
         const struct log_filter f = { .severity = 17, .project = "acme" };
         expect_last(&f, 5, "");
-        log_lines_add("acme/i", DAY_1, SECOND_1, 9, "no");
-        log_lines_add("other/i", DAY_1, SECOND_1, 17, "no");
-        log_lines_add("acme/i", DAY_1, SECOND_1, 17, "yes");
+        planted_add("acme/i", DAY_1, SECOND_1, 9, "no");
+        planted_add("other/i", DAY_1, SECOND_1, 17, "no");
+        planted_add("acme/i", DAY_1, SECOND_1, 17, "yes");
         expect_more("i yes;");
 }
 
 static void test_across_midnight(_unused_ void **state)
 {
-        log_lines_add("acme/i", DAY_1, SECOND_1, 9, "old");
+        planted_add("acme/i", DAY_1, SECOND_1, 9, "old");
         expect_last(&any, 1, "i old;");
         now.sec = SECOND_1 + 86399;
-        log_lines_add("acme/i", DAY_1, SECOND_1, 9, "23:59");
+        planted_add("acme/i", DAY_1, SECOND_1, 9, "23:59");
         expect_more("i 23:59;");
         now.sec = SECOND_1 + 86400;
         expect_more("");
-        log_lines_add("acme/i", DAY_1, SECOND_1, 9, "the last");
-        log_lines_add("acme/i", DAY_2, SECOND_1, 9, "00:00");
+        planted_add("acme/i", DAY_1, SECOND_1, 9, "the last");
+        planted_add("acme/i", DAY_2, SECOND_1, 9, "00:00");
         expect_more("i the last;i 00:00;");
-        log_lines_add("acme/i", DAY_2, SECOND_1, 9, "00:01");
+        planted_add("acme/i", DAY_2, SECOND_1, 9, "00:01");
         expect_more("i 00:01;");
         now.sec = SECOND_1 + 4 * 86400; /* asleep for days */
-        log_lines_add("acme/i", "2026-05-20", SECOND_1, 9, "20th");
-        log_lines_add("acme/i", "2026-05-22", SECOND_1, 9, "22nd");
+        planted_add("acme/i", "2026-05-20", SECOND_1, 9, "20th");
+        planted_add("acme/i", "2026-05-22", SECOND_1, 9, "22nd");
         expect_more("i 20th;i 22nd;");
 }
 
 static void test_across_compression(_unused_ void **state)
 {
-        log_lines_add("acme/i", DAY_1, SECOND_1, 9, "old");
+        planted_add("acme/i", DAY_1, SECOND_1, 9, "old");
         expect_last(&any, 1, "i old;");
-        log_lines_add("acme/i", DAY_1, SECOND_1, 9, "unread");
-        log_lines_compress("acme/i", DAY_1, false);
+        planted_add("acme/i", DAY_1, SECOND_1, 9, "unread");
+        planted_compress("acme/i", DAY_1, false);
         expect_more("i unread;");
-        log_lines_add("acme/i", DAY_2, SECOND_1, 9, "new");
+        planted_add("acme/i", DAY_2, SECOND_1, 9, "new");
         now.sec = SECOND_1 + 86400 + 5;
         expect_more("i new;");
-        log_lines_add("acme/i", DAY_2, SECOND_1, 9, "unread too");
-        log_lines_compress("acme/i", DAY_2, true);
+        planted_add("acme/i", DAY_2, SECOND_1, 9, "unread too");
+        planted_compress("acme/i", DAY_2, true);
         expect_more("i unread too;");
         assert_int_equal(unlinkat(storage_fd, "logs/acme/i/" DAY_2 ".ndjson.zst", 0), 0);
         expect_more("");
@@ -187,35 +200,35 @@ static void test_new_sources(_unused_ void **state)
 {
         expect_last(&any, 1, "");
         expect_more("");
-        log_lines_add("acme/new", DAY_1, SECOND_1, 9, "first");
+        planted_add("acme/new", DAY_1, SECOND_1, 9, "first");
         expect_more(""); /* not looked for yet */
         now.sec += LOG_FOLLOW_SCAN_SECS;
         expect_more("new first;");
-        log_lines_add("acme/before", DAY_1, SECOND_1, 9, "x");
-        log_lines_add("acme/new", DAY_1, SECOND_1, 9, "y");
+        planted_add("acme/before", DAY_1, SECOND_1, 9, "x");
+        planted_add("acme/new", DAY_1, SECOND_1, 9, "y");
         now.sec += LOG_FOLLOW_SCAN_SECS;
         expect_more("before x;new y;");
-        log_lines_add("acme/new", DAY_1, SECOND_1, 9, "z");
+        planted_add("acme/new", DAY_1, SECOND_1, 9, "z");
         expect_more("new z;");
 }
 
 static void test_a_file_that_gets_shorter(_unused_ void **state)
 {
-        log_lines_add("acme/i", DAY_1, SECOND_1, 9, "old");
-        log_lines_add("acme/i", DAY_1, SECOND_1, 9, "gone");
+        planted_add("acme/i", DAY_1, SECOND_1, 9, "old");
+        planted_add("acme/i", DAY_1, SECOND_1, 9, "gone");
         expect_last(&any, 1, "i gone;");
         storage_put("logs/acme/i/" DAY_1 ".ndjson", "");
         expect_more("[i " DAY_1 " -29]");
         assert_int_equal(ESPIPE, 29);
-        log_lines_add("acme/i", DAY_1, SECOND_1, 9, "new");
+        planted_add("acme/i", DAY_1, SECOND_1, 9, "new");
         expect_more("i new;");
 }
 
 static void test_stops_when_told(_unused_ void **state)
 {
         expect_last(&any, 1, "");
-        log_lines_add("acme/i", DAY_1, SECOND_1, 9, "a");
-        log_lines_add("acme/i", DAY_1, SECOND_1, 9, "b");
+        planted_add("acme/i", DAY_1, SECOND_1, 9, "a");
+        planted_add("acme/i", DAY_1, SECOND_1, 9, "b");
         stop_at = 1;
         seen[0] = '\0';
         now.sec += LOG_FOLLOW_SCAN_SECS;
@@ -229,6 +242,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_last, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_last_of_several, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_last_of_a_long_day, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_a_newest_day_that_cannot_be_read, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_more, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_filter, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_across_midnight, setup, teardown),

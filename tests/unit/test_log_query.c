@@ -1,5 +1,5 @@
 /* Which lines, and which files are read for them. */
-#include "log_lines.h"
+#include "planted_logs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -49,11 +49,11 @@ static int setup(void **state)
         if (storage_setup(state) != 0)
                 return -1;
         stop_at = 0;
-        log_lines_add("acme/i", DAY_1, SECOND_1 + 10, 9, "one");
-        log_lines_add("acme/i", DAY_1, SECOND_1 + 20, 17, "two");
-        log_lines_add("acme/i", DAY_2, SECOND_1 + 86400, 9, "three");
-        log_lines_add("acme/j", DAY_1, SECOND_1 + 15, 5, "four");
-        log_lines_add("other/i", DAY_2, SECOND_1 + 86400 + 5, 13, "Five");
+        planted_add("acme/i", DAY_1, SECOND_1 + 10, 9, "one");
+        planted_add("acme/i", DAY_1, SECOND_1 + 20, 17, "two");
+        planted_add("acme/i", DAY_2, SECOND_1 + 86400, 9, "three");
+        planted_add("acme/j", DAY_1, SECOND_1 + 15, 5, "four");
+        planted_add("other/i", DAY_2, SECOND_1 + 86400 + 5, 13, "Five");
         return 0;
 }
 
@@ -68,15 +68,15 @@ static void test_by_day_and_source(_unused_ void **state)
         assert_int_equal(counts.files, 1);
         EXPECT("", .project = "nobody");
         assert_int_equal(counts.files, 0);
-        log_lines_compress("acme/i", DAY_1, true);
-        log_lines_compress("acme/j", DAY_1, false);
+        planted_compress("acme/i", DAY_1, true);
+        planted_compress("acme/j", DAY_1, false);
         EXPECT("acme/i one;acme/i two;acme/j four;acme/i three;other/i Five;", 0);
         assert_int_equal(counts.files, 4);
 }
 
 static void test_paths_cannot_leave(_unused_ void **state)
 {
-        log_lines_add("../elsewhere/x", DAY_1, SECOND_1, 9, "secret");
+        planted_add("../elsewhere/x", DAY_1, SECOND_1, 9, "secret");
         EXPECT("", .project = "..");
         EXPECT("", .project = "../elsewhere");
         EXPECT("", .project = "acme", .install_id = "../../../elsewhere/x");
@@ -101,9 +101,9 @@ static void test_time(_unused_ void **state)
 static void test_time_and_the_day_before_and_behind(_unused_ void **state)
 {
         const struct moment from = { .sec = SECOND_1 + 86400 }, to = { .sec = SECOND_1 + 86400 + 3 };
-        log_lines_add("acme/late", "2026-05-20", SECOND_1 + 86400 + 1, 9, "late");
-        log_lines_add("acme/fast", "2026-05-18", SECOND_1 + 86400 + 2, 9, "fast");
-        log_lines_add("acme/very-late", "2026-05-21", SECOND_1 + 86400 + 1, 9, "very late");
+        planted_add("acme/late", "2026-05-20", SECOND_1 + 86400 + 1, 9, "late");
+        planted_add("acme/fast", "2026-05-18", SECOND_1 + 86400 + 2, 9, "fast");
+        planted_add("acme/very-late", "2026-05-21", SECOND_1 + 86400 + 1, 9, "very late");
         EXPECT("acme/fast fast;acme/i three;acme/late late;", .since = &from, .until = &to);
 }
 
@@ -131,17 +131,17 @@ static void test_text_as_it_stands(_unused_ void **state)
 static void test_strange_lines(_unused_ void **state)
 {
         const struct moment from = { .sec = SECOND_1 }, to = { .sec = SECOND_1 + 86400 };
-        log_lines_append("b/x", DAY_1,
-                         "{\"body\":\"turned\",\"severity_number\":21,\"time_unix_nano\":1779062401000000000}\n"
-                         "not json\n"
-                         "[1]\n"
-                         "\n"
-                         "{\"time_unix_nano\":0,\"observed_time_unix_nano\":1779062402000000000,\"severity_number\":17,"
-                         "\"body\":\"observed\"}\n"
-                         "{\"time_unix_nano\":99999999999999999999999,\"observed_time_unix_nano\":1,"
-                         "\"severity_number\":1,\"body\":\"huge\"}\n"
-                         "{\"time_unix_nano\":1779062403000000000,\"observed_time_unix_nano\":1,"
-                         "\"severity_number\":-3,\"body\":\"minus\"}\n");
+        planted_append("b/x", DAY_1,
+                       "{\"body\":\"turned\",\"severity_number\":21,\"time_unix_nano\":1779062401000000000}\n"
+                       "not json\n"
+                       "[1]\n"
+                       "\n"
+                       "{\"time_unix_nano\":0,\"observed_time_unix_nano\":1779062402000000000,\"severity_number\":17,"
+                       "\"body\":\"observed\"}\n"
+                       "{\"time_unix_nano\":99999999999999999999999,\"observed_time_unix_nano\":1,"
+                       "\"severity_number\":1,\"body\":\"huge\"}\n"
+                       "{\"time_unix_nano\":1779062403000000000,\"observed_time_unix_nano\":1,"
+                       "\"severity_number\":-3,\"body\":\"minus\"}\n");
         EXPECT("b/x turned;b/x not json;b/x [1];b/x ;b/x observed;b/x huge;b/x minus;", .project = "b");
         EXPECT("b/x turned;b/x observed;", .project = "b", .severity = 17);
         EXPECT("b/x turned;b/x observed;b/x minus;", .project = "b", .since = &from, .until = &to);

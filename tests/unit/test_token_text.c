@@ -42,6 +42,13 @@ static const struct sample samples[] = {
         { ADD, false, "", "token:\n" YAML_A "\n" LIMIT_YAML, "token:\n" YAML_A YAML_NEW("  ") "\n" LIMIT_YAML },
         { ADD, false, "", LIMIT_YAML "token:\n" YAML_B "# end", LIMIT_YAML "token:\n" YAML_B YAML_NEW("  ") "# end" },
         { ADD, false, "", "token:\n- id: a\n  secret: x", "token:\n- id: a\n  secret: x\n" YAML_NEW("") },
+        { ADD, true, "", "[rate_limit]\r\nlogs_burst = 5",
+          "[rate_limit]\r\nlogs_burst = 5\r\n\r\n[[token]]\r\nid = \"new\"\r\nsecret = \"$phc$new\"\r\n"
+          "project = \"p\"\r\nsource_prefix = \"p/\\\"\\\\\"\r\nurl_key = true\r\n" },
+        { ADD, false, "", "token:\r\n- id: a",
+          "token:\r\n- id: a\r\n- id: \"new\"\r\n  secret: \"$phc$new\"\r\n  project: \"p\"\r\n"
+          "  source_prefix: \"p/\\\"\\\\\"\r\n  url_key: true\r\n" },
+        { ADD, false, "", "---\ntoken:\n" YAML_A "...\n", "---\ntoken:\n" YAML_A YAML_NEW("  ") "...\n" },
         { ADD, false, "", LIMIT_YAML, NULL },
         { ADD, false, "", "token: []\n", NULL },
 
@@ -64,6 +71,10 @@ static const struct sample samples[] = {
         { REMOVE, false, "b", "# x\ntoken:\n" YAML_A YAML_B "\n" LIMIT_YAML, "# x\ntoken:\n" YAML_A "\n" LIMIT_YAML },
         { REMOVE, false, "b", LIMIT_YAML "token:\n" YAML_B YAML_A, LIMIT_YAML "token:\n" YAML_A },
         { REMOVE, false, "nobody", "token:\n" YAML_A, NULL },
+        { REMOVE, false, "b", "---\ntoken:\n" YAML_A YAML_B "# end\n...\n", "---\ntoken:\n" YAML_A "# end\n...\n" },
+        { REMOVE, false, "a", "token:\r\n- id: a\r\n  x: >\r\n    y\r\n\r\n    # z\r\n# b\r\n- id: b",
+          "token:\r\n\r\n    # z\r\n# b\r\n- id: b" },
+        { REMOVE, true, "a", "[[token]]\r\nid = 'a'\r\n# b\r\n[[token]]\r\nid = 'b'", "# b\r\n[[token]]\r\nid = 'b'" },
 };
 
 static int change(const struct sample *s, struct buf *out)

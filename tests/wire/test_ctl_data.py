@@ -1,28 +1,27 @@
 """detritusctl sql, config check, doctor and send-test, beside a real daemon and without one."""
 
+import contextlib
 import json
 import os
+import re
 import shutil
+import socket
 import subprocess
+import threading
 
+import hpack
 import pytest
+from hyperframe import frame as frames
 
 from harness import crash
+from harness.ctl import call as ctl
 from harness.daemon import ACME, DETRITUSCTL, OTHER, RATE_UNLIMITED, tokens_toml
 from harness.generate import generate
+from harness.stock import Load
 
 pytestmark = pytest.mark.ours
 
 PROBE = "ca9a27e5-0000-4000-8000-000000000000"
-
-
-def ctl(*arguments, data_dir=None, stdin="", environment=None, status=0):
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("DETRITUS_")}
-    command = [DETRITUSCTL, *(["--data-dir", str(data_dir)] if data_dir else []), *map(str, arguments)]
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60,
-                          env={**clean, **(environment or {})})
-    assert done.returncode == status, done
-    return done
 
 
 def objects(done):
@@ -280,3 +279,67 @@ def test_a_canary_to_nobody(start_daemon, tmp_path):
     for arguments, status in [((), 2), (("--project", "acme", "x"), 2), (("--project", "a/b"), 2),
                               (("--project", "acme", "--install", "no-uuid"), 2), (("--project", "acme"), 1)]:
         assert ctl("send-test", *arguments, data_dir=tmp_path, status=status).stderr
+
+
+def test_each_under_load_and_without_a_daemon(start_daemon, tmp_path):
+    daemon = start_daemon()
+    config = tmp_path / "c.yaml"
+    config.write_text(json.dumps({"data_dir": str(daemon.data_dir), "tokens_config": str(daemon.tokens_file)}))
+
+    def count():
+        # Two subqueries of one statement: of one moment, whatever comes meanwhile.
+        [row] = objects(ctl("sql", "--json", "SELECT (SELECT count(*) FROM crash) AS n, crashes FROM crash_count WHERE"
+                            " project = ''", data_dir=daemon.data_dir))
+        assert row["n"] == row["crashes"]
+        return row["n"]
+
+    with Load(daemon, OTHER) as load:
+        first = count()
+        for _ in range(5):
+            assert count() >= first
+        assert all(line.startswith("ok ") for line in send(daemon, "--project", "acme").stdout.splitlines()[1:])
+        assert str(daemon.process.pid) in checks(ctl("doctor", "--json", "--config", config))["daemon"]["found"]
+        assert json.loads(ctl("config", "check", "--json", config).stdout)["data_dir"] == str(daemon.data_dir)
+    assert count() == load.sent + 1
+    daemon.stop()
+    assert count() == load.sent + 1
+    assert checks(ctl("doctor", "--json", "--config", config))["daemon"]["found"] == "none runs on this directory"
+    assert json.loads(ctl("config", "check", "--json", config).stdout)["tokens"] >= 2
+    assert "cannot connect" in send(daemon, "--project", "acme", status=1).stderr
+
+
+@contextlib.contextmanager
+def stranger(body):
+    """Answers every request with 503 and this body."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def answer():
+        connection, _ = listener.accept()
+        with connection, connection.makefile("rb") as stream:
+            stream.read(len(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))
+            connection.sendall(frames.SettingsFrame(0).serialize())
+            while head := stream.read(9):
+                frame, length = frames.Frame.parse_frame_header(memoryview(head))
+                frame.parse_body(memoryview(stream.read(length)))
+                if not isinstance(frame, frames.DataFrame) or "END_STREAM" not in frame.flags:
+                    continue
+                block = hpack.Encoder().encode([(":status", "503")])
+                connection.sendall(frames.HeadersFrame(frame.stream_id, block, flags=["END_HEADERS"]).serialize() +
+                                   frames.DataFrame(frame.stream_id, body, flags=["END_STREAM"]).serialize())
+
+    thread = threading.Thread(target=answer, daemon=True)
+    thread.start()
+    try:
+        yield "%s:%d" % listener.getsockname()
+        thread.join(20)
+    finally:
+        listener.close()
+
+
+def test_what_a_stranger_answers_is_harmless(tmp_path):
+    for options in ((), ("--json",)):
+        with stranger(b"no \x1b[31mred \xc2\x9b2J \xff way") as address:
+            done = ctl("send-test", "--address", address, "--project", "acme", "--remote", *options, data_dir=tmp_path,
+                       stdin="x\n", status=1)
+        assert "HTTP 503" in done.stdout and "way" in done.stdout
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", done.stdout), done.stdout

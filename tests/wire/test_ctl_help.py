@@ -6,13 +6,15 @@ import pty
 import re
 import select
 import shutil
+import signal
 import subprocess
 import time
 
 import pytest
 
-from harness import crash, ctl
+from harness import crash, ctl, otlp
 from harness.daemon import ACME, DEADLINE_SECS, DETRITUSCTL
+from harness.grpc import export
 
 pytestmark = pytest.mark.ours
 
@@ -223,6 +225,46 @@ def test_without_less_it_is_not_paged(daemon, source, tmp_path):
         (tmp_path / name).symlink_to(shutil.which(name))
     text, status = on_terminal(*listed(daemon), PAGER=None, PATH=str(tmp_path))
     assert status == 0 and source.install_id in text
+
+
+@pytest.fixture
+def long_lists(daemon, source):
+    """Commands that print more than a pipe holds."""
+    export(daemon, otlp.export_lines(source, 900, body="x" * 1000), ACME).accepted()
+    many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 99999) SELECT i FROM n"
+    return [("--data-dir", daemon.data_dir, *words) for words in
+            (("logs", "cat"), ("logs", "cat", "--json"), ("logs", "grep", "x"), ("logs", "tail", "-n", "900"), ("sql", many),
+             ("sql", "--json", many))]
+
+
+def test_a_reader_who_has_enough(long_lists):
+    for command in long_lists:
+        if "cat" in command or "grep" in command:
+            text, status = on_terminal(*command, PAGER="head -n 1")
+            assert status == 0 and len(text.splitlines()) == 1, text
+        process = subprocess.Popen([DETRITUSCTL, *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b"" and process.wait(20) == -signal.SIGPIPE
+        process.stderr.close()
+
+
+def test_the_pager_is_there_to_the_end(long_lists):
+    """An interrupt ends what is written, and not before the pager, which would fight the shell for the terminal."""
+    pager = "sh -c 'trap : INT; echo reading; read x < /dev/tty; cat > /dev/null; echo through'"
+    text, status = on_terminal(*long_lists[0], PAGER=pager, typed=b"\x03\n", wait_for=b"reading")
+    assert "through" in text and status == -signal.SIGINT
+
+
+def test_following_is_interrupted(daemon, source):
+    """Quietly, as every program is."""
+    export(daemon, otlp.export_lines(source, 1, body="the first"), ACME).accepted()
+    for command, stream in ((("logs", "tail", "-f", "-n", "1"), "stdout"), (("crashes", "follow"), "stderr")):
+        process = subprocess.Popen([DETRITUSCTL, "--data-dir", str(daemon.data_dir), *command], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        assert getattr(process, stream).readline()  # it has begun
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=20) == ("", "") and process.returncode == -signal.SIGINT
 
 
 def test_it_asks_before_it_destroys(daemon, source):

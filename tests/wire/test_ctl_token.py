@@ -1,5 +1,7 @@
 """detritusctl token: the token file changed under a running daemon and without one."""
 
+import contextlib
+import fcntl
 import json
 import os
 import re
@@ -8,13 +10,18 @@ import threading
 
 import pytest
 
+from harness.ctl import call as ctl
 from harness.daemon import ACME, DETRITUSCTL, OTHER, RATE_UNLIMITED, tokens_toml, wait_until
+from harness.stock import Load
 
 pytestmark = pytest.mark.ours
 
 YAML = """# Tokens of acme.
 rate_limit:
-  logs_burst: 7     # small
+  logs_burst: 1000000     # large
+  logs_per_minute: 1000000
+  crashes_per_minute: 1000000
+  crashes_burst: 1000000
 
 token:
   # the old one
@@ -30,15 +37,6 @@ token:
     source_prefix: other/
 # the end
 """ % (ACME.phc, OTHER.phc)
-
-
-def ctl(*arguments, stdin="", data_dir=None, environment=None, status=0):
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("DETRITUS_")}
-    command = [DETRITUSCTL, *(["--data-dir", str(data_dir)] if data_dir else []), *map(str, arguments)]
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60,
-                          env={**clean, **(environment or {})})
-    assert done.returncode == status, done
-    return done
 
 
 def token(daemon, *arguments, **options):
@@ -97,6 +95,29 @@ def test_add_rotate_and_revoke_beside_a_daemon(daemon):
     # All that was there is there, comments too, and nothing else but blank lines.
     assert [line for line in daemon.tokens_file.read_text().splitlines() if line] == \
         [line for line in before.splitlines() if line]
+
+
+def test_changes_disturb_no_upload(daemon):
+    """Uploads with another token go on while entries come and go, and the daemon reads the file again each time."""
+    with Load(daemon, OTHER) as load:
+        for n in range(5):
+            secret, sent = token(daemon, "add", "--id", f"t{n}", "--project", "acme").stdout.strip(), load.sent
+            wait_until(lambda: status_of(daemon, secret) == 404, "the new one")
+            assert token(daemon, "rotate", f"t{n}").stdout
+            wait_until(lambda: status_of(daemon, secret) == 401, "the rotation")
+            token(daemon, "revoke", f"t{n}", "--yes")
+            assert [json.loads(line)["id"] for line in token(daemon, "list", "--json").stdout.splitlines()] == \
+                ["acme-prod", "other-prod"]
+            wait_until(lambda: load.sent > sent, "more uploads")
+
+
+def test_changes_without_a_daemon(daemon):
+    daemon.stop()
+    secret = token(daemon, "add", "--id", "t", "--project", "acme").stdout.strip()
+    assert "t" in [json.loads(line)["id"] for line in token(daemon, "list", "--json").stdout.splitlines()]
+    assert "no daemon runs" in token(daemon, "revoke", "acme-prod", "--yes").stderr
+    daemon.start()
+    assert (status_of(daemon, secret), status_of(daemon, ACME.secret)) == (404, 401)
 
 
 def test_comments_stay_when_an_old_entry_goes(daemon):
@@ -205,6 +226,67 @@ def test_many_at_once_lose_nothing(tmp_path):
     assert os.listdir(tmp_path) == [path.name]
 
 
+@contextlib.contextmanager
+def locked(directory):
+    """The lock of a change, held by somebody else."""
+    fd = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def test_two_that_make_the_file_at_once(tmp_path):
+    """Both see that there is none, and wait: the second one must not begin anew."""
+    path = tmp_path / "tokens.toml"
+    with locked(tmp_path):
+        adding = [subprocess.Popen([DETRITUSCTL, "token", "add", "--id", f"t{n}", "--project", "acme", "--tokens-config",
+                                    path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for n in range(2)]
+        inode = f":{tmp_path.stat().st_ino} "
+        wait_until(lambda: sum("->" in line and inode in line for line in open("/proc/locks")) == 2, "both to wait")
+    for process in adding:
+        assert process.communicate(timeout=60)[0].startswith("dt_t") and process.returncode == 0
+    assert {line for line in path.read_text().splitlines() if line.startswith("id")} == {'id = "t0"', 'id = "t1"'}
+
+
+def test_who_only_reads_waits_for_nobody(tmp_path):
+    path = tmp_path / "tokens.toml"
+    path.write_text(tokens_toml((ACME,), None))
+    with locked(tmp_path):
+        assert "acme-prod" in ctl("token", "list", "--tokens-config", path, data_dir=tmp_path).stdout
+        assert "acme-prod" in ctl("token", "check", "--tokens-config", path, stdin=ACME.secret).stdout
+
+
+def test_a_link_to_nothing_is_left_alone(tmp_path):
+    link = tmp_path / "tokens.toml"
+    link.symlink_to(tmp_path / "nothing.toml")
+    assert "No such file" in ctl("token", "add", "--id", "x", "--project", "acme", "--tokens-config", link, status=1).stderr
+    assert link.is_symlink() and os.listdir(tmp_path) == [link.name]
+
+
+@pytest.mark.parametrize("text", [
+    YAML.replace("\n", "\r\n"), YAML.rstrip("\n"), "---\n" + YAML + "...\n",
+    YAML.replace("  - id", "  -   id").replace("    secret", "      secret").replace("    pro", "      pro")
+    .replace("    sou", "      sou"),
+    "token: # flow within\n  - {id: acme-prod, secret: '%s', project: acme, source_prefix: acme/} # one line\n"
+    "  # between\n  - {\n    id: other-prod,\n    secret: '%s',\n    project: other, source_prefix: other/}\n# the end\n"
+    % (ACME.phc, OTHER.phc)], ids=["crlf", "no newline", "markers", "wide", "flow"])
+def test_odd_layouts_keep_every_byte(tmp_path, text):
+    """add, rotate, revoke: what is left is what was there, to the byte; revoking takes out whole lines of the entry."""
+    path = tmp_path / "tokens.yaml"
+    path.write_text(text, newline="")
+    ctl("token", "add", "--id", "new", "--project", "acme", "--tokens-config", path)
+    ctl("token", "rotate", "other-prod", "--tokens-config", path)
+    ctl("token", "revoke", "new", "--yes", "--tokens-config", path)
+    left = path.read_bytes().decode()
+    shape = re.compile(r"\$argon2id[^\"'\s]+")
+    assert shape.sub("H", left).rstrip("\r\n") == shape.sub("H", text).rstrip("\r\n")
+    ctl("token", "revoke", "acme-prod", "--yes", "--tokens-config", path)
+    gone = [line for line in text.split("\n") if line not in path.read_bytes().decode().split("\n")]
+    assert gone and not [line for line in gone if line.lstrip().startswith("#") or line.strip() in ("---", "...", "token:")]
+
+
 # -- which file, which daemon
 
 
@@ -278,6 +360,10 @@ def test_check_tells_whose_a_token_is(daemon):
         token(daemon, "check", *arguments, stdin=ACME.secret, status=status)
     assert "no entry" in token(daemon, "check", stdin="wrong", status=1).stderr
     assert "empty" in token(daemon, "check", stdin="", status=1).stderr
+    # One that is cut off would be another token.
+    assert "no entry" in token(daemon, "check", stdin="x" * 4094, status=1).stderr
+    assert "longer than 4094" in token(daemon, "check", stdin="x" * 4095, status=1).stderr
+    assert "longer than 4094" in ctl("token", "hash", stdin="x" * 4095, status=1).stderr
     prefixed = token(daemon, "add", "--id", "narrow", "--project", "acme", "--prefix", "acme/a").stdout
     token(daemon, "check", "--project", "acme", "--install", "abc", stdin=prefixed)
     token(daemon, "check", "--project", "acme", "--install", "cba", stdin=prefixed, status=1)

@@ -1,7 +1,8 @@
 /* Lists for people: crashes by filter, sources, and what is new.
  *
- * A list goes along one index, the one of the filter that leaves least, and looks at the other filters row by row. Which
- * one that is, is counted, up to a bound. It goes in batches of ids, each a short statement; a row is read and handed out
+ * A list goes along one index, the one of the filter that leaves least, and looks at the other filters entry by entry:
+ * the index has their columns. Which one that is, is counted, up to a bound; of several that
+ * reach it the first in the order of choose() is taken, which sql/0005_reading.sql relies on. It goes in batches of ids, each a short statement; a row is read and handed out
  * with no statement open, so that a pager that sits at page one keeps no snapshot. What is deleted in between is passed
  * over; what comes in between is newer than all that is shown.
  *
@@ -46,7 +47,9 @@ static int count_rows(struct index *x, const struct walk *w, const struct choice
         if (r < 0)
                 return r;
         index_bind_text(s, 1, c->key);
-        if (c->count != INDEX_COUNT_BY_INSTALL) {
+        if (c->count == INDEX_COUNT_BY_INSTALL) {
+                index_bind_text(s, 5, w->filter->project);
+        } else {
                 index_bind_text(s, 2, w->since);
                 index_bind_text(s, 3, w->end.at);
         }
@@ -182,7 +185,7 @@ static void begin_walk(struct walk *w, const struct index_crash_filter *f, const
         if (!f->until)
                 return;
         clock_format_fixed(*f->until, INDEX_RECEIVED_DIGITS, until);
-        if (strcmp(until, w->end.at) < 0) {
+        if (strcmp(until, w->end.at) <= 0) {
                 snprintf(w->end.at, sizeof(w->end.at), "%.*s", INDEX_TIME_SIZE - 1, until);
                 w->end.id = 0; /* no id is less: nothing of that very time */
         }

@@ -14,7 +14,7 @@
 #define SOURCE_ID "(SELECT id FROM source WHERE project = ?1 AND install_id = ?2)"
 
 /* Lists of crashes, the newest receipt first. Each walk goes along one index; ?1 is what it is the index of. The rest of
- * the filters are looked at row by row: those that are NULL cost nothing, not even reading the row. INDEXED BY, because
+ * the filters are looked at entry by entry, in the index where it has their columns; those that are NULL cost nothing. INDEXED BY, because
  * without statistics the planner cannot know which of two filters leaves less; index_list.c does.
  *
  * ?2 .. (?3, ?4): between which (received_at, id); the latter itself is out. ?10: is panic_text wanted? */
@@ -31,7 +31,7 @@
 #define COUNT(index, which)                                                                                            \
         "SELECT count(*) FROM (SELECT 1 FROM crash INDEXED BY " index " WHERE " which                                  \
         " AND received_at >= ?2 AND received_at <= ?3 LIMIT ?4)"
-#define OF_INSTALL "source_id IN (SELECT id FROM source WHERE install_id = ?1)"
+#define OF_INSTALL "source_id IN (SELECT id FROM source WHERE install_id = ?1 AND (?5 IS NULL OR project = ?5))"
 
 const char *const index_statements[INDEX_STATEMENT_MAX_] = {
         [INDEX_BEGIN] = "BEGIN IMMEDIATE",

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <zstd.h>
 
+#include "storage/logs/log_lines.h"
 #include "util/buf.h"
 
 #define PIECE_BYTES ((size_t)128 * 1024)
@@ -357,7 +358,7 @@ uint64_t log_day_passed_over(const struct log_day *d)
 /* A line that has outgrown the limit is dropped piece by piece. */
 static void drop_piece(struct log_day *d)
 {
-        if (d->buf.len - d->at <= LOG_DAY_LINE_MAX && !d->too_long)
+        if (d->buf.len - d->at < LOG_LINES_MAX_BYTES && !d->too_long)
                 return;
         d->too_long = true;
         d->offset += d->buf.len - d->at;
@@ -373,7 +374,7 @@ int log_day_next(struct log_day *d, const char **ret_line, size_t *ret_len)
                         size_t end = (size_t)(newline - d->buf.data), start = d->at;
                         d->offset += end + 1 - start;
                         d->at = d->searched = end + 1;
-                        if (d->too_long || end - start > LOG_DAY_LINE_MAX) {
+                        if (d->too_long || end + 1 - start > LOG_LINES_MAX_BYTES) {
                                 d->too_long = false;
                                 d->passed_over++;
                                 continue;

@@ -9,8 +9,6 @@
 #include "protocol/source.h"
 #include "util/cleanup.h"
 
-#define LOG_DAY_LINE_MAX ((size_t)64 << 20) /* a longer line is passed over */
-
 struct log_day;
 
 /* -ENOENT: neither file is there. -errno. */
@@ -30,4 +28,4 @@ uint64_t log_day_offset(const struct log_day *d);
  * still being written. -EBADMSG: a compressed file is broken here. -errno. */
 enum { LOG_DAY_LINE = 1 };
 int log_day_next(struct log_day *d, const char **ret_line, size_t *ret_len);
-uint64_t log_day_passed_over(const struct log_day *d); /* lines above LOG_DAY_LINE_MAX */
+uint64_t log_day_passed_over(const struct log_day *d); /* lines above LOG_LINES_MAX_BYTES */

@@ -164,9 +164,11 @@ static int keep(struct keeper *k, uint32_t place, const struct log_line *line)
 {
         if (k->n == 2 * k->max)
                 drop_first(k, k->max);
-        char *text = strndup(line->text, line->len);
+        char *text = malloc(line->len + 1);
         if (!text)
                 return -ENOMEM;
+        memcpy(text, line->text, line->len); /* a hole's NULs too */
+        text[line->len] = '\0';
         k->rows[k->n++] = (struct kept){ .line = *line, .place = place, .number = k->number++ };
         k->rows[k->n - 1].line.text = text;
         return 0;
@@ -209,15 +211,15 @@ static int keep_day(struct log_follow *w, uint32_t place, const char *day, bool 
         struct place *p = &w->places[place];
         _cleanup_(log_day_freep) struct log_day *d = NULL;
         uint64_t size = 0, window = WINDOW_BYTES;
+        if (newest) { /* also when it cannot be read: what comes is behind it */
+                snprintf(p->day, sizeof(p->day), "%s", day);
+                note_file(w, p);
+        }
         int r = log_day_open(w->datadir_fd, &p->source, day, &d);
         if (r == 0)
                 r = log_day_size(d, &size);
         if (r < 0)
                 return r;
-        if (newest) {
-                snprintf(p->day, sizeof(p->day), "%s", day);
-                note_file(w, p);
-        }
         for (;; window *= WINDOW_GROWTH) {
                 uint64_t start = window < size ? size - window : 0;
                 r = keep_window(w, d, start, place, k);

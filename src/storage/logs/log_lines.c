@@ -43,6 +43,18 @@ static const char *take_component(const char *path, char *ret)
         return slash + 1;
 }
 
+bool log_lines_parse_name(const char *name, char ret_day[CLOCK_DAY_SIZE], bool *ret_compressed)
+{
+        if (strlen(name) < CLOCK_DAY_SIZE || !clock_is_day(name, CLOCK_DAY_SIZE - 1))
+                return false;
+        const char *ending = name + CLOCK_DAY_SIZE - 1;
+        if (strcmp(ending, ".ndjson") != 0 && strcmp(ending, ".ndjson.zst") != 0)
+                return false;
+        *ret_compressed = strcmp(ending, ".ndjson.zst") == 0;
+        snprintf(ret_day, CLOCK_DAY_SIZE, "%.10s", name);
+        return true;
+}
+
 bool log_lines_parse_path(const char *path, struct source *ret_source, char ret_day[CLOCK_DAY_SIZE],
                           bool *ret_compressed)
 {
@@ -51,14 +63,9 @@ bool log_lines_parse_path(const char *path, struct source *ret_source, char ret_
                 return false;
         const char *name = take_component(path + 5, source.project);
         name = name ? take_component(name, source.install_id) : NULL;
-        if (!name || strlen(name) < CLOCK_DAY_SIZE || !clock_is_day(name, CLOCK_DAY_SIZE - 1))
-                return false;
-        const char *ending = name + CLOCK_DAY_SIZE - 1;
-        if (strcmp(ending, ".ndjson") != 0 && strcmp(ending, ".ndjson.zst") != 0)
+        if (!name || !log_lines_parse_name(name, ret_day, ret_compressed))
                 return false;
         *ret_source = source;
-        *ret_compressed = strcmp(ending, ".ndjson.zst") == 0;
-        snprintf(ret_day, CLOCK_DAY_SIZE, "%.10s", name);
         return true;
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "storage/logs/log_lines.h"
 #include "storage/logs/log_query.h"
 
 void log_names_done(struct log_names *names)
@@ -118,38 +119,26 @@ static int compare_files(const void *a, const void *b)
         return c != 0 ? c : x->source < y->source ? -1 : x->source > y->source;
 }
 
-/* <day>.ndjson or <day>.ndjson.zst, and nothing else: not .torn, not what is being written. */
-static bool is_log_name(const char *name, char ret_day[CLOCK_DAY_SIZE])
-{
-        size_t len = strlen(name);
-        if (len < CLOCK_DAY_SIZE || !clock_is_day(name, CLOCK_DAY_SIZE - 1))
-                return false;
-        const char *ending = name + CLOCK_DAY_SIZE - 1;
-        if (strcmp(ending, ".ndjson") != 0 && strcmp(ending, ".ndjson.zst") != 0)
-                return false;
-        memcpy(ret_day, name, CLOCK_DAY_SIZE - 1);
-        ret_day[CLOCK_DAY_SIZE - 1] = '\0';
-        return true;
-}
-
 struct day_range {
         char first[CLOCK_DAY_SIZE], last[CLOCK_DAY_SIZE];
 };
 
+/* A day that a file may be named after: years of four digits. */
+static void format_day(int64_t sec, char ret[CLOCK_DAY_SIZE])
+{
+        int64_t within = sec < CLOCK_FIRST_SECOND  ? CLOCK_FIRST_SECOND
+                         : sec > CLOCK_LAST_SECOND ? CLOCK_LAST_SECOND
+                                                   : sec;
+        clock_format_day((struct moment){ .sec = within }, ret);
+}
+
 static struct day_range day_range(const struct log_filter *f)
 {
         struct day_range range = { "", "9999-99-99" };
-        struct moment at;
-        if (f->since) {
-                at = *f->since;
-                at.sec -= LOG_QUERY_SLACK_DAYS * INT64_C(86400);
-                clock_format_day(at, range.first);
-        }
-        if (f->until) {
-                at = *f->until;
-                at.sec += LOG_QUERY_SLACK_DAYS * INT64_C(86400);
-                clock_format_day(at, range.last);
-        }
+        if (f->since)
+                format_day(f->since->sec - LOG_QUERY_SLACK_DAYS * INT64_C(86400), range.first);
+        if (f->until)
+                format_day(f->until->sec + LOG_QUERY_SLACK_DAYS * INT64_C(86400), range.last);
         return range;
 }
 
@@ -159,12 +148,13 @@ int log_names_add_days(int datadir_fd, const struct log_filter *f, const char *a
         const struct source *s = &names->sources[i];
         const struct day_range range = day_range(f);
         char path[2 * SOURCE_COMPONENT_MAX + 8], day[CLOCK_DAY_SIZE];
+        bool compressed;
         DIR *dir;
         snprintf(path, sizeof(path), "logs/%s/%s", s->project, s->install_id);
         int r = open_dir(datadir_fd, path, &dir);
         for (struct dirent *e; r == 0 && dir && (e = readdir(dir));) {
-                if (is_log_name(e->d_name, day) && strcmp(day, after) > 0 && strcmp(day, range.first) >= 0 &&
-                    strcmp(day, range.last) <= 0)
+                if (log_lines_parse_name(e->d_name, day, &compressed) && strcmp(day, after) > 0 &&
+                    strcmp(day, range.first) >= 0 && strcmp(day, range.last) <= 0)
                         r = add_file(names, i, day);
         }
         if (dir)

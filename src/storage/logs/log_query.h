@@ -29,7 +29,7 @@ struct log_filter {
 char *log_filter_text(const char *words);
 
 struct log_line {
-        const char *text; /* JSON, no newline; good for the call only */
+        const char *text; /* JSON, no newline (a newline or a NUL is behind it); good for the call only */
         size_t len;
         struct moment at; /* time_unix_nano, where that is 0 observed_time_unix_nano */
         int severity;     /* severity_number */

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import subprocess
 
 from .daemon import COMPLAINTS, DEADLINE_SECS, DETRITUSCTL
@@ -19,6 +20,16 @@ def run(data_dir, *arguments, status=0):
 def objects(data_dir, *arguments, status=0):
     """What it prints with --json, one object a line."""
     return [json.loads(line) for line in run(data_dir, *arguments, "--json", status=status).stdout.splitlines()]
+
+
+def call(*arguments, data_dir=None, stdin="", environment=None, status=0):
+    """detritusctl as a shell without any of its variables calls it; --data-dir only when it is given."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("DETRITUS_")}
+    command = [DETRITUSCTL, *(["--data-dir", str(data_dir)] if data_dir else []), *map(str, arguments)]
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60,
+                          env={**clean, **(environment or {})})
+    assert done.returncode == status, done
+    return done
 
 
 @contextlib.contextmanager

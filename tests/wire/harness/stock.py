@@ -66,8 +66,8 @@ class Stock:
 class Load:
     """Uploads, and log exports, one after the other, until told to stop."""
 
-    def __init__(self, daemon):
-        self.daemon, self.over, self.failure = daemon, threading.Event(), []
+    def __init__(self, daemon, token=ACME):
+        self.daemon, self.token, self.over, self.failure = daemon, token, threading.Event(), []
         self.sent = self.lines = 0  # acknowledged
         self.started = threading.Event()
         self.threads = [threading.Thread(target=self._guard, args=(work,)) for work in (self._uploads, self._exports)]
@@ -80,18 +80,18 @@ class Load:
             self.started.set()
 
     def _uploads(self):
-        source = crash.Source.fresh()
+        source = crash.Source.fresh(self.token.project)
         while not self.over.is_set():
-            crash.report(self.daemon, "1.1", ACME, source, b"MDMP load %d" % self.sent,
+            crash.report(self.daemon, "1.1", self.token, source, b"MDMP load %d" % self.sent,
                          timestamp=f"2026-05-19T00:00:00.{self.sent:09d}Z")
             self.sent += 1
             if self.sent == 20:
                 self.started.set()
 
     def _exports(self):
-        source = crash.Source.fresh()
+        source = crash.Source.fresh(self.token.project)
         while not self.over.is_set():
-            export(self.daemon, export_lines(source, 50), ACME).accepted()
+            export(self.daemon, export_lines(source, 50), self.token).accepted()
             self.lines += 50
 
     def __enter__(self):

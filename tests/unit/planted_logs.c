@@ -1,4 +1,4 @@
-#include "log_lines.h"
+#include "planted_logs.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -8,7 +8,7 @@
 #include "storage/log_compress.h"
 #include "util/durable.h"
 
-char *log_line_text(int64_t sec, int severity, const char *body)
+char *planted_text(int64_t sec, int severity, const char *body)
 {
         char *text;
         int n = asprintf(&text,
@@ -20,7 +20,7 @@ char *log_line_text(int64_t sec, int severity, const char *body)
         return text;
 }
 
-void log_lines_append(const char *source, const char *day, const char *text)
+void planted_append(const char *source, const char *day, const char *text)
 {
         char path[512];
         snprintf(path, sizeof(path), "logs/%s", source);
@@ -31,10 +31,10 @@ void log_lines_append(const char *source, const char *day, const char *text)
         assert_int_equal(durable_write_all(fd, text, strlen(text)), 0);
 }
 
-void log_lines_add(const char *source, const char *day, int64_t sec, int severity, const char *body)
+void planted_add(const char *source, const char *day, int64_t sec, int severity, const char *body)
 {
-        _cleanup_(freep) char *text = log_line_text(sec, severity, body);
-        log_lines_append(source, day, text);
+        _cleanup_(freep) char *text = planted_text(sec, severity, body);
+        planted_append(source, day, text);
 }
 
 static bool never(_unused_ void *userdata)
@@ -42,7 +42,7 @@ static bool never(_unused_ void *userdata)
         return false;
 }
 
-void log_lines_compress(const char *source, const char *day, bool remove_plain)
+void planted_compress(const char *source, const char *day, bool remove_plain)
 {
         char dir[256], name[32], path[512];
         uint64_t plain, packed;

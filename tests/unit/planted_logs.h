@@ -10,11 +10,11 @@
 #define SECOND_1 INT64_C(1779062400) /* 2026-05-18T00:00:00Z */
 
 /* {"time_unix_nano":…,…,"body":"<body>"…} and a newline, to be freed. */
-char *log_line_text(int64_t sec, int severity, const char *body);
+char *planted_text(int64_t sec, int severity, const char *body);
 
 /* Appends to logs/<project>/<install_id>/<day>.ndjson. */
-void log_lines_append(const char *source, const char *day, const char *text);
-void log_lines_add(const char *source, const char *day, int64_t sec, int severity, const char *body);
+void planted_append(const char *source, const char *day, const char *text);
+void planted_add(const char *source, const char *day, int64_t sec, int severity, const char *body);
 
 /* As the janitor does it: compressed, and the plain file gone, if so. */
-void log_lines_compress(const char *source, const char *day, bool remove_plain);
+void planted_compress(const char *source, const char *day, bool remove_plain);
