@@ -63,7 +63,7 @@ static int list(const struct ctl *ctl)
         if (r < 0)
                 return say_failed("%s", strerror(-r));
         fflush(stdout);
-        reading_say_more(&page);
+        reading_say_more(&page, "crash");
         return CTL_OK;
 }
 

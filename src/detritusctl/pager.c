@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -15,6 +16,8 @@
 extern char **environ;
 
 static pid_t pager = -1;
+static bool paged;        /* at any time */
+static int terminal = -1; /* standard output as it was before */
 
 static const char *choose(void)
 {
@@ -50,8 +53,11 @@ void pager_start(void)
                 return;
         setenv("LESS", "FRX", 0); /* quit if it fits, colours as they are, leave the screen as it was */
         fflush(stdout);
-        if (start(command, ends[0]) == 0 && dup2(ends[1], STDOUT_FILENO) == STDOUT_FILENO)
+        terminal = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+        if (terminal >= 0 && start(command, ends[0]) == 0 && dup2(ends[1], STDOUT_FILENO) == STDOUT_FILENO) {
+                paged = true;
                 signal(SIGPIPE, SIG_IGN); /* a reader that leaves is an EPIPE */
+        }
         close(ends[0]);
         close(ends[1]);
 }
@@ -60,7 +66,9 @@ void pager_finish(void)
 {
         if (pager <= 0)
                 return;
-        fclose(stdout);
+        if (fflush(stdout) != 0)
+                __fpurge(stdout);      /* what a reader that left did not want is not for the terminal */
+        dup2(terminal, STDOUT_FILENO); /* the pager's input ends */
         while (waitpid(pager, NULL, 0) < 0 && errno == EINTR)
                 ;
         pager = -1;
@@ -68,5 +76,5 @@ void pager_finish(void)
 
 bool pager_was_quit(void)
 {
-        return pager > 0;
+        return paged;
 }

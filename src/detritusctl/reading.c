@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "detritusctl/pager.h"
 #include "detritusctl/say.h"
+#include "detritusctl/screen.h"
 #include "util/time_arg.h"
 
 int reading_open_index(const struct ctl *ctl, struct index **ret)
@@ -95,14 +97,19 @@ int64_t reading_id(const char *text)
         return len > 0 && len <= 18 && strspn(text, "0123456789") == len ? strtoll(text, NULL, 10) : -1;
 }
 
-void reading_say_more(const struct index_page *page)
+void reading_say_more(const struct index_page *page, const char *what)
 {
+        bool none = screen_is_terminal() && page->n == 0;
+        if (none || page->looked_enough || page->more)
+                pager_finish(); /* on a terminal it stands below the list */
         if (page->looked_enough)
                 say_note("looked at %" PRIu64 " panic texts, back to %s; go on with --after %s,%" PRId64
                          ", or deeper with --depth",
                          page->looked, page->end.at, page->end.at, page->end.id);
         else if (page->more)
                 say_note("there is more: --after %s,%" PRId64, page->end.at, page->end.id);
+        else if (none)
+                say_note("no %s fits", what);
 }
 
 bool reading_wait(int ms)

@@ -20,8 +20,9 @@ int reading_cursor(const char *text, struct index_cursor *ret);
 /* < 0: it is no id. */
 int64_t reading_id(const char *text);
 
-/* "there is more: --after …", on standard error. */
-void reading_say_more(const struct index_page *page);
+/* "there is more: --after …", on standard error; to people also that there is none of `what`. On a terminal below the list:
+ * this ends a pager. */
+void reading_say_more(const struct index_page *page, const char *what);
 
 /* Waits so long, or less when nobody reads standard output any more: then false. What was printed is flushed before. */
 bool reading_wait(int ms);

@@ -12,6 +12,9 @@ struct table_column {
         const char *title;
         bool right; /* numbers */
         size_t max; /* characters, cut beyond; 0: 40. The last column is cut by the terminal alone */
+        unsigned
+                spare; /* where cutting is not enough for the terminal, the column with the highest is left out; 0: none.
+                         * Not for the last one */
 };
 
 struct table;

@@ -130,10 +130,10 @@ enum { PROJECT, INSTALL, LINES, BYTES, CRASHES, DAY_LINES, DAY_BYTES, N_COLUMNS 
 static const struct table_column columns[N_COLUMNS] = {
         [PROJECT] = { "PROJECT" },
         [INSTALL] = { "INSTALL" },
-        [LINES] = { "LINES/S", .right = true },
+        [LINES] = { "LINES/S", .right = true, .spare = 2 },
         [BYTES] = { "BYTES/S", .right = true },
-        [CRASHES] = { "CRASHES (5 MIN)", .right = true },
-        [DAY_LINES] = { "LINES TODAY", .right = true },
+        [CRASHES] = { "CRASHES/5MIN", .right = true, .spare = 1 },
+        [DAY_LINES] = { "LINES TODAY", .right = true, .spare = 3 },
         [DAY_BYTES] = { "BYTES TODAY", .right = true },
 };
 
@@ -152,7 +152,8 @@ static int print_json(const struct seen *s)
         return r;
 }
 
-static int print_row(struct table *table, const struct seen *s)
+/* Without a look before, no rate. */
+static int print_row(struct table *table, const struct seen *s, bool first)
 {
         char numbers[N_COLUMNS][32];
         const char *cells[N_COLUMNS] = { [PROJECT] = s->source.project, [INSTALL] = s->source.install_id };
@@ -162,7 +163,7 @@ static int print_row(struct table *table, const struct seen *s)
         snprintf(numbers[DAY_LINES], sizeof(numbers[DAY_LINES]), "%llu", (unsigned long long)s->lines);
         crash_page_size(s->bytes, numbers[DAY_BYTES]);
         for (size_t i = LINES; i < N_COLUMNS; i++)
-                cells[i] = numbers[i];
+                cells[i] = first && (i == LINES || i == BYTES) ? "-" : numbers[i];
         return table_add(table, cells);
 }
 
@@ -173,7 +174,7 @@ static int print(struct top *t)
         int r = t->ctl->json ? 0 : table_new(columns, N_COLUMNS, &table);
         HASH_SORT(t->table, by_activity);
         for (struct seen *s = t->table; r == 0 && s && (t->rows == 0 || n < t->rows); s = s->hh.next, n++)
-                r = table ? print_row(table, s) : print_json(s);
+                r = table ? print_row(table, s, !t->before_ns) : print_json(s);
         if (r == 0 && table)
                 r = table_finish(table);
         if (r == 0 && table && HASH_COUNT(t->table) > n)

@@ -1,12 +1,15 @@
 """What detritusctl says of itself, and how it behaves on a terminal: help, man page, completion, colours, times, the pager,
 questions."""
 
+import fcntl
 import os
 import pty
 import re
 import select
 import shutil
+import struct
 import subprocess
+import termios
 import time
 
 import pytest
@@ -115,7 +118,10 @@ def test_completion_knows_the_tree():
     assert candidates("--color", "") == candidates("crashes", "list", "--color", "=", "a") == ["auto", "always", "never"]
     assert candidates("--data-dir", "") == [":directory"] and candidates("--config", "/et") == [":file"]
     assert candidates("--data-dir", "x", "crashes", "") == candidates("crashes", "")
+    assert candidates("crashes", "list", "--color=al") == ["--color=auto", "--color=always", "--color=never"]
+    assert candidates("--config=/et") == [":file"] and candidates("--nonsense=") == candidates("--json=") == []
     assert candidates("completion", "") == ["bash", "zsh", "fish"]
+    assert candidates("sources", "") == ["show"] and candidates("sql", "") == []
     assert candidates("nothing", "") == []
 
 
@@ -139,14 +145,15 @@ def test_bash_completes(tmp_path):
 @pytest.mark.skipif(not shutil.which("fish"), reason="no fish")
 def test_fish_completes(tmp_path):
     script = "detritusctl completion fish | source\ncomplete -C 'detritusctl crashes li'\ncomplete -C 'detritusctl --color al'\n"
+    script += "complete -C 'detritusctl --color=al'\n"
     done = subprocess.run(["fish", "--no-config", "-c", script], capture_output=True, text=True,
                           env={**path_with_us(), "HOME": str(tmp_path)}, timeout=SHELL_DEADLINE)
-    assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["list", "always"], done
+    assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["list", "always", "--color=always"], done
 
 
 @pytest.mark.skipif(not shutil.which("zsh"), reason="no zsh")
 def test_zsh_completes(tmp_path):
-    script = ("_describe() { print -l ${(P)4} }\ncompdef() { : }\n_files() { print files $1 }\n"
+    script = ("_describe() { print -l ${(P)4} }\ncompdef() { : }\n_files() { print files $1 }\ncompset() { : }\n"
               "source <(detritusctl completion zsh)\n"
               "words=(detritusctl crashes l) CURRENT=3; _detritusctl\n"
               "words=(detritusctl --data-dir x) CURRENT=3; _detritusctl\n")
@@ -158,10 +165,12 @@ def test_zsh_completes(tmp_path):
 
 # ---- on a terminal ----
 
-def on_terminal(*arguments, typed=b"", wait_for=None, **environment):
+def on_terminal(*arguments, typed=b"", wait_for=None, columns=None, **environment):
     """What a person sees, and the exit status."""
     pid, terminal = pty.fork()
     if pid == 0:
+        if columns:
+            fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
         os.environ.update({"TERM": "xterm", "PAGER": "cat", **environment})
         for name in ("NO_COLOR", "DETRITUS_PAGER"):
             if name not in environment:
@@ -213,6 +222,34 @@ def test_a_pager_gets_what_is_long(daemon, source):
     assert "paged:" not in call(*map(str, listed(daemon)), PAGER="sed s/^/paged:/").stdout
     # A reader that leaves early, or is not there, is no accident.
     assert on_terminal(*listed(daemon), PAGER="true")[1] == 0
+
+
+def test_what_stands_below_a_list_stands_below_it(daemon, source):
+    """Also behind a pager, which prints what it gets when it has all of it."""
+    for _ in range(2):
+        crash.report(daemon, "1.1", ACME, source, timestamp=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), dump=os.urandom(8))
+    text, status = on_terminal("--data-dir", daemon.data_dir, "crashes", "list", "--limit", "1", PAGER="sed s/^/paged:/")
+    lines = text.splitlines()
+    assert status == 0 and [line.startswith("paged:") for line in lines] == [True, True, False] and "--after" in lines[2], text
+    text, status = on_terminal("--data-dir", daemon.data_dir, "crashes", "list", "--project", "nobody", PAGER="sed s/^/paged:/")
+    assert status == 0 and text.splitlines()[-1] == "detritusctl: no crash fits"
+    assert ctl.run(daemon.data_dir, "crashes", "list", "--project", "nobody").stderr == ""
+
+
+@pytest.mark.parametrize("columns", (60, 80, 100, 160))
+def test_a_list_fits_its_terminal(daemon, source, columns):
+    panic = "thread 'main' panicked at src/render/very/long/path.rs:12:5:\nindex out of bounds: " + "x" * 200
+    crash.report(daemon, "1.1", ACME, source, panic_text=panic)
+    widths = {}
+    for words in (("crashes", "list"), ("sources",), ("top", "--count", "1"), ("crashes", "list", "--help")):
+        text, status = on_terminal("--data-dir", daemon.data_dir, "--color", "never", *words, columns=columns)
+        lines = [line.replace("\x1b[H\x1b[2J", "") for line in text.splitlines()]
+        help_line = "--data-dir --config"  # names and examples are never broken
+        widths[words] = max(len(line) for line in lines if help_line not in line and not line.startswith("  detritusctl"))
+        assert status == 0 and widths[words] <= columns, text
+        if words == ("crashes", "list"):
+            assert " src/render/very/lo" in text or columns == 60 and " src/render/" in text
+            assert columns == 100 or ("KIND" in text) == (columns == 160), text
 
 
 def test_it_asks_before_it_destroys(daemon, source):
