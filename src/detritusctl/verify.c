@@ -123,7 +123,7 @@ static void print_totals(const struct run *run, const struct verify_counts *c)
         if (c->findings == 0)
                 puts("): all is well");
         else
-                printf("): %llu findings\n", (unsigned long long)c->findings);
+                printf("): %llu finding%s\n", (unsigned long long)c->findings, c->findings == 1 ? "" : "s");
 }
 
 static int repair_here(struct run *run, const char *data_dir)
