@@ -29,6 +29,7 @@ struct seen {
         struct source source;
         uint64_t bytes, lines; /* of today */
         double bytes_rate, lines_rate;
+        bool known;          /* the rates: there was a change, or none for long */
         uint64_t changed_ns; /* when that was; before, when it was first seen */
         uint64_t crashes;
         unsigned look; /* when it was seen last */
@@ -76,8 +77,10 @@ static void see_totals(const struct top *t, struct seen *s, uint64_t bytes, uint
                 double secs = (double)(t->at_ns - s->changed_ns) / 1e9;
                 s->bytes_rate = (double)(bytes - s->bytes) / secs;
                 s->lines_rate = (double)(lines > s->lines ? lines - s->lines : 0) / secs;
+                s->known = true;
         } else if (new_day || t->at_ns - s->changed_ns > QUIET_NS) {
                 s->bytes_rate = s->lines_rate = 0;
+                s->known = true;
         }
         if (grown || new_day)
                 s->changed_ns = t->at_ns;
@@ -152,8 +155,7 @@ static int print_json(const struct seen *s)
         return r;
 }
 
-/* Without a look before, no rate. */
-static int print_row(struct table *table, const struct seen *s, bool first)
+static int print_row(struct table *table, const struct seen *s)
 {
         char numbers[N_COLUMNS][32];
         const char *cells[N_COLUMNS] = { [PROJECT] = s->source.project, [INSTALL] = s->source.install_id };
@@ -163,7 +165,7 @@ static int print_row(struct table *table, const struct seen *s, bool first)
         snprintf(numbers[DAY_LINES], sizeof(numbers[DAY_LINES]), "%llu", (unsigned long long)s->lines);
         crash_page_size(s->bytes, numbers[DAY_BYTES]);
         for (size_t i = LINES; i < N_COLUMNS; i++)
-                cells[i] = first && (i == LINES || i == BYTES) ? "-" : numbers[i];
+                cells[i] = !s->known && s->bytes > 0 && (i == LINES || i == BYTES) ? "-" : numbers[i];
         return table_add(table, cells);
 }
 
@@ -174,7 +176,7 @@ static int print(struct top *t)
         int r = t->ctl->json ? 0 : table_new(columns, N_COLUMNS, &table);
         HASH_SORT(t->table, by_activity);
         for (struct seen *s = t->table; r == 0 && s && (t->rows == 0 || n < t->rows); s = s->hh.next, n++)
-                r = table ? print_row(table, s, !t->before_ns) : print_json(s);
+                r = table ? print_row(table, s) : print_json(s);
         if (r == 0 && table)
                 r = table_finish(table);
         if (r == 0 && table && HASH_COUNT(t->table) > n)
@@ -228,7 +230,7 @@ const struct command top_command = {
         .description =
                 "Shows the sources that send most, drawn anew every few seconds; in a pipe one table behind the other. "
                 "What it shows comes from the database: log totals are a few seconds behind, and crashes are those of "
-                "the last five minutes. Rates begin with the second look.",
+                "the last five minutes. A rate is known from a source's first change on.",
         .options =
                 (const struct command_option[]){
                         { "interval", "SECS", "how often [2]" },

@@ -10,10 +10,13 @@
 #include "detritusctl/crash_page.h"
 #include "detritusctl/progress.h"
 #include "detritusctl/say.h"
+#include "detritusctl/screen.h"
 #include "detritusctl/terminal.h"
 #include "detritusctl/verify.h"
 #include "protocol/json_document.h"
 #include "storage/offline.h"
+
+#define WIDE_COLUMNS 140
 
 struct run {
         bool deep, repair, json;
@@ -56,18 +59,23 @@ static int print_json(const struct verify_finding *f, const char *outcome, const
         return r;
 }
 
+/* A line; on a terminal as wide as most, one for the path, one for what is wrong, and one for what became of it. */
 static int print_text(const struct verify_finding *f, const char *outcome, const char *how)
 {
         _cleanup_(buf_done) struct buf line = { 0 };
-        int r = buf_printf(&line, "%-16s ", verify_kind_name(f->kind));
+        bool narrow = screen_columns() > 0 && screen_columns() < WIDE_COLUMNS;
+        static const char below[] = "\n                 ";
+        const char *style = outcome && strcmp(outcome, "left") != 0 ? screen_on(SCREEN_WARN) : screen_on(SCREEN_BAD);
+        int r = buf_printf(&line, "%s%-16s%s ", style, verify_kind_name(f->kind), screen_off());
         if (r == 0)
                 r = terminal_line(&line, f->what, 0);
         if (r == 0)
-                r = buf_append_str(&line, ": ");
+                r = buf_append_str(&line, narrow ? below : ": ");
         if (r == 0)
                 r = terminal_line(&line, f->problem, 0);
         if (r == 0 && outcome)
-                r = buf_printf(&line, " [%s: %s]", outcome, how);
+                r = narrow ? buf_printf(&line, "%s%s: %s", below, outcome, how)
+                           : buf_printf(&line, " [%s: %s]", outcome, how);
         if (r == 0)
                 r = buf_append_char(&line, '\n');
         if (r == 0 && fwrite(line.data, 1, line.len, stdout) != line.len)
@@ -123,7 +131,14 @@ static void print_totals(const struct run *run, const struct verify_counts *c)
         if (c->findings == 0)
                 puts("): all is well");
         else
-                printf("): %llu finding%s\n", (unsigned long long)c->findings, c->findings == 1 ? "" : "s");
+                printf("): %llu finding%s", (unsigned long long)c->findings, c->findings == 1 ? "" : "s");
+        for (unsigned i = 0, n = 0; run->repair && i < REPAIR_OUTCOMES_; i++) {
+                if (run->outcomes[i] > 0)
+                        printf("%s%llu %s", n++ ? ", " : "; ", (unsigned long long)run->outcomes[i],
+                               repair_outcome_name(i));
+        }
+        if (c->findings > 0)
+                putchar('\n');
 }
 
 static int repair_here(struct run *run, const char *data_dir)
