@@ -75,7 +75,7 @@ static int print_script(const struct ctl *ctl)
 
 const struct command completion_command = {
         .name = "completion",
-        .summary = "print the script that lets a shell complete commands and options",
+        .summary = "print the script that lets a shell complete words",
         .arguments = "bash|zsh|fish",
         .min_arguments = 1,
         .max_arguments = 1,

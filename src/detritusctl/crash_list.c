@@ -117,17 +117,18 @@ static int put_new(struct buf *out, struct json_object *crash)
 {
         static const char *const keys[] = { "received_at", "project", "install_id", "version", "kind" };
         char size[32];
+        size_t columns = screen_columns();
         int r = buf_printf(out, "%6s", text_at(crash, "id"));
         for (size_t i = 0; r == 0 && i < ARRAY_LEN(keys); i++) {
                 r = buf_append_str(out, "  ");
                 if (r == 0)
-                        r = terminal_line(out, text_at(crash, keys[i]), 40);
+                        r = terminal_line(out, text_at(crash, keys[i]), i == 2 && screen_is_narrow() ? 11 : 40);
         }
         crash_page_size(json_object_get_uint64(json_object_object_get(crash, "dump_len")), size);
         if (r == 0)
                 r = buf_printf(out, "  %s  ", size);
         if (r == 0)
-                r = terminal_line(out, text_at(crash, "panic_text"), 0);
+                r = terminal_line(out, text_at(crash, "panic_text"), columns > out->len + 10 ? columns - out->len : 0);
         return r == 0 ? buf_append_char(out, '\n') : r;
 }
 

@@ -48,6 +48,7 @@ static int run(const struct ctl *ctl)
 
 const struct command gc_command = {
         .name = "gc",
+        .heading = "Free space",
         .summary = "run a retention cycle now",
         .description = "Deletes what is older than its time to live or beyond a cap, and blobs that nothing uses, as "
                        "the daemon "

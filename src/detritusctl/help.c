@@ -94,8 +94,11 @@ static void print_usage(const struct command *root, const struct command *c, FIL
 
 static void print_commands(const struct command *group, FILE *out)
 {
-        fputs("\nCommands:\n", out);
+        if (!group->subcommands[0]->heading)
+                fputs("\nCommands:\n", out);
         for (const struct command *const *c = group->subcommands; *c; c++) {
+                if ((*c)->heading)
+                        fprintf(out, "\n%s:\n", (*c)->heading);
                 if (!((*c)->flags & COMMAND_HIDDEN))
                         print_entry(out, (*c)->name, (*c)->summary);
         }
@@ -180,6 +183,7 @@ static int run(const struct ctl *ctl)
 
 const struct command help_command = {
         .name = "help",
+        .heading = "Learn more",
         .summary = "explain a command",
         .arguments = "[COMMAND ...]",
         .max_arguments = COMMAND_DEPTH_MAX,

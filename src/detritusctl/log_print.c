@@ -9,7 +9,6 @@
 #include "detritusctl/screen.h"
 #include "detritusctl/terminal.h"
 
-#define WIDE_COLUMNS 140
 #define UUID_FIRST_GROUP 8
 
 /* OTLP: SeverityNumber comes in fours. */
@@ -53,8 +52,8 @@ static const char *severity_style(int number)
 /* A narrow terminal's line is for the text: a UUID's first group is enough to tell installations apart. */
 static int shown_len(const char *install_id)
 {
-        bool narrow = screen_columns() > 0 && screen_columns() < WIDE_COLUMNS;
-        return narrow && strcspn(install_id, "-") == UUID_FIRST_GROUP ? UUID_FIRST_GROUP : SOURCE_COMPONENT_MAX;
+        return screen_is_narrow() && strcspn(install_id, "-") == UUID_FIRST_GROUP ? UUID_FIRST_GROUP
+                                                                                  : SOURCE_COMPONENT_MAX;
 }
 
 static int put_head(struct buf *out, const struct log_print *p, const struct source *source,

@@ -9,6 +9,8 @@
 
 #include "detritusctl/terminal.h"
 
+#define WIDE_COLUMNS 140
+
 static struct {
         bool terminal, color;
         size_t columns;
@@ -36,6 +38,11 @@ bool screen_is_terminal(void)
 size_t screen_columns(void)
 {
         return screen.columns;
+}
+
+bool screen_is_narrow(void)
+{
+        return screen.columns > 0 && screen.columns < WIDE_COLUMNS;
 }
 
 bool screen_has_color(void)

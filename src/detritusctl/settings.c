@@ -238,6 +238,7 @@ static const struct command check_command = {
 
 const struct command config_command = {
         .name = "config",
+        .heading = "Check what it stands on",
         .summary = "check the daemon's configuration",
         .subcommands = (const struct command *const[]){ &check_command, NULL },
 };

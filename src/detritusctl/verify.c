@@ -16,8 +16,6 @@
 #include "protocol/json_document.h"
 #include "storage/offline.h"
 
-#define WIDE_COLUMNS 140
-
 struct run {
         bool deep, repair, json;
         struct repair noted;
@@ -63,7 +61,7 @@ static int print_json(const struct verify_finding *f, const char *outcome, const
 static int print_text(const struct verify_finding *f, const char *outcome, const char *how)
 {
         _cleanup_(buf_done) struct buf line = { 0 };
-        bool narrow = screen_columns() > 0 && screen_columns() < WIDE_COLUMNS;
+        bool narrow = screen_is_narrow();
         static const char below[] = "\n                 ";
         const char *style = outcome && strcmp(outcome, "left") != 0 ? screen_on(SCREEN_WARN) : screen_on(SCREEN_BAD);
         int r = buf_printf(&line, "%s%-16s%s ", style, verify_kind_name(f->kind), screen_off());
@@ -214,6 +212,7 @@ static int run_verify(const struct ctl *ctl)
 
 const struct command verify_command = {
         .name = "verify",
+        .heading = "Prove that nothing is lost; move and restore",
         .summary = "is everything there, whole, and counted right?",
         .description =
                 "Compares the database with itself, and each blob, each JSON file and each log file with its row, both "
