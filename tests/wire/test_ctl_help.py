@@ -3,9 +3,11 @@ questions."""
 
 import fcntl
 import os
+import pathlib
 import pty
 import re
 import select
+import shlex
 import shutil
 import struct
 import subprocess
@@ -63,6 +65,30 @@ def test_every_example_is_a_right_command_line():
         if words[:2] == ["help", "crashes"]:
             continue
         assert call(*words, "--help").stdout.startswith("Usage: "), example
+
+
+DOCS = pathlib.Path(__file__).parents[2] / "docs"
+
+
+def test_the_documents_know_every_command():
+    page, forms = (DOCS / "detritusctl.md").read_text(), (DOCS / "detritusctl-json.md").read_text()
+    for path in commands():
+        assert re.search(rf"\b{path[-1]}\b", page), path
+        if path not in {("completion",), ("help",)}:
+            assert re.search(rf"`({' '.join(path)}|{path[-1]})[` ]", forms), path
+
+
+def test_the_documents_command_lines_are_right():
+    """With --help behind it, a command line is parsed and nothing is done."""
+    lines = set()
+    for document in (*DOCS.glob("*.md"), DOCS.parent / "README.md"):
+        lines |= {line.removeprefix("$ ") for line in document.read_text().splitlines()
+                  if line.startswith(("detritusctl ", "$ detritusctl "))}
+        lines |= set(re.findall(r"^\| `(detritusctl .*?)` \|", document.read_text(), re.M))
+    assert len(lines) > 30
+    for line in lines:
+        words = shlex.split(re.split(r" (?:[|<>]|>>|#) ", line)[0].split("; do ")[0])[1:]
+        assert call(*words, "--help").stdout.startswith("Usage: "), line
 
 
 def test_wrong_command_lines():
