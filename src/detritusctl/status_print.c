@@ -110,8 +110,10 @@ static void print_stored(struct json_object *status)
         }
         crash_page_size(ctl_number(stored, "crash_bytes"), crashes);
         crash_page_size(ctl_number(stored, "log_bytes"), logs);
-        printf("%llu crashes (%s) of %llu%s sources, logs %s\n", (unsigned long long)ctl_number(stored, "crashes"),
-               crashes, (unsigned long long)ctl_number(stored, "sources"), plus(stored, "sources"), logs);
+        uint64_t n_crashes = ctl_number(stored, "crashes"), n_sources = ctl_number(stored, "sources");
+        printf("%llu crash%s (%s) of %llu%s source%s, logs %s\n", (unsigned long long)n_crashes,
+               n_crashes == 1 ? "" : "es", crashes, (unsigned long long)n_sources, plus(stored, "sources"),
+               n_sources == 1 ? "" : "s", logs);
         if (!ctl_text(stored, "newest_crash_at"))
                 return;
         screen_time(ctl_text(stored, "newest_crash_at"), newest);

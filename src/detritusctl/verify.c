@@ -121,11 +121,11 @@ static void print_totals(const struct run *run, const struct verify_counts *c)
         }
         crash_page_size(c->blob_bytes, blobs);
         crash_page_size(c->log_bytes, logs);
-        printf("%llu crashes, %llu blobs (%s%s), %llu log files (%s", (unsigned long long)c->crashes,
-               (unsigned long long)c->blobs, blobs, run->deep ? ", hashed" : "", (unsigned long long)c->log_files,
-               logs);
+        printf("%llu crash%s, %llu blob%s (%s%s), %llu log file%s (%s", (unsigned long long)c->crashes,
+               c->crashes == 1 ? "" : "es", (unsigned long long)c->blobs, c->blobs == 1 ? "" : "s", blobs,
+               run->deep ? ", hashed" : "", (unsigned long long)c->log_files, c->log_files == 1 ? "" : "s", logs);
         if (run->deep)
-                printf(", %llu lines parsed", (unsigned long long)c->log_lines);
+                printf(", %llu line%s parsed", (unsigned long long)c->log_lines, c->log_lines == 1 ? "" : "s");
         if (c->findings == 0)
                 puts("): all is well");
         else

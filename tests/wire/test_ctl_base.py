@@ -73,7 +73,7 @@ def test_status_of_a_daemon(start_daemon, source):
     minute = of_daemon["rates"][0]
     assert (minute["log_records"], minute["log_requests"], minute["crashes"]) == (7, 1, 1)
     text = ctl.run(daemon.data_dir, "status").stdout
-    for part in (f"pid {daemon.process.pid}", "%s:%d" % daemon.address, "takes       logs, crashes", "1 crashes", "retention",
+    for part in (f"pid {daemon.process.pid}", "%s:%d" % daemon.address, "takes       logs, crashes", "1 crash", "retention",
                  "last minute"):
         assert part in text
     assert "\x1b" not in text
