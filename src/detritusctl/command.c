@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config/config.h"
 #include "detritusctl/help.h"
@@ -284,7 +285,14 @@ static int run(struct ctl *ctl)
                 return status;
         if ((ctl->command->flags & COMMAND_PAGER) && !ctl->no_pager)
                 pager_start();
-        return ctl->command->run(ctl);
+        status = ctl->command->run(ctl);
+        bool by_default = !ctl->data_dir_given && !ctl->config_path && !(ctl->command->flags & COMMAND_NO_DATA_DIR);
+        if (status == CTL_FAILED && by_default && access(ctl->data_dir, F_OK) < 0)
+                say_note("there is no %s here; --data-dir DIR, --config FILE, $DETRITUS_DATA_DIR or $DETRITUS_CONFIG "
+                         "say "
+                         "where the data is",
+                         ctl->data_dir);
+        return status;
 }
 
 /* Down the tree, level by level. */

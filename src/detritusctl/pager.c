@@ -27,7 +27,9 @@ static const char *choose(void)
                 if (value)
                         return *value && strcmp(value, "cat") != 0 ? value : NULL;
         }
-        return "less";
+        const char *term = getenv("TERM");
+        return term && strcmp(term, "dumb") != 0 ? "less"
+                                                 : NULL; /* on a dumb one less asks for a key before anything */
 }
 
 /* The pager's standard input is what we write; `exec` so that its end is seen as the shell's. */

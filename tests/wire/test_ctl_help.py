@@ -126,6 +126,13 @@ def test_options_of_the_program_stand_anywhere(daemon, source):
     assert "/nonexistent" in call("crashes", "list", "--config", "/nonexistent", status=1).stderr
 
 
+def test_a_newcomer_is_told_where_the_data_may_be(tmp_path):
+    for words in (("status",), ("crashes", "list"), ("logs", "cat")):
+        done = subprocess.run([DETRITUSCTL, *words], capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == 1 and "--data-dir DIR, --config FILE" in done.stderr, done
+    assert "--config FILE" not in call("--data-dir", str(tmp_path / "data"), "crashes", "list", status=1).stderr
+
+
 @pytest.mark.skipif(not shutil.which("groff"), reason="no groff")
 def test_the_man_page_is_right():
     page = call("help", "--man").stdout
