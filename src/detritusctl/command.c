@@ -283,7 +283,7 @@ static int run(struct ctl *ctl)
                 status = find_data_dir(ctl, &config);
         if (status != CTL_OK)
                 return status;
-        if ((ctl->command->flags & COMMAND_PAGER) && !ctl->no_pager)
+        if ((ctl->command->flags & COMMAND_PAGER) && !ctl->no_pager && !screen_is_dumb())
                 pager_start();
         status = ctl->command->run(ctl);
         bool by_default = !ctl->data_dir_given && !ctl->config_path && !(ctl->command->flags & COMMAND_NO_DATA_DIR);
@@ -332,5 +332,6 @@ int command_main(const struct command *root, int argc, char **argv)
                 status = CTL_FAILED;
         }
         pager_finish();
+        say_what_stands_below();
         return status;
 }

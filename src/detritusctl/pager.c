@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
-#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -16,8 +15,6 @@
 extern char **environ;
 
 static pid_t pager = -1;
-static bool paged;        /* at any time */
-static int terminal = -1; /* standard output as it was before */
 
 static const char *choose(void)
 {
@@ -27,9 +24,7 @@ static const char *choose(void)
                 if (value)
                         return *value && strcmp(value, "cat") != 0 ? value : NULL;
         }
-        const char *term = getenv("TERM");
-        return term && strcmp(term, "dumb") != 0 ? "less"
-                                                 : NULL; /* on a dumb one less asks for a key before anything */
+        return "less";
 }
 
 /* The pager's standard input is what we write; `exec` so that its end is seen as the shell's. */
@@ -55,11 +50,8 @@ void pager_start(void)
                 return;
         setenv("LESS", "FRX", 0); /* quit if it fits, colours as they are, leave the screen as it was */
         fflush(stdout);
-        terminal = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-        if (terminal >= 0 && start(command, ends[0]) == 0 && dup2(ends[1], STDOUT_FILENO) == STDOUT_FILENO) {
-                paged = true;
+        if (start(command, ends[0]) == 0 && dup2(ends[1], STDOUT_FILENO) == STDOUT_FILENO)
                 signal(SIGPIPE, SIG_IGN); /* a reader that leaves is an EPIPE */
-        }
         close(ends[0]);
         close(ends[1]);
 }
@@ -68,9 +60,7 @@ void pager_finish(void)
 {
         if (pager <= 0)
                 return;
-        if (fflush(stdout) != 0)
-                __fpurge(stdout);      /* what a reader that left did not want is not for the terminal */
-        dup2(terminal, STDOUT_FILENO); /* the pager's input ends */
+        fclose(stdout);
         while (waitpid(pager, NULL, 0) < 0 && errno == EINTR)
                 ;
         pager = -1;
@@ -78,5 +68,5 @@ void pager_finish(void)
 
 bool pager_was_quit(void)
 {
-        return paged;
+        return pager > 0;
 }

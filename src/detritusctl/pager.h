@@ -5,8 +5,7 @@
 
 /* From here on standard output is the pager's input; nothing when that is no terminal or there is no pager. */
 void pager_start(void);
-/* Lets it have all there is and waits until the reader is through; then standard output is what it was. For what is to
- * stand below it. */
+/* Lets it have all there is and waits until the reader is through. */
 void pager_finish(void);
 /* The reader left before everything was written: no error. */
 bool pager_was_quit(void);

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "detritusctl/pager.h"
 #include "detritusctl/say.h"
 #include "detritusctl/screen.h"
 #include "util/time_arg.h"
@@ -99,17 +98,14 @@ int64_t reading_id(const char *text)
 
 void reading_say_more(const struct index_page *page, const char *what)
 {
-        bool none = screen_is_terminal() && page->n == 0;
-        if (none || page->looked_enough || page->more)
-                pager_finish(); /* on a terminal it stands below the list */
         if (page->looked_enough)
-                say_note("looked at %" PRIu64 " panic texts, back to %s; go on with --after %s,%" PRId64
-                         ", or deeper with --depth",
-                         page->looked, page->end.at, page->end.at, page->end.id);
+                say_below("looked at %" PRIu64 " panic texts, back to %s; go on with --after %s,%" PRId64
+                          ", or deeper with --depth",
+                          page->looked, page->end.at, page->end.at, page->end.id);
         else if (page->more)
-                say_note("there is more: --after %s,%" PRId64, page->end.at, page->end.id);
-        else if (none)
-                say_note("no %s fits", what);
+                say_below("there is more: --after %s,%" PRId64, page->end.at, page->end.id);
+        else if (page->n == 0 && screen_is_terminal())
+                say_below("no %s fits", what);
 }
 
 bool reading_wait(int ms)

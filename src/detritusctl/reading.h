@@ -20,8 +20,7 @@ int reading_cursor(const char *text, struct index_cursor *ret);
 /* < 0: it is no id. */
 int64_t reading_id(const char *text);
 
-/* "there is more: --after …", on standard error; to people also that there is none of `what`. On a terminal below the list:
- * this ends a pager. */
+/* "there is more: --after …", on standard error, below the list; to people also that there is none of `what`. */
 void reading_say_more(const struct index_page *page, const char *what);
 
 /* Waits so long, or less when nobody reads standard output any more: then false. What was printed is flushed before. */

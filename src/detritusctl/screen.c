@@ -25,14 +25,20 @@ void screen_init(void)
 
 void screen_set_color(const char *when)
 {
-        const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM"); /* no-color.org */
-        bool wanted = screen.terminal && !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0);
+        const char *no_color = getenv("NO_COLOR"); /* no-color.org */
+        bool wanted = screen.terminal && !(no_color && *no_color) && !screen_is_dumb();
         screen.color = strcmp(when, "always") == 0 || (strcmp(when, "auto") == 0 && wanted);
 }
 
 bool screen_is_terminal(void)
 {
         return screen.terminal;
+}
+
+bool screen_is_dumb(void)
+{
+        const char *term = getenv("TERM");
+        return term && strcmp(term, "dumb") == 0;
 }
 
 size_t screen_columns(void)

@@ -285,6 +285,12 @@ def test_a_list_fits_its_terminal(daemon, source, columns):
             assert columns == 100 or ("KIND" in text) == (columns == 160), text
 
 
+def test_a_dumb_terminal_is_not_paged(daemon, source):
+    crash.report(daemon, "1.1", ACME, source)
+    text, status = on_terminal(*listed(daemon), TERM="dumb", PAGER="sed s/^/paged:/")
+    assert status == 0 and source.install_id[:8] in text and "paged:" not in text
+
+
 def test_it_asks_before_it_destroys(daemon, source):
     crash.report(daemon, "1.1", ACME, source)
     [row] = daemon.crash_rows(source)
