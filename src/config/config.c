@@ -12,7 +12,6 @@
 
 #include "config/config_internal.h"
 
-#define DEFAULT_BIND "127.0.0.1:4317"
 #define REQUEST_OVER_PART (UINT64_C(50) * 1024 * 1024) /* what the defaults leave beside the largest part */
 
 /* ---- storing a value where its key says ---- */
@@ -121,7 +120,7 @@ int config_new(struct config **ret)
                         config_store_number(c, k, k->def);
                 }
         }
-        if (config_listener_add(c, DEFAULT_BIND, NULL) != 0)
+        if (config_listener_add(c, CONFIG_DEFAULT_BIND, NULL) != 0)
                 return -ENOMEM;
         *ret = TAKE_PTR(c);
         return 0;

@@ -10,6 +10,8 @@
 #include "util/error.h"
 #include "util/log.h"
 
+#define CONFIG_DEFAULT_BIND "127.0.0.1:4317" /* when no listener is given */
+
 struct config_limits {
         /* HTTP/2 */
         unsigned http2_streams;           /* concurrent streams a connection: 100 */

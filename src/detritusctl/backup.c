@@ -23,18 +23,21 @@ static void print_counts(const struct backup_counts *c, bool json)
         char bytes[32];
         static const char as_json[] =
                 "{\"crashes\":%llu,\"blobs\":%llu,\"log_files\":%llu,\"linked\":%llu,\"copied\":%llu,\"kept\":%llu,"
-                "\"removed\":%llu,\"deleted_meanwhile\":%llu,\"lost\":%llu,\"bytes_copied\":%s}\n";
+                "\"removed\":%llu,\"deleted_meanwhile\":%llu,\"lost\":%llu,\"bytes_copied\":%llu}\n";
         static const char as_text[] =
                 "%llu crashes, %llu blobs, %llu log files: %llu files linked, %llu copied, %llu kept;"
-                " %llu removed, which the original no longer has;"
-                " %llu blobs were deleted meanwhile, %llu are lost; %s copied\n";
-        snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long)c->bytes);
-        if (!json)
-                crash_page_size(c->bytes, bytes);
+                " %llu removed, which the original no longer has";
         printf(json ? as_json : as_text, (unsigned long long)c->rows.crashes, (unsigned long long)c->rows.blobs,
                (unsigned long long)c->rows.log_files, (unsigned long long)c->linked, (unsigned long long)c->copied,
                (unsigned long long)c->kept, (unsigned long long)c->removed, (unsigned long long)c->deleted_meanwhile,
-               (unsigned long long)c->lost, bytes);
+               (unsigned long long)c->lost, (unsigned long long)c->bytes);
+        if (json)
+                return;
+        crash_page_size(c->bytes, bytes);
+        printf("; %s copied\n", bytes);
+        if (c->deleted_meanwhile > 0 || c->lost > 0)
+                printf("blobs deleted meanwhile: %llu; LOST: %llu\n", (unsigned long long)c->deleted_meanwhile,
+                       (unsigned long long)c->lost);
 }
 
 static int copy(const struct ctl *ctl, const struct backup_config *config, uint64_t *ret_lost)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config/config.h"
 #include "detritusctl/help.h"
@@ -282,9 +283,16 @@ static int run(struct ctl *ctl)
                 status = find_data_dir(ctl, &config);
         if (status != CTL_OK)
                 return status;
-        if ((ctl->command->flags & COMMAND_PAGER) && !ctl->no_pager)
+        if ((ctl->command->flags & COMMAND_PAGER) && !ctl->no_pager && !screen_is_dumb())
                 pager_start();
-        return ctl->command->run(ctl);
+        status = ctl->command->run(ctl);
+        bool by_default = !ctl->data_dir_given && !ctl->config_path && !(ctl->command->flags & COMMAND_NO_DATA_DIR);
+        if (status == CTL_FAILED && by_default && access(ctl->data_dir, F_OK) < 0)
+                say_note("there is no %s here; --data-dir DIR, --config FILE, $DETRITUS_DATA_DIR or $DETRITUS_CONFIG "
+                         "say "
+                         "where the data is",
+                         ctl->data_dir);
+        return status;
 }
 
 /* Down the tree, level by level. */
@@ -325,5 +333,6 @@ int command_main(const struct command *root, int argc, char **argv)
         }
         if (!pager_finish())
                 status = CTL_FAILED; /* the shell has said why */
+        say_what_stands_below();
         return status;
 }

@@ -46,6 +46,7 @@ struct ctl;
 
 struct command {
         const char *name;
+        const char *heading;   /* in the help above it: stands before this command and those behind it; NULL: none */
         const char *summary;   /* one line, no full stop */
         const char *arguments; /* "ID|HASH"; NULL: none */
         unsigned min_arguments, max_arguments;

@@ -29,8 +29,8 @@ static const char zsh[] = "#compdef detritusctl\n"
                           "    local line name\n"
                           "    while IFS= read -r line; do\n"
                           "        case $line in\n"
-                          "        (:file) _files ;;\n"
-                          "        (:directory) _files -/ ;;\n"
+                          "        (:file) compset -P '*='; _files ;;\n"
+                          "        (:directory) compset -P '*='; _files -/ ;;\n"
                           "        (*) name=${line%%$'\\t'*}; candidates+=(\"${name//:/\\\\:}:${line#*$'\\t'}\") ;;\n"
                           "        esac\n"
                           "    done < <(${words[1]} __complete \"${(@)words[2,CURRENT]}\" 2>/dev/null)\n"
@@ -75,7 +75,7 @@ static int print_script(const struct ctl *ctl)
 
 const struct command completion_command = {
         .name = "completion",
-        .summary = "print the script that lets a shell complete commands and options",
+        .summary = "print the script that lets a shell complete words",
         .arguments = "bash|zsh|fish",
         .min_arguments = 1,
         .max_arguments = 1,
@@ -118,11 +118,26 @@ static void offer_kind(enum command_complete kind)
                 puts(kind == COMPLETE_FILE ? ":file" : ":directory");
 }
 
-static void offer_value(const struct command_option *o)
+/* `before` of each: the word's own beginning, "" or "--name=". */
+static void offer_value(const struct command_option *o, const char *before, size_t before_len)
 {
         for (const char *const *choice = o->choices; choice && *choice; choice++)
-                printf("%s\t\n", *choice);
+                printf("%.*s%s\t\n", (int)before_len, before, *choice);
         offer_kind(o->complete);
+}
+
+/* "--name=VALUE", as zsh and fish hand it over; bash splits it. False: it is none. */
+static bool offer_value_of_word(const struct command *c, const char *word)
+{
+        char name[64];
+        size_t len = strcspn(word, "=");
+        if (strncmp(word, "--", 2) != 0 || word[len] != '=' || len >= sizeof(name))
+                return false;
+        snprintf(name, sizeof(name), "%.*s", (int)len, word);
+        const struct command_option *o = find_option(c, name);
+        if (o && o->value)
+                offer_value(o, word, len + 1);
+        return true;
 }
 
 static void offer_options(const struct command *c)
@@ -135,12 +150,15 @@ static void offer_options(const struct command *c)
         }
 }
 
-/* "bash|zsh|fish": words in small letters are words to choose from. */
+/* "bash|zsh|fish", "[show ID]": words in small letters are words to choose from. */
 static void offer_arguments(const struct command *c)
 {
-        const char *words = c->arguments && c->arguments[0] >= 'a' && c->arguments[0] <= 'z' ? c->arguments : "";
-        for (size_t len; (len = strcspn(words, "|")) > 0; words += len + (words[len] == '|'))
+        const char *words = c->arguments ? c->arguments + (c->arguments[0] == '[') : "";
+        while (*words >= 'a' && *words <= 'z') {
+                size_t len = strcspn(words, "| ]");
                 printf("%.*s\t\n", (int)len, words);
+                words += len + (words[len] == '|');
+        }
         if (c->arguments)
                 offer_kind(c->complete);
 }
@@ -184,7 +202,9 @@ static int complete(const struct ctl *ctl)
         if (!c)
                 return CTL_OK;
         if (open)
-                offer_value(open);
+                offer_value(open, "", 0);
+        else if (offer_value_of_word(c, last))
+                return CTL_OK;
         else if (last[0] == '-')
                 offer_options(c);
         else if (c->subcommands)

@@ -63,7 +63,7 @@ static int list(const struct ctl *ctl)
         if (r < 0)
                 return reading_failed(r);
         fflush(stdout);
-        reading_say_more(&page);
+        reading_say_more(&page, "crash");
         return CTL_OK;
 }
 
@@ -111,17 +111,19 @@ static int put_new(struct buf *out, struct json_object *crash)
 {
         static const char *const keys[] = { "received_at", "project", "install_id", "version", "kind" };
         char size[32];
+        size_t columns = screen_columns();
         int r = buf_printf(out, "%6s", reading_text(crash, "id"));
         for (size_t i = 0; r == 0 && i < ARRAY_LEN(keys); i++) {
                 r = buf_append_str(out, "  ");
                 if (r == 0)
-                        r = terminal_line(out, reading_text(crash, keys[i]), 40);
+                        r = terminal_line(out, reading_text(crash, keys[i]), i == 2 && screen_is_narrow() ? 11 : 40);
         }
         crash_page_size(json_object_get_uint64(json_object_object_get(crash, "dump_len")), size);
         if (r == 0)
                 r = buf_printf(out, "  %s  ", size);
         if (r == 0)
-                r = terminal_line(out, reading_text(crash, "panic_text"), 0);
+                r = terminal_line(out, reading_text(crash, "panic_text"),
+                                  columns > out->len + 10 ? columns - out->len : 0);
         return r == 0 ? buf_append_char(out, '\n') : r;
 }
 

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <json.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "detritusctl/screen.h"
 #include "detritusctl/terminal.h"
 #include "util/cleanup.h"
 
@@ -40,19 +42,31 @@ static int field(struct buf *out, const char *name, const char *value)
         return r == 0 ? buf_append_char(out, '\n') : r;
 }
 
+/* A moment, for people with how long ago it was. */
+static int time_field(struct buf *out, const char *name, const char *value)
+{
+        char ago[SCREEN_TIME_SIZE], shown[2 * SCREEN_TIME_SIZE];
+        if (!value || !screen_is_terminal())
+                return field(out, name, value);
+        screen_time(value, ago);
+        snprintf(shown, sizeof(shown), "%.30s  (%s)", value, ago);
+        return field(out, name, shown);
+}
+
+static int title(struct buf *out, const char *text)
+{
+        return buf_printf(out, "\n%s%s%s\n", screen_on(SCREEN_HEAD), text, screen_off());
+}
+
 static int head(struct buf *out, struct json_object *crash)
 {
         static const char *const keys[] = {
                 "project",     "install_id", "platform", "version",       "kind", "crashed_at",
                 "received_at", "git_sha",    "profile",  "target_triple", "held",
         };
-        int r = buf_append_str(out, "Crash ");
-        if (r == 0)
-                r = terminal_line(out, text_at(crash, "id"), 0);
-        if (r == 0)
-                r = buf_append_char(out, '\n');
+        int r = buf_printf(out, "%sCrash %s%s\n", screen_on(SCREEN_HEAD), text_at(crash, "id"), screen_off());
         for (size_t i = 0; r == 0 && i < ARRAY_LEN(keys); i++)
-                r = field(out, keys[i], text_at(crash, keys[i]));
+                r = (strstr(keys[i], "_at") ? time_field : field)(out, keys[i], text_at(crash, keys[i]));
         return r;
 }
 
@@ -74,18 +88,20 @@ static int attachments(struct buf *out, struct json_object *array)
 {
         int r = 0;
         for (size_t i = 0; r == 0 && i < json_object_array_length(array); i++) {
-                r = buf_printf(out, "\nAttachment %zu\n", i + 1);
+                char name[32];
+                snprintf(name, sizeof(name), "Attachment %zu", i + 1);
+                r = title(out, name);
                 if (r == 0)
                         r = file(out, json_object_array_get_idx(array, i));
         }
         return r;
 }
 
-static int section(struct buf *out, const char *title, const char *text)
+static int section(struct buf *out, const char *name, const char *text)
 {
         if (!text)
                 return 0;
-        int r = buf_printf(out, "\n%s\n", title);
+        int r = title(out, name);
         return r == 0 ? terminal_text(out, text, "  ") : r;
 }
 
@@ -94,7 +110,7 @@ static int page(struct buf *out, struct json_object *crash)
         struct json_object *context = json_object_object_get(crash, "context");
         int r = head(out, crash);
         if (r == 0)
-                r = buf_append_str(out, "\nDump\n");
+                r = title(out, "Dump");
         if (r == 0)
                 r = file(out, json_object_object_get(crash, "dump"));
         if (r == 0)

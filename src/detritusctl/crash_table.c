@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <json.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "detritusctl/crash_page.h"
 #include "detritusctl/reading.h"
@@ -15,16 +16,27 @@ static const struct table_column columns[N_COLUMNS] = {
         [TIME] = { "CRASHED" },
         [PROJECT] = { "PROJECT" },
         [INSTALL] = { "INSTALL" },
-        [VERSION] = { "VERSION" },
-        [KIND] = { "KIND" },
-        [SIZE] = { "SIZE", .right = true },
-        [ATTACHMENTS] = { "ATTACHMENTS", .right = true },
+        [VERSION] = { "VERSION", .spare = 1 },
+        [KIND] = { "KIND", .spare = 3 },
+        [SIZE] = { "SIZE", .right = true, .spare = 2 },
+        [ATTACHMENTS] = { "FILES", .right = true, .spare = 4 },
         [PANIC] = { "PANIC" },
 };
 
 int crash_table_new(struct table **ret)
 {
         return table_new(columns, N_COLUMNS, ret);
+}
+
+/* Rust says where first and what in the next line ("thread 'main' panicked at src/x.rs:1:2:"): both are wanted, in one
+ * line, and not the same words before each. Changes `text` in place. */
+static const char *panic_line(char *text)
+{
+        char *at = strncmp(text, "thread '", 8) == 0 ? strstr(text, "' panicked at ") : NULL;
+        char *newline = at ? strchr(at, '\n') : NULL;
+        if (newline && newline[-1] == ':')
+                *newline = ' ';
+        return at ? at + strlen("' panicked at ") : text;
 }
 
 static int add(struct table *table, struct json_object *crash)
@@ -38,6 +50,10 @@ static int add(struct table *table, struct json_object *crash)
                 cells[i] = reading_text(crash, keys[i]);
         crash_page_size(json_object_get_uint64(json_object_object_get(crash, keys[SIZE])), size);
         screen_time(cells[TIME], time);
+        _cleanup_(freep) char *panic = strdup(cells[PANIC]);
+        if (!panic)
+                return -ENOMEM;
+        cells[PANIC] = panic_line(panic);
         cells[SIZE] = size;
         cells[TIME] = time;
         return table_add(table, cells);

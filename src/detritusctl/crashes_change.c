@@ -144,8 +144,10 @@ static int delete (const struct ctl *ctl)
                 status = confirm(ctl, "delete %zu crash%s", c.n, c.n == 1 ? "" : "es");
         if (status == CTL_OK)
                 status = run_all(&c, "crash-delete", held);
-        if (c.sum && !ctl->json)
+        if (c.sum && !ctl->json) {
+                json_object_object_del(c.sum, "log_files"); /* none ever */
                 receipt_print(ctl, "deleted", c.sum);
+        }
         return status;
 }
 

@@ -127,7 +127,7 @@ static int run(const struct ctl *ctl)
 
 const struct command doctor_command = {
         .name = "doctor",
-        .summary = "look at the machine, the disk and the files that detritus stands on",
+        .summary = "look at the machine, the disk and the files",
         .description =
                 "Permissions, the clock, the disk and how fast and honest its syncs are, space, descriptors, memory, "
                 "cores. Each line is ok, warn or bad, the latter two with advice. The exit status is 1 when something "

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "auth/tokens.h"
+#include "detritusctl/crash_page.h"
 #include "detritusctl/doctor.h"
 #include "storage/crashes/index.h"
 
@@ -50,6 +51,7 @@ static void look_at_database(struct doctor *d)
         _cleanup_(index_freep) struct index *index = NULL;
         struct error err = { "out of memory" };
         struct stat st;
+        char size[32];
         if (d->data_dir_fd < 0)
                 return;
         if (fstatat(d->data_dir_fd, "detritus.db", &st, 0) < 0) {
@@ -58,14 +60,14 @@ static void look_at_database(struct doctor *d)
                             absent ? "none yet; the daemon makes it" : strerror(errno));
                 return;
         }
+        crash_page_size((uint64_t)st.st_size, size);
         if (index_open_readonly(d->config->data_dir, &index, &err) != 0)
                 doctor_find(d, DOCTOR_BAD, "database", "Start the daemon once, or restore a backup.", "%s", err.text);
         else if (st.st_mode & 0007)
                 doctor_find(d, DOCTOR_WARN, "database", "chmod o-rwx: reports may hold what is private.",
                             "detritus.db is open to everyone (mode %04o)", st.st_mode & 07777);
         else
-                doctor_find(d, DOCTOR_OK, "database", NULL, "detritus.db can be read, %llu bytes",
-                            (unsigned long long)st.st_size);
+                doctor_find(d, DOCTOR_OK, "database", NULL, "detritus.db can be read, %s", size);
 }
 
 static bool may_read(const struct stat *st, uid_t user)

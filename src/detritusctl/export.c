@@ -11,6 +11,7 @@
 
 #include "detritusctl/commands.h"
 #include "detritusctl/crash_ids.h"
+#include "detritusctl/crash_page.h"
 #include "detritusctl/reading.h"
 #include "detritusctl/say.h"
 #include "detritusctl/screen.h"
@@ -198,8 +199,12 @@ static int export(const struct ctl *ctl)
         if (ctl->json)
                 printf("{\"crashes\":%zu,\"files\":%" PRIu64 ",\"bytes\":%" PRIu64 "}\n", ctl->n_arguments, to.files,
                        to.bytes);
-        else
-                printf("%zu crashes, %" PRIu64 " files, %" PRIu64 " bytes\n", ctl->n_arguments, to.files, to.bytes);
+        else {
+                char size[32];
+                crash_page_size(to.bytes, size);
+                printf("%zu crash%s, %" PRIu64 " files, %s\n", ctl->n_arguments, ctl->n_arguments == 1 ? "" : "es",
+                       to.files, size);
+        }
         return CTL_OK;
 }
 

@@ -48,10 +48,11 @@ static int run(const struct ctl *ctl)
 
 const struct command gc_command = {
         .name = "gc",
+        .heading = "Free space",
         .summary = "run a retention cycle now",
         .description = "Deletes what is older than its time to live or beyond a cap, and blobs that nothing uses, as "
                        "the daemon "
-                       "does by itself every hour (janitor_interval_secs). Waits until it is done and says what went. "
+                       "does by itself every hour (janitor.interval_secs). Waits until it is done and says what went. "
                        "Without a daemon, the configuration must be named, so that nothing is deleted that it keeps.",
         .options =
                 (const struct command_option[]){

@@ -6,9 +6,11 @@
 
 #include "detritusctl/commands.h"
 #include "detritusctl/say.h"
+#include "detritusctl/screen.h"
 #include "util/cleanup.h"
 
-#define LINE_COLUMNS 88
+#define LINE_COLUMNS_MIN 50
+#define LINE_COLUMNS_MAX 88
 #define NAME_COLUMNS 26
 
 static bool find_path(const struct command *at, const struct command *wanted, char ret[HELP_PATH_SIZE])
@@ -31,13 +33,19 @@ void help_path(const struct command *root, const struct command *c, char ret[HEL
         find_path(root, c, ret);
 }
 
+static size_t line_columns(void)
+{
+        size_t n = screen_columns();
+        return n == 0 || n > LINE_COLUMNS_MAX ? LINE_COLUMNS_MAX : n < LINE_COLUMNS_MIN ? LINE_COLUMNS_MIN : n;
+}
+
 /* One paragraph, or several with empty lines between, from `column` on; further lines are indented by `indent`. */
 static void print_wrapped(FILE *out, const char *text, size_t column, size_t indent)
 {
-        size_t at = column;
+        size_t at = column, max = line_columns();
         for (bool first = true; *text; first = false) {
                 size_t newlines = strspn(text, "\n"), len = strcspn(text + newlines, " \n");
-                if (newlines > 0 || (!first && at + 1 + len > LINE_COLUMNS)) {
+                if (newlines > 0 || (!first && at + 1 + len > max)) {
                         fprintf(out, "%s%*s", newlines > 1 ? "\n\n" : "\n", (int)indent, "");
                         at = indent;
                 } else if (!first) {
@@ -86,8 +94,11 @@ static void print_usage(const struct command *root, const struct command *c, FIL
 
 static void print_commands(const struct command *group, FILE *out)
 {
-        fputs("\nCommands:\n", out);
+        if (!group->subcommands[0]->heading)
+                fputs("\nCommands:\n", out);
         for (const struct command *const *c = group->subcommands; *c; c++) {
+                if ((*c)->heading)
+                        fprintf(out, "\n%s:\n", (*c)->heading);
                 if (!((*c)->flags & COMMAND_HIDDEN))
                         print_entry(out, (*c)->name, (*c)->summary);
         }
@@ -112,9 +123,10 @@ static void print_globals(const struct command *root, const struct command *c, F
                         fprintf(out, " --%s", g->option.name);
         }
         if (all)
-                fputs("\nExit status: 0 done; 1 it failed, or what was asked for was not found or is not in order;\n"
-                      "2 the command line is wrong.\n",
-                      out);
+                print_wrapped(out,
+                              "\nExit status: 0 done; 1 it failed, or what was asked for was not found or is not in "
+                              "order; 2 the command line is wrong.",
+                              0, 0);
         else
                 fputc('\n', out);
 }
@@ -171,6 +183,7 @@ static int run(const struct ctl *ctl)
 
 const struct command help_command = {
         .name = "help",
+        .heading = "Learn more",
         .summary = "explain a command",
         .arguments = "[COMMAND ...]",
         .max_arguments = COMMAND_DEPTH_MAX,

@@ -52,7 +52,8 @@ static void print_globals(unsigned flags)
 static void print_examples(const struct command *c)
 {
         for (const struct command_example *e = c->examples; e && e->line; e++) {
-                print_line(".PP\n", e->what, ":\n");
+                bool asks = strlen(e->what) > 0 && e->what[strlen(e->what) - 1] == '?';
+                print_line(".PP\n", e->what, asks ? "\n" : ":\n");
                 print_line(".RS 4\n.EX\n", e->line, "\n.EE\n.RE\n");
         }
 }

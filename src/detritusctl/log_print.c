@@ -6,8 +6,11 @@
 #include <string.h>
 
 #include "detritusctl/say.h"
+#include "detritusctl/screen.h"
 #include "detritusctl/terminal.h"
 #include "protocol/json_document.h"
+
+#define UUID_FIRST_GROUP 8
 
 /* OTLP: SeverityNumber comes in fours. */
 static const char *severity_name(int number)
@@ -55,20 +58,40 @@ static const char *shown(struct json_object *value)
                        : json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
 }
 
+/* OTLP: from 13 on a warning, from 17 on an error. */
+static const char *severity_style(int number)
+{
+        return number >= 17                ? screen_on(SCREEN_BAD)
+               : number >= 13              ? screen_on(SCREEN_WARN)
+               : number >= 9 || number < 1 ? ""
+                                           : screen_on(SCREEN_DIM);
+}
+
+/* A narrow terminal's line is for the text: a UUID's first group is enough to tell installations apart. */
+static int shown_len(const char *install_id)
+{
+        return screen_is_narrow() && strcspn(install_id, "-") == UUID_FIRST_GROUP ? UUID_FIRST_GROUP
+                                                                                  : SOURCE_COMPONENT_MAX;
+}
+
 static int put_head(struct buf *out, const struct log_print *p, const struct source *source,
                     const struct log_line *line, struct json_object *object)
 {
         char at[CLOCK_RFC3339_SIZE];
         const char *severity = shown(json_object_object_get(object, "severity_text"));
         clock_format_fixed(line->at, 3, at);
-        int r = buf_printf(out, "%s%s ", p->indent ? p->indent : "", at);
+        const char *style = severity_style(line->severity);
+        int r = buf_printf(out, "%s%s %s", p->indent ? p->indent : "", at, style);
         size_t before = out->len;
         if (r == 0)
                 r = terminal_line(out, *severity ? severity : severity_name(line->severity), 16);
         while (r == 0 && out->len - before < 6)
                 r = buf_append_char(out, ' ');
+        if (r == 0 && *style)
+                r = buf_append_str(out, screen_off());
         if (r == 0 && p->with_source)
-                r = buf_printf(out, "%s/%s ", source->project, source->install_id);
+                r = buf_printf(out, "%s%s/%.*s%s ", screen_on(SCREEN_DIM), source->project,
+                               shown_len(source->install_id), source->install_id, screen_off());
         return r;
 }
 

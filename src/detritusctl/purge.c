@@ -1,5 +1,6 @@
 /* detritusctl purge: everything of a project, of a source, or up to a moment, with a receipt. What it would delete is
  * counted on a read-only connection first, and shown before it asks. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -79,7 +80,21 @@ static void name_it(const struct purge *p, char ret[256])
                  p->scope.install_id ? p->scope.install_id : "", *p->before ? " before " : "", p->before);
 }
 
-static int print_survey(const struct ctl *ctl, const char *name, const struct index_survey *s)
+/* A receipt that is kept says whose and when. */
+static void sign(struct json_object *answer, const struct purge *p)
+{
+        char at[CLOCK_RFC3339_SIZE];
+        struct moment now = clock_now();
+        now.nsec = 0;
+        clock_format_rfc3339(now, at);
+        const char *install = p->scope.install_id;
+        json_object_object_add(answer, "project", json_object_new_string(p->scope.project));
+        json_object_object_add(answer, "install_id", install ? json_object_new_string(install) : NULL);
+        json_object_object_add(answer, "before", *p->before ? json_object_new_string(p->before) : NULL);
+        json_object_object_add(answer, "at", json_object_new_string(at));
+}
+
+static int print_survey(const struct ctl *ctl, const struct purge *p, const char *name, const struct index_survey *s)
 {
         char text[512], title[300];
         snprintf(text, sizeof(text),
@@ -89,7 +104,10 @@ static int print_survey(const struct ctl *ctl, const char *name, const struct in
                  (unsigned long long)s->log_files, (unsigned long long)s->log_bytes, (unsigned long long)s->held);
         snprintf(title, sizeof(title), "would be purged: %s", name);
         _cleanup_(json_object_putp) struct json_object *answer = json_tokener_parse(text);
-        return answer ? receipt_print(ctl, title, answer) : 0;
+        if (!answer)
+                return -ENOMEM;
+        sign(answer, p);
+        return receipt_print(ctl, title, answer);
 }
 
 static int ask(const struct ctl *ctl, const char *name, const struct index_survey *s)
@@ -115,7 +133,12 @@ static int purge(const struct ctl *ctl, const struct purge *p, const char *name)
         if (!answer)
                 return status;
         snprintf(title, sizeof(title), "purged: %s", name);
+        sign(answer, p);
         r = receipt_print(ctl, title, answer);
+        if (status == CTL_OK && ctl_number(answer, "crashes") + ctl_number(answer, "log_files") +
+                                                ctl_number(answer, "sources") + ctl_number(answer, "held_kept") ==
+                                        0)
+                say_note("nothing of %s was there", name);
         return r < 0 ? say_failed("%s", strerror(-r)) : status;
 }
 
@@ -131,7 +154,7 @@ static int run(const struct ctl *ctl)
         if (status != CTL_OK)
                 return status;
         if (ctl->dry_run)
-                return print_survey(ctl, name, &found) < 0 ? CTL_FAILED : CTL_OK;
+                return print_survey(ctl, &p, name, &found) < 0 ? CTL_FAILED : CTL_OK;
         status = ask(ctl, name, &found);
         return status == CTL_OK ? purge(ctl, &p, name) : status;
 }

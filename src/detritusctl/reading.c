@@ -12,6 +12,7 @@
 #include "config/config.h"
 #include "detritusctl/pager.h"
 #include "detritusctl/say.h"
+#include "detritusctl/screen.h"
 #include "util/time_arg.h"
 
 int reading_open_index(const struct ctl *ctl, struct index **ret)
@@ -90,14 +91,16 @@ int64_t reading_id(const char *text)
         return len > 0 && len <= 18 && strspn(text, "0123456789") == len ? strtoll(text, NULL, 10) : -1;
 }
 
-void reading_say_more(const struct index_page *page)
+void reading_say_more(const struct index_page *page, const char *what)
 {
         if (page->looked_enough)
-                say_note("looked at %" PRIu64 " panic texts, back to %s; look deeper with --depth, or go on with "
-                         "--after %s,%" PRId64,
-                         page->looked, page->end.at, page->end.at, page->end.id);
+                say_below("looked at %" PRIu64 " panic texts, back to %s; look deeper with --depth, or go on with "
+                          "--after %s,%" PRId64,
+                          page->looked, page->end.at, page->end.at, page->end.id);
         else if (page->more)
-                say_note("there is more: --after %s,%" PRId64, page->end.at, page->end.id);
+                say_below("there is more: --after %s,%" PRId64, page->end.at, page->end.id);
+        else if (page->n == 0 && screen_is_terminal())
+                say_below("no %s fits", what);
 }
 
 bool reading_wait(int ms)

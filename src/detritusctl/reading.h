@@ -29,8 +29,8 @@ int64_t reading_id(const char *text);
 /* A member as text, borrowed; "" where there is none. */
 const char *reading_text(struct json_object *object, const char *key);
 
-/* "there is more: --after …", on standard error. */
-void reading_say_more(const struct index_page *page);
+/* "there is more: --after …", on standard error, below the list; to people also that there is none of `what`. */
+void reading_say_more(const struct index_page *page, const char *what);
 
 /* Waits so long, or less when nobody reads standard output any more: then false. What was printed is flushed before. */
 bool reading_wait(int ms);

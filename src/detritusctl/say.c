@@ -40,3 +40,19 @@ void say_note(const char *fmt, ...)
         say(fmt, args, "");
         va_end(args);
 }
+
+static char below[256];
+
+void say_below(const char *fmt, ...)
+{
+        va_list args;
+        va_start(args, fmt);
+        vsnprintf(below, sizeof(below), fmt, args);
+        va_end(args);
+}
+
+void say_what_stands_below(void)
+{
+        if (below[0])
+                say_note("%s", below);
+}

@@ -9,6 +9,8 @@
 
 #include "detritusctl/terminal.h"
 
+#define WIDE_COLUMNS 140
+
 static struct {
         bool terminal, color;
         size_t columns;
@@ -23,8 +25,8 @@ void screen_init(void)
 
 void screen_set_color(const char *when)
 {
-        const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM"); /* no-color.org */
-        bool wanted = screen.terminal && !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0);
+        const char *no_color = getenv("NO_COLOR"); /* no-color.org */
+        bool wanted = screen.terminal && !(no_color && *no_color) && !screen_is_dumb();
         screen.color = strcmp(when, "always") == 0 || (strcmp(when, "auto") == 0 && wanted);
 }
 
@@ -33,9 +35,20 @@ bool screen_is_terminal(void)
         return screen.terminal;
 }
 
+bool screen_is_dumb(void)
+{
+        const char *term = getenv("TERM");
+        return term && strcmp(term, "dumb") == 0;
+}
+
 size_t screen_columns(void)
 {
         return screen.columns;
+}
+
+bool screen_is_narrow(void)
+{
+        return screen.columns > 0 && screen.columns < WIDE_COLUMNS;
 }
 
 bool screen_has_color(void)

@@ -11,7 +11,10 @@ void screen_init(void);
 void screen_set_color(const char *when); /* "auto", "always", "never" */
 
 bool screen_is_terminal(void);
+bool screen_is_dumb(void);   /* $TERM: no colours, and less would ask for a key before anything */
 size_t screen_columns(void); /* 0: no terminal, no limit */
+/* A terminal with less than 140 columns: paths get a line of their own, and of an installation there is the beginning. */
+bool screen_is_narrow(void);
 bool screen_has_color(void);
 
 enum screen_style { SCREEN_HEAD, SCREEN_DIM, SCREEN_GOOD, SCREEN_WARN, SCREEN_BAD };

@@ -243,7 +243,7 @@ static int run(const struct ctl *ctl)
 
 const struct command send_test_command = {
         .name = "send-test",
-        .summary = "send a log line and a crash to the daemon, and look for them on disk",
+        .summary = "send a log line and a crash, and look for them on disk",
         .description =
                 "Goes the whole way, through the port, with a token that is read from --token-file, else "
                 "$DETRITUS_TOKEN, else standard input. What was sent stays, marked as a canary (platform \"canary\"). "

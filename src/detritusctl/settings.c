@@ -87,7 +87,24 @@ static bool is_default(const struct config *c, const struct config_key *k)
         return text && k->def_text ? strcmp(text, k->def_text) == 0 : text == k->def_text;
 }
 
+static bool is_default_listener(const struct config *c)
+{
+        return c->n_listeners == 1 && strcmp(c->listeners[0], CONFIG_DEFAULT_BIND) == 0;
+}
+
 /* ---- as a table ---- */
+
+/* A size as a file may say it: "16MiB". */
+static void print_number(uint64_t value, bool is_bytes, char *ret, size_t size)
+{
+        static const char *const units[] = { "", "KiB", "MiB", "GiB" };
+        size_t unit = 0;
+        while (is_bytes && value > 0 && value % 1024 == 0 && unit + 1 < ARRAY_LEN(units)) {
+                value /= 1024;
+                unit++;
+        }
+        snprintf(ret, size, "%" PRIu64 "%s", value, units[unit]);
+}
 
 static int add_key(struct table *table, const struct config *c, const struct config_key *k)
 {
@@ -99,7 +116,7 @@ static int add_key(struct table *table, const struct config *c, const struct con
         else if (k->type == CONFIG_BOOL)
                 value = number_of(c, k) ? "true" : "false";
         else
-                snprintf(number, sizeof(number), "%" PRIu64, number_of(c, k));
+                print_number(number_of(c, k), k->type == CONFIG_BYTES, number, sizeof(number));
         return table_add(table,
                          (const char *[]){ name, value ? value : "(none)", is_default(c, k) ? "default" : "set" });
 }
@@ -113,16 +130,17 @@ static int print_table(const struct config *c)
         char name[CONFIG_PROJECT_SIZE + 32], number[32];
         int r = table_new(columns, ARRAY_LEN(columns), &table);
         for (size_t i = 0; r == 0 && i < c->n_listeners; i++)
-                r = table_add(table, (const char *[]){ "listeners.bind", c->listeners[i], "" });
+                r = table_add(table, (const char *[]){ "listeners.bind", c->listeners[i],
+                                                       is_default_listener(c) ? "default" : "set" });
         for (size_t i = 0; r == 0 && i < config_n_keys; i++)
                 r = add_key(table, c, &config_keys[i]);
         for (size_t i = 0; r == 0 && i < c->n_projects; i++) {
                 const struct config_project *p = &c->projects[i];
                 snprintf(name, sizeof(name), "projects.%s.logs_max_bytes", p->name);
-                snprintf(number, sizeof(number), "%" PRIu64, p->caps.logs_max_bytes);
+                print_number(p->caps.logs_max_bytes, true, number, sizeof(number));
                 r = table_add(table, (const char *[]){ name, number, "set" });
                 snprintf(name, sizeof(name), "projects.%s.crashes_max_bytes", p->name);
-                snprintf(number, sizeof(number), "%" PRIu64, p->caps.crashes_max_bytes);
+                print_number(p->caps.crashes_max_bytes, true, number, sizeof(number));
                 if (r == 0)
                         r = table_add(table, (const char *[]){ name, number, "set" });
         }
@@ -202,7 +220,7 @@ static int check(const struct ctl *ctl)
 static const struct command check_command = {
         .name = "check",
         .summary = "read a configuration as the daemon would, and show every setting",
-        .arguments = "FILE",
+        .arguments = "[FILE]",
         .max_arguments = 1,
         .complete = COMPLETE_FILE,
         .description =
@@ -220,6 +238,7 @@ static const struct command check_command = {
 
 const struct command config_command = {
         .name = "config",
+        .heading = "Check what it stands on",
         .summary = "check the daemon's configuration",
         .subcommands = (const struct command *const[]){ &check_command, NULL },
 };

@@ -26,9 +26,9 @@ static const struct table_column columns[N_COLUMNS] = {
         [PROJECT] = { "PROJECT" },
         [INSTALL] = { "INSTALL" },
         [CRASHES] = { "CRASHES", .right = true },
-        [DAYS] = { "LOG DAYS", .right = true },
-        [BYTES] = { "LOG SIZE", .right = true },
-        [PLATFORM] = { "PLATFORM" },
+        [DAYS] = { "LOG DAYS", .right = true, .spare = 3 },
+        [BYTES] = { "LOG SIZE", .right = true, .spare = 2 },
+        [PLATFORM] = { "PLATFORM", .spare = 1 },
         [VERSION] = { "VERSION" },
 };
 
@@ -80,7 +80,7 @@ static int list(const struct ctl *ctl)
         if (r < 0)
                 return reading_failed(r);
         fflush(stdout);
-        reading_say_more(&page);
+        reading_say_more(&page, "source");
         return CTL_OK;
 }
 

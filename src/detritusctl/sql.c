@@ -191,7 +191,7 @@ static int run(const struct ctl *ctl)
 const struct command sql_command = {
         .name = "sql",
         .summary = "ask the database in SQL, read-only",
-        .arguments = "QUERY",
+        .arguments = "[QUERY]",
         .max_arguments = 1,
         .description =
                 "One statement that reads, beside a running daemon, as a table or with --json as one object a line. "

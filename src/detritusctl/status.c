@@ -137,7 +137,8 @@ static int run(const struct ctl *ctl)
 
 const struct command status_command = {
         .name = "status",
-        .summary = "one screen: the daemon, the disk, what comes in, what is stored",
+        .heading = "See how it does and what came in",
+        .summary = "how it does, on one screen: daemon, disk, rates, stock",
         .description =
                 "Shows whether a daemon runs and takes what clients send, or why not; the disk and how long it lasts; "
                 "what came in over the last minutes; what waits; the last retention cycle; what is stored. Without a "

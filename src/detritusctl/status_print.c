@@ -88,7 +88,7 @@ static void print_disk(struct json_object *status, struct json_object *daemon)
         if (daemon && millidays >= 36500 * UINT64_C(1000))
                 printf(", does not fill");
         else if (daemon)
-                printf(", lasts %.1f days as of the last hours", (double)millidays / 1000);
+                printf(", full in %.1f days at the pace of the last hours", (double)millidays / 1000);
         putchar('\n');
 }
 
@@ -110,8 +110,10 @@ static void print_stored(struct json_object *status)
         }
         crash_page_size(ctl_number(stored, "crash_bytes"), crashes);
         crash_page_size(ctl_number(stored, "log_bytes"), logs);
-        printf("%llu crashes (%s) of %llu%s sources, logs %s\n", (unsigned long long)ctl_number(stored, "crashes"),
-               crashes, (unsigned long long)ctl_number(stored, "sources"), plus(stored, "sources"), logs);
+        uint64_t n_crashes = ctl_number(stored, "crashes"), n_sources = ctl_number(stored, "sources");
+        printf("%llu crash%s (%s) of %llu%s source%s, logs %s\n", (unsigned long long)n_crashes,
+               n_crashes == 1 ? "" : "es", crashes, (unsigned long long)n_sources, plus(stored, "sources"),
+               n_sources == 1 ? "" : "s", logs);
         if (!ctl_text(stored, "newest_crash_at"))
                 return;
         screen_time(ctl_text(stored, "newest_crash_at"), newest);
@@ -155,22 +157,40 @@ static void print_rates(struct json_object *daemon)
         }
 }
 
+struct counted {
+        const char *key, *one, *many; /* NULL many: one, with an s */
+};
+
+/* "1 connection, 2 requests", a line. */
+static void print_counts(struct json_object *object, const struct counted *c)
+{
+        for (bool first = true; c->key; c++, first = false) {
+                uint64_t n = ctl_number(object, c->key);
+                printf("%s%llu %s%s", first ? "" : ", ", (unsigned long long)n, n == 1 || !c->many ? c->one : c->many,
+                       n == 1 || c->many ? "" : "s");
+        }
+        putchar('\n');
+}
+
 static void print_queues(struct json_object *daemon)
 {
         struct json_object *q = get(daemon, "queues");
         putchar('\n');
         label("under way");
-        printf("%llu connections, %llu requests, %llu uploads\n", (unsigned long long)ctl_number(q, "connections"),
-               (unsigned long long)ctl_number(q, "requests"), (unsigned long long)ctl_number(q, "uploads"));
+        print_counts(q, (const struct counted[]){ { "connections", "connection" },
+                                                  { "requests", "request" },
+                                                  { "uploads", "upload" },
+                                                  { NULL } });
         label("waiting");
-        printf("%llu log batches, %llu crash reports, %llu tokens\n", (unsigned long long)ctl_number(q, "log_batches"),
-               (unsigned long long)ctl_number(q, "crash_reports"),
-               (unsigned long long)ctl_number(q, "tokens_to_verify"));
+        print_counts(q, (const struct counted[]){ { "log_batches", "log batch", "log batches" },
+                                                  { "crash_reports", "crash report" },
+                                                  { "tokens_to_verify", "token to verify", "tokens to verify" },
+                                                  { NULL } });
 }
 
 static void print_cycle(struct json_object *daemon)
 {
-        char at[SCREEN_TIME_SIZE];
+        char at[SCREEN_TIME_SIZE], took[SCREEN_TIME_SIZE];
         struct json_object *cycle = get(daemon, "last_cycle");
         label("retention");
         if (!cycle) {
@@ -179,10 +199,17 @@ static void print_cycle(struct json_object *daemon)
         }
         screen_time(ctl_text(cycle, "began_at"), at);
         bool ok = flag(cycle, "ok");
-        printf("%s%s%s %s in %llu ms: %llu crashes, %llu blobs, %llu log files deleted\n",
-               ok ? "" : screen_on(SCREEN_BAD), ok ? "ran" : "FAILED", ok ? "" : screen_off(), at,
-               (unsigned long long)ctl_number(cycle, "duration_ms"), (unsigned long long)ctl_number(cycle, "crashes"),
-               (unsigned long long)ctl_number(cycle, "blobs"), (unsigned long long)ctl_number(cycle, "log_files"));
+        uint64_t ms = ctl_number(cycle, "duration_ms");
+        if (ms < 10000)
+                snprintf(took, sizeof(took), "%llu ms", (unsigned long long)ms);
+        else
+                screen_duration(ms / 1000, took);
+        printf("%s%s%s %s, took %s; gone: ", ok ? "" : screen_on(SCREEN_BAD), ok ? "ran" : "FAILED",
+               ok ? "" : screen_off(), at, took);
+        print_counts(cycle, (const struct counted[]){ { "crashes", "crash", "crashes" },
+                                                      { "blobs", "blob" },
+                                                      { "log_files", "log file" },
+                                                      { NULL } });
 }
 
 void status_print(struct json_object *status)

@@ -9,13 +9,15 @@
 
 #define PAGE_ROWS 500
 #define CELL_CHARACTERS 40
-#define LAST_CHARACTERS_MIN 20
-#define COLUMN_CHARACTERS_MIN 10
+#define LAST_CHARACTERS_WANTED 32 /* other columns give way for so many */
+#define LAST_CHARACTERS_MIN 10
+#define COLUMN_CHARACTERS_MIN 11 /* a UUID's first group, and dots */
 
 struct table {
         const struct table_column *columns;
         size_t n, n_rows;
         size_t *widths;
+        bool *left_out;
         bool titled;
         char **cells; /* PAGE_ROWS rows of n */
 };
@@ -28,8 +30,9 @@ int table_new(const struct table_column *columns, size_t n, struct table **ret)
         t->columns = columns;
         t->n = n;
         t->widths = calloc(n, sizeof(*t->widths));
+        t->left_out = calloc(n, sizeof(*t->left_out));
         t->cells = calloc(PAGE_ROWS * n, sizeof(*t->cells));
-        if (!t->widths || !t->cells)
+        if (!t->widths || !t->left_out || !t->cells)
                 return -ENOMEM;
         for (size_t i = 0; i < n; i++)
                 t->widths[i] = terminal_width(columns[i].title);
@@ -52,50 +55,79 @@ struct table *table_free(struct table *t)
                 return NULL;
         clear(t);
         free(t->cells);
+        free(t->left_out);
         free(t->widths);
         free(t);
         return NULL;
 }
 
-/* Nothing stands behind the last word of a line. */
+/* Nothing stands behind the last word of a line, which the caller ends. */
 static void print_cell(const struct table *t, size_t i, const char *text)
 {
         size_t n = terminal_width(text);
         int pad = t->widths[i] > n ? (int)(t->widths[i] - n) : 0;
         bool last = i + 1 == t->n;
         if (t->columns[i].right)
-                printf("%*s%s%s", pad, "", text, last ? "\n" : "  ");
+                printf("%*s%s%s", pad, "", text, last ? "" : "  ");
         else
-                printf("%s%*s%s", text, last ? 0 : pad, "", last ? "\n" : "  ");
+                printf("%s%*s%s", text, last ? 0 : pad, "", last ? "" : "  ");
 }
 
-/* Where a terminal is too narrow, the widest columns but the last give way, and their cells are cut. */
+/* What the columns but the last take of a line. */
+static size_t used_by_others(const struct table *t)
+{
+        size_t used = 0;
+        for (size_t i = 0; i + 1 < t->n; i++)
+                used += t->left_out[i] ? 0 : t->widths[i] + 2;
+        return used;
+}
+
+/* The widest column that is text, not the last, and may give way; t->n: none. */
+static size_t widest(const struct table *t)
+{
+        size_t found = t->n;
+        for (size_t i = 0; i + 1 < t->n; i++) {
+                if (!t->columns[i].right && !t->left_out[i] && t->widths[i] > COLUMN_CHARACTERS_MIN &&
+                    (found == t->n || t->widths[i] >= t->widths[found]))
+                        found = i;
+        }
+        return found;
+}
+
+static bool leave_one_out(struct table *t)
+{
+        size_t found = t->n;
+        for (size_t i = 0; i + 1 < t->n; i++) {
+                if (!t->left_out[i] && t->columns[i].spare > (found == t->n ? 0 : t->columns[found].spare))
+                        found = i;
+        }
+        if (found < t->n)
+                t->left_out[found] = true;
+        return found < t->n;
+}
+
+/* Where a terminal is too narrow, the widest columns but the last give way and their cells are cut; then columns that can
+ * be spared go. */
 static void fit(struct table *t)
 {
-        size_t all = screen_columns(), last = t->n - 1;
-        size_t used = t->columns[last].right ? t->widths[last] : LAST_CHARACTERS_MIN;
-        for (size_t i = 0; i + 1 < t->n; i++)
-                used += t->widths[i] + 2;
-        for (; all > 0 && used > all; used--) {
-                size_t widest = 0;
-                for (size_t i = 0; i + 1 < t->n; i++) {
-                        if (!t->columns[i].right && t->widths[i] >= t->widths[widest])
-                                widest = i;
-                }
-                if (t->columns[widest].right || t->widths[widest] <= COLUMN_CHARACTERS_MIN)
+        size_t all = screen_columns(), last = t->widths[t->n - 1];
+        if (!t->columns[t->n - 1].right && last > LAST_CHARACTERS_WANTED)
+                last = LAST_CHARACTERS_WANTED;
+        while (all > 0 && used_by_others(t) + last > all) {
+                size_t i = widest(t);
+                if (i < t->n)
+                        t->widths[i]--;
+                else if (!leave_one_out(t))
                         return;
-                t->widths[widest]--;
         }
 }
 
 /* What the other columns leave of the terminal's line; 0: no limit. */
 static size_t last_characters(const struct table *t)
 {
-        size_t used = 0, all = screen_columns();
+        size_t used = used_by_others(t), all = screen_columns();
         if (all == 0)
                 return 0;
-        for (size_t i = 0; i + 1 < t->n; i++)
-                used += t->widths[i] + 2;
         return used + LAST_CHARACTERS_MIN < all ? all - used : LAST_CHARACTERS_MIN;
 }
 
@@ -108,6 +140,8 @@ static int print_row(struct table *t, char *const *cells)
         if (r < 0)
                 return r;
         for (size_t i = 0; i + 1 < t->n; i++) {
+                if (t->left_out[i])
+                        continue;
                 _cleanup_(buf_done) struct buf cut = { 0 };
                 bool fits = terminal_width(cells[i]) <= t->widths[i];
                 r = fits ? 0 : terminal_line(&cut, cells[i], t->widths[i]);
@@ -118,6 +152,7 @@ static int print_row(struct table *t, char *const *cells)
                 print_cell(t, i, fits ? cells[i] : (const char *)cut.data);
         }
         print_cell(t, t->n - 1, (const char *)last.data);
+        putchar('\n');
         return ferror(stdout) ? -EIO : 0;
 }
 
@@ -127,9 +162,11 @@ int table_finish(struct table *t)
         fit(t);
         if (!t->titled) {
                 fputs(screen_on(SCREEN_HEAD), stdout);
-                for (size_t i = 0; i < t->n; i++)
-                        print_cell(t, i, t->columns[i].title);
-                fputs(screen_off(), stdout);
+                for (size_t i = 0; i < t->n; i++) {
+                        if (!t->left_out[i])
+                                print_cell(t, i, t->columns[i].title);
+                }
+                printf("%s\n", screen_off());
                 t->titled = true;
         }
         for (size_t row = 0; r == 0 && row < t->n_rows; row++)

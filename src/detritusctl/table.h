@@ -10,8 +10,9 @@
 
 struct table_column {
         const char *title;
-        bool right; /* numbers */
-        size_t max; /* characters, cut beyond; 0: 40. The last column is cut by the terminal alone */
+        bool right;     /* numbers */
+        unsigned spare; /* where a terminal is too narrow, the column with the highest goes; 0 and the last one stay */
+        size_t max;     /* characters, cut beyond; 0: 40. The last column is cut by the terminal alone */
 };
 
 struct table;

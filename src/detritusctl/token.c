@@ -98,6 +98,7 @@ static const struct command hash_command = {
 
 const struct command token_command = {
         .name = "token",
+        .heading = "Hand out tokens",
         .summary = "make, list, exchange, revoke and check tokens",
         .description =
                 "Tokens say who may write what. The token file is changed in place: comments and all that is not "

@@ -74,6 +74,9 @@ static int add(const struct ctl *ctl)
         int status = token_open(ctl, TOKEN_FILE_CREATE, &file);
         if (status != CTL_OK)
                 return status;
+        if (token_file_find(&file, id))
+                return say_failed("\"%s\" is in %s already; detritusctl token rotate gives it a new secret", id,
+                                  file.path);
         snprintf(prefix, sizeof(prefix), "%s/", project);
         int r = token_secret_new(id, &secret, &err);
         struct token token = {
@@ -98,6 +101,8 @@ static int rotate(const struct ctl *ctl)
         int status = token_open(ctl, TOKEN_FILE_CHANGE, &file);
         if (status != CTL_OK)
                 return status;
+        if (!token_file_find(&file, id))
+                return say_failed("there is no token \"%s\" in %s", id, file.path);
         int r = token_secret_new(id, &secret, &err);
         if (r == 0)
                 r = token_file_exchange(&file, id, secret.phc, &err);
@@ -114,9 +119,8 @@ static int revoke_token(const struct ctl *ctl)
                 return status;
         const struct token *t = token_file_find(&file, id);
         if (!t)
-                return say_failed("there is no such token");
-        status = confirm(ctl, "revoke \"%s\" of project \"%s\"; its clients are refused from then on", t->id,
-                         t->project);
+                return say_failed("there is no token \"%s\" in %s", id, file.path);
+        status = confirm(ctl, "revoke \"%s\" of project \"%s\", so that its clients are refused", t->id, t->project);
         if (status != CTL_OK)
                 return status;
         int r = token_file_remove(&file, id, &err);

@@ -178,6 +178,12 @@ static int replace(const struct token_file *f, const struct buf *text, const cha
                 r = -errno;
         if (r != 0) {
                 unlink(trial);
+                size_t named = strlen(trial);
+                if (strncmp(err->text, trial, named) == 0) { /* a file that nobody has seen */
+                        struct error inner = *err;
+                        error_set(err, "%s: %s", f->path,
+                                  inner.text + named + strspn(inner.text + named, ":0123456789 "));
+                }
                 if (r < 0 && err->text[0] == '\0')
                         error_set(err, "cannot write %s: %s", f->path, strerror(-r));
                 return r;

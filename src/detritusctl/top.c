@@ -29,6 +29,7 @@ struct seen {
         struct source source;
         uint64_t bytes, lines; /* of today */
         double bytes_rate, lines_rate;
+        bool known;          /* the rates: there was a change, or none for long */
         uint64_t changed_ns; /* when that was; before, when it was first seen */
         uint64_t crashes;
         unsigned look; /* when it was seen last */
@@ -76,8 +77,10 @@ static void see_totals(const struct top *t, struct seen *s, uint64_t bytes, uint
                 double secs = (double)(t->at_ns - s->changed_ns) / 1e9;
                 s->bytes_rate = (double)(bytes - s->bytes) / secs;
                 s->lines_rate = (double)(lines > s->lines ? lines - s->lines : 0) / secs;
+                s->known = true;
         } else if (new_day || t->at_ns - s->changed_ns > QUIET_NS) {
                 s->bytes_rate = s->lines_rate = 0;
+                s->known = true;
         }
         if (grown || new_day)
                 s->changed_ns = t->at_ns;
@@ -130,10 +133,10 @@ enum { PROJECT, INSTALL, LINES, BYTES, CRASHES, DAY_LINES, DAY_BYTES, N_COLUMNS 
 static const struct table_column columns[N_COLUMNS] = {
         [PROJECT] = { "PROJECT" },
         [INSTALL] = { "INSTALL" },
-        [LINES] = { "LINES/S", .right = true },
+        [LINES] = { "LINES/S", .right = true, .spare = 2 },
         [BYTES] = { "BYTES/S", .right = true },
-        [CRASHES] = { "CRASHES (5 MIN)", .right = true },
-        [DAY_LINES] = { "LINES TODAY", .right = true },
+        [CRASHES] = { "CRASHES/5MIN", .right = true, .spare = 1 },
+        [DAY_LINES] = { "LINES TODAY", .right = true, .spare = 3 },
         [DAY_BYTES] = { "BYTES TODAY", .right = true },
 };
 
@@ -162,7 +165,7 @@ static int print_row(struct table *table, const struct seen *s)
         snprintf(numbers[DAY_LINES], sizeof(numbers[DAY_LINES]), "%llu", (unsigned long long)s->lines);
         crash_page_size(s->bytes, numbers[DAY_BYTES]);
         for (size_t i = LINES; i < N_COLUMNS; i++)
-                cells[i] = numbers[i];
+                cells[i] = !s->known && s->bytes > 0 && (i == LINES || i == BYTES) ? "-" : numbers[i];
         return table_add(table, cells);
 }
 
@@ -227,7 +230,7 @@ const struct command top_command = {
         .description =
                 "Shows the sources that send most, drawn anew every few seconds; in a pipe one table behind the other. "
                 "What it shows comes from the database: log totals are a few seconds behind, and crashes are those of "
-                "the last five minutes. Rates begin with the second look.",
+                "the last five minutes. A rate is known from a source's first change on.",
         .options =
                 (const struct command_option[]){
                         { "interval", "SECS", "how often [2]" },

@@ -10,6 +10,7 @@
 #include "detritusctl/crash_page.h"
 #include "detritusctl/progress.h"
 #include "detritusctl/say.h"
+#include "detritusctl/screen.h"
 #include "detritusctl/terminal.h"
 #include "detritusctl/verify.h"
 #include "protocol/json_document.h"
@@ -56,18 +57,23 @@ static int print_json(const struct verify_finding *f, const char *outcome, const
         return r;
 }
 
+/* A line; on a terminal as wide as most, one for the path, one for what is wrong, and one for what became of it. */
 static int print_text(const struct verify_finding *f, const char *outcome, const char *how)
 {
         _cleanup_(buf_done) struct buf line = { 0 };
-        int r = buf_printf(&line, "%-16s ", verify_kind_name(f->kind));
+        bool narrow = screen_is_narrow();
+        static const char below[] = "\n                 ";
+        const char *style = outcome && strcmp(outcome, "left") != 0 ? screen_on(SCREEN_WARN) : screen_on(SCREEN_BAD);
+        int r = buf_printf(&line, "%s%-16s%s ", style, verify_kind_name(f->kind), screen_off());
         if (r == 0)
                 r = terminal_line(&line, f->what, 0);
         if (r == 0)
-                r = buf_append_str(&line, ": ");
+                r = buf_append_str(&line, narrow ? below : ": ");
         if (r == 0)
                 r = terminal_line(&line, f->problem, 0);
         if (r == 0 && outcome)
-                r = buf_printf(&line, " [%s: %s]", outcome, how);
+                r = narrow ? buf_printf(&line, "%s%s: %s", below, outcome, how)
+                           : buf_printf(&line, " [%s: %s]", outcome, how);
         if (r == 0)
                 r = buf_append_char(&line, '\n');
         if (r == 0 && fwrite(line.data, 1, line.len, stdout) != line.len)
@@ -115,15 +121,22 @@ static void print_totals(const struct run *run, const struct verify_counts *c)
         }
         crash_page_size(c->blob_bytes, blobs);
         crash_page_size(c->log_bytes, logs);
-        printf("%llu crashes, %llu blobs (%s%s), %llu log files (%s", (unsigned long long)c->crashes,
-               (unsigned long long)c->blobs, blobs, run->deep ? ", hashed" : "", (unsigned long long)c->log_files,
-               logs);
+        printf("%llu crash%s, %llu blob%s (%s%s), %llu log file%s (%s", (unsigned long long)c->crashes,
+               c->crashes == 1 ? "" : "es", (unsigned long long)c->blobs, c->blobs == 1 ? "" : "s", blobs,
+               run->deep ? ", hashed" : "", (unsigned long long)c->log_files, c->log_files == 1 ? "" : "s", logs);
         if (run->deep)
-                printf(", %llu lines parsed", (unsigned long long)c->log_lines);
+                printf(", %llu line%s parsed", (unsigned long long)c->log_lines, c->log_lines == 1 ? "" : "s");
         if (c->findings == 0)
                 puts("): all is well");
         else
-                printf("): %llu findings\n", (unsigned long long)c->findings);
+                printf("): %llu finding%s", (unsigned long long)c->findings, c->findings == 1 ? "" : "s");
+        for (unsigned i = 0, n = 0; run->repair && i < REPAIR_OUTCOMES_; i++) {
+                if (run->outcomes[i] > 0)
+                        printf("%s%llu %s", n++ ? ", " : "; ", (unsigned long long)run->outcomes[i],
+                               repair_outcome_name(i));
+        }
+        if (c->findings > 0)
+                putchar('\n');
 }
 
 static int repair_here(struct run *run, const char *data_dir)
@@ -209,6 +222,7 @@ static int run_verify(const struct ctl *ctl)
 
 const struct command verify_command = {
         .name = "verify",
+        .heading = "Prove that nothing is lost; move and restore",
         .summary = "is everything there, whole, and counted right?",
         .description =
                 "Compares the database with itself, and each blob, each JSON file and each log file with its row, both "

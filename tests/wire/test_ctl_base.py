@@ -74,7 +74,7 @@ def test_status_of_a_daemon(start_daemon, source):
     minute = of_daemon["rates"][0]
     assert (minute["log_records"], minute["log_requests"], minute["crashes"]) == (7, 1, 1)
     text = ctl.run(daemon.data_dir, "status").stdout
-    for part in (f"pid {daemon.process.pid}", "%s:%d" % daemon.address, "takes       logs, crashes", "1 crashes", "retention",
+    for part in (f"pid {daemon.process.pid}", "%s:%d" % daemon.address, "takes       logs, crashes", "1 crash", "retention",
                  "last minute"):
         assert part in text
     assert "\x1b" not in text
@@ -280,8 +280,9 @@ def test_purge_of_a_source(start_daemon, source, state):
     what = ("purge", "--project", source.project, "--install", source.install_id)
     lines = len(daemon.log_text(source))
     receipt = one(daemon.data_dir, *what, "--yes")
-    assert receipt == {"ok": True, "crashes": 4, "blobs": 1, "blob_bytes": 44, "log_files": 1, "log_bytes": lines, "sources": 1,
-                       "held_kept": 0}
+    assert receipt.pop("at") and receipt == {
+        "ok": True, "crashes": 4, "blobs": 1, "blob_bytes": 44, "log_files": 1, "log_bytes": lines, "sources": 1,
+        "held_kept": 0, "project": source.project, "install_id": source.install_id, "before": None}
     assert daemon.crash_rows(source) == [] and daemon.mirror_files(source) == [] and daemon.log_files(source) == []
     assert len(daemon.crash_rows(other)) == 4 and len(daemon.log_files(other)) == 1
     assert daemon.rows("SELECT install_id FROM source") == [{"install_id": other.install_id}]
@@ -387,6 +388,11 @@ def test_purge_up_to_a_moment(start_daemon, source):
     daemon = start_daemon(KEPT, directory=daemon.directory)
     receipt = one(daemon.data_dir, "purge", "--project", "acme", "--before", "2026-01-02", "--yes")
     assert (receipt["crashes"], receipt["log_files"], receipt["sources"]) == (1, 0, 0)  # before, not at
+    # Whose, and when: it is kept.
+    assert (receipt["project"], receipt["install_id"], receipt["before"]) == ("acme", None, "2026-01-02T00:00:00Z")
+    assert receipt["at"].endswith("Z")
+    done = ctl.run(daemon.data_dir, "purge", "--project", "acme", "--install", "nobody", "--yes", "--json")
+    assert json.loads(done.stdout)["install_id"] == "nobody" and "nothing of acme/nobody was there" in done.stderr
     assert one(daemon.data_dir, "purge", "--project", "acme", "--before", "2026-01-03T00:00:00Z", "--yes")["crashes"] == 1
     assert one(daemon.data_dir, "purge", "--project", "acme", "--before", "1d", "--yes")["crashes"] == 1
     assert len(daemon.log_files(source)) == 1

@@ -121,7 +121,7 @@ def test_config_check(tmp_path):
     assert said["projects"] == {"acme": {"logs_max_bytes": 1 << 30, "crashes_max_bytes": 0}}
     table = [line.split() for line in ctl("config", "check", path).stdout.splitlines()]
     assert ["limits.otlp_records", "5", "set"] in table and ["logs.ttl_days", "14", "default"] in table
-    assert ["durability", "written", "set"] in table and ["projects.acme.logs_max_bytes", str(1 << 30), "set"] in table
+    assert ["durability", "written", "set"] in table and ["projects.acme.logs_max_bytes", "1GiB", "set"] in table
     documented = json.loads(ctl("config", "check", "--json").stdout)
     assert documented["path"] is None and documented["tokens"] is None
 

@@ -1,13 +1,18 @@
 """What detritusctl says of itself, and how it behaves on a terminal: help, man page, completion, colours, times, the pager,
 questions."""
 
+import fcntl
 import os
+import pathlib
 import pty
 import re
 import select
+import shlex
 import shutil
 import signal
+import struct
 import subprocess
+import termios
 import time
 
 import pytest
@@ -64,6 +69,30 @@ def test_every_example_is_a_right_command_line():
         assert call(*words, "--help").stdout.startswith("Usage: "), example
 
 
+DOCS = pathlib.Path(__file__).parents[2] / "docs"
+
+
+def test_the_documents_know_every_command():
+    page, forms = (DOCS / "detritusctl.md").read_text(), (DOCS / "detritusctl-json.md").read_text()
+    for path in commands():
+        assert re.search(rf"\b{path[-1]}\b", page), path
+        if path not in {("completion",), ("help",)}:
+            assert re.search(rf"`({' '.join(path)}|{path[-1]})[` ]", forms), path
+
+
+def test_the_documents_command_lines_are_right():
+    """With --help behind it, a command line is parsed and nothing is done."""
+    lines = set()
+    for document in (*DOCS.glob("*.md"), DOCS.parent / "README.md"):
+        lines |= {line.removeprefix("$ ") for line in document.read_text().splitlines()
+                  if line.startswith(("detritusctl ", "$ detritusctl "))}
+        lines |= set(re.findall(r"^\| `(detritusctl .*?)` \|", document.read_text(), re.M))
+    assert len(lines) > 30
+    for line in lines:
+        words = shlex.split(re.split(r" (?:[|<>]|>>|#) ", line)[0].split("; do ")[0])[1:]
+        assert call(*words, "--help").stdout.startswith("Usage: "), line
+
+
 def test_wrong_command_lines():
     for words, hint in ((["crash"], '"crashes"'), (["crashes", "lst"], '"list"'), (["stats"], '"status"'),
                         (["crashes", "list", "--limt", "3"], "--limit"), (["status", "--wach"], "--watch"),
@@ -99,6 +128,13 @@ def test_options_of_the_program_stand_anywhere(daemon, source):
     assert "/nonexistent" in call("crashes", "list", "--config", "/nonexistent", status=1).stderr
 
 
+def test_a_newcomer_is_told_where_the_data_may_be(tmp_path):
+    for words in (("status",), ("crashes", "list"), ("logs", "cat")):
+        done = subprocess.run([DETRITUSCTL, *words], capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == 1 and "--data-dir DIR, --config FILE" in done.stderr, done
+    assert "--config FILE" not in call("--data-dir", str(tmp_path / "data"), "crashes", "list", status=1).stderr
+
+
 @pytest.mark.skipif(not shutil.which("groff"), reason="no groff")
 def test_the_man_page_is_right():
     page = call("help", "--man").stdout
@@ -117,7 +153,10 @@ def test_completion_knows_the_tree():
     assert candidates("--color", "") == candidates("crashes", "list", "--color", "=", "a") == ["auto", "always", "never"]
     assert candidates("--data-dir", "") == [":directory"] and candidates("--config", "/et") == [":file"]
     assert candidates("--data-dir", "x", "crashes", "") == candidates("crashes", "")
+    assert candidates("crashes", "list", "--color=al") == ["--color=auto", "--color=always", "--color=never"]
+    assert candidates("--config=/et") == [":file"] and candidates("--nonsense=") == candidates("--json=") == []
     assert candidates("completion", "") == ["bash", "zsh", "fish"]
+    assert candidates("sources", "") == ["show"] and candidates("sql", "") == []
     assert candidates("nothing", "") == []
 
 
@@ -141,14 +180,15 @@ def test_bash_completes(tmp_path):
 @pytest.mark.skipif(not shutil.which("fish"), reason="no fish")
 def test_fish_completes(tmp_path):
     script = "detritusctl completion fish | source\ncomplete -C 'detritusctl crashes li'\ncomplete -C 'detritusctl --color al'\n"
+    script += "complete -C 'detritusctl --color=al'\n"
     done = subprocess.run(["fish", "--no-config", "-c", script], capture_output=True, text=True,
                           env={**path_with_us(), "HOME": str(tmp_path)}, timeout=SHELL_DEADLINE)
-    assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["list", "always"], done
+    assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["list", "always", "--color=always"], done
 
 
 @pytest.mark.skipif(not shutil.which("zsh"), reason="no zsh")
 def test_zsh_completes(tmp_path):
-    script = ("_describe() { print -l ${(P)4} }\ncompdef() { : }\n_files() { print files $1 }\n"
+    script = ("_describe() { print -l ${(P)4} }\ncompdef() { : }\n_files() { print files $1 }\ncompset() { : }\n"
               "source <(detritusctl completion zsh)\n"
               "words=(detritusctl crashes l) CURRENT=3; _detritusctl\n"
               "words=(detritusctl --data-dir x) CURRENT=3; _detritusctl\n")
@@ -160,10 +200,12 @@ def test_zsh_completes(tmp_path):
 
 # ---- on a terminal ----
 
-def on_terminal(*arguments, typed=b"", wait_for=None, **environment):
+def on_terminal(*arguments, typed=b"", wait_for=None, columns=None, **environment):
     """What a person sees, and the exit status."""
     pid, terminal = pty.fork()
     if pid == 0:
+        if columns:
+            fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
         wanted = {"TERM": "xterm", "PAGER": "cat", "NO_COLOR": None, "DETRITUS_PAGER": None, **environment}
         for name in wanted:
             os.environ.pop(name, None)
@@ -265,6 +307,40 @@ def test_following_is_interrupted(daemon, source):
         assert getattr(process, stream).readline()  # it has begun
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=20) == ("", "") and process.returncode == -signal.SIGINT
+
+
+def test_what_stands_below_a_list_stands_below_it(daemon, source):
+    """Also behind a pager, which prints what it gets when it has all of it."""
+    for _ in range(2):
+        crash.report(daemon, "1.1", ACME, source, timestamp=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), dump=os.urandom(8))
+    text, status = on_terminal("--data-dir", daemon.data_dir, "crashes", "list", "--limit", "1", PAGER="sed s/^/paged:/")
+    lines = text.splitlines()
+    assert status == 0 and [line.startswith("paged:") for line in lines] == [True, True, False] and "--after" in lines[2], text
+    text, status = on_terminal("--data-dir", daemon.data_dir, "crashes", "list", "--project", "nobody", PAGER="sed s/^/paged:/")
+    assert status == 0 and text.splitlines()[-1] == "detritusctl: no crash fits"
+    assert ctl.run(daemon.data_dir, "crashes", "list", "--project", "nobody").stderr == ""
+
+
+@pytest.mark.parametrize("columns", (60, 80, 100, 160))
+def test_a_list_fits_its_terminal(daemon, source, columns):
+    panic = "thread 'main' panicked at src/render/very/long/path.rs:12:5:\nindex out of bounds: " + "x" * 200
+    crash.report(daemon, "1.1", ACME, source, panic_text=panic)
+    widths = {}
+    for words in (("crashes", "list"), ("sources",), ("top", "--count", "1"), ("crashes", "list", "--help")):
+        text, status = on_terminal("--data-dir", daemon.data_dir, "--color", "never", *words, columns=columns)
+        lines = [line.replace("\x1b[H\x1b[2J", "") for line in text.splitlines()]
+        help_line = "--data-dir --config"  # names and examples are never broken
+        widths[words] = max(len(line) for line in lines if help_line not in line and not line.startswith("  detritusctl"))
+        assert status == 0 and widths[words] <= columns, text
+        if words == ("crashes", "list"):
+            assert " src/render/very/lo" in text or columns == 60 and " src/render/" in text
+            assert columns == 100 or ("KIND" in text) == (columns == 160), text
+
+
+def test_a_dumb_terminal_is_not_paged(daemon, source):
+    crash.report(daemon, "1.1", ACME, source)
+    text, status = on_terminal(*listed(daemon), TERM="dumb", PAGER="sed s/^/paged:/")
+    assert status == 0 and source.install_id[:8] in text and "paged:" not in text
 
 
 def test_it_asks_before_it_destroys(daemon, source):

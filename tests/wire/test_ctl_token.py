@@ -148,14 +148,14 @@ def test_it_is_said_when_the_daemon_does_not_follow(daemon, tmp_path):
 
 def test_what_cannot_be_is_refused_and_leaves_the_file(daemon):
     before, since = daemon.tokens_file.read_bytes(), daemon.log.mark()
-    for arguments, says in [(("add", "--id", "acme-prod", "--project", "acme"), "there twice"),
+    for arguments, says in [(("add", "--id", "acme-prod", "--project", "acme"), "already; detritusctl token rotate"),
                             (("add", "--id", "x\ny", "--project", "acme"), ""),
                             (("add", "--id", "x" * 65, "--project", "acme"), "1 to 64 bytes"),
                             (("add", "--id", "x", "--project", "../acme"), "token.project"),
-                            (("rotate", "nobody"), "no such entry"), (("revoke", "nobody", "--yes"), "no such token"),
+                            (("rotate", "nobody"), 'no token "nobody"'), (("revoke", "nobody", "--yes"), 'no token "nobody"'),
                             (("revoke", "acme-prod"), "--yes")]:
         done = token(daemon, *arguments, status=1)
-        assert says in done.stderr and not done.stdout, done
+        assert says in done.stderr and not done.stdout and ".new" not in done.stderr, done
     token(daemon, "revoke", "other-prod", "--yes", "--no-reload")
     assert "only one" in token(daemon, "revoke", "acme-prod", "--yes", status=1).stderr
     daemon.tokens_file.write_bytes(before)
