@@ -55,10 +55,10 @@ int janitor_run_step(struct janitor *j, struct index_job *job, struct janitor_ha
 {
         int r;
         job->write_back = false;
-        while ((r = janitor_run_job(j, job, h)) == -ENOSPC && !janitor_is_stopping(j)) {
+        for (bool again = false; (r = janitor_run_job(j, job, h)) == -ENOSPC && !janitor_is_stopping(j); again = true) {
                 job->write_back = true;
-                if (space_give_up_reserve(j->config.space))
-                        continue;
+                if (!again || space_give_up_reserve(j->config.space))
+                        continue; /* at first there may only have been no room behind the last commit in the WAL */
                 if (*max == 1)
                         break;
                 *max = *max < 4 ? 1 : *max / 4;

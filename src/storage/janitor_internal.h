@@ -47,8 +47,8 @@ bool janitor_is_stopping(struct janitor *j);
  * none now. */
 int janitor_run_job(struct janitor *j, struct index_job *job, struct janitor_handoff *h);
 
-/* The same for a step of at most *max rows. On a full disk the reserve file is given up; then the step is made smaller
- * and tried again, since a smaller transaction needs less of SQLite's WAL. */
+/* The same for a step of at most *max rows. On a full disk SQLite's WAL is written back and begun anew, then the reserve
+ * file is given up, and at last the step is made smaller, since a smaller transaction needs less of the WAL. */
 int janitor_run_step(struct janitor *j, struct index_job *job, struct janitor_handoff *h, unsigned *max);
 
 /* A step of deleting crashes. */
