@@ -8,8 +8,10 @@
 
 #include "libdetritus/operations_internal.h"
 #include "protocol/json_document.h"
+#include "util/utf8.h"
 
 #define REQUEST_DEPTH 8
+#define UTF8_MAX_BYTES 4
 
 static int ping(struct operation_call *c)
 {
@@ -200,10 +202,24 @@ static int parse(struct operation_call *c, const char *request)
         return 0;
 }
 
-static const char *words(const struct operation_call *c, int r)
+/* Words may quote a path, or end in the middle of a character that did not fit. */
+static const char *make_valid(char *text)
+{
+        for (char *p = text; *p;) {
+                size_t n = 1, left = strnlen(p, UTF8_MAX_BYTES);
+                while (n <= left && !utf8_valid(p, n))
+                        n++;
+                if (n > left)
+                        *p = '?';
+                p += n > left ? 1 : n;
+        }
+        return text;
+}
+
+static const char *words(struct operation_call *c, int r)
 {
         if (c->err.text[0])
-                return c->err.text;
+                return make_valid(c->err.text);
         switch (r) {
         case -ECANCELED: return "it was ended before it was done; what was done stays done";
         case -EROFS: return "the store takes no writes until the daemon is restarted";

@@ -41,6 +41,15 @@ def test_what_it_does_not_understand(daemon):
         assert "ok" in control.ask({"op": "ping"})[1]
 
 
+def test_an_error_is_valid_utf8_whatever_it_quotes(daemon):
+    with Control(daemon.data_dir) as control:
+        for letter in "é€😀":
+            for offset in range(4):
+                [error] = control.ask({"op": "x" * offset + letter * 300})[1].values()
+                assert error.startswith('there is no operation "' + "x" * offset + letter * 50)
+        assert list(control.ask(b'{"op":"\xff"}')[1]) == list(control.ask(b'{"op":"\\ud800"}')[1]) == ["error"]
+
+
 def test_ids_of_one_request(daemon):
     with Control(daemon.data_dir) as control:
         items, last = control.ask({"op": "crash-release", "ids": list(range(10**6, 10**6 + 2000))})
