@@ -213,15 +213,21 @@ int index_recount_blob(struct index *x, const char *sha256)
         return r;
 }
 
+/* What has to be sorted is as large as all uses are, so that it goes to files, unlike a writer's other statements. */
 int index_recount_usage(struct index *x)
 {
-        return index_in_transaction(
-                x, "WITH " USES ", " COUNTED_USAGE " INSERT INTO usage (project, log_bytes, crash_bytes)"
-                   " SELECT project, log_bytes, crash_bytes FROM counted WHERE true ON CONFLICT (project)"
-                   " DO UPDATE SET log_bytes = excluded.log_bytes, crash_bytes = excluded.crash_bytes;"
-                   "WITH " COUNTED_CRASHES " INSERT INTO crash_count (project, crashes)"
-                   " SELECT project, crashes FROM counted WHERE true ON CONFLICT (project)"
-                   " DO UPDATE SET crashes = excluded.crashes");
+        static const char sql[] =
+                "WITH " USES ", " COUNTED_USAGE " INSERT INTO usage (project, log_bytes, crash_bytes)"
+                " SELECT project, log_bytes, crash_bytes FROM counted WHERE true ON CONFLICT (project)"
+                " DO UPDATE SET log_bytes = excluded.log_bytes, crash_bytes = excluded.crash_bytes;"
+                "WITH " COUNTED_CRASHES " INSERT INTO crash_count (project, crashes)"
+                " SELECT project, crashes FROM counted WHERE true ON CONFLICT (project)"
+                " DO UPDATE SET crashes = excluded.crashes";
+        int r = index_execute(x, "PRAGMA temp_store = FILE");
+        if (r == 0)
+                r = index_in_transaction(x, sql);
+        index_execute(x, "PRAGMA temp_store = MEMORY");
+        return r;
 }
 
 int index_find_blob(struct index *x, const char *sha256, uint64_t *ret_len)
