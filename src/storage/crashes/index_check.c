@@ -213,7 +213,8 @@ int index_recount_blob(struct index *x, const char *sha256)
         return r;
 }
 
-/* What has to be sorted is as large as all uses are, so that it goes to files, unlike a writer's other statements. */
+/* What has to be sorted is as large as all uses are, so that it goes to files, unlike a writer's other statements. (SQLite
+ * refuses that inside a transaction of a connection that has temporary tables open, as integrity_check leaves it.) */
 int index_recount_usage(struct index *x)
 {
         static const char sql[] =
@@ -223,10 +224,9 @@ int index_recount_usage(struct index *x)
                 "WITH " COUNTED_CRASHES " INSERT INTO crash_count (project, crashes)"
                 " SELECT project, crashes FROM counted WHERE true ON CONFLICT (project)"
                 " DO UPDATE SET crashes = excluded.crashes";
-        int r = index_execute(x, "PRAGMA temp_store = FILE");
-        if (r == 0)
-                r = index_in_transaction(x, sql);
-        index_execute(x, "PRAGMA temp_store = MEMORY");
+        sqlite3_exec(x->db, "PRAGMA temp_store = FILE", NULL, NULL, NULL);
+        int r = index_in_transaction(x, sql);
+        sqlite3_exec(x->db, "PRAGMA temp_store = MEMORY", NULL, NULL, NULL);
         return r;
 }
 
