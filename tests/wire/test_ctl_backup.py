@@ -20,7 +20,7 @@ from harness.daemon import ACME, Daemon, wait_until
 from harness.generate import generate
 from harness.grpc import export
 from harness.otlp import export_lines
-from harness.stock import KEPT, Load, Stock, all_rows, rows_of
+from harness.stock import KEPT, Load, Stock, all_rows, change, rows_of
 
 pytestmark = pytest.mark.ours
 
@@ -385,6 +385,16 @@ def test_import_merges_a_day_that_both_have(stock, other, packed):
     before = contents(stock.dir)
     assert import_from(stock.dir, other.dir)["log_lines"] == 0
     assert contents(stock.dir) == before
+
+
+def test_import_takes_what_the_other_database_tells_of_many(tmp_path):
+    """In ranges of 10,000 ids: the first and the last of each, too."""
+    generate(tmp_path / "data", "--crashes", 20001, "--no-logs")  # rows only
+    (tmp_path / "data" / "lock").write_text("1\nclean\n")
+    shutil.copytree(tmp_path / "data", tmp_path / "other")
+    change(tmp_path / "other", "UPDATE crash SET held = 1, received_at = '2020-01-01T00:00:00.000Z' WHERE id % 7 <> 0")
+    ctl.run(tmp_path / "data", "import", tmp_path / "other")
+    assert rows_of(tmp_path / "data")["crash"] == rows_of(tmp_path / "other")["crash"]
 
 
 def test_import_merges_many_equal_lines(stock, other):

@@ -213,15 +213,21 @@ int index_recount_blob(struct index *x, const char *sha256)
         return r;
 }
 
+/* What has to be sorted is as large as all uses are, so that it goes to files, unlike a writer's other statements. (SQLite
+ * refuses that inside a transaction of a connection that has temporary tables open, as integrity_check leaves it.) */
 int index_recount_usage(struct index *x)
 {
-        return index_in_transaction(
-                x, "WITH " USES ", " COUNTED_USAGE " INSERT INTO usage (project, log_bytes, crash_bytes)"
-                   " SELECT project, log_bytes, crash_bytes FROM counted WHERE true ON CONFLICT (project)"
-                   " DO UPDATE SET log_bytes = excluded.log_bytes, crash_bytes = excluded.crash_bytes;"
-                   "WITH " COUNTED_CRASHES " INSERT INTO crash_count (project, crashes)"
-                   " SELECT project, crashes FROM counted WHERE true ON CONFLICT (project)"
-                   " DO UPDATE SET crashes = excluded.crashes");
+        static const char sql[] =
+                "WITH " USES ", " COUNTED_USAGE " INSERT INTO usage (project, log_bytes, crash_bytes)"
+                " SELECT project, log_bytes, crash_bytes FROM counted WHERE true ON CONFLICT (project)"
+                " DO UPDATE SET log_bytes = excluded.log_bytes, crash_bytes = excluded.crash_bytes;"
+                "WITH " COUNTED_CRASHES " INSERT INTO crash_count (project, crashes)"
+                " SELECT project, crashes FROM counted WHERE true ON CONFLICT (project)"
+                " DO UPDATE SET crashes = excluded.crashes";
+        sqlite3_exec(x->db, "PRAGMA temp_store = FILE", NULL, NULL, NULL);
+        int r = index_in_transaction(x, sql);
+        sqlite3_exec(x->db, "PRAGMA temp_store = MEMORY", NULL, NULL, NULL);
+        return r;
 }
 
 int index_find_blob(struct index *x, const char *sha256, uint64_t *ret_len)

@@ -4,7 +4,8 @@
 #include "storage/crashes/index_check.h"
 #include "storage/crashes/index_check_internal.h"
 
-#define COPY_PAGES 2000 /* a step of the copy */
+#define COPY_PAGES 2000     /* a step of the copy */
+#define TAKE_OVER_IDS 10000 /* in one statement */
 
 /* In a read transaction of its own, the source stays as it was at the first step, and the copy never begins anew. */
 static int copy_pages(struct index *x, sqlite3 *to, index_progress progress, void *userdata)
@@ -73,7 +74,8 @@ static int attach(struct index *x, const char *path)
         return index_step_once(x, s);
 }
 
-int index_take_over(struct index *x, const char *other_path)
+/* By ranges of ids: what a statement that fails would put back is kept in memory. */
+static int take_over_crashes(struct index *x)
 {
         static const char sql[] =
                 "UPDATE crash SET (received_at, held) = (SELECT min(o.received_at, crash.received_at),"
@@ -81,10 +83,29 @@ int index_take_over(struct index *x, const char *other_path)
                 "  JOIN other.source AS os ON os.id = o.source_id JOIN source AS s ON s.project = os.project"
                 "  AND s.install_id = os.install_id WHERE s.id = crash.source_id AND o.source_id = os.id"
                 "  AND o.crashed_at = crash.crashed_at AND o.dump_sha256 = crash.dump_sha256)"
-                " WHERE EXISTS (SELECT 1 FROM other.crash AS o JOIN other.source AS os ON os.id = o.source_id"
-                "  JOIN source AS s ON s.project = os.project AND s.install_id = os.install_id"
-                "  WHERE s.id = crash.source_id AND o.source_id = os.id AND o.crashed_at = crash.crashed_at"
-                "  AND o.dump_sha256 = crash.dump_sha256);"
+                " WHERE crash.id BETWEEN ?1 AND ?2 AND EXISTS (SELECT 1 FROM other.crash AS o"
+                "  JOIN other.source AS os ON os.id = o.source_id JOIN source AS s ON s.project = os.project"
+                "  AND s.install_id = os.install_id WHERE s.id = crash.source_id AND o.source_id = os.id"
+                "  AND o.crashed_at = crash.crashed_at AND o.dump_sha256 = crash.dump_sha256"
+                "  AND (o.received_at < crash.received_at OR o.held > crash.held))";
+        _cleanup_(index_finalizep) sqlite3_stmt *last = NULL, *update = NULL;
+        int r = index_prepare_once(x, "SELECT coalesce(max(id), 0) FROM crash", &last);
+        if (r == 0 && (r = index_step_once(x, last)) == INDEX_ROW)
+                r = index_prepare_once(x, sql, &update);
+        int64_t end = r == 0 ? sqlite3_column_int64(last, 0) : 0;
+        for (int64_t id = 1; r == 0 && id <= end; id += TAKE_OVER_IDS) {
+                index_bind_int(update, 1, id);
+                index_bind_int(update, 2, id + TAKE_OVER_IDS - 1);
+                r = index_step_once(x, update);
+                sqlite3_reset(update);
+        }
+        return r;
+}
+
+static int take_over_rest(struct index *x)
+{
+        return index_execute(
+                x,
                 "UPDATE log_file SET lines = (SELECT o.lines FROM other.log_file AS o"
                 "  JOIN other.source AS os ON os.id = o.source_id JOIN source AS s ON s.project = os.project"
                 "  AND s.install_id = os.install_id WHERE s.id = log_file.source_id AND o.day = log_file.day"
@@ -97,11 +118,23 @@ int index_take_over(struct index *x, const char *other_path)
                 " version = iif(excluded.version <> '' AND (version = '' OR excluded.last_seen_at >= last_seen_at),"
                 "               excluded.version, version),"
                 " first_seen_at = min(first_seen_at, excluded.first_seen_at),"
-                " last_seen_at = max(last_seen_at, excluded.last_seen_at)";
-        int r = attach(x, other_path);
+                " last_seen_at = max(last_seen_at, excluded.last_seen_at)");
+}
+
+int index_take_over(struct index *x, const char *copy_path)
+{
+        int r = attach(x, copy_path);
         if (r < 0)
                 return r;
-        r = index_in_transaction(x, sql);
+        r = index_begin(x);
+        if (r == 0)
+                r = take_over_crashes(x);
+        if (r == 0)
+                r = take_over_rest(x);
+        if (r == 0)
+                r = index_commit(x);
+        if (r < 0)
+                index_rollback(x);
         index_execute(x, "DETACH other");
         return r;
 }
