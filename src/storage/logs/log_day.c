@@ -10,18 +10,16 @@
 
 #include <endian.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <zstd.h>
+#include <unistd.h>
 
+#include "storage/logs/log_bytes.h"
 #include "storage/logs/log_lines.h"
 #include "util/buf.h"
 
 #define PIECE_BYTES ((size_t)128 * 1024)
-#define WINDOW_LOG_MAX 23
 #define FOOTER_SIZE 9 /* log_compress.c: number of frames, descriptor, magic */
 #define SEEKABLE_MAGIC UINT32_C(0x8F92EAB1)
 #define WITH_CHECKSUMS 0x80
@@ -29,7 +27,7 @@
 #define PARTS_MAX 2
 
 struct part {
-        int fd;
+        struct log_bytes *bytes;
         bool compressed;
         bool sized;
         uint64_t size; /* of lines */
@@ -40,14 +38,9 @@ struct part {
 struct log_day {
         struct part parts[PARTS_MAX];
         unsigned n_parts, part; /* the one being read */
-        ZSTD_DCtx *zstd;
-        uint8_t packed[PIECE_BYTES];
-        ZSTD_inBuffer in;
-        bool in_frame;       /* a frame is not at its end */
-        bool pending;        /* the decoder may have more of what it was given */
-        uint64_t discard;    /* bytes to pass over before the next line */
-        struct buf buf;      /* lines from `at` on */
-        size_t at, searched; /* no newline is before this */
+        uint64_t discard;       /* bytes to pass over before the next line */
+        struct buf buf;         /* lines from `at` on */
+        size_t at, searched;    /* no newline is before this */
         uint64_t offset;
         bool too_long; /* within a line that is passed over */
         uint64_t passed_over;
@@ -58,10 +51,9 @@ struct log_day *log_day_free(struct log_day *d)
         if (!d)
                 return NULL;
         for (unsigned i = 0; i < d->n_parts; i++) {
-                close(d->parts[i].fd);
+                log_bytes_free(d->parts[i].bytes);
                 free(d->parts[i].frames);
         }
-        ZSTD_freeDCtx(d->zstd);
         buf_done(&d->buf);
         free(d);
         return NULL;
@@ -108,7 +100,7 @@ static int read_table(struct part *p, uint64_t file_size)
         uint8_t footer[FOOTER_SIZE];
         if (file_size < FOOTER_SIZE)
                 return -EBADMSG;
-        int r = read_at(p->fd, footer, sizeof(footer), (off_t)(file_size - FOOTER_SIZE));
+        int r = read_at(log_bytes_fd(p->bytes), footer, sizeof(footer), (off_t)(file_size - FOOTER_SIZE));
         if (r < 0)
                 return r;
         p->n_frames = get_u32(footer);
@@ -120,7 +112,7 @@ static int read_table(struct part *p, uint64_t file_size)
         _cleanup_(freep) uint8_t *table = malloc(len + 1);
         if (!table)
                 return -ENOMEM;
-        r = read_at(p->fd, table, len, (off_t)table_at);
+        r = read_at(log_bytes_fd(p->bytes), table, len, (off_t)table_at);
         if (r == 0)
                 r = take_table(p, table, entry, table_at - 8);
         if (r < 0) {
@@ -131,48 +123,27 @@ static int read_table(struct part *p, uint64_t file_size)
         return r;
 }
 
-static void begin_frames(struct log_day *d)
-{
-        d->in = (ZSTD_inBuffer){ d->packed, 0, 0 };
-        d->in_frame = d->pending = false;
-        ZSTD_DCtx_reset(d->zstd, ZSTD_reset_session_only);
-}
-
 static int begin_part(struct log_day *d, unsigned i, off_t at)
 {
         d->part = i;
-        if (lseek(d->parts[i].fd, at, SEEK_SET) < 0)
-                return -errno;
-        if (!d->parts[i].compressed)
-                return 0;
-        if (!d->zstd) {
-                d->zstd = ZSTD_createDCtx();
-                if (!d->zstd || ZSTD_isError(ZSTD_DCtx_setParameter(d->zstd, ZSTD_d_windowLogMax, WINDOW_LOG_MAX)))
-                        return -ENOMEM;
-        }
-        begin_frames(d);
-        return 0;
+        return log_bytes_seek(d->parts[i].bytes, at);
 }
 
 /* ---- opening ---- */
 
 static int open_part(struct log_day *d, int datadir_fd, const char *path, bool compressed)
 {
-        struct stat st;
-        int fd = openat(datadir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-        if (fd < 0)
-                return errno == ENOTDIR || errno == ELOOP ? -ENOENT : -errno;
+        struct log_bytes *bytes;
+        int r = log_bytes_open(datadir_fd, path, compressed, &bytes);
+        if (r < 0)
+                return r == -ENOTDIR || r == -ELOOP ? -ENOENT : r;
         struct part *p = &d->parts[d->n_parts++];
-        *p = (struct part){ .fd = fd, .compressed = compressed };
-        if (fstat(fd, &st) < 0)
-                return -errno;
-        if (!S_ISREG(st.st_mode))
-                return -EINVAL;
+        *p = (struct part){ .bytes = bytes, .compressed = compressed };
         if (compressed) {
-                int r = read_table(p, (uint64_t)st.st_size);
+                r = read_table(p, log_bytes_file_size(bytes));
                 return r == -EBADMSG ? 0 : r;
         }
-        p->size = (uint64_t)st.st_size;
+        p->size = log_bytes_file_size(bytes);
         p->sized = true;
         return 0;
 }
@@ -182,7 +153,7 @@ static void order_parts(struct log_day *d)
 {
         struct part plain = d->parts[0], packed = d->parts[1];
         if (packed.sized && packed.size == plain.size) {
-                close(packed.fd);
+                log_bytes_free(packed.bytes);
                 free(packed.frames);
                 d->n_parts = 1;
                 return;
@@ -215,51 +186,12 @@ int log_day_open(int datadir_fd, const struct source *source, const char *day, s
 
 /* ---- bytes ---- */
 
-static ssize_t read_some(int fd, void *to, size_t len)
-{
-        ssize_t n;
-        do
-                n = read(fd, to, len);
-        while (n < 0 && errno == EINTR);
-        return n < 0 ? -errno : n;
-}
-
-/* Appends decompressed bytes; *ret_n 0: the end. */
-static int decompress_some(struct log_day *d, const struct part *p, size_t *ret_n)
-{
-        ZSTD_outBuffer out = { d->buf.data + d->buf.len, d->buf.cap - d->buf.len, 0 };
-        while (out.pos == 0) {
-                if (d->in.pos == d->in.size && !d->pending) {
-                        ssize_t n = read_some(p->fd, d->packed, sizeof(d->packed));
-                        if (n < 0)
-                                return (int)n;
-                        if (n == 0 && d->in_frame)
-                                return -EBADMSG;
-                        if (n == 0)
-                                break;
-                        d->in = (ZSTD_inBuffer){ d->packed, (size_t)n, 0 };
-                }
-                size_t hint = ZSTD_decompressStream(d->zstd, &out, &d->in);
-                if (ZSTD_isError(hint))
-                        return -EBADMSG;
-                d->in_frame = hint != 0;
-                d->pending = out.pos == out.size;
-        }
-        *ret_n = out.pos;
-        return 0;
-}
-
 static int read_part(struct log_day *d, size_t *ret_n)
 {
-        const struct part *p = &d->parts[d->part];
         int r = buf_reserve(&d->buf, PIECE_BYTES);
         if (r < 0)
                 return r;
-        if (p->compressed)
-                return decompress_some(d, p, ret_n);
-        ssize_t n = read_some(p->fd, d->buf.data + d->buf.len, PIECE_BYTES);
-        *ret_n = n > 0 ? (size_t)n : 0;
-        return n < 0 ? (int)n : 0;
+        return log_bytes_read(d->parts[d->part].bytes, d->buf.data + d->buf.len, PIECE_BYTES, ret_n);
 }
 
 /* More bytes behind buf. *ret_n 0: the end. */

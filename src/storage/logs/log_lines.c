@@ -3,24 +3,18 @@
 #include "storage/logs/log_lines.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <zstd.h>
+#include <unistd.h>
 
+#include "storage/logs/log_bytes.h"
 #include "util/buf.h"
 
 #define WINDOW_BYTES ((size_t)256 << 10)
-#define INPUT_BYTES ((size_t)128 << 10)
 
 struct log_lines {
-        int fd;
-        uint64_t left; /* of the file */
-        ZSTD_DStream *zstd;
-        struct buf input; /* compressed */
-        size_t input_at;
-        bool in_frame, ended;
+        struct log_bytes *bytes;
+        bool ended;
         struct buf window;
         size_t at;
 };
@@ -69,97 +63,39 @@ bool log_lines_parse_path(const char *path, struct source *ret_source, char ret_
         return true;
 }
 
-static int prepare(struct log_lines *l, int dirfd, const char *path)
-{
-        struct stat st;
-        l->fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-        if (l->fd < 0 || fstat(l->fd, &st) < 0)
-                return -errno;
-        if (!S_ISREG(st.st_mode))
-                return -EINVAL;
-        l->left = (uint64_t)st.st_size;
-        posix_fadvise(l->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-        if (ends_with(path, ".zst")) {
-                l->zstd = ZSTD_createDStream();
-                if (!l->zstd || buf_reserve(&l->input, INPUT_BYTES) < 0)
-                        return -ENOMEM;
-        }
-        return buf_reserve(&l->window, WINDOW_BYTES);
-}
-
 int log_lines_open(int dirfd, const char *path, struct log_lines **ret)
 {
         _cleanup_(log_lines_freep) struct log_lines *l = calloc(1, sizeof(*l));
         if (!l)
                 return -ENOMEM;
-        l->fd = -1;
-        int r = prepare(l, dirfd, path);
+        int r = log_bytes_open(dirfd, path, ends_with(path, ".zst"), &l->bytes);
         if (r == 0)
-                *ret = TAKE_PTR(l);
-        return r;
+                r = buf_reserve(&l->window, WINDOW_BYTES);
+        if (r < 0)
+                return r;
+        log_bytes_stop_at_size(l->bytes);
+        *ret = TAKE_PTR(l);
+        return 0;
 }
 
 struct log_lines *log_lines_free(struct log_lines *l)
 {
         if (!l)
                 return NULL;
-        closep(&l->fd);
-        ZSTD_freeDStream(l->zstd);
-        buf_done(&l->input);
+        log_bytes_free(l->bytes);
         buf_done(&l->window);
         free(l);
         return NULL;
 }
 
-/* 0 bytes: the end. */
-static ssize_t read_some(struct log_lines *l, void *to, size_t max)
-{
-        ssize_t n;
-        if (max > l->left)
-                max = (size_t)l->left;
-        do
-                n = max ? read(l->fd, to, max) : 0;
-        while (n < 0 && errno == EINTR);
-        if (n > 0)
-                l->left -= (uint64_t)n;
-        return n < 0 ? -errno : n;
-}
-
 /* Puts more behind what is in the window. 0, or -errno. */
-static int decompress_some(struct log_lines *l)
-{
-        ZSTD_outBuffer out = { .dst = l->window.data, .size = l->window.cap, .pos = l->window.len };
-        while (out.pos == l->window.len) {
-                if (l->input_at == l->input.len) {
-                        ssize_t n = read_some(l, l->input.data, l->input.cap);
-                        if (n < 0)
-                                return (int)n;
-                        if (n == 0) {
-                                l->ended = true;
-                                return l->in_frame ? -EBADMSG : 0;
-                        }
-                        l->input.len = (size_t)n;
-                        l->input_at = 0;
-                }
-                ZSTD_inBuffer in = { .src = l->input.data, .size = l->input.len, .pos = l->input_at };
-                size_t r = ZSTD_decompressStream(l->zstd, &out, &in);
-                l->input_at = in.pos;
-                if (ZSTD_isError(r))
-                        return -EBADMSG;
-                l->in_frame = r != 0;
-        }
-        l->window.len = out.pos;
-        return 0;
-}
-
 static int fill(struct log_lines *l)
 {
-        if (l->zstd)
-                return decompress_some(l);
-        ssize_t n = read_some(l, l->window.data + l->window.len, l->window.cap - l->window.len);
-        if (n < 0)
-                return (int)n;
-        l->window.len += (size_t)n;
+        size_t n;
+        int r = log_bytes_read(l->bytes, l->window.data + l->window.len, l->window.cap - l->window.len, &n);
+        if (r < 0)
+                return r;
+        l->window.len += n;
         l->ended = n == 0;
         return 0;
 }
