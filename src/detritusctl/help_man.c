@@ -96,7 +96,8 @@ static void print_end(void)
               ".TP\nDETRITUS_DATA_DIR\nThe data directory, when neither \\-\\-data\\-dir nor \\-\\-config is given.\n"
               ".TP\nDETRITUS_CONFIG\nThe daemon's configuration, when no other option or variable says where the data "
               "is.\n"
-              ".TP\nDETRITUS_PAGER, PAGER\nWhat pages long output; empty or cat: nothing. Without them, less \\-FRXK, where there is one.\n"
+              ".TP\nDETRITUS_PAGER, PAGER\nWhat pages long output; empty or cat: nothing. Without them, less \\-FRXK, "
+              "where there is one.\n"
               ".TP\nNO_COLOR\nWhen it is not empty, no colours.\n"
               ".SH SEE ALSO\n.BR sqlite3 (1)\n",
               stdout);
