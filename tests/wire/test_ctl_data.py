@@ -62,7 +62,9 @@ def test_sql_takes_every_kind_of_value(tmp_path):
     ("PRAGMA query_only = 0", "only statements that read"), ("CREATE TEMP TABLE t (a)", "only statements that read"),
     ("BEGIN", "only statements that read"), ("SELECT 1; SELECT 2", "one statement"), ("", "there is no statement"),
     ("/* nothing */", "there is no statement"), ("SELEC 1", "syntax error"), ("SELECT unheard FROM crash", "no such column"),
-    ("SELECT load_extension('x')", "not authorized")])
+    ("SELECT load_extension('x')", "not authorized"), ("SELECT readfile('/etc/passwd')", "no such function"),
+    ("PRAGMA wal_checkpoint", "only statements that read"), ("SELECT * FROM pragma_journal_mode", "not authorized"),
+    ("EXPLAIN DELETE FROM crash", "only statements that read")])
 def test_sql_only_reads(tmp_path, query, says):
     generate(tmp_path / "data", "--crashes", 20, "--sources", 3)
     before = (tmp_path / "data/detritus.db").read_bytes()
