@@ -17,6 +17,8 @@
 #include "storage/space.h"
 #include "util/log.h"
 
+#define REST_FACTOR 3 /* times as long as a step took */
+#define REST_MAX_NS UINT64_C(500000000)
 #define CAPS_INTERVAL_SECS 1 /* looks at a number, not at the database */
 
 void janitor_handoff_finish(struct janitor_handoff *h, int result)
@@ -51,9 +53,29 @@ int janitor_run_job(struct janitor *j, struct index_job *job, struct janitor_han
         return r;
 }
 
+/* Deleting keeps the disk busy, and log exports wait for that too (P8). So between two steps of a cycle the disk is theirs
+ * for some time, unless space is wanted more than speed. */
+static void rest(struct janitor *j, uint64_t worked_ns)
+{
+        uint64_t ns = worked_ns * REST_FACTOR < REST_MAX_NS ? worked_ns * REST_FACTOR : REST_MAX_NS;
+        struct timespec until;
+        if (j->step_rows != JANITOR_CYCLE_STEP_ROWS ||
+            (j->config.space && space_refuses(j->config.space, SPACE_UPLOADS)))
+                return;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        ns += (uint64_t)until.tv_nsec;
+        until.tv_sec += (time_t)(ns / 1000000000);
+        until.tv_nsec = (long)(ns % 1000000000);
+        pthread_mutex_lock(&j->lock);
+        while (!j->stopping && pthread_cond_timedwait(&j->wake, &j->lock, &until) != ETIMEDOUT)
+                ;
+        pthread_mutex_unlock(&j->lock);
+}
+
 int janitor_run_step(struct janitor *j, struct index_job *job, struct janitor_handoff *h, unsigned *max)
 {
         int r;
+        uint64_t started = clock_monotonic_ns();
         job->write_back = false;
         for (bool again = false; (r = janitor_run_job(j, job, h)) == -ENOSPC && !janitor_is_stopping(j); again = true) {
                 job->write_back = true;
@@ -63,6 +85,8 @@ int janitor_run_step(struct janitor *j, struct index_job *job, struct janitor_ha
                         break;
                 *max = *max < 4 ? 1 : *max / 4;
         }
+        if (r == 0)
+                rest(j, clock_monotonic_ns() - started);
         return r;
 }
 

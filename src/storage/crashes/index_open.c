@@ -284,11 +284,15 @@ static int make_file(const char *data_dir, const char *path, struct error *err)
         return r;
 }
 
-/* The -wal file is there by now. SQLite syncs its name with the first commit, but does not look at how that went, and
- * commits in a file without a name would be lost. */
+/* SQLite makes the -wal file and the -shm file at its first look into the database, which may be this one. It syncs the
+ * name of the WAL with the first commit, but does not look at how that went, and commits in a file without a name would be
+ * lost. */
 static int keep_wal(struct index *x, const char *data_dir, const char *path, struct error *err)
 {
-        int r = durable_sync_dir(AT_FDCWD, data_dir);
+        int64_t tables;
+        int r = read_number(x, "SELECT count(*) FROM sqlite_schema", &tables);
+        if (r == 0)
+                r = durable_sync_dir(AT_FDCWD, data_dir);
         if (r == 0)
                 r = index_wal_keep_shm(x, path);
         if (r < 0)
