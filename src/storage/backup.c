@@ -58,13 +58,6 @@ static int check_target(struct backup *b, struct error *err)
                 error_set(err, "%s is the directory that is to be copied", b->config->to);
                 return -EINVAL;
         }
-        int inside = data_dir_is_inside(b->to_fd, &from);
-        if (inside < 0)
-                return fail(err, inside, "look above", b->config->to);
-        if (inside) {
-                error_set(err, "%s is inside the directory that is to be copied", b->config->to);
-                return -EINVAL;
-        }
         if (b->config->restore && faccessat(b->from_fd, BACKUP_MANIFEST, F_OK, 0) < 0) {
                 error_set(err, "%s is no finished backup: it has no %s", b->config->from, BACKUP_MANIFEST);
                 return -EINVAL;

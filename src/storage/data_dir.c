@@ -188,22 +188,3 @@ bool data_dir_is_held(int datadir_fd, pid_t *ret_pid)
                 *ret_pid = holder;
         return found;
 }
-
-int data_dir_is_inside(int dir_fd, const struct stat *outer)
-{
-        struct stat st, above;
-        _cleanup_(closep) int fd = openat(dir_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0 || fstat(fd, &st) < 0)
-                return -errno;
-        while (st.st_ino != outer->st_ino || st.st_dev != outer->st_dev) {
-                int parent = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
-                closep(&fd);
-                fd = parent;
-                if (fd < 0 || fstat(fd, &above) < 0)
-                        return -errno;
-                if (above.st_ino == st.st_ino && above.st_dev == st.st_dev) /* the root */
-                        return 0;
-                st = above;
-        }
-        return 1;
-}

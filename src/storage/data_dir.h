@@ -3,7 +3,6 @@
  * (offline.h) do alike, in this order. Embedded; one thread. */
 
 #include <stdbool.h>
-#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "storage/crashes/index.h"
@@ -42,6 +41,3 @@ void data_dir_done(struct data_dir *d);
 /* Does another process hold the lock? Asked of the kernel's list (proc(5), locks): trying the lock would keep a daemon
  * from starting in that very moment. *ret_pid (may be NULL): who. */
 bool data_dir_is_held(int datadir_fd, pid_t *ret_pid);
-
-/* Is the directory `outer`, or somewhere in it? 1, 0 or -errno. */
-int data_dir_is_inside(int dir_fd, const struct stat *outer);

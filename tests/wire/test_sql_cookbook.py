@@ -3,6 +3,7 @@ of the plain rows. Each answer is then spoilt, and the check must see that."""
 
 import collections
 import datetime
+import decimal
 import json
 import re
 import sqlite3
@@ -49,6 +50,12 @@ class World:
                 and all(row[key] == value for key, value in columns.items())]
 
 
+def rounded(value, digits):
+    """As SQLite does it: of 15 significant digits, a half away from zero. Python's round() takes 15.85 for less than it is."""
+    step = decimal.Decimal(1).scaleb(-digits)
+    return float(decimal.Decimal(f"{value:.15g}").quantize(step, decimal.ROUND_HALF_UP))
+
+
 def seconds(text):
     return datetime.datetime.fromisoformat(re.sub(r"(\.\d{6})\d*Z$|(\.\d{3})Z$",
                                                   lambda m: (m[1] or m[2]) + "+00:00", text)).timestamp()
@@ -74,7 +81,7 @@ def by_day(rows):
 
 
 def percent(part, whole, digits=1):
-    return round(100.0 * part / whole, digits)
+    return rounded(100.0 * part / whole, digits)
 
 
 def top(rows, *columns, limit=None):
@@ -144,7 +151,7 @@ def daily(w):
 def platforms(w):
     of = groups(w.crashes(days=30), lambda row: (row["platform"], row["target_triple"]))
     return top([{"platform": platform, "target_triple": triple, "crashes": len(rows), "installs": installs(rows),
-                 "crashes_an_install": round(len(rows) / installs(rows), 1)} for (platform, triple), rows in of.items()],
+                 "crashes_an_install": rounded(len(rows) / installs(rows), 1)} for (platform, triple), rows in of.items()],
                "crashes", "target_triple")
 
 
@@ -173,14 +180,14 @@ def late(w):
         hours = (seconds(row["received_at"]) - seconds(row["crashed_at"])) / 3600
         if not 0 <= hours <= 6:
             out.append((hours, {**{key: row[key] for key in ("id", "source_project", "crashed_at", "received_at")},
-                                "hours_late": round(hours, 1)}))
+                                "hours_late": rounded(hours, 1)}))
     return [row for _, row in sorted(out, key=lambda pair: (-pair[1]["hours_late"], pair[1]["id"]))][:50]
 
 
 def contexts(w):
     of = groups([json.loads(row["context"]) for row in w.crashes("acme", 30)], lambda c: c["memory_mib"])
     return [{"memory_mib": mib, "crashes": len(rows),
-             "mean_hours_up": round(sum(c["uptime_seconds"] for c in rows) / len(rows) / 3600, 1)}
+             "mean_hours_up": rounded(sum(c["uptime_seconds"] for c in rows) / len(rows) / 3600, 1)}
             for mib, rows in sorted(of.items())]
 
 
@@ -203,7 +210,7 @@ def silent(w):
     out = []
     for s in sorted(w.source, key=lambda s: s["last_seen_at"]):
         days = (w.now.timestamp() - seconds(s["last_seen_at"])) / 86400
-        if round(days, 1) > 3 and seconds(s["last_seen_at"]) - seconds(s["first_seen_at"]) > 7 * 86400:
+        if rounded(days, 1) > 3 and seconds(s["last_seen_at"]) - seconds(s["first_seen_at"]) > 7 * 86400:
             out.append({**{key: s[key] for key in ("project", "install_id", "version", "last_seen_at")},
                         "silent_days": pytest.approx(days, abs=0.11)})
     return out
