@@ -1,5 +1,5 @@
-/* Retention, one cycle at start and one per interval, in short steps: at most JANITOR_CYCLE_STEP_ROWS rows a transaction, run
- * by the index writer between its batches; the janitor waits for each. Log files go first, then crashes
+/* Retention, one cycle at start and one per interval, in short steps: at most JANITOR_STEP_ROWS rows a transaction, run by the
+ * index writer between its batches; the janitor waits for each. Log files go first, then crashes
  * (janitor_logs.c, janitor_crashes.c), then what is beyond a cap (janitor_caps.c), then the blobs that these were the last
  * to use. Where there are caps they are looked at between the cycles too, whenever somebody has stored something. Rows go
  * before files, so that a stop in between leaves files that no row names, never a row without its blob.
@@ -53,14 +53,18 @@ int janitor_run_job(struct janitor *j, struct index_job *job, struct janitor_han
         return r;
 }
 
-/* Deleting keeps the disk busy, and log exports wait for that too (P8). So between two steps of a cycle the disk is theirs
- * for some time, unless space is wanted more than speed. */
+unsigned janitor_step_rows(const struct janitor *j)
+{
+        return j->gentle ? JANITOR_GENTLE_STEP_ROWS : JANITOR_STEP_ROWS;
+}
+
+/* Deleting keeps the disk busy, and log exports wait for that too (P8). So between two gentle steps the disk is theirs for
+ * some time, unless space is wanted more: it is short, or a cap waits for the end of the cycle. */
 static void rest(struct janitor *j, uint64_t worked_ns)
 {
         uint64_t ns = worked_ns * REST_FACTOR < REST_MAX_NS ? worked_ns * REST_FACTOR : REST_MAX_NS;
         struct timespec until;
-        if (j->step_rows != JANITOR_CYCLE_STEP_ROWS ||
-            (j->config.space && space_refuses(j->config.space, SPACE_UPLOADS)))
+        if (!j->gentle || janitor_has_caps(j) || (j->config.space && space_refuses(j->config.space, SPACE_UPLOADS)))
                 return;
         clock_gettime(CLOCK_MONOTONIC, &until);
         ns += (uint64_t)until.tv_nsec;
@@ -143,10 +147,14 @@ static void run_cycle(struct janitor *j)
         struct moment now = clock_now();
         uint64_t started = clock_monotonic_ns();
         note_cycle(j, NULL);
+        j->gentle = j->has_thread;
         int logs = janitor_expire_log_files(j, now, &tally);
         int crashes = janitor_expire_crashes(j, now, &tally);
+        j->gentle = false; /* uploads may come as fast as they can */
         int caps = janitor_evict(j, now, &tally);
+        j->gentle = j->has_thread && !janitor_has_caps(j);
         int blobs = janitor_free_blobs(j, &tally);
+        j->gentle = false;
         int compressed = janitor_compress_logs(j, now, &tally);
         const int results[] = { logs, compressed, crashes, caps, blobs };
         const struct janitor_cycle cycle = { .tally = tally,
@@ -262,7 +270,6 @@ int janitor_new_helper(const struct janitor_config *config, struct janitor **ret
         if (!j)
                 return -ENOMEM;
         j->config = *config;
-        j->step_rows = JANITOR_STEP_ROWS;
         pthread_condattr_t attr;
         pthread_condattr_init(&attr);
         pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -280,11 +287,12 @@ int janitor_new(const struct janitor_config *config, struct janitor **ret)
         int r = janitor_new_helper(config, &j);
         if (r < 0)
                 return r;
-        j->step_rows = JANITOR_CYCLE_STEP_ROWS;
+        j->has_thread = true; /* its thread looks at it */
         r = -pthread_create(&j->thread, NULL, janitor_main, j);
-        if (r < 0)
+        if (r < 0) {
+                j->has_thread = false;
                 return r;
-        j->has_thread = true;
+        }
         *ret = TAKE_PTR(j);
         return 0;
 }

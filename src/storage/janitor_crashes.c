@@ -128,7 +128,7 @@ struct janitor_crash_step *janitor_crash_step_new(const struct janitor *j,
         step->job = (struct index_job){ .run = run, .done = remove_mirrors };
         step->datadir_fd = j->config.datadir_fd;
         step->untidy = j->config.untidy;
-        step->max = j->step_rows;
+        step->max = janitor_step_rows(j);
         return step;
 }
 
@@ -205,7 +205,7 @@ int janitor_free_blobs(struct janitor *j, struct janitor_tally *tally)
         step->job = (struct index_job){ .run = delete_blobs, .done = remove_blobs };
         step->blobs = j->config.blobs;
         step->untidy = j->config.untidy;
-        step->max = j->step_rows;
+        step->max = janitor_step_rows(j);
         int r = 0;
         for (unsigned steps = 0; r == 0 && steps < JANITOR_STEPS_MAX && !janitor_is_stopping(j); steps++) {
                 r = janitor_run_step(j, &step->job, &step->handoff, &step->max);

@@ -9,16 +9,16 @@
 #include "storage/janitor.h"
 
 #define JANITOR_STEP_ROWS 250 /* rows a transaction, at most */
-/* So many in a cycle beside a service: between two steps the janitor, which is idle, waits for its turn, and everybody
- * else goes on. With 250 the index writer took the processor away from log exports for milliseconds (P8). */
-#define JANITOR_CYCLE_STEP_ROWS 16
+/* So many where that is gentle: between two steps the janitor, which is idle, waits for its turn, and everybody else goes on.
+ * With 250 the index writer took the processor away from log exports for milliseconds (P8). */
+#define JANITOR_GENTLE_STEP_ROWS 16
 #define JANITOR_STEPS_MAX 1000000u /* a cycle ends, whatever comes in meanwhile */
 #define JANITOR_SECONDS_PER_DAY 86400
 
 struct janitor {
         struct janitor_config config;
         bool has_thread;
-        unsigned step_rows;
+        bool gentle; /* what goes now is only old: others come first */
         pthread_t thread;
         pthread_mutex_t lock; /* for the next six */
         pthread_cond_t wake;  /* monotonic */
@@ -42,6 +42,7 @@ void janitor_handoff_finish(struct janitor_handoff *h, int result); /* the other
 int janitor_handoff_wait(struct janitor_handoff *h);
 
 bool janitor_is_stopping(struct janitor *j);
+unsigned janitor_step_rows(const struct janitor *j);
 
 /* Runs a job on the index writer's thread and waits for its result. The job's done() must finish h. -EAGAIN: it takes
  * none now. */

@@ -202,7 +202,7 @@ static struct log_step *log_step_new(const struct janitor *j, int (*find)(struct
         step->find = (struct index_job){ .run = find, .done = found_log_files };
         step->forget = (struct index_job){ .run = forget_log_files, .done = forgot_log_files };
         step->datadir_fd = j->config.datadir_fd;
-        step->max = j->step_rows;
+        step->max = janitor_step_rows(j);
         return step;
 }
 

@@ -3,7 +3,7 @@
  * one transaction per batch, and are answered when that transaction is durable.
  *
  * Invariants:
- *   1. Only this thread calls blob_writer_publish() and blob_unlink(), so dedup and deletion cannot race.
+ *   1. Only this thread calls blob_writer_link() and blob_unlink(), so dedup and deletion cannot race.
  *   2. Every blob is durable under its name before a row names it; a row is durable before done() says 0.
  *   3. done() runs on this thread, once per accepted job; it must not block.
  */
