@@ -244,7 +244,7 @@ static int check_arguments(const struct ctl *ctl)
         return CTL_OK;
 }
 
-static const char *from_environment(const char *name)
+const char *ctl_environment(const char *name)
 {
         const char *value = getenv(name);
         return value && *value ? value : NULL;
@@ -253,11 +253,11 @@ static const char *from_environment(const char *name)
 /* --data-dir, --config, $DETRITUS_DATA_DIR, $DETRITUS_CONFIG, ./data/: the first of these that there is. */
 static int find_data_dir(struct ctl *ctl, struct config **ret_config)
 {
-        const char *from_env = from_environment("DETRITUS_DATA_DIR");
+        const char *from_env = ctl_environment("DETRITUS_DATA_DIR");
         struct error err = { "out of memory" };
         bool config_given = ctl->config_path;
         if (!ctl->config_path)
-                ctl->config_path = from_environment("DETRITUS_CONFIG");
+                ctl->config_path = ctl_environment("DETRITUS_CONFIG");
         if (!ctl->data_dir && !config_given && from_env) {
                 ctl->data_dir = from_env;
                 ctl->data_dir_given = true;

@@ -76,6 +76,8 @@ struct ctl {
 const char *ctl_value(const struct ctl *ctl, const char *name);
 bool ctl_flag(const struct ctl *ctl, const char *name);
 
+const char *ctl_environment(const char *name); /* NULL: not set, or empty */
+
 /* Options that every command takes, and those that some share. */
 struct command_global {
         struct command_option option;

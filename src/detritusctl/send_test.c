@@ -167,7 +167,7 @@ static int look(const struct sender *s, const char *data_dir, bool logs, bool cr
 /* Never from the command line, which everyone on the machine can read. */
 static int read_token(const struct ctl *ctl, char ret[TOKEN_SECRET_INPUT_SIZE])
 {
-        const char *path = ctl_value(ctl, "token-file"), *environment = getenv("DETRITUS_TOKEN");
+        const char *path = ctl_value(ctl, "token-file"), *environment = ctl_environment("DETRITUS_TOKEN");
         if (path) {
                 FILE *from = fopen(path, "re");
                 int status = from ? token_secret_read(from, ret) : say_failed("%s: %s", path, strerror(errno));
@@ -175,9 +175,10 @@ static int read_token(const struct ctl *ctl, char ret[TOKEN_SECRET_INPUT_SIZE])
                         fclose(from);
                 return status;
         }
-        if (!environment || !*environment)
+        if (!environment)
                 return token_secret_read(stdin, ret);
-        snprintf(ret, TOKEN_SECRET_INPUT_SIZE, "%s", environment);
+        if (snprintf(ret, TOKEN_SECRET_INPUT_SIZE, "%s", environment) >= TOKEN_SECRET_INPUT_SIZE)
+                return say_failed("the token in $DETRITUS_TOKEN is too long");
         return CTL_OK;
 }
 

@@ -14,12 +14,6 @@
 #include "detritusctl/screen.h"
 #include "detritusctl/table.h"
 
-static const char *from_environment(const char *name)
-{
-        const char *value = getenv(name);
-        return value && *value ? value : NULL;
-}
-
 static int set(struct config *c, const char *flag, const char *value, struct error *err)
 {
         return value ? config_set(c, flag, value, err) : 0;
@@ -36,7 +30,7 @@ static int read_settings(const struct ctl *ctl, const char *path, const char *to
                 r = set(config, "data-dir", ctl->data_dir, &err);
         if (r == 0)
                 r = set(config, "tokens-config",
-                        tokens_config ? tokens_config : from_environment("DETRITUS_TOKENS_CONFIG"), &err);
+                        tokens_config ? tokens_config : ctl_environment("DETRITUS_TOKENS_CONFIG"), &err);
         if (r != 0)
                 return say_failed("%s", err.text);
         *ret = TAKE_PTR(config);

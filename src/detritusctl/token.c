@@ -20,9 +20,9 @@ int token_failed(const struct error *err, int r)
 static int find_file(const struct ctl *ctl, char **ret)
 {
         _cleanup_(config_freep) struct config *config = NULL;
-        const char *file = ctl_value(ctl, "tokens-config"), *environment = getenv("DETRITUS_TOKENS_CONFIG");
-        if (!file && environment && *environment)
-                file = environment;
+        const char *file = ctl_value(ctl, "tokens-config");
+        if (!file)
+                file = ctl_environment("DETRITUS_TOKENS_CONFIG");
         if (!file && !ctl->config_path)
                 return say_usage("which token file? Give --tokens-config FILE or --config FILE");
         if (!file) {

@@ -278,6 +278,9 @@ def test_a_canary_to_nobody(start_daemon, tmp_path):
     daemon.stop()
     done = ctl("send-test", "--address", address, "--project", "acme", data_dir=tmp_path, stdin="x\n", status=1)
     assert "cannot connect" in done.stderr and not done.stdout
+    done = ctl("send-test", "--address", address, "--project", "acme", data_dir=tmp_path, status=1,
+               environment={"DETRITUS_TOKEN": "x" * 4096})
+    assert "$DETRITUS_TOKEN is too long" in done.stderr
     for arguments, status in [((), 2), (("--project", "acme", "x"), 2), (("--project", "a/b"), 2),
                               (("--project", "acme", "--install", "no-uuid"), 2), (("--project", "acme"), 1)]:
         assert ctl("send-test", *arguments, data_dir=tmp_path, status=status).stderr

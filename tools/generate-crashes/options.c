@@ -1,13 +1,12 @@
 #include "options.h"
 
-#include <errno.h>
-#include <getopt.h>
-#include <inttypes.h>
-#include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "../common/command_line.h"
+#include "util/cleanup.h"
+
+#define PROGRAM "generate-crashes"
 #define BYTES_OF_ROWS 131072
 #define BYTES_OF_FILES 2048
 
@@ -32,13 +31,9 @@ static const char usage[] =
         "  --bytes N      of a dump, on average [131072; 2048 with --files]\n"
         "  --no-logs      no log files, and no sources that never crashed\n";
 
-enum { OPTION_DATA_DIR = 1, OPTION_UNTIL, OPTION_FILES, OPTION_NO_LOGS, OPTION_HELP, OPTION_NUMBERS };
+enum { OPTION_DATA_DIR = 1, OPTION_UNTIL, OPTION_FILES, OPTION_NO_LOGS, OPTION_HELP };
 
-static const struct number {
-        const char *name;
-        size_t at; /* in struct options */
-        uint64_t min, max;
-} numbers[] = {
+static const struct command_line_number numbers[] = {
         { "crashes", offsetof(struct options, crashes), 1, 100000000 },
         { "sources", offsetof(struct options, sources), 1, 1000000 },
         { "projects", offsetof(struct options, projects), 1, 1000 },
@@ -46,7 +41,6 @@ static const struct number {
         { "seed", offsetof(struct options, seed), 0, UINT64_MAX },
         { "bytes", offsetof(struct options, bytes), 256, 1 << 26 },
 };
-#define N_NUMBERS (sizeof(numbers) / sizeof(numbers[0]))
 
 static const struct option others[] = {
         { "data-dir", required_argument, NULL, OPTION_DATA_DIR },
@@ -55,59 +49,38 @@ static const struct option others[] = {
         { "no-logs", no_argument, NULL, OPTION_NO_LOGS },
         { "help", no_argument, NULL, OPTION_HELP },
 };
-#define N_OTHERS (sizeof(others) / sizeof(others[0]))
 
-static int complain(const char *text, const char *value)
+static int take(void *options, int val, const char *value)
 {
-        fprintf(stderr, "generate-crashes: %s%s\n", text, value);
-        return -1;
-}
-
-static int read_number(struct options *o, const struct number *n, const char *text)
-{
-        char *end;
-        errno = 0;
-        uint64_t value = strtoull(text, &end, 10);
-        if (errno != 0 || end == text || *end != '\0' || text[0] == '-' || value < n->min || value > n->max) {
-                fprintf(stderr, "generate-crashes: --%s must be between %" PRIu64 " and %" PRIu64 "\n", n->name, n->min,
-                        n->max);
-                return -1;
-        }
-        memcpy((char *)o + n->at, &value, sizeof(value));
-        return 0;
-}
-
-static int read_one(struct options *o, int c, const char *value)
-{
-        switch (c) {
+        struct options *o = options;
+        switch (val) {
         case OPTION_DATA_DIR: o->data_dir = value; return 0;
         case OPTION_UNTIL:
-                return clock_parse_rfc3339(value, strlen(value), &o->until) == 0 ? 0 : complain("not a time: ", value);
+                return clock_parse_rfc3339(value, strlen(value), &o->until) == 0
+                               ? 0
+                               : command_line_complain(PROGRAM, "not a time: ", value);
         case OPTION_FILES: o->files = true; return 0;
         case OPTION_NO_LOGS: o->no_logs = true; return 0;
-        case OPTION_HELP: fputs(usage, stdout); return 1;
-        default: return c >= OPTION_NUMBERS ? read_number(o, &numbers[c - OPTION_NUMBERS], value) : -1;
+        default: fputs(usage, stdout); return 1; /* --help */
         }
 }
 
 int options_read(struct options *ret, int argc, char **argv)
 {
-        struct option all[N_NUMBERS + N_OTHERS + 1] = { 0 };
-        int c, r = 0;
-
+        static const struct command_line line = {
+                .program = PROGRAM,
+                .numbers = numbers,
+                .n_numbers = ARRAY_LEN(numbers),
+                .others = others,
+                .n_others = ARRAY_LEN(others),
+                .take = take,
+        };
         *ret = (struct options){
                 .crashes = 10000, .sources = 500, .projects = 5, .days = 30, .seed = 1, .until = clock_now()
         };
-        memcpy(all, others, sizeof(others));
-        for (size_t i = 0; i < N_NUMBERS; i++)
-                all[N_OTHERS + i] =
-                        (struct option){ numbers[i].name, required_argument, NULL, OPTION_NUMBERS + (int)i };
-        while (r == 0 && (c = getopt_long(argc, argv, "", all, NULL)) != -1)
-                r = read_one(ret, c, optarg);
-        if (r == 0 && optind < argc)
-                r = complain("unexpected argument: ", argv[optind]);
+        int r = command_line_read(&line, ret, argc, argv);
         if (r == 0 && !ret->data_dir)
-                r = complain("--data-dir is required", "");
+                r = command_line_complain(PROGRAM, "--data-dir is required", "");
         if (ret->bytes == 0)
                 ret->bytes = ret->files ? BYTES_OF_FILES : BYTES_OF_ROWS;
         return r;

@@ -1,15 +1,11 @@
 #include "options.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <getopt.h>
-#include <inttypes.h>
 #include <netinet/in.h>
-#include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "../common/command_line.h"
 #include "body.h"
 
 const char options_usage[] =
@@ -45,14 +41,9 @@ enum {
         OPTION_NEW_CONNECTION,
         OPTION_JSON,
         OPTION_HELP,
-        OPTION_NUMBERS,
 };
 
-static const struct number {
-        const char *name;
-        size_t at; /* in struct load_options */
-        uint64_t min, max;
-} numbers[] = {
+static const struct command_line_number numbers[] = {
 #define NUMBER(name, member, min, max)                                                                                 \
         {                                                                                                              \
                 name, offsetof(struct load_options, member), min, max                                                  \
@@ -69,7 +60,6 @@ static const struct number {
         NUMBER("rate", rate, 1, 100000000),
         NUMBER("first", first, 0, UINT32_MAX),
 };
-#define N_NUMBERS (sizeof(numbers) / sizeof(numbers[0]))
 
 static const struct option others[] = {
         { "url", required_argument, NULL, OPTION_URL },
@@ -82,26 +72,10 @@ static const struct option others[] = {
         { "json", no_argument, NULL, OPTION_JSON },
         { "help", no_argument, NULL, OPTION_HELP },
 };
-#define N_OTHERS (sizeof(others) / sizeof(others[0]))
 
 static int complain(const char *text, const char *value)
 {
-        fprintf(stderr, "detritus-load: %s%s\n", text, value);
-        return -1;
-}
-
-static int read_number(struct load_options *o, const struct number *n, const char *text)
-{
-        char *end;
-        errno = 0;
-        uint64_t value = strtoull(text, &end, 10);
-        if (errno != 0 || end == text || *end != '\0' || text[0] == '-' || value < n->min || value > n->max) {
-                fprintf(stderr, "detritus-load: --%s must be between %" PRIu64 " and %" PRIu64 "\n", n->name, n->min,
-                        n->max);
-                return -1;
-        }
-        memcpy((char *)o + n->at, &value, sizeof(value));
-        return 0;
+        return command_line_complain("detritus-load", text, value);
 }
 
 /* "http://127.0.0.1:4317" or "http://[::1]:4317" */
@@ -140,9 +114,10 @@ static int read_token(struct load_options *o, const char *token)
         return 0;
 }
 
-static int read_one(struct load_options *o, int c, const char *value)
+static int take(void *options, int val, const char *value)
 {
-        switch (c) {
+        struct load_options *o = options;
+        switch (val) {
         case OPTION_URL: return read_url(o, value);
         case OPTION_TOKEN: return read_token(o, value);
         case OPTION_PROJECT: o->project = value; return 0;
@@ -155,8 +130,7 @@ static int read_one(struct load_options *o, int c, const char *value)
                         return complain("no such mode: ", value);
                 o->kind = LOAD_IDLE;
                 return 0;
-        case OPTION_HELP: fputs(options_usage, stdout); return 1;
-        default: return c >= OPTION_NUMBERS ? read_number(o, &numbers[c - OPTION_NUMBERS], value) : -1;
+        default: fputs(options_usage, stdout); return 1; /* --help */
         }
 }
 
@@ -179,19 +153,17 @@ static int check(struct load_options *o)
 
 int options_read(struct load_options *ret, int argc, char **argv)
 {
-        struct option all[N_NUMBERS + N_OTHERS + 1] = { 0 };
-        int c, r = 0;
-
+        static const struct command_line line = {
+                .program = "detritus-load",
+                .numbers = numbers,
+                .n_numbers = ARRAY_LEN(numbers),
+                .others = others,
+                .n_others = ARRAY_LEN(others),
+                .take = take,
+        };
         *ret = (struct load_options){
                 .sources = 1, .records = 1, .bytes = 65536, .connections = 1, .streams = 1, .threads = 1
         };
-        memcpy(all, others, sizeof(others));
-        for (size_t i = 0; i < N_NUMBERS; i++)
-                all[N_OTHERS + i] =
-                        (struct option){ numbers[i].name, required_argument, NULL, OPTION_NUMBERS + (int)i };
-        while (r == 0 && (c = getopt_long(argc, argv, "", all, NULL)) != -1)
-                r = read_one(ret, c, optarg);
-        if (r == 0 && optind < argc)
-                r = complain("unexpected argument: ", argv[optind]);
+        int r = command_line_read(&line, ret, argc, argv);
         return r == 0 ? check(ret) : r;
 }
