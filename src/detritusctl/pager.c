@@ -31,16 +31,21 @@ static const char *choose(void)
 }
 
 /* The pager's standard input is what we write; `exec` so that its end is seen as the shell's. */
-static int start(const char *command, int in)
+static int start(const char *command, int in, const sigset_t *mask)
 {
         char line[1024];
         posix_spawn_file_actions_t actions;
+        posix_spawnattr_t attributes;
         char *const argv[] = { "sh", "-c", line, NULL };
         if (snprintf(line, sizeof(line), "exec %s", command) >= (int)sizeof(line))
                 return -ENAMETOOLONG;
         posix_spawn_file_actions_init(&actions);
         posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
-        int r = posix_spawnp(&pager, "sh", &actions, NULL, argv, environ);
+        posix_spawnattr_init(&attributes);
+        posix_spawnattr_setsigmask(&attributes, mask);
+        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+        int r = posix_spawnp(&pager, "sh", &actions, &attributes, argv, environ);
+        posix_spawnattr_destroy(&attributes);
         posix_spawn_file_actions_destroy(&actions);
         return -r;
 }
@@ -58,18 +63,24 @@ static void on_interrupt(int number)
 void pager_start(void)
 {
         const char *command = choose();
+        sigset_t interrupt, before;
         int ends[2];
         if (!screen_is_terminal() || !command || pager > 0 || pipe2(ends, O_CLOEXEC) < 0)
                 return;
         /* Quit if it fits, colours as they are, leave the screen as it was, and end with us on ^C. */
         setenv("LESS", "FRXK", 0);
         fflush(stdout);
-        if (start(command, ends[0]) == 0 && dup2(ends[1], STDOUT_FILENO) == STDOUT_FILENO) {
+        /* One that comes meanwhile waits for the handler: the pager may be reading the terminal already. */
+        sigemptyset(&interrupt);
+        sigaddset(&interrupt, SIGINT);
+        sigprocmask(SIG_BLOCK, &interrupt, &before);
+        if (start(command, ends[0], &before) == 0 && dup2(ends[1], STDOUT_FILENO) == STDOUT_FILENO) {
                 signal(SIGPIPE, SIG_IGN); /* a reader that leaves is an EPIPE */
                 signal(SIGINT, on_interrupt);
         }
         close(ends[0]);
         close(ends[1]);
+        sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
 bool pager_finish(void)
