@@ -1,7 +1,8 @@
-/* One flat block of atomics, counted with relaxed adds, and one function that writes it all as OpenMetrics text. What
- * one endpoint counts shares cache lines with nothing else. A scrape reads value by value: it may see one counter of a
- * request and not yet the other, which OpenMetrics allows; a histogram's _count is the sum of the buckets read, so a
- * histogram is always consistent in itself. Only output memory can fail. */
+/* Atomics, counted with relaxed adds, and one function that writes it all as OpenMetrics text. The first threads to count
+ * have a block each, so that network threads do not take cache lines from each other with every request; the rest share
+ * the last one. A value is the sum over the blocks. A scrape reads value by value: it may see one counter of a request
+ * and not yet the other, which OpenMetrics allows; a histogram's _count is the sum of the buckets read, so a histogram is
+ * always consistent in itself. Only output memory can fail. */
 
 #include "metrics/metrics.h"
 
@@ -13,6 +14,7 @@
 #include <string.h>
 
 #define CACHE_LINE 64
+#define BLOCKS 8
 
 static const uint64_t bucket_ns[] = { 1000000,   2500000,   5000000,    10000000,   25000000,   50000000,   100000000,
                                       250000000, 500000000, 1000000000, 2500000000, 5000000000, 10000000000 };
@@ -38,24 +40,20 @@ struct histogram {
 };
 
 struct endpoint {
-        _Alignas(CACHE_LINE) atomic_uint_least64_t bytes;
+        atomic_uint_least64_t bytes;
         struct histogram duration;
         atomic_uint_least64_t requests[STATUSES];
 };
 
-struct gauge {
-        _Alignas(CACHE_LINE) atomic_int_least64_t value;
-};
-
-struct counter {
-        _Alignas(CACHE_LINE) atomic_uint_least64_t value;
+struct block {
+        _Alignas(CACHE_LINE) struct endpoint endpoints[METRICS_ENDPOINT_MAX_];
+        atomic_uint_least64_t gauges[METRICS_GAUGE_MAX_]; /* may wrap below zero; the sum does not */
+        atomic_uint_least64_t counters[METRICS_COUNTER_MAX_];
+        struct histogram cycles[2]; /* by ok */
 };
 
 struct metrics {
-        struct endpoint endpoints[METRICS_ENDPOINT_MAX_];
-        struct gauge gauges[METRICS_GAUGE_MAX_];
-        struct counter counters[METRICS_COUNTER_MAX_];
-        struct histogram cycles[2]; /* by ok */
+        struct block blocks[BLOCKS];
 };
 
 struct metrics *metrics_new(void)
@@ -72,39 +70,55 @@ struct metrics *metrics_free(struct metrics *m)
         return NULL;
 }
 
+static struct block *own_block(struct metrics *m)
+{
+        static atomic_uint threads;
+        static _Thread_local unsigned number; /* from 1 on */
+        if (number == 0)
+                number = atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed) + 1;
+        return &m->blocks[(number < BLOCKS ? number : BLOCKS) - 1];
+}
+
 static void add(atomic_uint_least64_t *counter, uint64_t n)
 {
         atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
-static uint64_t get(const atomic_uint_least64_t *counter)
+/* Over all blocks, of what is at that place in each. */
+static uint64_t sum(const struct metrics *m, size_t offset)
 {
-        return atomic_load_explicit(counter, memory_order_relaxed);
+        uint64_t n = 0;
+        for (size_t i = 0; i < BLOCKS; i++) {
+                const void *at = (const char *)&m->blocks[i] + offset;
+                n += atomic_load_explicit((const atomic_uint_least64_t *)at, memory_order_relaxed);
+        }
+        return n;
 }
 
 void metrics_count(struct metrics *m, enum metrics_counter c, uint64_t n)
 {
-        add(&m->counters[c].value, n);
+        add(&own_block(m)->counters[c], n);
 }
 
 void metrics_gauge_add(struct metrics *m, enum metrics_gauge g, int64_t n)
 {
-        atomic_fetch_add_explicit(&m->gauges[g].value, n, memory_order_relaxed);
+        add(&own_block(m)->gauges[g], (uint64_t)n);
 }
 
+/* In the first block alone: what is set is never added to. */
 void metrics_gauge_set(struct metrics *m, enum metrics_gauge g, int64_t value)
 {
-        atomic_store_explicit(&m->gauges[g].value, value, memory_order_relaxed);
+        atomic_store_explicit(&m->blocks[0].gauges[g], (uint64_t)value, memory_order_relaxed);
 }
 
 int64_t metrics_gauge_get(const struct metrics *m, enum metrics_gauge g)
 {
-        return atomic_load_explicit(&m->gauges[g].value, memory_order_relaxed);
+        return (int64_t)sum(m, offsetof(struct block, gauges[g]));
 }
 
 uint64_t metrics_counter_get(const struct metrics *m, enum metrics_counter c)
 {
-        return get(&m->counters[c].value);
+        return sum(m, offsetof(struct block, counters[c]));
 }
 
 static void observe(struct histogram *h, uint64_t ns)
@@ -130,28 +144,29 @@ static size_t status_index(int status)
 
 void metrics_request(struct metrics *m, enum metrics_endpoint e, int status, uint64_t duration_ns)
 {
-        add(&m->endpoints[e].requests[status_index(status)], 1);
-        observe(&m->endpoints[e].duration, duration_ns);
+        struct endpoint *endpoint = &own_block(m)->endpoints[e];
+        add(&endpoint->requests[status_index(status)], 1);
+        observe(&endpoint->duration, duration_ns);
 }
 
 uint64_t metrics_requests_get(const struct metrics *m, enum metrics_endpoint e, int status)
 {
-        return get(&m->endpoints[e].requests[status_index(status)]);
+        return sum(m, offsetof(struct block, endpoints[e].requests[status_index(status)]));
 }
 
 void metrics_bytes(struct metrics *m, enum metrics_endpoint e, uint64_t n)
 {
-        add(&m->endpoints[e].bytes, n);
+        add(&own_block(m)->endpoints[e].bytes, n);
 }
 
 uint64_t metrics_bytes_get(const struct metrics *m, enum metrics_endpoint e)
 {
-        return get(&m->endpoints[e].bytes);
+        return sum(m, offsetof(struct block, endpoints[e].bytes));
 }
 
 void metrics_janitor_cycle(struct metrics *m, int ok, uint64_t duration_ns)
 {
-        observe(&m->cycles[ok != 0], duration_ns);
+        observe(&own_block(m)->cycles[ok != 0], duration_ns);
 }
 
 /* The exposition. The first error sticks, as in stdio. */
@@ -179,27 +194,26 @@ static void put_family(struct text *t, const char *name, const char *type, const
         put(t, "# HELP detritus_%s %s\n", name, help);
 }
 
-static void put_histogram(struct text *t, const char *name, const char *label, const char *value,
-                          const struct histogram *h)
+/* One that something was observed in; at: where it is in a block. */
+static void put_histogram(struct text *t, const struct metrics *m, size_t at, const char *name, const char *label,
+                          const char *value)
 {
-        uint64_t count = 0, sum = get(&h->sum_ns);
+        uint64_t buckets[BUCKETS], observed = 0, count = 0;
         for (size_t i = 0; i < BUCKETS; i++) {
-                count += get(&h->buckets[i]);
+                buckets[i] = sum(m, at + offsetof(struct histogram, buckets[i]));
+                observed += buckets[i];
+        }
+        if (observed == 0)
+                return;
+        for (size_t i = 0; i < BUCKETS; i++) {
+                count += buckets[i];
                 put(t, "detritus_%s_bucket{%s=\"%s\",le=\"%s\"} %" PRIu64 "\n", name, label, value, bucket_names[i],
                     count);
         }
-        put(t, "detritus_%s_sum{%s=\"%s\"} %" PRIu64 ".%09" PRIu64 "\n", name, label, value, sum / 1000000000,
-            sum % 1000000000);
+        uint64_t ns = sum(m, at + offsetof(struct histogram, sum_ns));
+        put(t, "detritus_%s_sum{%s=\"%s\"} %" PRIu64 ".%09" PRIu64 "\n", name, label, value, ns / 1000000000,
+            ns % 1000000000);
         put(t, "detritus_%s_count{%s=\"%s\"} %" PRIu64 "\n", name, label, value, count);
-}
-
-static bool was_observed(const struct histogram *h)
-{
-        for (size_t i = 0; i < BUCKETS; i++) {
-                if (get(&h->buckets[i]) > 0)
-                        return true;
-        }
-        return false;
 }
 
 static void put_requests(struct text *t, const struct metrics *m)
@@ -207,7 +221,7 @@ static void put_requests(struct text *t, const struct metrics *m)
         put_family(t, "requests", "counter", "Finished requests; gRPC outcomes as their HTTP equivalents.");
         for (size_t e = 0; e < METRICS_ENDPOINT_MAX_; e++) {
                 for (size_t s = 0; s < STATUSES; s++) {
-                        uint64_t n = get(&m->endpoints[e].requests[s]);
+                        uint64_t n = sum(m, offsetof(struct block, endpoints[e].requests[s]));
                         if (n > 0)
                                 put(t, "detritus_requests_total{endpoint=\"%s\",status=\"%d\"} %" PRIu64 "\n",
                                     endpoint_names[e], statuses[s], n);
@@ -215,15 +229,13 @@ static void put_requests(struct text *t, const struct metrics *m)
         }
         put_family(t, "request_duration_seconds", "histogram",
                    "From the request's head to its answer being handed to the connection.");
-        for (size_t e = 0; e < METRICS_ENDPOINT_MAX_; e++) {
-                if (was_observed(&m->endpoints[e].duration))
-                        put_histogram(t, "request_duration_seconds", "endpoint", endpoint_names[e],
-                                      &m->endpoints[e].duration);
-        }
+        for (size_t e = 0; e < METRICS_ENDPOINT_MAX_; e++)
+                put_histogram(t, m, offsetof(struct block, endpoints[e].duration), "request_duration_seconds",
+                              "endpoint", endpoint_names[e]);
         put_family(t, "bytes_ingested", "counter", "Request bytes accepted, after decompression.");
         for (size_t e = 0; e < METRICS_ENDPOINT_MAX_; e++)
                 put(t, "detritus_bytes_ingested_total{endpoint=\"%s\"} %" PRIu64 "\n", endpoint_names[e],
-                    get(&m->endpoints[e].bytes));
+                    metrics_bytes_get(m, e));
 }
 
 static const struct {
@@ -290,7 +302,7 @@ static void put_counters(struct text *t, const struct metrics *m)
                 if (counters[i].help)
                         put_family(t, counters[i].name, "counter", counters[i].help);
                 put(t, "detritus_%s_total%s %" PRIu64 "\n", counters[i].name, counters[i].labels,
-                    get(&m->counters[counters[i].counter].value));
+                    metrics_counter_get(m, counters[i].counter));
         }
 }
 
@@ -312,10 +324,9 @@ static void put_cycles(struct text *t, const struct metrics *m)
 {
         static const char *const results[] = { "error", "ok" };
         put_family(t, "janitor_cycle_duration_seconds", "histogram", "How long a retention cycle took.");
-        for (size_t i = 0; i < ARRAY_LEN(results); i++) {
-                if (was_observed(&m->cycles[i]))
-                        put_histogram(t, "janitor_cycle_duration_seconds", "result", results[i], &m->cycles[i]);
-        }
+        for (size_t i = 0; i < ARRAY_LEN(results); i++)
+                put_histogram(t, m, offsetof(struct block, cycles[i]), "janitor_cycle_duration_seconds", "result",
+                              results[i]);
 }
 
 int metrics_render(const struct metrics *m, struct buf *out)
