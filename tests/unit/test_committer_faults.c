@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "storage/logs/journal_frame.h"
 #include "util/buf.h"
 
 /* ---- writes that fail ---- */
@@ -284,6 +285,30 @@ static void test_failed_sync_of_everything_is_final(void **state _unused_)
         expect_failed();
 }
 
+static off_t segment_size(void)
+{
+        struct stat st;
+        assert_int_equal(fstatat(fixture_config.datadir_fd, "journal/0.wal", &st, 0), 0);
+        return st.st_size;
+}
+
+/* A segment grows by a MiB of zeros at a time, and does without them when the disk has no room. */
+static void test_journal_grows_by_stretches(void **state _unused_)
+{
+        start();
+        atomic_store(&faults.journal_budget, 2 * JOURNAL_BLOCK); /* its head and a frame */
+        assert_int_equal(put("a", "1\n"), 0);
+        assert_int_equal(segment_size(), 2 * JOURNAL_BLOCK);
+        atomic_store(&faults.journal_budget, -1);
+        assert_int_equal(put("a", "2\n"), 0);
+        assert_int_equal(segment_size(), 1 << 20);
+        atomic_store(&faults.journal_budget, JOURNAL_BLOCK); /* as much as the frame */
+        assert_int_equal(put("a", "3\n"), 0);
+        assert_int_equal(faults.journal_budget, 0);
+        assert_int_equal(segment_size(), 1 << 20);
+        expect_file("a", "1\n2\n3\n");
+}
+
 /* A torn batch that cannot be cut off would break the first invariant. */
 static void test_failed_cut_is_final(void **state _unused_)
 {
@@ -368,6 +393,7 @@ int main(void)
                 CASE(test_failed_directory_sync_is_final),
                 CASE(test_failed_journal_write_is_final),
                 CASE(test_failed_sync_of_everything_is_final),
+                CASE(test_journal_grows_by_stretches),
                 CASE(test_failed_cut_is_final),
                 CASE(test_failed_undo_is_final),
                 CASE(test_queued_behind_a_failed_sync),

@@ -2,6 +2,9 @@
  * fdatasync. A segment's first frame goes out together with the head that carries the segment's new generation: until
  * their sync nothing was answered, so either may be missing after a crash.
  *
+ * A segment grows by stretches of zeros, since a sync of blocks that exist waits for no transaction of the file system's:
+ * 0.15 ms instead of 0.3 (docs/performance.md).
+ *
  * Failure modes: a segment that has to grow meets a full disk (-ENOSPC: the half frame is no frame, and the next one is
  * written over it); a failed write or sync of any other kind is final, since what is on disk is then unknown. A segment
  * that cannot be retired stays as it is, and its lines are brought back twice to the same place. */
@@ -13,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include "storage/logs/journal_frame.h"
@@ -22,11 +26,13 @@
 #define SMALL_DISK_SHARE 16                 /* of the file system, at most, for the journal */
 #define SEGMENT_MIN_BYTES ((uint64_t)65536) /* even there */
 #define BUFFER_KEPT_BYTES ((size_t)4 << 20) /* between commits */
+#define GROW_BYTES ((uint64_t)1 << 20)      /* a segment's size is a multiple of it, or the most it may have */
 
 enum segment_state { SEGMENT_FREE, SEGMENT_ACTIVE, SEGMENT_FULL, SEGMENT_RETIRING };
 
 struct segment {
         int fd;                            /* -1: not opened yet */
+        uint64_t size;                     /* of the file; bytes */
         uint64_t generation;               /* of its present or last use */
         _Atomic(enum segment_state) state; /* RETIRING to FREE: the checkpoint's; the rest: the committer's */
 };
@@ -89,13 +95,16 @@ static int look_at_segment(struct journal *j, unsigned slot)
 {
         char path[JOURNAL_PATH_SIZE];
         struct journal_segment head = { 0 };
-        int r = journal_open_segment(j->datadir_fd, slot, &j->segments[slot].fd);
+        struct segment *s = &j->segments[slot];
+        struct stat st;
+        int r = journal_open_segment(j->datadir_fd, slot, &s->fd);
         if (r == -ENOENT)
                 return 0;
         if (r == 0)
-                r = journal_read_head(j->segments[slot].fd, &head);
+                r = fstat(s->fd, &st) < 0 ? -errno : journal_read_head(s->fd, &head);
         if (r < 0)
                 return r;
+        s->size = (uint64_t)st.st_size;
         journal_path(slot, path);
         if (r != 0)
                 log_warn("a segment of the log journal has no head and is used anew", LOG_STR("file", path));
@@ -270,6 +279,21 @@ static int write_at(int fd, const uint8_t *data, size_t len, uint64_t at)
         return 0;
 }
 
+/* Room for the frames behind `end`, as far as the disk has it. */
+static void grow(struct journal *j, struct segment *s, uint64_t end)
+{
+        static const uint8_t zeros[65536];
+        uint64_t to = (end + GROW_BYTES - 1) / GROW_BYTES * GROW_BYTES;
+        if (to > j->segment_bytes)
+                to = j->segment_bytes;
+        for (s->size = end; s->size < to;) {
+                size_t n = to - s->size < sizeof(zeros) ? (size_t)(to - s->size) : sizeof(zeros);
+                if (write_at(s->fd, zeros, n, s->size) < 0)
+                        break;
+                s->size += n;
+        }
+}
+
 static int write_frame(struct journal *j)
 {
         uint8_t head[JOURNAL_BLOCK];
@@ -284,6 +308,8 @@ static int write_frame(struct journal *j)
                 r = write_at(j->active->fd, frame->data, frame->len, at);
         if (r < 0)
                 return r;
+        if (at + frame->len > j->active->size)
+                grow(j, j->active, at + frame->len);
         r = durable_sync(j->active->fd);
         if (r == 0)
                 j->end = at + frame->len;
