@@ -4,7 +4,6 @@
  * RST_STREAM(NO_ERROR) (RFC 9113 §8.1). At once would be allowed, but curl before 8.x loses the answer over it. */
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "http/http2_internal.h"
@@ -158,11 +157,11 @@ static void http2_respond(struct http_request *r, const struct http_response *re
         struct http2_stream *s = http2_stream_of(r);
         nghttp2_data_provider provider = { .source.ptr = s, .read_callback = read_body };
         nghttp2_nv nv[20];
-        char status[12];
+        char status[] = { (char)('0' + response->status / 100), (char)('0' + response->status / 10 % 10),
+                          (char)('0' + response->status % 10), '\0' };
         size_t n = 0;
 
         s->progress_ns = connection_now_ns(s->h->c);
-        snprintf(status, sizeof(status), "%d", response->status);
         nv[n++] = make_nv(":status", status);
         for (size_t i = 0; i < response->n_fields && n < ARRAY_LEN(nv); i++) {
                 nv[n] = make_nv(response->fields[i].name, response->fields[i].value);

@@ -38,9 +38,16 @@ void http_request_done(struct http_request *r)
 
 static int add_text(struct http_request *r, const char *text, size_t len, uint32_t *ret_offset)
 {
+        int e = buf_reserve(&r->head, len + 1);
+        if (e < 0)
+                return e;
+        char *to = (char *)r->head.data + r->head.len;
+        if (len > 0)
+                memcpy(to, text, len);
+        to[len] = '\0';
         *ret_offset = (uint32_t)r->head.len;
-        int e = buf_append(&r->head, text, len);
-        return e < 0 ? e : buf_append_char(&r->head, '\0');
+        r->head.len += len + 1;
+        return 0;
 }
 
 int http_request_set_method(struct http_request *r, const char *method, size_t len)
@@ -179,12 +186,13 @@ static void fresh_id(char ret[HTTP_REQUEST_ID_SIZE])
         memcpy(bytes + 8, &b, 8);
         bytes[6] = (bytes[6] & 0x0F) | 0x40;
         bytes[8] = (bytes[8] & 0x3F) | 0x80;
-        for (size_t i = 0; i < sizeof(bytes); i++) {
-                ret = hex_encode(ret, &bytes[i], 1);
-                if (i == 3 || i == 5 || i == 7 || i == 9)
-                        *ret++ = '-';
+        static const size_t groups[] = { 4, 2, 2, 2, 6 };
+        const uint8_t *p = bytes;
+        for (size_t i = 0; i < ARRAY_LEN(groups); p += groups[i++]) {
+                ret = hex_encode(ret, p, groups[i]);
+                *ret++ = '-';
         }
-        *ret = '\0';
+        ret[-1] = '\0';
 }
 
 static bool is_sane_id(const char *id)
