@@ -115,7 +115,7 @@ static struct entry *entry_find(struct token_cache *c, const uint8_t mac[TOKEN_C
 }
 
 int token_cache_find(struct token_cache *c, const uint8_t mac[TOKEN_CACHE_MAC_BYTES], uint64_t now_ns,
-                     const struct token **ret)
+                     const struct token **ret, uint64_t *ret_expires_ns)
 {
         struct entry *e = entry_find(c, mac);
         if (!e)
@@ -127,6 +127,7 @@ int token_cache_find(struct token_cache *c, const uint8_t mac[TOKEN_CACHE_MAC_BY
         DL_DELETE(c->by_use, e);
         DL_APPEND(c->by_use, e);
         *ret = e->token;
+        *ret_expires_ns = e->expires_ns;
         return 0;
 }
 

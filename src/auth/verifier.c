@@ -42,7 +42,7 @@ struct pending {
 
 struct verifier {
         pthread_mutex_t lock;
-        struct tokens *tokens;
+        struct tokens *_Atomic tokens; /* changed under the lock */
         struct token_cache *cache;
         struct pending *pending;
         struct work_queue *queue;
@@ -66,6 +66,11 @@ void principal_copy(struct principal *to, const struct principal *from)
         *to = *from;
         if (to->tokens)
                 tokens_ref(to->tokens);
+}
+
+bool principal_holds(const struct verifier *v, const struct principal *p, uint64_t now_ns)
+{
+        return p->tokens && p->tokens == atomic_load_explicit(&v->tokens, memory_order_relaxed) && now_ns < p->until_ns;
 }
 
 /* ---- which entries a token may be ---- */
@@ -153,23 +158,23 @@ static enum verification_outcome try_all(struct verifier *v, const struct tokens
 }
 
 static void remember(struct verifier *v, const struct pending *p, enum verification_outcome outcome,
-                     const struct token *token)
+                     struct principal *who)
 {
         uint64_t now = clock_monotonic_ns();
+        who->until_ns = now + v->good_ns;
         if (outcome == VERIFICATION_OK)
-                token_cache_put(v->cache, p->mac, token, now + v->good_ns);
+                token_cache_put(v->cache, p->mac, who->token, who->until_ns);
         else if (outcome == VERIFICATION_UNKNOWN)
                 token_cache_put(v->cache, p->mac, NULL, now + v->bad_ns);
 }
 
 /* Ends a pending verification unless the set has changed since; false then. */
-static bool settle(struct verifier *v, struct pending *p, const struct tokens *set, enum verification_outcome outcome,
-                   const struct token *token)
+static bool settle(struct verifier *v, struct pending *p, enum verification_outcome outcome, struct principal *who)
 {
         pthread_mutex_lock(&v->lock);
-        bool present = v->tokens == set || outcome == VERIFICATION_UNAVAILABLE;
+        bool present = v->tokens == who->tokens || outcome == VERIFICATION_UNAVAILABLE;
         if (present) {
-                remember(v, p, outcome, token);
+                remember(v, p, outcome, who);
                 HASH_DEL(v->pending, p); /* nobody joins from here on: the list of waiters is ours */
         }
         pthread_mutex_unlock(&v->lock);
@@ -205,7 +210,7 @@ static void verify(struct verifier *v, struct pending *p)
                 principal_done(&who);
                 who.tokens = verifier_tokens(v);
                 outcome = try_all(v, who.tokens, p, &who.token);
-        } while (!settle(v, p, who.tokens, outcome, who.token));
+        } while (!settle(v, p, outcome, &who));
         struct verification *waiting = p->waiting;
         pending_free(p);
         answer_all(waiting, outcome, &who);
@@ -240,10 +245,11 @@ static int answer_known(struct verifier *v, const uint8_t mac[TOKEN_CACHE_MAC_BY
 {
         const struct token *token = NULL;
         struct pending *p = NULL;
-        if (token_cache_find(v->cache, mac, clock_monotonic_ns(), &token) == 0) {
+        uint64_t until_ns;
+        if (token_cache_find(v->cache, mac, clock_monotonic_ns(), &token, &until_ns) == 0) {
                 if (!token)
                         return VERIFIER_UNKNOWN;
-                *ret = (struct principal){ .tokens = tokens_ref(v->tokens), .token = token };
+                *ret = (struct principal){ .tokens = tokens_ref(v->tokens), .token = token, .until_ns = until_ns };
                 return 0;
         }
         HASH_FIND(hh, v->pending, mac, TOKEN_CACHE_MAC_BYTES, p);

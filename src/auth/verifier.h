@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "auth/tokens.h"
 #include "metrics/metrics.h"
@@ -32,9 +33,12 @@ struct verifier_config {
 struct principal {
         struct tokens *tokens; /* a reference */
         const struct token *token;
+        uint64_t until_ns; /* monotonic: to be looked up again then */
 };
 void principal_done(struct principal *p);
 void principal_copy(struct principal *to, const struct principal *from);
+/* Whether a look-up would still find the same: the token set is the present one, and it is not too long ago. */
+bool principal_holds(const struct verifier *v, const struct principal *p, uint64_t now_ns);
 
 /* Takes its own reference of tokens. 0 or -errno. */
 int verifier_new(const struct verifier_config *config, struct tokens *tokens, struct verifier **ret);

@@ -47,14 +47,18 @@ void call_on_timeout(struct http_request *r)
         call_refuse(r->state, &refusal);
 }
 
-static void on_wake(struct loop_task *task)
+void call_resume(struct call *c)
 {
-        struct call *c = container_of(task, struct call, wake);
         c->parked = false;
         if (c->request)
                 c->resumed(c);
         else
                 c->release(c);
+}
+
+static void on_wake(struct loop_task *task)
+{
+        call_resume(container_of(task, struct call, wake));
 }
 
 void call_park(struct call *c, void (*resumed)(struct call *c))

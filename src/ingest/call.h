@@ -39,6 +39,7 @@ void call_on_timeout(struct http_request *r);
  * there, else release(). */
 void call_park(struct call *c, void (*resumed)(struct call *c));
 void call_wake(struct call *c);
+void call_resume(struct call *c); /* the same at once, on the loop */
 
 /* The x-protocol-version field: 1, or absent unless required. 0, or ANSWER_VERSION in *r. */
 int call_check_version(const struct call *c, bool required, struct refusal *r);

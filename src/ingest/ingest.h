@@ -28,6 +28,14 @@ struct ingest {
         atomic_uint_fast64_t body_bytes; /* of log requests held in memory, against limits.inflight_body_bytes */
 };
 
+/* The gate's: a good token and whose it is. */
+struct known_token {
+        struct principal principal;
+        size_t len;
+        char presented[128];
+};
+#define KNOWN_TOKENS 4
+
 /* A network thread's own: scratch that lives from request to request. */
 struct ingest_loop {
         struct ingest *ingest;
@@ -37,6 +45,11 @@ struct ingest_loop {
         struct buf rendering; /* otlp_render()'s scratch */
         struct log_call *spare_log_calls;
         unsigned n_spare_log_calls;
+        struct log_batch *log_batches, **last_log_batch; /* not submitted yet, in order */
+        unsigned n_log_batches;
+        struct loop_task submit_logs;
+        struct known_token known_tokens[KNOWN_TOKENS];
+        unsigned next_known_token; /* the one to replace */
 };
 
 /* 0 or -ENOMEM. */
@@ -48,7 +61,9 @@ void route_begin(void *ingest_loop, struct http_request *r);
 
 /* The use cases. Each takes the request over. */
 void logs_begin(struct ingest_loop *l, struct http_request *r);
+void logs_init(struct ingest_loop *l);
 void logs_drop_spare(struct ingest_loop *l); /* frees what it kept for the next requests */
+void gate_forget(struct ingest_loop *l);     /* the known tokens */
 void crashes_begin(struct ingest_loop *l, struct http_request *r);
 void operators_health(struct ingest_loop *l, struct http_request *r);
 void operators_metrics(struct ingest_loop *l, struct http_request *r);

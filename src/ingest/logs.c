@@ -16,6 +16,7 @@
 
 #define SPARE_CALLS_MAX 256                      /* a loop keeps so many for the next requests */
 #define SPARE_CALL_BYTES ((size_t)16384)         /* with buffers no larger than that */
+#define SUBMIT_AT 16                             /* batches that do not wait for the pass to end */
 #define SCRATCH_KEPT_BYTES ((size_t)1024 * 1024) /* what a loop's scratch buffer keeps between requests */
 
 struct log_call {
@@ -114,14 +115,30 @@ void logs_drop_spare(struct ingest_loop *in)
 
 /* ---- after the commit ---- */
 
-static void on_committed(struct log_batch *batch)
+static void spend(struct log_call *l, uint64_t *spent)
 {
-        struct log_call *l = container_of(batch, struct log_call, batch);
-        if (batch->result == 0)
-                space_spend(space_of(l), l->lines.len, &l->promised_bytes);
-        else if (batch->result == -ENOSPC || batch->result == -EDQUOT)
-                space_saw_full(space_of(l));
-        call_wake(&l->call);
+        *spent += l->promised_bytes;
+        l->promised_bytes = 0;
+}
+
+/* On the committer's thread: all of one loop's that a sync has made durable, or failed. */
+static void on_committed(struct log_batch *list)
+{
+        struct ingest_loop *in = list->owner;
+        struct space *space = store_space(in->ingest->store);
+        struct loop_task *first = &container_of(list, struct log_call, batch)->call.wake, *last = NULL;
+        uint64_t spent = 0;
+        for (struct log_batch *b = list; b; b = b->next) {
+                struct log_call *l = container_of(b, struct log_call, batch);
+                if (b->result == 0)
+                        spend(l, &spent);
+                else if (b->result == -ENOSPC || b->result == -EDQUOT)
+                        space_saw_full(space);
+                l->call.wake.next = last;
+                last = &l->call.wake;
+        }
+        space_spend(space, spent, &spent);
+        loop_post_list(in->loop, last, first);
 }
 
 static void answer(struct call *c)
@@ -135,22 +152,57 @@ static void answer(struct call *c)
         call_answer_grpc(c, NULL, 0);
 }
 
+/* The committer did not take it: the client hears why. */
+static void refused(struct call *c)
+{
+        struct log_call *l = log_call_of(c);
+        struct refusal refusal = { .retry_after_ms = 1000 };
+        if (l->batch.result < 0) {
+                call_fail(c, l->batch.result, "log store");
+                return;
+        }
+        refuse(&refusal, ANSWER_UNAVAILABLE,
+               l->batch.result == WORK_QUEUE_FULL ? "too many log batches are waiting for the disk" : "shutting down");
+        call_refuse(c, &refusal);
+}
+
+/* What came in one pass of the loop goes to the committer together: one lock for all, and no sync for the first alone. */
+static void submit(struct loop_task *task)
+{
+        struct ingest_loop *in = container_of(task, struct ingest_loop, submit_logs);
+        struct log_batch *list = TAKE_PTR(in->log_batches), *rest;
+        in->last_log_batch = &in->log_batches;
+        in->n_log_batches = 0;
+        int r = log_committer_submit_list(store_logs(in->ingest->store), list, &rest);
+        while (rest) {
+                struct log_call *l = container_of(rest, struct log_call, batch);
+                rest = rest->next;
+                l->batch.result = r;
+                call_park(&l->call, refused);
+                call_resume(&l->call);
+        }
+}
+
 static void commit(struct log_call *l)
 {
-        struct refusal refusal = { .retry_after_ms = 1000 };
+        struct ingest_loop *in = l->call.in;
         l->batch.done = on_committed;
+        l->batch.owner = in;
         call_park(&l->call, answer);
-        int r = log_committer_submit(store_logs(l->call.in->ingest->store), &l->batch);
-        if (r == 0)
-                return;
-        l->call.parked = false;
-        if (r < 0) {
-                call_fail(&l->call, r, "log store");
-        } else {
-                refuse(&refusal, ANSWER_UNAVAILABLE,
-                       r == WORK_QUEUE_FULL ? "too many log batches are waiting for the disk" : "shutting down");
-                call_refuse(&l->call, &refusal);
+        if (in->n_log_batches++ == 0)
+                loop_defer(in->loop, &in->submit_logs);
+        *in->last_log_batch = &l->batch;
+        in->last_log_batch = &l->batch.next;
+        if (in->n_log_batches == SUBMIT_AT) {
+                loop_undefer(in->loop, &in->submit_logs);
+                submit(&in->submit_logs);
         }
+}
+
+void logs_init(struct ingest_loop *in)
+{
+        in->last_log_batch = &in->log_batches;
+        in->submit_logs.run = submit;
 }
 
 /* ---- the message ---- */

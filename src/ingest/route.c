@@ -30,6 +30,7 @@ void route_begin(void *ingest_loop, struct http_request *r)
 int ingest_loop_init(struct ingest_loop *l, struct ingest *ingest, struct loop *loop)
 {
         *l = (struct ingest_loop){ .ingest = ingest, .loop = loop };
+        logs_init(l);
         l->arena = arena_new(ingest->config->limits.otlp_arena_bytes);
         return l->arena ? 0 : -ENOMEM;
 }
@@ -40,6 +41,7 @@ void ingest_loop_done(struct ingest_loop *l)
         buf_done(&l->inflated);
         buf_done(&l->rendering);
         logs_drop_spare(l);
+        gate_forget(l);
 }
 
 /* ---- a path that nobody serves: still only told to those with a token ---- */

@@ -159,15 +159,20 @@ static void wake(struct loop *l)
         (void)n; /* only a full counter refuses, and that is awake already */
 }
 
-void loop_post(struct loop *l, struct loop_task *task)
+void loop_post_list(struct loop *l, struct loop_task *last, struct loop_task *first)
 {
         struct loop_task *before = atomic_load_explicit(&l->posted, memory_order_relaxed);
         do
-                task->next = before;
-        while (!atomic_compare_exchange_weak_explicit(&l->posted, &before, task, memory_order_release,
+                first->next = before;
+        while (!atomic_compare_exchange_weak_explicit(&l->posted, &before, last, memory_order_release,
                                                       memory_order_relaxed));
-        if (!before) /* from here on the task may be gone */
+        if (!before) /* from here on the tasks may be gone */
                 wake(l);
+}
+
+void loop_post(struct loop *l, struct loop_task *task)
+{
+        loop_post_list(l, task, task);
 }
 
 void loop_defer(struct loop *l, struct loop_task *task)

@@ -1,6 +1,6 @@
 #pragma once
 /* An epoll loop: one thread, its descriptors, tasks posted from other threads, and a tick a second. Everything but
- * loop_post() and loop_stop() belongs to the loop's own thread (before loop_run(): to whoever made it). */
+ * loop_post*() and loop_stop() belongs to the loop's own thread (before loop_run(): to whoever made it). */
 
 #include <stdint.h>
 
@@ -35,6 +35,8 @@ void loop_remove(struct loop *l, struct loop_io *io); /* its ready() is not call
 
 /* Any thread. Tasks run in the order posted. */
 void loop_post(struct loop *l, struct loop_task *task);
+/* Several at once, linked by next from the last one, which is to run last, to the first. */
+void loop_post_list(struct loop *l, struct loop_task *last, struct loop_task *first);
 
 /* Runs task at the end of the present pass, once everything that was ready has been seen: for writing out what a pass
  * produced in one go. Loop's thread. */

@@ -67,6 +67,21 @@ int work_queue_push(struct work_queue *q, struct work *w)
         return r;
 }
 
+int work_queue_push_list(struct work_queue *q, struct work *list, struct work **ret_rest)
+{
+        int r = 0;
+        pthread_mutex_lock(&q->lock);
+        while (list && r == 0) {
+                struct work *next = list->next;
+                r = push_locked(q, list);
+                if (r == 0)
+                        list = next;
+        }
+        pthread_mutex_unlock(&q->lock);
+        *ret_rest = list;
+        return r;
+}
+
 static struct work *take_locked(struct work_queue *q, size_t max)
 {
         struct work *list = q->first, *w = list;

@@ -20,6 +20,10 @@ struct work_queue *work_queue_free(struct work_queue *q); /* must be empty and w
 enum { WORK_QUEUE_FULL = 1, WORK_QUEUE_CLOSED };
 int work_queue_push(struct work_queue *q, struct work *w);
 
+/* Takes as many as fit of a list linked by next, in its order, under one lock. The result says why *ret_rest, the items
+ * behind, were not taken: 0 and NULL when all were. */
+int work_queue_push_list(struct work_queue *q, struct work *list, struct work **ret_rest);
+
 /* Waits until there is something or the queue is closed, then takes all that is queued (max 0) or at most max items,
  * oldest first, as a list. NULL: closed and empty. timeout_ms < 0 waits for ever; on a timeout *ret_timeout is set
  * and NULL returned (ret_timeout may be NULL when timeout_ms < 0). */

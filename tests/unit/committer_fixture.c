@@ -234,7 +234,7 @@ void probe_add(struct probe *p, const char *install_id, const char *text)
         };
 }
 
-static void on_done(struct log_batch *b)
+void probe_done(struct log_batch *b)
 {
         struct probe *p = container_of(b, struct probe, batch);
         pthread_mutex_lock(&lock);
@@ -248,7 +248,7 @@ static void on_done(struct log_batch *b)
 
 int submit(struct probe *p)
 {
-        p->batch.done = on_done;
+        p->batch.done = probe_done;
         return log_committer_submit(committer, &p->batch);
 }
 

@@ -56,6 +56,7 @@ void stop(void);
 
 struct source source_of(const char *install_id);                           /* of project "p" */
 void probe_add(struct probe *p, const char *install_id, const char *text); /* text must live */
+void probe_done(struct log_batch *b);                                      /* the done() of all */
 int submit(struct probe *p);
 int await(struct probe *p); /* its result */
 /* One line of one source, answered. */

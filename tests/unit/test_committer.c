@@ -226,6 +226,90 @@ static void test_many_producers(void **state _unused_)
         assert_int_equal(lines, PRODUCERS * PER_PRODUCER);
 }
 
+/* ---- who is told what at once ---- */
+
+#define OWNERS 20 /* more than are told together */
+
+struct owner {
+        struct log_batch batches[3];
+        struct log_append appends[3];
+        atomic_uint calls, told; /* told: batches */
+        bool in_order;
+};
+
+static void on_owned(struct log_batch *list)
+{
+        struct owner *o = list->owner;
+        for (struct log_batch *b = list; b; b = b->next) {
+                o->in_order = o->in_order && b == &o->batches[atomic_load(&o->told)] && b->result == 0;
+                atomic_fetch_add(&o->told, 1);
+        }
+        atomic_fetch_add(&o->calls, 1);
+}
+
+/* Three batches of each owner in one group, one after the other. */
+static void commit_owned(struct owner *owners, size_t n)
+{
+        struct log_batch *rest;
+        hold();
+        for (size_t i = 0; i < n * ARRAY_LEN(owners->batches); i++) {
+                struct owner *o = &owners[i % n];
+                size_t k = i / n;
+                o->in_order = true;
+                o->appends[k] =
+                        (struct log_append){ .source = source_of("a"), .data = (const uint8_t *)"1\n", .len = 2 };
+                o->batches[k] =
+                        (struct log_batch){ .done = on_owned, .owner = o, .n_appends = 1, .appends = &o->appends[k] };
+                assert_int_equal(log_committer_submit_list(committer, &o->batches[k], &rest), 0);
+                assert_null(rest);
+        }
+        release();
+        stop();
+        for (size_t i = 0; i < n; i++) {
+                assert_int_equal(owners[i].told, ARRAY_LEN(owners->batches));
+                assert_true(owners[i].in_order);
+        }
+}
+
+static void test_owners_are_told_once(void **state _unused_)
+{
+        struct owner owners[2] = { 0 };
+        start();
+        commit_owned(owners, ARRAY_LEN(owners));
+        assert_int_equal(owners[0].calls, 1);
+        assert_int_equal(owners[1].calls, 1);
+        expect_file("a", "1\n1\n1\n1\n1\n1\n");
+}
+
+static void test_many_owners_are_told(void **state _unused_)
+{
+        static struct owner owners[OWNERS];
+        start();
+        commit_owned(owners, ARRAY_LEN(owners));
+}
+
+/* Of a list, what does not fit any more is given back. */
+static void test_list_that_does_not_fit(void **state _unused_)
+{
+        struct probe probes[4] = { 0 };
+        struct log_batch *rest;
+        for (size_t i = 0; i < ARRAY_LEN(probes); i++) {
+                probe_add(&probes[i], "a", "1\n");
+                probes[i].batch.done = probe_done;
+                probes[i].batch.next = i + 1 < ARRAY_LEN(probes) ? &probes[i + 1].batch : NULL;
+        }
+        fixture_config.queue_batches = 3;
+        start();
+        hold();
+        assert_int_equal(log_committer_submit_list(committer, &probes[0].batch, &rest), WORK_QUEUE_FULL);
+        assert_ptr_equal(rest, &probes[3].batch);
+        assert_null(rest->next);
+        assert_int_equal(faults.gauges[METRICS_LOG_QUEUE], 3);
+        release();
+        assert_int_equal(await(&probes[2]), 0);
+        expect_file("a", "1\n1\n1\n");
+}
+
 static void test_queue_full(void **state _unused_)
 {
         struct probe probes[4] = { 0 }, six = { 0 }, eight = { 0 }, seven = { 0 };
@@ -411,6 +495,9 @@ int main(void)
                 CASE(test_run_longer_than_iov_max),
                 CASE(test_several_appends),
                 CASE(test_many_producers),
+                CASE(test_owners_are_told_once),
+                CASE(test_many_owners_are_told),
+                CASE(test_list_that_does_not_fit),
                 CASE(test_queue_full),
                 CASE(test_stop_with_work_queued),
                 CASE(test_written_does_not_sync),

@@ -524,38 +524,64 @@ static void good_and_bad_age_apart(void **state)
         assert_int_equal(calls(), 6);
 }
 
+/* What a caller may remember of an answer, and for how long. */
+static void principals_hold_for_a_while(void **state)
+{
+        (void)state;
+        struct principal p = { 0 }, q = { 0 };
+        struct caller c;
+        const char *const pairs[][2] = { { "one", "first" } };
+        struct verifier *v = verifier_of(&usual, 1, pairs);
+        assert_false(principal_holds(v, &p, 0)); /* nobody */
+        assert_int_equal(begin(v, "first", &c), VERIFIER_PENDING);
+        assert_int_equal(caller_await(&c), VERIFICATION_OK);
+        p = c.job.principal;
+        assert_int_equal(verifier_check(v, "first", 5, &c.job, &q), 0);
+        assert_int_equal(q.until_ns, p.until_ns); /* looking it up does not make it last longer */
+        assert_true(principal_holds(v, &p, p.until_ns - 1));
+        assert_false(principal_holds(v, &p, p.until_ns));
+        _cleanup_(tokens_unrefp) struct tokens *same = tokens_of(1, pairs);
+        verifier_set_tokens(v, same); /* as after a reload */
+        assert_false(principal_holds(v, &p, 0));
+        principal_done(&p);
+        principal_done(&q);
+        verifier_free(v);
+}
+
 static void cache_ages_and_bounds(void **state)
 {
         (void)state;
         _cleanup_(token_cache_freep) struct token_cache *c = NULL;
         const struct token one = { 0 }, two = { 0 };
         const struct token *found = NULL;
+        uint64_t until = 0;
         uint8_t a[TOKEN_CACHE_MAC_BYTES] = "a", b[TOKEN_CACHE_MAC_BYTES] = "b", d[TOKEN_CACHE_MAC_BYTES] = "b";
         d[TOKEN_CACHE_MAC_BYTES - 1] = 1; /* the same hash as b */
         assert_int_equal(token_cache_new(2, &c), 0);
-        assert_int_equal(token_cache_find(c, a, 0, &found), TOKEN_CACHE_MISS);
+        assert_int_equal(token_cache_find(c, a, 0, &found, &until), TOKEN_CACHE_MISS);
         token_cache_put(c, a, &one, 100);
-        assert_int_equal(token_cache_find(c, a, 99, &found), 0);
+        assert_int_equal(token_cache_find(c, a, 99, &found, &until), 0);
         assert_ptr_equal(found, &one);
-        assert_int_equal(token_cache_find(c, a, 100, &found), TOKEN_CACHE_MISS);
-        assert_int_equal(token_cache_find(c, a, 99, &found), TOKEN_CACHE_MISS); /* gone, not hidden */
+        assert_int_equal(until, 100);
+        assert_int_equal(token_cache_find(c, a, 100, &found, &until), TOKEN_CACHE_MISS);
+        assert_int_equal(token_cache_find(c, a, 99, &found, &until), TOKEN_CACHE_MISS); /* gone, not hidden */
 
         token_cache_put(c, a, &one, 100);
         token_cache_put(c, b, &two, 100);
         token_cache_put(c, a, NULL, 100); /* replaces */
-        assert_int_equal(token_cache_find(c, b, 0, &found), 0);
+        assert_int_equal(token_cache_find(c, b, 0, &found, &until), 0);
         assert_ptr_equal(found, &two);
-        assert_int_equal(token_cache_find(c, a, 0, &found), 0);
+        assert_int_equal(token_cache_find(c, a, 0, &found, &until), 0);
         assert_null(found);
-        assert_int_equal(token_cache_find(c, d, 0, &found), TOKEN_CACHE_MISS);
+        assert_int_equal(token_cache_find(c, d, 0, &found, &until), TOKEN_CACHE_MISS);
         token_cache_put(c, d, &one, 100); /* b was looked at longest ago */
-        assert_int_equal(token_cache_find(c, b, 0, &found), TOKEN_CACHE_MISS);
-        assert_int_equal(token_cache_find(c, a, 0, &found), 0);
-        assert_int_equal(token_cache_find(c, d, 0, &found), 0);
+        assert_int_equal(token_cache_find(c, b, 0, &found, &until), TOKEN_CACHE_MISS);
+        assert_int_equal(token_cache_find(c, a, 0, &found, &until), 0);
+        assert_int_equal(token_cache_find(c, d, 0, &found, &until), 0);
         token_cache_clear(c);
-        assert_int_equal(token_cache_find(c, a, 0, &found), TOKEN_CACHE_MISS);
+        assert_int_equal(token_cache_find(c, a, 0, &found, &until), TOKEN_CACHE_MISS);
         token_cache_put(c, a, &one, 100);
-        assert_int_equal(token_cache_find(c, a, 0, &found), 0);
+        assert_int_equal(token_cache_find(c, a, 0, &found, &until), 0);
 }
 
 static void macs(void **state)
@@ -578,10 +604,19 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, reset, quiet)
         const struct CMUnitTest tests[] = {
-                TEST(cached_after_one),        TEST(named_entries),          TEST(same_token_joins),
-                TEST(full_queue_is_busy),      TEST(new_set_counts_at_once), TEST(new_set_voids_a_running_verification),
-                TEST(no_memory_is_no_verdict), TEST(end_answers_all),        TEST(end_when_idle),
-                TEST(good_and_bad_age_apart),  TEST(many_threads),           cmocka_unit_test(cache_ages_and_bounds),
+                TEST(cached_after_one),
+                TEST(named_entries),
+                TEST(same_token_joins),
+                TEST(full_queue_is_busy),
+                TEST(new_set_counts_at_once),
+                TEST(new_set_voids_a_running_verification),
+                TEST(no_memory_is_no_verdict),
+                TEST(end_answers_all),
+                TEST(end_when_idle),
+                TEST(good_and_bad_age_apart),
+                TEST(many_threads),
+                cmocka_unit_test(cache_ages_and_bounds),
+                TEST(principals_hold_for_a_while),
                 cmocka_unit_test(macs),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

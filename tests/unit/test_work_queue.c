@@ -75,6 +75,32 @@ static void takes_at_most(void **state)
         work_queue_free(q);
 }
 
+static void takes_of_a_list_what_fits(void **state)
+{
+        (void)state;
+        struct work_queue *q = work_queue_new(3, 10);
+        struct work w[4] = { { .weight = 4 }, { .weight = 4 }, { .weight = 4 }, { .weight = 1 } }, *rest = w;
+        assert_int_equal(work_queue_push_list(q, NULL, &rest), 0);
+        assert_null(rest);
+        for (int i = 0; i < 3; i++)
+                w[i].next = &w[i + 1];
+        assert_int_equal(work_queue_push_list(q, w, &rest), WORK_QUEUE_FULL);
+        assert_ptr_equal(rest, &w[2]); /* too heavy; and what is behind it waits for it */
+        assert_ptr_equal(rest->next, &w[3]);
+        assert_ptr_equal(work_queue_take(q, 0, -1, NULL), &w[0]);
+        assert_ptr_equal(w[0].next, &w[1]);
+        assert_null(w[1].next);
+        assert_int_equal(work_queue_push_list(q, rest, &rest), 0);
+        assert_null(rest);
+        assert_int_equal(work_queue_depth(q), 2);
+        work_queue_close(q);
+        w[0].next = NULL;
+        assert_int_equal(work_queue_push_list(q, &w[0], &rest), WORK_QUEUE_CLOSED);
+        assert_ptr_equal(rest, &w[0]);
+        assert_ptr_equal(work_queue_take(q, 0, -1, NULL), &w[2]);
+        work_queue_free(q);
+}
+
 static void times_out(void **state)
 {
         (void)state;
@@ -190,9 +216,13 @@ static void threads_on_both_ends(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(bounds_items),   cmocka_unit_test(bounds_weight),
-                cmocka_unit_test(takes_at_most),  cmocka_unit_test(times_out),
-                cmocka_unit_test(closing_drains), cmocka_unit_test(threads_on_both_ends),
+                cmocka_unit_test(bounds_items),
+                cmocka_unit_test(bounds_weight),
+                cmocka_unit_test(takes_at_most),
+                cmocka_unit_test(takes_of_a_list_what_fits),
+                cmocka_unit_test(times_out),
+                cmocka_unit_test(closing_drains),
+                cmocka_unit_test(threads_on_both_ends),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

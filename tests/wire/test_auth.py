@@ -146,10 +146,11 @@ def reload(daemon, says):
 
 def test_sighup_adds_and_removes_tokens(start_daemon):
     daemon = start_daemon(tokens=(ACME,))
-    assert (attempt(daemon, ACME), attempt(daemon, LATE)) == (404, 401)
+    again = range(20)  # each network thread remembers a good token from its second time on
+    assert {(attempt(daemon, ACME), attempt(daemon, LATE)) for _ in again} == {(404, 401)}
     daemon.write_tokens(tokens_toml((LATE,), RATE_UNLIMITED))
     reload(daemon, "tokens reloaded")
-    assert (attempt(daemon, ACME), attempt(daemon, LATE)) == (401, 404)
+    assert {(attempt(daemon, ACME), attempt(daemon, LATE)) for _ in again} == {(401, 404)}
 
 
 def test_sighup_changes_rate_limits(start_daemon, source):

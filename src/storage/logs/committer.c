@@ -4,7 +4,7 @@
  * A batch over several files is a barrier: the runs are written, then its appends one by one, so that on a failure they
  * are the tails of their files and can be cut off again. An unlink is a barrier too. Then all of it is committed, as one
  * frame of the journal or, where few files got many bytes, by syncing the files; a group too large for one frame is
- * committed in parts. Then the group is answered in the order of the queue.
+ * committed in parts. Then the group is answered, each owner in the order of the queue.
  *
  * Failure modes: a write that fails (ENOSPC) is cut back to the last whole batch; that batch and those behind it in the
  * same run fail, the rest of the group goes on. A journal that cannot grow is gone round: the files are synced.
@@ -26,6 +26,7 @@
 #include "util/log.h"
 
 #define GROUP_MAX 4096 /* batches under one sync, so that the first does not wait for ever */
+#define ANSWERS_MAX 8  /* owners told together; with more, some hear twice of a group */
 #define TICK_MS 1000   /* how often an idle committer looks for what is due */
 #define CHECKPOINT_INTERVAL_NS (5 * UINT64_C(1000000000))
 
@@ -71,6 +72,14 @@ static struct log_work *next_work(const struct log_work *w)
         return to_work(w->item.next);
 }
 
+static int64_t count_list(const struct log_work *list)
+{
+        int64_t n = 0;
+        for (const struct log_work *w = list; w; w = next_work(w))
+                n++;
+        return n;
+}
+
 static struct iovec piece(const struct log_append *a)
 {
         return (struct iovec){ .iov_base = (void *)a->data, .iov_len = a->len };
@@ -87,21 +96,25 @@ static void stage(struct log_committer *c, const struct log_append *a, uint64_t 
  * batch; *ret_next is the batch after the part. 0, -errno or LOG_FILE_BROKEN. */
 static int write_part(struct log_committer *c, struct log_file *f, struct log_batch *first, struct log_batch **ret_next)
 {
-        uint64_t whole = f->size;
+        uint64_t whole = f->size, lines = 0;
         size_t n = 0;
+        const struct log_append *newest = NULL;
         struct log_batch *b;
 
-        for (b = first; b && n < IOV_MAX; b = b->next_in_run)
+        for (b = first; b && n < IOV_MAX; b = b->next)
                 c->iov[n++] = piece(&b->appends[0]);
         *ret_next = b;
         log_cache_touch(c->files, f);
         int r = log_file_append(f, c->iov, n);
-        for (b = first; b != *ret_next && b->appends[0].len <= f->size - whole; b = b->next_in_run) {
-                stage(c, &b->appends[0], whole);
-                whole += b->appends[0].len;
-                log_cache_count(c->files, f, &b->appends[0]);
+        for (b = first; b != *ret_next && b->appends[0].len <= f->size - whole; b = b->next) {
+                newest = &b->appends[0];
+                stage(c, newest, whole);
+                whole += newest->len;
+                lines += newest->lines;
         }
-        for (; b != *ret_next; b = b->next_in_run)
+        if (newest)
+                log_cache_count(c->files, f, newest, lines);
+        for (; b != *ret_next; b = b->next)
                 b->result = r;
         return f->size > whole && log_file_cut(f, whole) != 0 ? LOG_FILE_BROKEN : r;
 }
@@ -112,7 +125,7 @@ static int write_run(struct log_committer *c, struct log_file *f)
         int r = 0;
         while (b && r == 0)
                 r = write_part(c, f, b, &b);
-        for (; b; b = b->next_in_run)
+        for (; b; b = b->next)
                 b->result = r;
         f->run_first = NULL;
         f->run_last = &f->run_first;
@@ -137,9 +150,9 @@ static void join_run(struct log_committer *c, struct log_file *f, struct log_bat
                 f->run_next = c->runs;
                 c->runs = f;
         }
-        b->next_in_run = NULL;
+        b->next = NULL;
         *f->run_last = b;
-        f->run_last = &b->next_in_run;
+        f->run_last = &b->next;
 }
 
 /* Opening may close another file, so no run may wait there. */
@@ -165,7 +178,7 @@ static int append_one(struct log_committer *c, const struct log_append *a)
         r = log_file_append(f, &iov, 1);
         if (r == 0) {
                 stage(c, a, before);
-                log_cache_count(c->files, f, a);
+                log_cache_count(c->files, f, a, a->lines);
         } else if (f->size > before && log_file_cut(f, before) != 0) {
                 return LOG_FILE_BROKEN;
         }
@@ -366,25 +379,61 @@ static void count_durable(const struct log_committer *c, struct log_work *list)
         metrics_count(c->config.metrics, METRICS_LOG_RECORDS, lines);
 }
 
+/* What is told at once. */
+struct answer {
+        const void *owner;
+        struct log_batch *first, **last;
+};
+
+struct answers {
+        size_t n;
+        struct answer list[ANSWERS_MAX];
+};
+
+static void give(struct answers *all)
+{
+        for (const struct answer *a = all->list; a < all->list + all->n; a++) {
+                *a->last = NULL;
+                a->first->done(a->first);
+        }
+        all->n = 0;
+}
+
+static void add_answer(struct answers *all, struct log_batch *b)
+{
+        struct answer *a = all->list, *end = a + all->n;
+        while (a < end && (!b->owner || a->owner != b->owner))
+                a++;
+        if (a == all->list + ANSWERS_MAX) {
+                give(all);
+                a = end = all->list;
+        }
+        if (a == end) {
+                *a = (struct answer){ .owner = b->owner, .last = &a->first };
+                all->n++;
+        }
+        *a->last = b;
+        a->last = &b->next;
+}
+
 /* done() may free the work. */
 static void answer_all(struct log_work *list)
 {
+        struct answers answers;
+        answers.n = 0;
         for (struct log_work *w = list, *next; w; w = next) {
                 next = next_work(w);
                 if (w->kind == LOG_WORK_BATCH)
-                        to_batch(w)->done(to_batch(w));
+                        add_answer(&answers, to_batch(w));
                 else
                         to_unlink(w)->done(to_unlink(w), to_unlink(w)->result);
         }
+        give(&answers);
 }
 
 static void commit(struct log_committer *c, struct log_work *list)
 {
-        int64_t n = 0;
-        for (struct log_work *w = list; w; w = next_work(w))
-                n++;
-        metrics_gauge_add(c->config.metrics, METRICS_LOG_QUEUE, -n);
-
+        metrics_gauge_add(c->config.metrics, METRICS_LOG_QUEUE, -count_list(list));
         if (log_committer_failed(c)) {
                 fail_all(list, -EROFS);
         } else if (store_group(c, list) != 0) {
@@ -480,31 +529,48 @@ struct log_committer *log_committer_free(struct log_committer *c)
         return NULL;
 }
 
-static int push(struct log_committer *c, struct log_work *w)
+static int push(struct log_committer *c, struct log_work *list, struct log_work **ret_rest)
 {
+        struct work *rest;
+        *ret_rest = list;
+        if (!list)
+                return 0;
         if (log_committer_failed(c))
                 return -EROFS;
-        /* Counted before the thread can take it, so that the gauge never falls below zero. */
-        metrics_gauge_add(c->config.metrics, METRICS_LOG_QUEUE, 1);
-        int r = work_queue_push(c->queue, &w->item);
-        if (r != 0)
-                metrics_gauge_add(c->config.metrics, METRICS_LOG_QUEUE, -1);
+        /* Counted before the thread can take them, so that the gauge never falls below zero. */
+        metrics_gauge_add(c->config.metrics, METRICS_LOG_QUEUE, count_list(list));
+        int r = work_queue_push_list(c->queue, &list->item, &rest);
+        *ret_rest = to_work(rest);
+        metrics_gauge_add(c->config.metrics, METRICS_LOG_QUEUE, -count_list(*ret_rest));
+        return r;
+}
+
+int log_committer_submit_list(struct log_committer *c, struct log_batch *list, struct log_batch **ret_rest)
+{
+        struct log_work *rest;
+        for (struct log_batch *b = list; b; b = b->next) {
+                b->work =
+                        (struct log_work){ .item.next = b->next ? &b->next->work.item : NULL, .kind = LOG_WORK_BATCH };
+                for (size_t i = 0; i < b->n_appends; i++)
+                        b->work.item.weight += b->appends[i].len;
+        }
+        int r = push(c, list ? &list->work : NULL, &rest);
+        *ret_rest = rest ? to_batch(rest) : NULL;
         return r;
 }
 
 int log_committer_submit(struct log_committer *c, struct log_batch *batch)
 {
-        size_t bytes = 0;
-        for (size_t i = 0; i < batch->n_appends; i++)
-                bytes += batch->appends[i].len;
-        batch->work = (struct log_work){ .item.weight = bytes, .kind = LOG_WORK_BATCH };
-        return push(c, &batch->work);
+        struct log_batch *rest;
+        batch->next = NULL;
+        return log_committer_submit_list(c, batch, &rest);
 }
 
 int log_committer_unlink(struct log_committer *c, struct log_unlink *u)
 {
+        struct log_work *rest;
         u->work = (struct log_work){ .kind = LOG_WORK_UNLINK };
-        return push(c, &u->work);
+        return push(c, &u->work, &rest);
 }
 
 bool log_committer_failed(const struct log_committer *c)

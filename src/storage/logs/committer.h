@@ -6,7 +6,7 @@
  * Invariants:
  *   1. A batch is in its files whole or not at all: a failed append is cut off again before the next batch.
  *   2. After a failed sync nothing is acknowledged any more (log_committer_failed()).
- *   3. done() runs on the committer's thread, once per accepted batch; it must not block.
+ *   3. done() runs on the committer's thread, once for each accepted batch; it must not block.
  */
 
 #include <stdbool.h>
@@ -68,11 +68,14 @@ struct log_append {
 
 struct log_batch {
         struct log_work work;
-        void (*done)(struct log_batch *batch);
+        /* With an owner, for all its batches of a group at once: a list by next, in the order they were submitted. Else for
+         * each alone. */
+        void (*done)(struct log_batch *batches);
+        void *owner;
         size_t n_appends;
-        struct log_append *appends;    /* borrowed until done() */
-        int result;                    /* for done(): 0 durable; -errno: not acknowledged, see below */
-        struct log_batch *next_in_run; /* the committer's */
+        struct log_append *appends; /* borrowed until done() */
+        int result;                 /* for done(): 0 durable; -errno: not acknowledged, see below */
+        struct log_batch *next;     /* the committer's, and for done() */
 };
 
 /* A batch's result. 0: durable (config.sync), or written. -EIO: a sync failed; whether its lines survive is unknown, and
@@ -88,6 +91,10 @@ DEFINE_FREEP(log_committer_free, struct log_committer)
 /* 0: the committer has it until done(). WORK_QUEUE_FULL, WORK_QUEUE_CLOSED, or -EROFS after a failed sync: still the
  * caller's. Any thread. */
 int log_committer_submit(struct log_committer *c, struct log_batch *batch);
+
+/* The same for a list of batches: *ret_rest is what is still the caller's, from the first one not taken, and the result
+ * says why. */
+int log_committer_submit_list(struct log_committer *c, struct log_batch *list, struct log_batch **ret_rest);
 
 bool log_committer_failed(const struct log_committer *c);
 size_t log_committer_depth(const struct log_committer *c);

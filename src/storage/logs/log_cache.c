@@ -239,12 +239,12 @@ static void copy_text(char ret[LOG_FILE_TEXT_SIZE], const char *text)
         ret[len] = '\0';
 }
 
-void log_cache_count(struct log_cache *c, struct log_file *f, const struct log_append *a)
+void log_cache_count(struct log_cache *c, struct log_file *f, const struct log_append *newest, uint64_t lines)
 {
-        copy_text(f->platform, a->platform);
-        copy_text(f->version, a->version);
+        copy_text(f->platform, newest->platform);
+        copy_text(f->version, newest->version);
         f->at = c->at;
-        f->lines += a->lines;
+        f->lines += lines;
         c->news = true;
 }
 

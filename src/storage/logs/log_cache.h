@@ -36,8 +36,8 @@ void log_cache_leave(struct log_cache *c);
 /* What the next checkpoint has to sync; the cache forgets it. */
 void log_cache_hand_over(struct log_cache *c, struct log_checkpoint_work *ret);
 
-/* Counts the lines of an append for the next note. */
-void log_cache_count(struct log_cache *c, struct log_file *f, const struct log_append *a);
+/* Counts lines for the next note; newest is the last append of them. */
+void log_cache_count(struct log_cache *c, struct log_file *f, const struct log_append *newest, uint64_t lines);
 /* Takes them back. */
 void log_cache_uncount(struct log_file *f, const struct log_append *a);
 
