@@ -23,7 +23,7 @@ struct call {
 
         bool parked;
         void (*resumed)(struct call *c);
-        struct loop_task wake;
+        struct loop_task wake; /* call_wake() posts it; several may be posted in one list */
         struct verification verification;
         void (*admitted)(struct call *c); /* what gate_enter() goes on with */
 };

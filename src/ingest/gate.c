@@ -3,8 +3,7 @@
  * answered with 401, which clients take for final.
  *
  * The last good tokens of each network thread are compared (in constant time) before the verifier is asked, which would
- * cost a MAC and a lock that all threads share: about a tenth of a small request. They hold no longer than the verifier's
- * own memory of them. */
+ * cost a MAC and a lock that all threads share. They hold as long as the verifier's own memory of them. */
 
 #include <openssl/crypto.h>
 #include <string.h>
@@ -130,12 +129,12 @@ void gate_enter(struct call *c, void (*admitted)(struct call *c))
         if (r == VERIFIER_PENDING)
                 return;
         c->parked = false;
-        if (r == 0)
+        if (r == 0) {
                 keep_known(c->in, token, len, &c->principal);
-        if (r == 0)
                 admit(c);
-        else if (r == VERIFIER_UNKNOWN)
+        } else if (r == VERIFIER_UNKNOWN) {
                 refuse_token(c, ANSWER_UNAUTHENTICATED, "invalid bearer token");
-        else
+        } else {
                 refuse_token(c, ANSWER_UNAVAILABLE, "too many tokens are being verified now");
+        }
 }

@@ -228,7 +228,7 @@ static void test_many_producers(void **state _unused_)
 
 /* ---- who is told what at once ---- */
 
-#define OWNERS 20 /* more than are told together */
+#define OWNERS 50 /* more than are told together */
 
 struct owner {
         struct log_batch batches[3];

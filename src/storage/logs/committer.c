@@ -26,7 +26,7 @@
 #include "util/log.h"
 
 #define GROUP_MAX 4096 /* batches under one sync, so that the first does not wait for ever */
-#define ANSWERS_MAX 8  /* owners told together; with more, some hear twice of a group */
+#define ANSWERS_MAX 32 /* owners told together; with more, some hear twice of a group */
 #define TICK_MS 1000   /* how often an idle committer looks for what is due */
 #define CHECKPOINT_INTERVAL_NS (5 * UINT64_C(1000000000))
 
