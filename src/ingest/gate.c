@@ -3,7 +3,8 @@
  * answered with 401, which clients take for final.
  *
  * The last good tokens of each network thread are compared (in constant time) before the verifier is asked, which would
- * cost a MAC and a lock that all threads share. They hold as long as the verifier's own memory of them. */
+ * cost a MAC and a lock that all threads share. They hold until the verifier's outcome would expire or the token set is
+ * replaced; what does not hold any more is wiped with the thread's next request. */
 
 #include <openssl/crypto.h>
 #include <string.h>
@@ -43,13 +44,14 @@ void gate_forget(struct ingest_loop *l)
 static bool find_known(struct ingest_loop *l, const char *presented, size_t len, struct principal *ret)
 {
         for (struct known_token *k = l->known_tokens; k < l->known_tokens + KNOWN_TOKENS; k++) {
-                if (k->len != len || CRYPTO_memcmp(k->presented, presented, len) != 0)
+                if (k->len == 0)
                         continue;
-                if (principal_holds(l->ingest->verifier, &k->principal, loop_now_ns(l->loop))) {
+                if (!principal_holds(l->ingest->verifier, &k->principal, loop_now_ns(l->loop))) {
+                        forget(k);
+                } else if (k->len == len && CRYPTO_memcmp(k->presented, presented, len) == 0) {
                         principal_copy(ret, &k->principal);
                         return true;
                 }
-                forget(k);
         }
         return false;
 }

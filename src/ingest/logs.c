@@ -166,6 +166,14 @@ static void refused(struct call *c)
         call_refuse(c, &refusal);
 }
 
+static void refuse_batch(struct log_batch *b, int why)
+{
+        struct log_call *l = container_of(b, struct log_call, batch);
+        b->result = why;
+        call_park(&l->call, refused);
+        call_resume(&l->call);
+}
+
 /* What came in one pass of the loop goes to the committer together: one lock for all, and no sync for the first alone. */
 static void submit(struct loop_task *task)
 {
@@ -173,13 +181,11 @@ static void submit(struct loop_task *task)
         struct log_batch *list = TAKE_PTR(in->log_batches), *rest;
         in->last_log_batch = &in->log_batches;
         in->n_log_batches = 0;
-        int r = log_committer_submit_list(store_logs(in->ingest->store), list, &rest);
-        while (rest) {
-                struct log_call *l = container_of(rest, struct log_call, batch);
-                rest = rest->next;
-                l->batch.result = r;
-                call_park(&l->call, refused);
-                call_resume(&l->call);
+        while (list) { /* behind one that does not fit there may be some that do */
+                int r = log_committer_submit_list(store_logs(in->ingest->store), list, &rest);
+                list = rest ? rest->next : NULL;
+                if (rest)
+                        refuse_batch(rest, r);
         }
 }
 

@@ -59,6 +59,7 @@ static void drain(struct loop_task *task)
 static void *run(void *thread)
 {
         struct network_thread *t = thread;
+        metrics_thread_counts_much();
         int r = loop_run(t->loop);
         if (r < 0)
                 log_error("network thread stopped", LOG_STR("error", strerror(-r)));

@@ -1,8 +1,8 @@
-/* Atomics, counted with relaxed adds, and one function that writes it all as OpenMetrics text. The first threads to count
- * have a block each, so that network threads do not take cache lines from each other with every request; the rest share
- * the last one. A value is the sum over the blocks. A scrape reads value by value: it may see one counter of a request
- * and not yet the other, which OpenMetrics allows; a histogram's _count is the sum of the buckets read, so a histogram is
- * always consistent in itself. Only output memory can fail. */
+/* Atomics, counted with relaxed adds, and one function that writes it all as OpenMetrics text. Network threads have blocks
+ * of their own, so that they do not take cache lines from each other with every request; all others share one. A value
+ * is the sum over the blocks. A scrape reads value by value: it may see one counter of a request and not yet the other,
+ * which OpenMetrics allows; a histogram's _count is the sum of the buckets read, so a histogram is always consistent in
+ * itself. Only output memory can fail. */
 
 #include "metrics/metrics.h"
 
@@ -14,7 +14,7 @@
 #include <string.h>
 
 #define CACHE_LINE 64
-#define BLOCKS 8
+#define BLOCKS 8 /* the first is for who has none of his own */
 
 static const uint64_t bucket_ns[] = { 1000000,   2500000,   5000000,    10000000,   25000000,   50000000,   100000000,
                                       250000000, 500000000, 1000000000, 2500000000, 5000000000, 10000000000 };
@@ -47,7 +47,7 @@ struct endpoint {
 
 struct block {
         _Alignas(CACHE_LINE) struct endpoint endpoints[METRICS_ENDPOINT_MAX_];
-        atomic_uint_least64_t gauges[METRICS_GAUGE_MAX_]; /* may wrap below zero; the sum does not */
+        atomic_uint_least64_t gauges[METRICS_GAUGE_MAX_]; /* may be below zero, as two's complement */
         atomic_uint_least64_t counters[METRICS_COUNTER_MAX_];
         struct histogram cycles[2]; /* by ok */
 };
@@ -70,13 +70,17 @@ struct metrics *metrics_free(struct metrics *m)
         return NULL;
 }
 
-static struct block *own_block(struct metrics *m)
+static _Thread_local unsigned own;
+
+void metrics_thread_counts_much(void)
 {
         static atomic_uint threads;
-        static _Thread_local unsigned number; /* from 1 on */
-        if (number == 0)
-                number = atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed) + 1;
-        return &m->blocks[(number < BLOCKS ? number : BLOCKS) - 1];
+        own = 1 + atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed) % (BLOCKS - 1);
+}
+
+static struct block *own_block(struct metrics *m)
+{
+        return &m->blocks[own];
 }
 
 static void add(atomic_uint_least64_t *counter, uint64_t n)
@@ -100,12 +104,19 @@ void metrics_count(struct metrics *m, enum metrics_counter c, uint64_t n)
         add(&own_block(m)->counters[c], n);
 }
 
-void metrics_gauge_add(struct metrics *m, enum metrics_gauge g, int64_t n)
+/* Put on by one thread and taken off by another: kept in one block, so that no scrape finds it below zero. */
+static bool is_passed_on(enum metrics_gauge g)
 {
-        add(&own_block(m)->gauges[g], (uint64_t)n);
+        return g == METRICS_LOG_QUEUE || g == METRICS_INDEX_QUEUE || g == METRICS_VERIFIER_QUEUE ||
+               g == METRICS_DISK_IN_FLIGHT_BYTES;
 }
 
-/* In the first block alone: what is set is never added to. */
+void metrics_gauge_add(struct metrics *m, enum metrics_gauge g, int64_t n)
+{
+        add(&(is_passed_on(g) ? m->blocks : own_block(m))->gauges[g], (uint64_t)n);
+}
+
+/* What is set is never added to. */
 void metrics_gauge_set(struct metrics *m, enum metrics_gauge g, int64_t value)
 {
         atomic_store_explicit(&m->blocks[0].gauges[g], (uint64_t)value, memory_order_relaxed);

@@ -64,6 +64,9 @@ struct metrics;
 struct metrics *metrics_new(void); /* NULL on ENOMEM */
 struct metrics *metrics_free(struct metrics *m);
 
+/* The calling thread counts with every request: it gets, or shares with few, a block of counters. */
+void metrics_thread_counts_much(void);
+
 void metrics_count(struct metrics *m, enum metrics_counter c, uint64_t n);
 void metrics_gauge_add(struct metrics *m, enum metrics_gauge g, int64_t n); /* n may be negative */
 void metrics_gauge_set(struct metrics *m, enum metrics_gauge g, int64_t value);

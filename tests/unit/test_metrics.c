@@ -193,18 +193,24 @@ static void *count_much(void *userdata)
         return NULL;
 }
 
+static void *count_much_apart(void *userdata)
+{
+        metrics_thread_counts_much();
+        return count_much(userdata);
+}
+
 static void threads_lose_nothing(void **state)
 {
         (void)state;
         struct metrics *m = metrics_new();
-        pthread_t threads[4];
+        pthread_t threads[20]; /* more of each kind than there are blocks */
         for (size_t i = 0; i < ARRAY_LEN(threads); i++)
-                assert_int_equal(pthread_create(&threads[i], NULL, count_much, m), 0);
+                assert_int_equal(pthread_create(&threads[i], NULL, i % 2 ? count_much : count_much_apart, m), 0);
         free(render(m)); /* while they count */
         for (size_t i = 0; i < ARRAY_LEN(threads); i++)
                 pthread_join(threads[i], NULL);
-        assert_has(m, "detritus_requests_total{endpoint=\"logs\",status=\"200\"} 40000");
-        assert_has(m, "detritus_request_duration_seconds_sum{endpoint=\"logs\"} 0.000040000");
+        assert_has(m, "detritus_requests_total{endpoint=\"logs\",status=\"200\"} 200000");
+        assert_has(m, "detritus_request_duration_seconds_sum{endpoint=\"logs\"} 0.000200000");
         assert_int_equal(metrics_gauge_get(m, METRICS_REQUESTS), 0);
         metrics_free(m);
 }

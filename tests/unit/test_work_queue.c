@@ -85,7 +85,7 @@ static void takes_of_a_list_what_fits(void **state)
         for (int i = 0; i < 3; i++)
                 w[i].next = &w[i + 1];
         assert_int_equal(work_queue_push_list(q, w, &rest), WORK_QUEUE_FULL);
-        assert_ptr_equal(rest, &w[2]); /* too heavy; and what is behind it waits for it */
+        assert_ptr_equal(rest, &w[2]); /* too heavy; what is behind it is not tried */
         assert_ptr_equal(rest->next, &w[3]);
         assert_ptr_equal(work_queue_take(q, 0, -1, NULL), &w[0]);
         assert_ptr_equal(w[0].next, &w[1]);

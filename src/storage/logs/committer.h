@@ -6,7 +6,7 @@
  * Invariants:
  *   1. A batch is in its files whole or not at all: a failed append is cut off again before the next batch.
  *   2. After a failed sync nothing is acknowledged any more (log_committer_failed()).
- *   3. done() runs on the committer's thread, once for each accepted batch; it must not block.
+ *   3. done() runs on the committer's thread and is told of each accepted batch once; it must not block.
  */
 
 #include <stdbool.h>
@@ -68,8 +68,8 @@ struct log_append {
 
 struct log_batch {
         struct log_work work;
-        /* With an owner, for all its batches of a group at once: a list by next, in the order they were submitted. Else for
-         * each alone. */
+        /* With an owner, for a list (by next) of his batches of one group, in the order they were submitted; all have the same
+         * done(). Else for each alone. */
         void (*done)(struct log_batch *batches);
         void *owner;
         size_t n_appends;

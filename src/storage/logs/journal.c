@@ -26,13 +26,13 @@
 #define SMALL_DISK_SHARE 16                 /* of the file system, at most, for the journal */
 #define SEGMENT_MIN_BYTES ((uint64_t)65536) /* even there */
 #define BUFFER_KEPT_BYTES ((size_t)4 << 20) /* between commits */
-#define GROW_BYTES ((uint64_t)1 << 20)      /* a segment's size is a multiple of it, or the most it may have */
+#define GROW_BYTES ((uint64_t)1 << 20)      /* a segment grows to a multiple of it, or to the most it may have */
 
 enum segment_state { SEGMENT_FREE, SEGMENT_ACTIVE, SEGMENT_FULL, SEGMENT_RETIRING };
 
 struct segment {
         int fd;                            /* -1: not opened yet */
-        uint64_t size;                     /* of the file; bytes */
+        uint64_t size;                     /* of the file, at least; bytes */
         uint64_t generation;               /* of its present or last use */
         _Atomic(enum segment_state) state; /* RETIRING to FREE: the checkpoint's; the rest: the committer's */
 };
@@ -279,7 +279,7 @@ static int write_at(int fd, const uint8_t *data, size_t len, uint64_t at)
         return 0;
 }
 
-/* Room for the frames behind `end`, as far as the disk has it. */
+/* Room for the frames behind `end`, as far as the disk has it: a failure is no space, or is told by the sync that follows. */
 static void grow(struct journal *j, struct segment *s, uint64_t end)
 {
         static const uint8_t zeros[65536];
