@@ -57,7 +57,7 @@ LIMITS = {
                                 "unit/test_otlp.c::full_arena_is_too_large",
                                 "unit/test_otlp_render.c::bounds_the_members_under_way"],
     # No request can hold a disk up: these queues are filled where one can.
-    "limits.log_queue_batches": ["unit/test_committer.c::test_queue_full"],
+    "limits.log_queue_batches": ["unit/test_committer.c::test_queue_full", "test_log_queue_batches"],
     "limits.log_queue_bytes": ["unit/test_committer.c::test_queue_full"],
     "limits.index_queue_reports": ["unit/test_index_writer.c::test_queue_is_bounded_and_jobs_pass"],
     "limits.log_files_open": ["test_log_files_open", "unit/test_committer.c::test_more_sources_than_descriptors"],
@@ -274,6 +274,33 @@ def test_idle_timeout_secs(start_daemon):
 
 
 # -- log exports
+
+
+def exports_in_one_write(client, source, count):
+    """The ids of their streams."""
+    sent, send_raw = bytearray(), client.send_raw
+    client.send_raw = sent.extend
+    streams = [client.open("POST", EXPORT, grpc.headers(ACME)) for _ in range(count)]
+    for stream in streams:
+        client.data(stream, frame(export_lines(source)))
+    client.send_raw = send_raw
+    client.send_raw(bytes(sent))
+    return streams
+
+
+def test_log_queue_batches(start_daemon, source):
+    """Each export is taken or refused by itself, whoever else came with it; also when a client has gone meanwhile."""
+    daemon = start_daemon({"limits": {"log_queue_batches": 1}})
+    clients = [daemon.connect("2") for _ in range(4)]
+    exports_in_one_write(clients[3], crash.Source.fresh(), 40)
+    streams = [(client, stream) for client in clients[:3] for stream in exports_in_one_write(client, source, 40)]
+    clients[3].abort()
+    outcomes = [grpc.outcome(client.answered(stream)) for client, stream in streams]
+    assert {outcome.code for outcome in outcomes} == {grpc.OK, grpc.UNAVAILABLE}
+    for outcome in outcomes:
+        if outcome.code != grpc.OK:
+            outcome.refused(grpc.UNAVAILABLE, "too many log batches are waiting for the disk")
+    daemon.log_lines(source, sum(outcome.code == grpc.OK for outcome in outcomes))
 
 
 def test_inflight_body_bytes(start_daemon, source):
