@@ -96,7 +96,7 @@ static int look_at_segment(struct journal *j, unsigned slot)
         char path[JOURNAL_PATH_SIZE];
         struct journal_segment head = { 0 };
         struct segment *s = &j->segments[slot];
-        struct stat st;
+        struct stat st = { 0 };
         int r = journal_open_segment(j->datadir_fd, slot, &s->fd);
         if (r == -ENOENT)
                 return 0;
