@@ -3,12 +3,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define ABC_SHA256 "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 #define ABC_PATH "crashes/by-hash/ba/" ABC_SHA256 ".bin"
@@ -79,6 +83,70 @@ static void test_empty_blob(_unused_ void **state)
 {
         assert_false(publish(""));
         assert_true(storage_exists("crashes/by-hash/e3/" EMPTY_SHA256 ".bin"));
+}
+
+/* Longer than a stretch, in pieces that fit none; the file is hashed again by what it is called. */
+static void test_stretches(_unused_ void **state)
+{
+        static const size_t lens[] = { 65535, 65536, 65537, 200000 };
+        static char content[200001];
+        for (size_t i = 0; i < sizeof(content) - 1; i++)
+                content[i] = (char)('a' + i % 23);
+        for (size_t i = 0; i < ARRAY_LEN(lens); i++) {
+                bool existed;
+                struct blob_writer *w;
+                assert_int_equal(blob_writer_new(store, &w), 0);
+                for (size_t at = 0, n = 1; at < lens[i]; at += n, n = n * 3 % 40009) {
+                        n = n < lens[i] - at ? n : lens[i] - at;
+                        assert_int_equal(blob_writer_write(w, content + at, n), 0);
+                }
+                assert_int_equal(blob_writer_len(w), lens[i]);
+                assert_int_equal(blob_writer_finish(w), 0);
+                assert_int_equal(publish_writer(w, &existed), 0);
+
+                char path[BLOB_PATH_SIZE];
+                blob_path(blob_writer_sha256(w), path);
+                blob_writer_free(w);
+                _cleanup_(freep) char *text = storage_text(path);
+                assert_int_equal(strlen(text), lens[i]);
+                assert_memory_equal(text, content, lens[i]);
+        }
+}
+
+static size_t resident_pages(const char *path)
+{
+        unsigned char pages[64] = { 0 };
+        size_t n = 0, len = sizeof(pages) * (size_t)sysconf(_SC_PAGESIZE);
+        int fd = openat(storage_fd, path, O_RDONLY | O_CLOEXEC);
+        assert_true(fd >= 0);
+        void *map = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
+        assert_ptr_not_equal(map, MAP_FAILED);
+        assert_int_equal(mincore(map, len, pages), 0);
+        munmap(map, len);
+        close(fd);
+        for (size_t i = 0; i < sizeof(pages); i++)
+                n += pages[i] & 1;
+        return n;
+}
+
+static void test_pages_are_given_back(_unused_ void **state)
+{
+        struct statfs fs;
+        assert_int_equal(fstatfs(storage_fd, &fs), 0);
+        if (fs.f_type == TMPFS_MAGIC) /* its pages are the file */
+                skip();
+        static char content[64 * 4096 + 1];
+        memset(content, 'x', sizeof(content) - 1);
+        bool existed;
+        char path[BLOB_PATH_SIZE];
+        struct blob_writer *w = storage_blob(store, content);
+        assert_int_equal(publish_writer(w, &existed), 0);
+        blob_path(blob_writer_sha256(w), path);
+        size_t before = resident_pages(path);
+        blob_writer_drop_pages(w);
+        blob_writer_free(w);
+        assert_true(before > 0);
+        assert_true(resident_pages(path) < before);
 }
 
 static void test_unpublished_leaves_nothing(_unused_ void **state)
@@ -230,6 +298,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_published_under_its_hash, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_empty_blob, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_stretches, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_pages_are_given_back, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_unpublished_leaves_nothing, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_twice_is_one_file, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_directory_synced_also_when_there, setup, teardown),

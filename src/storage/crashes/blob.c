@@ -1,8 +1,10 @@
-/* Content-addressed files. A blob being received is a draft; each chunk is hashed on its way to the page cache.
+/* Content-addressed files. A blob being received is a draft; each chunk is hashed, and goes to the page cache with others
+ * in stretches of 64 KiB: a write that begins or ends inside a page makes the kernel clear the rest, and one that is large
+ * lets it take memory in larger pieces.
  *
  * Publishing: if the name is there with the right size, only its directory is synced; else the data is synced, linked
  * under the hash, and the directory synced. A file of the wrong size under the name (damaged by hand) is replaced: the
- * hash proves that ours is the right one.
+ * hash proves that ours is the right one. Then its pages are given back: a dump is seldom read, and others' are.
  *
  * Failure modes: a full disk while receiving or linking (-ENOSPC, -EDQUOT; the writer's file goes with the writer); a
  * failed sync (-EIO; the caller must stop acknowledging). */
@@ -22,6 +24,7 @@
 
 #define BLOB_DIR "crashes/by-hash"
 #define BLOB_DIR_SIZE (sizeof(BLOB_DIR) + 3) /* "/ab" */
+#define STRETCH_BYTES 65536
 
 struct blob_store {
         int datadir_fd;
@@ -33,7 +36,9 @@ struct blob_writer {
         struct blob_store *store;
         struct draft file;
         EVP_MD_CTX *hash;
-        uint64_t len;
+        uint64_t len;     /* of all that came */
+        uint8_t *stretch; /* what of it is not written yet */
+        size_t stretch_len;
         char sha256[BLOB_HEX_SIZE];
 };
 
@@ -79,7 +84,8 @@ struct draft_dir *blob_store_drafts(struct blob_store *s)
 static int begin_writing(struct blob_writer *w)
 {
         w->hash = EVP_MD_CTX_new();
-        if (!w->hash || EVP_DigestInit_ex(w->hash, EVP_sha256(), NULL) != 1)
+        w->stretch = malloc(STRETCH_BYTES);
+        if (!w->hash || !w->stretch || EVP_DigestInit_ex(w->hash, EVP_sha256(), NULL) != 1)
                 return -ENOMEM;
         return draft_open(&w->store->drafts, &w->file);
 }
@@ -106,19 +112,33 @@ struct blob_writer *blob_writer_free(struct blob_writer *w)
                 return NULL;
         draft_done(&w->file);
         EVP_MD_CTX_free(w->hash);
+        free(w->stretch);
         atomic_fetch_sub_explicit(&w->store->open_writers, 1, memory_order_relaxed);
         free(w);
         return NULL;
 }
 
+static int write_stretch(struct blob_writer *w)
+{
+        int r = durable_write_all(w->file.fd, w->stretch, w->stretch_len);
+        w->stretch_len = 0;
+        return r;
+}
+
 int blob_writer_write(struct blob_writer *w, const void *data, size_t len)
 {
-        int r = durable_write_all(w->file.fd, data, len);
-        if (r < 0)
-                return r;
         if (EVP_DigestUpdate(w->hash, data, len) != 1)
                 return -ENOMEM;
         w->len += len;
+        for (const uint8_t *p = data, *end = p + len; p < end;) {
+                size_t room = STRETCH_BYTES - w->stretch_len, n = (size_t)(end - p) < room ? (size_t)(end - p) : room;
+                memcpy(w->stretch + w->stretch_len, p, n);
+                w->stretch_len += n;
+                p += n;
+                int r = w->stretch_len == STRETCH_BYTES ? write_stretch(w) : 0;
+                if (r < 0)
+                        return r;
+        }
         return 0;
 }
 
@@ -131,6 +151,10 @@ int blob_writer_finish(struct blob_writer *w)
 {
         unsigned char digest[EVP_MAX_MD_SIZE];
         unsigned n = 0;
+        int r = write_stretch(w);
+        if (r < 0)
+                return r;
+        free(TAKE_PTR(w->stretch));
         if (EVP_DigestFinal_ex(w->hash, digest, &n) != 1 || n != 32)
                 return -ENOMEM;
         *hex_encode(w->sha256, digest, n) = '\0';
@@ -171,26 +195,39 @@ static void directory_of(const char *sha256, char ret[BLOB_DIR_SIZE])
         snprintf(ret, BLOB_DIR_SIZE, BLOB_DIR "/%.2s", sha256);
 }
 
+/* Only the first blob of a directory finds none. */
+static int link_new(struct blob_writer *w, const char *path, bool sync_directories)
+{
+        int r = draft_link(&w->file, path);
+        if (r != -ENOENT)
+                return r;
+        char dir[BLOB_DIR_SIZE];
+        directory_of(w->sha256, dir);
+        r = sync_directories ? durable_mkdirs(w->store->datadir_fd, dir)
+                             : durable_mkdirs_later(w->store->datadir_fd, dir);
+        return r < 0 ? r : draft_link(&w->file, path);
+}
+
 /* A file of the wrong size cannot be the hash's content: ours takes its place. */
 int blob_writer_link(struct blob_writer *w, bool sync_directories, bool *ret_existed)
 {
-        char path[BLOB_PATH_SIZE], dir[BLOB_DIR_SIZE];
+        char path[BLOB_PATH_SIZE];
         blob_path(w->sha256, path);
-        directory_of(w->sha256, dir);
 
-        int r = sync_directories ? durable_mkdirs(w->store->datadir_fd, dir)
-                                 : durable_mkdirs_later(w->store->datadir_fd, dir);
-        if (r < 0)
+        int r = link_new(w, path, sync_directories);
+        *ret_existed = r == -EEXIST;
+        if (r != -EEXIST)
                 return r;
-        int before = look_at(w, path);
-        if (before < 0)
-                return before;
-        if (before == NAME_DAMAGED)
-                log_warn("a blob on disk had the wrong size and is replaced", LOG_STR("path", path));
-        if (before != NAME_WHOLE)
-                r = before == NAME_ABSENT ? draft_link(&w->file, path) : draft_replace(&w->file, path);
-        *ret_existed = before != NAME_ABSENT;
-        return r;
+        int there = look_at(w, path);
+        if (there < 0 || there == NAME_WHOLE)
+                return there < 0 ? there : 0;
+        log_warn("a blob on disk had the wrong size and is replaced", LOG_STR("path", path));
+        return draft_replace(&w->file, path);
+}
+
+void blob_writer_drop_pages(struct blob_writer *w)
+{
+        (void)posix_fadvise(w->file.fd, 0, 0, POSIX_FADV_DONTNEED);
 }
 
 int blob_sync_name(struct blob_store *s, const char *sha256)

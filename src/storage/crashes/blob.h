@@ -48,6 +48,8 @@ int blob_writer_sync(struct blob_writer *w);
 /* sync_directories: a directory that is made is made durable, too. *ret_existed: the name was there before. */
 int blob_writer_link(struct blob_writer *w, bool sync_directories, bool *ret_existed);
 int blob_sync_name(struct blob_store *s, const char *sha256);
+/* Gives the pages of what was synced back to the system. */
+void blob_writer_drop_pages(struct blob_writer *w);
 
 struct draft_dir *blob_store_drafts(struct blob_store *s);
 

@@ -108,6 +108,13 @@ static int sync_names(struct batch *b, struct entry *e)
         return r;
 }
 
+static int drop_pages(_unused_ struct batch *b, struct entry *e)
+{
+        for (size_t i = 0; i < files_of(e); i++)
+                blob_writer_drop_pages(file_of(e, i)->blob);
+        return 0;
+}
+
 /* Does step with each report that is pending. < 0: final. */
 static int each_pending(struct batch *b, int (*step)(struct batch *b, struct entry *e))
 {
@@ -160,7 +167,7 @@ int index_publish_blobs(struct batch *b)
                 r = each_pending(b, link_blobs);
         if (r == 0 && count_files(b) > 0)
                 r = b->together ? sync_all(b) : each_pending(b, sync_names);
-        return r;
+        return r == 0 ? each_pending(b, drop_pages) : r;
 }
 
 /* ---- mirrors ---- */

@@ -158,13 +158,14 @@ int mirror_draft(struct draft_dir *drafts, const struct index_crash *crash, stru
 
 int mirror_link_as(struct draft *f, const char *path)
 {
-        char directory[MIRROR_PATH_SIZE];
-
-        snprintf(directory, sizeof(directory), "%.*s", (int)(strrchr(path, '/') - path), path);
-        int r = durable_mkdirs_later(f->dir->datadir_fd, directory);
-        if (r < 0)
-                return r;
-        r = draft_link(f, path);
+        int r = draft_link(f, path);
+        if (r == -ENOENT) { /* the source's first */
+                char directory[MIRROR_PATH_SIZE];
+                snprintf(directory, sizeof(directory), "%.*s", (int)(strrchr(path, '/') - path), path);
+                r = durable_mkdirs_later(f->dir->datadir_fd, directory);
+                if (r == 0)
+                        r = draft_link(f, path);
+        }
         return r == -EEXIST ? draft_replace(f, path) : r;
 }
 
