@@ -169,13 +169,14 @@ static void test_names_are_stable(_unused_ void **state)
 {
         static const char *const promised[][2] = {
                 { "source", "id,project,install_id,platform,version,first_seen_at,last_seen_at,crashes" },
-                { "blob", "sha256,len,refs,created_at" },
+                { "blob", "id,sha256,len,refs,created_at" },
                 { "crash",
-                  "id,source_id,dump_sha256,dump_content_encoding,kind,crashed_at,received_at,platform,version,"
+                  "id,source_id,dump_id,dump_sha256,dump_content_encoding,kind,crashed_at,received_at,platform,version,"
                   "git_sha,profile,target_triple,panic_text,context,metadata,dedup,held,source_project" },
-                { "attachment", "crash_id,position,key,filename,content_type,content_encoding,sha256,len,dedup" },
+                { "attachment",
+                  "crash_id,position,key,filename,content_type,content_encoding,blob_id,sha256,len,dedup" },
                 { "log_file", "source_id,day,bytes,lines,compressed,source_project" },
-                { "blob_use", "sha256,project,uses" },
+                { "blob_use", "blob_id,project,uses" },
                 { "usage", "project,log_bytes,crash_bytes" },
                 { "crash_overview", "id,project,install_id,platform,version,kind,crashed_at,received_at,dump_sha256,"
                                     "dump_len,attachments,panic_text,held" },
@@ -203,26 +204,30 @@ static void test_names_are_stable(_unused_ void **state)
         }
 }
 
+#define BLOB(which) "(SELECT id, sha256 FROM blob WHERE sha256 = '" which "')"
+
 static void test_refs_follow_every_use(_unused_ void **state)
 {
         insert(INSTALL_A, TIME_1, SHA_A, 3);
         insert(INSTALL_B, TIME_1, SHA_A, 1);
         insert(INSTALL_A, TIME_2, SHA_B, 0); /* a dump here, an attachment there */
-        storage_expect("SELECT group_concat(refs) FROM blob", "2,4,1");
+        storage_expect("SELECT group_concat(refs) FROM (SELECT refs FROM blob ORDER BY sha256)", "2,4,1");
         expect_refs_right();
 
         assert_int_equal(index_begin(x), 0);
         assert_int_equal(index_delete_crash(x, 1), 0);
         assert_int_equal(index_commit(x), 0);
-        storage_expect("SELECT group_concat(refs) FROM blob", "1,2,0"); /* attachments went by cascade, counted */
+        /* attachments went by cascade, counted */
+        storage_expect("SELECT group_concat(refs) FROM (SELECT refs FROM blob ORDER BY sha256)", "1,2,0");
         storage_expect("SELECT count(*) FROM attachment", "1");
         storage_expect("SELECT sha256 || path FROM orphan_blob", SHA_C "crashes/by-hash/cc/" SHA_C ".bin");
         expect_refs_right();
 
         x = index_free(x);
-        storage_change("UPDATE crash SET dump_sha256 = '" SHA_B "' WHERE id = 2;"
-                       "UPDATE attachment SET sha256 = '" SHA_C "' WHERE crash_id = 2");
-        storage_expect("SELECT group_concat(refs) FROM blob", "0,2,1");
+        storage_change("UPDATE crash SET (dump_id, dump_sha256) = " BLOB(
+                SHA_B) " WHERE id = 2;"
+                       "UPDATE attachment SET (blob_id, sha256) = " BLOB(SHA_C) " WHERE crash_id = 2");
+        storage_expect("SELECT group_concat(refs) FROM (SELECT refs FROM blob ORDER BY sha256)", "0,2,1");
         expect_refs_right();
 }
 
@@ -441,9 +446,9 @@ static void expect_usage_right(void)
                        "0");
         storage_expect(
                 "SELECT count(*) FROM blob_use WHERE uses <>"
-                " (SELECT count(*) FROM crash WHERE dump_sha256 = sha256 AND crash.source_project = blob_use.project)"
+                " (SELECT count(*) FROM crash WHERE dump_id = blob_id AND crash.source_project = blob_use.project)"
                 " + (SELECT count(*) FROM attachment JOIN crash ON crash.id = crash_id"
-                "     WHERE attachment.sha256 = blob_use.sha256 AND crash.source_project = blob_use.project)",
+                "     WHERE attachment.blob_id = blob_use.blob_id AND crash.source_project = blob_use.project)",
                 "0");
         storage_expect("SELECT count(*) FROM crash JOIN source ON source.id = source_id"
                        " WHERE crash.source_project <> source.project",
@@ -504,20 +509,23 @@ static void test_usage_of_shared_blobs(_unused_ void **state)
         move_to_other(INSTALL_B);
         insert(INSTALL_A, TIME_1, SHA_A, 1); /* of acme */
         x = index_free(x);
-        storage_change("INSERT INTO crash (source_id, dump_sha256, kind, crashed_at, received_at, platform, version,"
-                       " git_sha, profile, target_triple, context, metadata, dedup, source_project)"
-                       " SELECT (SELECT id FROM source WHERE project = 'other'), dump_sha256, kind, crashed_at,"
-                       " received_at, platform, version, git_sha, profile, target_triple, context, metadata, 1, 'other'"
-                       " FROM crash");
+        storage_change(
+                "INSERT INTO crash (source_id, dump_id, dump_sha256, kind, crashed_at, received_at, platform,"
+                " version, git_sha, profile, target_triple, context, metadata, dedup, source_project)"
+                " SELECT (SELECT id FROM source WHERE project = 'other'), dump_id, dump_sha256, kind, crashed_at,"
+                " received_at, platform, version, git_sha, profile, target_triple, context, metadata, 1, 'other'"
+                " FROM crash");
         assert_int_equal(index_open(storage_dir, &x, &created, NULL), 0);
         expect_usage("acme", 0, 3);
         expect_usage("other", 1, 1);
         expect_usage("", 1, 3);
         expect_usage_right();
         x = index_free(x);
-        storage_change("UPDATE crash SET dump_sha256 = '" SHA_B "' WHERE source_project = 'other';"
-                       "UPDATE attachment SET sha256 = '" SHA_A "';"
-                       "UPDATE blob SET len = 10 WHERE sha256 = '" SHA_A "'");
+        storage_change("UPDATE crash SET (dump_id, dump_sha256) = " BLOB(
+                SHA_B) " WHERE source_project = 'other';"
+                       "UPDATE attachment SET (blob_id, sha256) = " BLOB(
+                               SHA_A) ";"
+                                      "UPDATE blob SET len = 10 WHERE sha256 = '" SHA_A "'");
         assert_int_equal(index_open(storage_dir, &x, &created, NULL), 0);
         expect_usage("acme", 0, 10);
         expect_usage("other", 1, 2);
@@ -593,6 +601,29 @@ static void test_usage_is_counted_by_the_migration(_unused_ void **state)
         storage_expect("SELECT group_concat(crashes) FROM source", "0,1,0");
         expect_usage_right();
         storage_expect("PRAGMA integrity_check", "ok");
+}
+
+static void test_blobs_get_ids_by_the_migration(_unused_ void **state)
+{
+        insert(INSTALL_A, TIME_1, SHA_A, 3);
+        insert(INSTALL_B, TIME_1, SHA_A, 1);
+        insert(INSTALL_A, TIME_2, SHA_B, 0);
+        x = index_free(x);
+        back_to_first_version();
+        storage_change("DELETE FROM crash WHERE id = 3");
+        assert_int_equal(index_open(storage_dir, &x, &created, NULL), 0);
+        storage_expect("SELECT group_concat(id) FROM crash", "1,2");
+        storage_expect("SELECT count(*) FROM crash JOIN blob ON blob.id = dump_id AND blob.sha256 = dump_sha256", "2");
+        storage_expect("SELECT count(*) FROM attachment AS a JOIN blob ON blob.id = blob_id AND blob.sha256 = a.sha256",
+                       "4");
+        storage_expect("SELECT count(*) FROM pragma_foreign_key_check", "0");
+        storage_expect("SELECT count(*) FROM sqlite_schema WHERE name LIKE 'old%'", "0");
+        expect_refs_right();
+        expect_usage_right();
+
+        assert_int_equal(sqlite3_exec(x->db, "DELETE FROM blob", NULL, NULL, NULL), SQLITE_CONSTRAINT_FOREIGNKEY);
+        insert(INSTALL_A, TIME_2, SHA_B, 0);
+        storage_expect("SELECT max(id) FROM crash", "4"); /* never used again */
 }
 
 static int see_log_file(void *userdata, int64_t source_id, const char *project, const char *install_id, const char *day,
@@ -729,7 +760,7 @@ static void test_reading_a_table_is_seen(_unused_ void **state)
                 "SELECT sha256 FROM blob ORDER BY len DESC LIMIT 1",
                 "SELECT crash_id FROM attachment WHERE key = ?1",
                 "SELECT source_id FROM log_file WHERE bytes > ?1",
-                "SELECT sha256 FROM blob_use WHERE uses > ?1",
+                "SELECT blob_id FROM blob_use WHERE uses > ?1",
                 "SELECT count(*) FROM crash",
                 "SELECT day FROM log_file WHERE day < ?2 AND +source_project = ?1 ORDER BY day LIMIT ?3",
                 "SELECT group_concat(received_at) FROM crash_overview ORDER BY received_at",
@@ -763,12 +794,12 @@ static void test_no_statement_reads_a_table(_unused_ void **state)
 
 /* Deleting a parent asks its children: without an index on them that is a scan which no plan shows. */
 static const char *const children[] = {
-        "SELECT 1 FROM crash WHERE dump_sha256 = ?",
+        "SELECT 1 FROM crash WHERE dump_id = ? AND dump_sha256 = ?",
         "SELECT 1 FROM crash WHERE source_id = ?",
-        "SELECT 1 FROM attachment WHERE sha256 = ?",
+        "SELECT 1 FROM attachment WHERE blob_id = ? AND sha256 = ?",
         "SELECT 1 FROM attachment WHERE crash_id = ?",
         "SELECT 1 FROM log_file WHERE source_id = ?",
-        "SELECT 1 FROM blob_use WHERE sha256 = ?",
+        "SELECT 1 FROM blob_use WHERE blob_id = ?",
         "SELECT id FROM held_crash", /* people's: few, and found without the others */
 };
 
@@ -1053,6 +1084,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_usage_of_shared_blobs, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_usage_of_log_files, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_usage_is_counted_by_the_migration, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_blobs_get_ids_by_the_migration, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_oldest_of_a_project, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_expired_log_files, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_no_statement_reads_a_table, setup, teardown),

@@ -296,9 +296,10 @@ static void test_long_lists(_unused_ void **state)
         x = index_free(x);
         storage_change(
                 "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10500)"
-                "INSERT INTO crash (source_id, dump_sha256, kind, crashed_at, received_at, platform, version,"
+                "INSERT INTO crash (source_id, dump_id, dump_sha256, kind, crashed_at, received_at, platform, version,"
                 " git_sha, profile, target_triple, context, metadata, dedup, source_project)"
-                " SELECT source_id, dump_sha256, kind, strftime('%Y-%m-%dT%H:%M:%S', '2026-06-01', i || ' seconds')"
+                " SELECT source_id, dump_id, dump_sha256, kind, strftime('%Y-%m-%dT%H:%M:%S', '2026-06-01', i || ' "
+                "seconds')"
                 " || '.000000000Z', received_at, platform, version, git_sha, profile, target_triple, context,"
                 " metadata, 1, source_project FROM crash, n");
         bool created;

@@ -117,16 +117,16 @@ int index_check_database(struct index *x, index_problem_cb cb, void *userdata)
 /* CROSS JOIN: left to itself, SQLite would begin with all crashes of the project, for each blob. */
 int index_count_blobs(struct index *x, const char *sha256, unsigned max, index_blob_count_cb cb, void *userdata)
 {
-        static const char sql[] =
-                "SELECT sha256, len, refs,"
-                " (SELECT count(*) FROM crash WHERE dump_sha256 = blob.sha256)"
-                " + (SELECT count(*) FROM attachment AS a WHERE a.sha256 = blob.sha256),"
-                " (SELECT coalesce(sum(uses), 0) FROM blob_use AS u WHERE u.sha256 = blob.sha256),"
-                " (SELECT count(*) FROM blob_use AS u WHERE u.sha256 = blob.sha256 AND u.uses <>"
-                "   (SELECT count(*) FROM crash WHERE dump_sha256 = u.sha256 AND source_project = u.project)"
-                "   + (SELECT count(*) FROM attachment AS a CROSS JOIN crash ON crash.id = a.crash_id"
-                "       WHERE a.sha256 = u.sha256 AND crash.source_project = u.project))"
-                " FROM blob WHERE sha256 > ?1 ORDER BY sha256 LIMIT ?2";
+        static const char sql[] = "SELECT sha256, len, refs,"
+                                  " (SELECT count(*) FROM crash WHERE dump_id = blob.id)"
+                                  " + (SELECT count(*) FROM attachment AS a WHERE a.blob_id = blob.id),"
+                                  " (SELECT coalesce(sum(uses), 0) FROM blob_use AS u WHERE u.blob_id = blob.id),"
+                                  " (SELECT count(*) FROM blob_use AS u WHERE u.blob_id = blob.id AND u.uses <>"
+                                  "   (SELECT count(*) FROM crash"
+                                  "     WHERE dump_id = u.blob_id AND source_project = u.project)"
+                                  "   + (SELECT count(*) FROM attachment AS a CROSS JOIN crash ON crash.id = a.crash_id"
+                                  "       WHERE a.blob_id = u.blob_id AND crash.source_project = u.project))"
+                                  " FROM blob WHERE sha256 > ?1 ORDER BY sha256 LIMIT ?2";
         _cleanup_(index_finalizep) sqlite3_stmt *s = NULL;
         int r = index_prepare_once(x, sql, &s);
         if (r < 0)
@@ -153,15 +153,15 @@ int index_count_blobs(struct index *x, const char *sha256, unsigned max, index_b
         " SELECT project, sum(log_bytes), sum(crash_bytes) FROM ("                                                     \
         "  SELECT source_project AS project, bytes AS log_bytes, 0 AS crash_bytes FROM log_file"                       \
         "  UNION ALL SELECT '', bytes, 0 FROM log_file"                                                                \
-        "  UNION ALL SELECT p.project, 0, blob.len FROM (SELECT DISTINCT sha256, project FROM uses) AS p"              \
-        "   JOIN blob ON blob.sha256 = p.sha256"                                                                       \
-        "  UNION ALL SELECT '', 0, len FROM blob WHERE sha256 IN (SELECT sha256 FROM uses)"                            \
+        "  UNION ALL SELECT p.project, 0, blob.len FROM (SELECT DISTINCT blob_id, project FROM uses) AS p"             \
+        "   JOIN blob ON blob.id = p.blob_id"                                                                          \
+        "  UNION ALL SELECT '', 0, len FROM blob WHERE id IN (SELECT blob_id FROM uses)"                               \
         "  UNION ALL SELECT project, 0, 0 FROM usage"                                                                  \
         " ) GROUP BY project)"
 #define USES                                                                                                           \
-        "uses (sha256, project) AS ("                                                                                  \
-        " SELECT dump_sha256, source_project FROM crash"                                                               \
-        " UNION ALL SELECT attachment.sha256, crash.source_project FROM attachment"                                    \
+        "uses (blob_id, project) AS ("                                                                                 \
+        " SELECT dump_id, source_project FROM crash"                                                                   \
+        " UNION ALL SELECT attachment.blob_id, crash.source_project FROM attachment"                                   \
         "  JOIN crash ON crash.id = attachment.crash_id)"
 
 #define COUNTED_CRASHES                                                                                                \
@@ -190,17 +190,19 @@ int index_check_usage(struct index *x, index_problem_cb cb, void *userdata)
                       : r;
 }
 
+#define BLOB_ID "(SELECT id FROM blob WHERE sha256 = ?1)"
+
 /* Triggers go from refs and uses to usage, as though what was there had been right: so usage is to be recounted after. */
 int index_recount_blob(struct index *x, const char *sha256)
 {
         static const char *const sql[] = {
-                "UPDATE blob SET refs = (SELECT count(*) FROM crash WHERE dump_sha256 = ?1)"
-                " + (SELECT count(*) FROM attachment AS a WHERE a.sha256 = ?1) WHERE sha256 = ?1",
-                "DELETE FROM blob_use WHERE sha256 = ?1",
-                "INSERT INTO blob_use (sha256, project, uses) SELECT ?1, project, count(*) FROM"
-                " (SELECT source_project AS project FROM crash WHERE dump_sha256 = ?1"
+                "UPDATE blob SET refs = (SELECT count(*) FROM crash WHERE dump_id = blob.id)"
+                " + (SELECT count(*) FROM attachment AS a WHERE a.blob_id = blob.id) WHERE sha256 = ?1",
+                "DELETE FROM blob_use WHERE blob_id = " BLOB_ID,
+                "INSERT INTO blob_use (blob_id, project, uses) SELECT " BLOB_ID ", project, count(*) FROM"
+                " (SELECT source_project AS project FROM crash WHERE dump_id = " BLOB_ID
                 "  UNION ALL SELECT crash.source_project FROM attachment AS a CROSS JOIN crash ON crash.id = a.crash_id"
-                "  WHERE a.sha256 = ?1) GROUP BY project",
+                "  WHERE a.blob_id = " BLOB_ID ") GROUP BY project",
         };
         bool alone = sqlite3_get_autocommit(x->db);
         int r = alone ? index_begin(x) : 0;

@@ -44,10 +44,11 @@ int index_copy_to(struct index *x, const char *path, index_progress progress, vo
 
 int index_forget_blob(struct index *x, const char *sha256)
 {
-        int r = index_run_with(x,
-                               "DELETE FROM crash WHERE dump_sha256 = ?1"
-                               " OR id IN (SELECT crash_id FROM attachment WHERE attachment.sha256 = ?1)",
-                               sha256);
+        int r = index_run_with(
+                x,
+                "DELETE FROM crash WHERE dump_id = (SELECT id FROM blob WHERE sha256 = ?1) OR id IN (SELECT"
+                " crash_id FROM attachment JOIN blob ON blob.id = blob_id WHERE blob.sha256 = ?1)",
+                sha256);
         return r == 0 ? index_run_with(x, "DELETE FROM blob WHERE sha256 = ?1", sha256) : r;
 }
 

@@ -22,6 +22,9 @@
 /* After the migrations, which may change every page there is: what a statement that fails has to put back is kept in
  * memory, and 16 MiB of pages are. */
 #define FOR_SMALL_TRANSACTIONS "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384"
+/* After them too: one that makes a table anew must not have the rows that refer to it deleted with the old one
+ * (https://www.sqlite.org/foreignkeys.html#fk_schemacommands). */
+#define FOR_ALL_TRANSACTIONS "PRAGMA foreign_keys = ON"
 
 /* What the last failed call on the database or on its WAL said (sqlite3_system_errno() tells of a later one). */
 static int last_errno(struct index *x, int which)
@@ -217,7 +220,6 @@ static int configure_writer(struct index *x, struct error *err)
 {
         int r = execute(x, "PRAGMA journal_mode = WAL;"
                            "PRAGMA synchronous = FULL;"
-                           "PRAGMA foreign_keys = ON;"
                            "PRAGMA journal_size_limit = 67108864;"
                            "PRAGMA cell_size_check = ON;"
                            "PRAGMA trusted_schema = ON");
@@ -242,7 +244,7 @@ static int migrate(struct index *x, int64_t version, struct error *err)
                         return r;
                 }
         }
-        int r = execute(x, FOR_SMALL_TRANSACTIONS);
+        int r = execute(x, FOR_ALL_TRANSACTIONS "; " FOR_SMALL_TRANSACTIONS);
         return r < 0 ? tell(x, r, err) : 0;
 }
 

@@ -4,12 +4,12 @@
 
 /* Crashes that would go, and the blobs that nothing else uses. */
 #define SURVEY(which)                                                                                                  \
-        "WITH gone AS MATERIALIZED (SELECT crash.id, crash.dump_sha256 FROM crash WHERE " which "),"                   \
-        " uses AS (SELECT dump_sha256 AS sha256 FROM gone"                                                             \
-        "  UNION ALL SELECT attachment.sha256 FROM gone JOIN attachment ON attachment.crash_id = gone.id),"            \
-        " counted AS (SELECT sha256, count(*) AS n FROM uses GROUP BY sha256)"                                         \
+        "WITH gone AS MATERIALIZED (SELECT crash.id, crash.dump_id FROM crash WHERE " which "),"                       \
+        " uses AS (SELECT dump_id AS blob_id FROM gone"                                                                \
+        "  UNION ALL SELECT attachment.blob_id FROM gone JOIN attachment ON attachment.crash_id = gone.id),"           \
+        " counted AS (SELECT blob_id, count(*) AS n FROM uses GROUP BY blob_id)"                                       \
         " SELECT (SELECT count(*) FROM gone), count(*), coalesce(sum(blob.len), 0)"                                    \
-        " FROM counted JOIN blob ON blob.sha256 = counted.sha256 WHERE blob.refs = counted.n"
+        " FROM counted JOIN blob ON blob.id = counted.blob_id WHERE blob.refs = counted.n"
 
 #define SOURCE_ID "(SELECT id FROM source WHERE project = ?1 AND install_id = ?2)"
 
@@ -43,7 +43,8 @@ const char *const index_statements[INDEX_STATEMENT_MAX_] = {
 
         [INDEX_HAS_CRASH] = "SELECT crash.id FROM source JOIN crash ON crash.source_id = source.id"
                             " WHERE source.project = ?1 AND source.install_id = ?2"
-                            " AND crash.crashed_at = ?3 AND crash.dump_sha256 = ?4",
+                            " AND crash.crashed_at = ?3"
+                            " AND crash.dump_id = (SELECT id FROM blob WHERE sha256 = ?4)",
 
         /* platform and version follow the newest news; an empty one is no news */
         [INDEX_UPSERT_SOURCE] =
@@ -60,14 +61,18 @@ const char *const index_statements[INDEX_STATEMENT_MAX_] = {
         [INDEX_UPSERT_BLOB] = "INSERT INTO blob (sha256, len, created_at) VALUES (?1, ?2, ?3)"
                               " ON CONFLICT (sha256) DO UPDATE SET len = excluded.len WHERE len <> excluded.len",
         [INDEX_INSERT_CRASH] =
-                "INSERT INTO crash (source_id, dump_sha256, dump_content_encoding, kind, crashed_at, received_at,"
+                "INSERT INTO crash (source_id, dump_id, dump_sha256, dump_content_encoding, kind, crashed_at, "
+                "received_at,"
                 " platform, version, git_sha, profile, target_triple, panic_text, context, metadata, dedup, "
                 "source_project)"
-                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,"
+                " VALUES (?1, (SELECT id FROM blob WHERE sha256 = ?2), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, "
+                "?13,"
+                " ?14, ?15,"
                 " (SELECT project FROM source WHERE id = ?1))",
         [INDEX_INSERT_ATTACHMENT] =
-                "INSERT INTO attachment (crash_id, position, key, filename, content_type, content_encoding, sha256,"
-                " len, dedup) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                "INSERT INTO attachment (crash_id, position, key, filename, content_type, content_encoding, blob_id,"
+                " sha256, len, dedup)"
+                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, (SELECT id FROM blob WHERE sha256 = ?7), ?7, ?8, ?9)",
         [INDEX_HAS_BLOB] = "SELECT 1 FROM blob WHERE sha256 = ?1",
         [INDEX_ADD_BLOB] = "INSERT INTO blob (sha256, len, created_at) VALUES (?1, ?2, ?3)"
                            " ON CONFLICT (sha256) DO NOTHING",
@@ -130,7 +135,7 @@ const char *const index_statements[INDEX_STATEMENT_MAX_] = {
 
         [INDEX_READ_CRASH] = "SELECT crash.metadata, crash.received_at, crash.dump_sha256, blob.len,"
                              " crash.dump_content_encoding, crash.dedup"
-                             " FROM crash JOIN blob ON blob.sha256 = crash.dump_sha256 WHERE crash.id = ?1",
+                             " FROM crash JOIN blob ON blob.id = crash.dump_id WHERE crash.id = ?1",
         [INDEX_READ_ATTACHMENTS] = "SELECT sha256, len, content_encoding, dedup, key, filename, content_type"
                                    " FROM attachment WHERE crash_id = ?1 ORDER BY position",
 
@@ -174,8 +179,8 @@ const char *const index_statements[INDEX_STATEMENT_MAX_] = {
                 "   FROM (SELECT * FROM attachment WHERE attachment.crash_id = ?1 ORDER BY position) AS a),"
                 " 'panic_text', o.panic_text, 'context', json(crash.context))"
                 " FROM crash_overview AS o JOIN crash ON crash.id = o.id WHERE o.id = ?1",
-        [INDEX_FIND_CRASHES] = "SELECT id FROM crash WHERE dump_sha256 >= ?1 AND dump_sha256 < ?1 || 'g'"
-                               " ORDER BY id DESC LIMIT ?2",
+        [INDEX_FIND_CRASHES] = "SELECT crash.id FROM blob JOIN crash ON crash.dump_id = blob.id"
+                               " WHERE blob.sha256 >= ?1 AND blob.sha256 < ?1 || 'g' ORDER BY crash.id DESC LIMIT ?2",
 
         [INDEX_CRASH_BY_ID] =
                 "SELECT crash.id, source.project, source.install_id, crash.crashed_at, crash.dump_sha256, crash.held"

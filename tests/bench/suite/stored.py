@@ -20,7 +20,7 @@ JANITOR_SECS = 600  # only a hang takes so long
 KEEP = {"crashes": {"ttl_days": 36500}}
 EXPIRE = {"crashes": {"ttl_days": 90}}
 EXPIRED_DAYS, FRESH_DAYS = 100, 30
-CRASH_COLUMNS = ("source_id", "source_project", "dump_sha256", "kind", "crashed_at", "received_at", "platform",
+CRASH_COLUMNS = ("source_id", "source_project", "dump_id", "dump_sha256", "kind", "crashed_at", "received_at", "platform",
                  "version", "git_sha", "profile", "target_triple", "panic_text", "context", "metadata", "dedup")
 
 
@@ -57,11 +57,12 @@ def _insert_rows(database, count, last):
                          " VALUES (?, ?, 'linux', '2.4.1', ?, ?)",
                          ((PROJECT, _install_id(source), now, now) for source in range(min(count, SOURCES))))
     ids = {name: id for id, name in database.execute("SELECT id, install_id FROM source")}
-    database.executemany("INSERT INTO blob (sha256, len, created_at) VALUES (?, ?, ?)",
-                         ((digest, len(dump), now) for _, _, dump, digest, _ in _crashes(count, last)))
+    database.executemany("INSERT INTO blob (id, sha256, len, created_at) VALUES (?, ?, ?, ?)",
+                         ((number + 1, digest, len(dump), now)
+                          for number, _, dump, digest, _ in _crashes(count, last)))
     database.executemany(
         f"INSERT INTO crash ({', '.join(CRASH_COLUMNS)}) VALUES ({', '.join('?' * len(CRASH_COLUMNS))})",
-        ((ids[_install_id(source)], PROJECT, digest, "Minidump", f"{at:%Y-%m-%dT%H:%M:%S}.000000000Z",
+        ((ids[_install_id(source)], PROJECT, number + 1, digest, "Minidump", f"{at:%Y-%m-%dT%H:%M:%S}.000000000Z",
           f"{at:%Y-%m-%dT%H:%M:%S}.000Z", "linux", "2.4.1", "0d1f2e3", "release", "x86_64-unknown-linux-gnu",
           f"attempt to divide by zero in frame {number % 997}", "{}", json.dumps({"number": number}), 0)
          for number, source, _, digest, at in _crashes(count, last)))

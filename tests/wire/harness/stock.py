@@ -115,7 +115,7 @@ ROWS = {
                   " a.sha256, a.len, a.dedup FROM attachment AS a JOIN crash AS c ON c.id = a.crash_id"
                   " JOIN source AS s ON s.id = c.source_id ORDER BY 1, 2, 3",
     "blob": "SELECT sha256, len, refs FROM blob ORDER BY sha256",
-    "blob_use": "SELECT * FROM blob_use ORDER BY 1, 2",
+    "blob_use": "SELECT sha256, project, uses FROM blob_use JOIN blob ON blob.id = blob_id ORDER BY 1, 2",
     "usage": "SELECT * FROM usage ORDER BY 1",
     "crash_count": "SELECT * FROM crash_count ORDER BY 1",
     "log_file": "SELECT s.project, s.install_id, l.day, l.bytes, l.lines, l.compressed, l.source_project FROM log_file AS l"
