@@ -237,6 +237,9 @@ static int configure_writer(struct index *x, struct error *err)
 
 static int migrate(struct index *x, int64_t version, struct error *err)
 {
+        if (version > 0 && version < (int64_t)migrations_count)
+                log_info("bringing an older database up; a large one takes minutes", LOG_INT("from", version),
+                         LOG_INT("to", migrations_count));
         for (unsigned i = (unsigned)version; i < migrations_count; i++) {
                 int r = run_migration(x, i);
                 if (r < 0) {
