@@ -314,7 +314,11 @@ class Daemon:
         return self.data_dir / kind / source.project / source.install_id
 
     def log_files(self, source):
-        return sorted((self.data_dir / "logs" / source.project / source.install_id).glob("*.ndjson"))
+        directory = self.data_dir / "logs" / source.project / source.install_id
+        try:
+            return sorted(directory / name for name in os.listdir(directory) if name.endswith(".ndjson"))
+        except FileNotFoundError:  # glob() looks twice, and the janitor may take the directory between
+            return []
 
     def log_text(self, source):
         return b"".join(path.read_bytes() for path in self.log_files(source))
