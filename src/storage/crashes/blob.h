@@ -34,7 +34,7 @@ DEFINE_FREEP(blob_writer_free, struct blob_writer)
 int blob_writer_write(struct blob_writer *w, const void *data, size_t len);
 uint64_t blob_writer_len(const struct blob_writer *w);
 
-/* No more bytes: fixes the hash. 0 or -errno. */
+/* No more bytes: writes what is gathered and fixes the hash. 0 or -errno, as write. */
 int blob_writer_finish(struct blob_writer *w);
 const char *blob_writer_sha256(const struct blob_writer *w); /* after finish: 64 lower-case hex digits */
 

@@ -61,14 +61,11 @@ const char *const index_statements[INDEX_STATEMENT_MAX_] = {
         [INDEX_UPSERT_BLOB] = "INSERT INTO blob (sha256, len, created_at) VALUES (?1, ?2, ?3)"
                               " ON CONFLICT (sha256) DO UPDATE SET len = excluded.len WHERE len <> excluded.len",
         [INDEX_INSERT_CRASH] =
-                "INSERT INTO crash (source_id, dump_id, dump_sha256, dump_content_encoding, kind, crashed_at, "
-                "received_at,"
-                " platform, version, git_sha, profile, target_triple, panic_text, context, metadata, dedup, "
-                "source_project)"
-                " VALUES (?1, (SELECT id FROM blob WHERE sha256 = ?2), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, "
-                "?13,"
-                " ?14, ?15,"
-                " (SELECT project FROM source WHERE id = ?1))",
+                "INSERT INTO crash (source_id, dump_id, dump_sha256, dump_content_encoding, kind, crashed_at,"
+                " received_at, platform, version, git_sha, profile, target_triple, panic_text, context, metadata,"
+                " dedup, source_project)"
+                " VALUES (?1, (SELECT id FROM blob WHERE sha256 = ?2), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,"
+                " ?12, ?13, ?14, ?15, (SELECT project FROM source WHERE id = ?1))",
         [INDEX_INSERT_ATTACHMENT] =
                 "INSERT INTO attachment (crash_id, position, key, filename, content_type, content_encoding, blob_id,"
                 " sha256, len, dedup)"
