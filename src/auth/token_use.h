@@ -3,7 +3,7 @@
  * token in use is written at most once a minute. Nothing waits for it, and a lost note only makes the table trail. */
 
 #include "auth/tokens.h"
-#include "storage/crashes/index_writer.h"
+#include "storage/writer/index_writer.h"
 #include "util/cleanup.h"
 
 /* How long a token's uses after a written one go unwritten. */

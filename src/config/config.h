@@ -55,7 +55,7 @@ struct config_limits {
         unsigned uploads;              /* at once: 64 */
         unsigned uploads_per_source;   /* 8 */
         unsigned index_queue_reports;  /* 1024 */
-        /* disk, bytes that stay free; 0: by the file system's size (storage/space.h) */
+        /* disk, bytes that stay free; 0: by the file system's size (storage/space/space.h) */
         uint64_t disk_reserve_uploads_bytes; /* 0 */
         uint64_t disk_reserve_logs_bytes;    /* 0 */
         unsigned disk_full_pause_secs;       /* 2 */

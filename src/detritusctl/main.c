@@ -1,6 +1,6 @@
 /* detritusctl: looks into a data directory, changes it, manages tokens. This file is the root of the tree of commands. */
 
-#include "detritusctl/commands.h"
+#include "detritusctl/cli/commands.h"
 #include "util/log.h"
 
 static const struct command *const commands[] = {

@@ -14,7 +14,7 @@
 #include <zlib.h>
 
 #include "util/clock.h"
-#include "util/hex.h"
+#include "util/text/hex.h"
 
 #define NOT_THERE UINT32_MAX
 

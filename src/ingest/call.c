@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "protocol/grpc.h"
-#include "protocol/json_text.h"
+#include "protocol/json/json_text.h"
 #include "util/clock.h"
 #include "util/log.h"
 

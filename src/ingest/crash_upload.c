@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "protocol/multipart.h"
+#include "protocol/crash/multipart.h"
 
 enum part { PART_NONE, PART_METADATA, PART_DUMP, PART_ATTACHMENT };
 

@@ -5,8 +5,8 @@
 #include "config/config.h"
 #include "protocol/answer.h"
 #include "protocol/inflate.h"
-#include "storage/crashes/index_writer.h"
-#include "storage/space.h"
+#include "storage/space/space.h"
+#include "storage/writer/index_writer.h"
 
 struct crash_upload;
 

@@ -10,7 +10,7 @@
 
 #include "ingest/call.h"
 #include "ingest/crash_upload.h"
-#include "protocol/multipart.h"
+#include "protocol/crash/multipart.h"
 #include "util/clock.h"
 
 struct crash_call {

@@ -12,7 +12,7 @@
 #include "ingest/upload_slots.h"
 #include "metrics/metrics.h"
 #include "net/loop.h"
-#include "storage/store.h"
+#include "storage/store/store.h"
 #include "util/arena.h"
 #include "util/buf.h"
 

@@ -11,7 +11,7 @@
 #include "ingest/call.h"
 #include "protocol/grpc.h"
 #include "protocol/inflate.h"
-#include "protocol/otlp.h"
+#include "protocol/otlp/otlp.h"
 #include "util/clock.h"
 
 #define SPARE_CALLS_MAX 256                      /* a loop keeps so many for the next requests */

@@ -13,8 +13,8 @@
 #include <string.h>
 
 #include "auth/phc.h"
+#include "control/control.h"
 #include "ingest/ingest.h"
-#include "libdetritus/control.h"
 #include "libdetritus/network.h"
 #include "net/address_table.h"
 #include "util/log.h"

@@ -12,7 +12,7 @@
 #include <sys/resource.h>
 
 #include "storage/logs/committer.h"
-#include "util/durable.h"
+#include "util/files/durable.h"
 
 struct item {
         struct log_batch batch;

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "protocol/crash_metadata.h"
-#include "protocol/json_document.h"
-#include "util/utf8.h"
+#include "protocol/crash/crash_metadata.h"
+#include "protocol/json/json_document.h"
+#include "util/text/utf8.h"
 
 #define CHECK(condition)                                                                                               \
         do {                                                                                                           \

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "protocol/multipart.h"
+#include "protocol/crash/multipart.h"
 #include "util/buf.h"
-#include "util/utf8.h"
+#include "util/text/utf8.h"
 
 #define CHECK(condition)                                                                                               \
         do {                                                                                                           \

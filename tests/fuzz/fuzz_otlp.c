@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "otlp_compare.h"
-#include "protocol/otlp.h"
-#include "util/utf8.h"
+#include "protocol/otlp/otlp.h"
+#include "util/text/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -43,7 +43,7 @@ sys.exit(status)
 def build(tmp_path):
     """A build directory as tools/bench wants it. daemon: what is started as detritusd."""
     def make(daemon=DETRITUSD):
-        for path, target in {"src/detritusd": daemon, "src/detritusctl": DETRITUSCTL, "tools/load/detritus-load": LOAD,
+        for path, target in {"src/detritusd/detritusd": daemon, "src/detritusctl/detritusctl": DETRITUSCTL, "tools/load/detritus-load": LOAD,
                              "tests/floor": FLOOR}.items():
             (tmp_path / "build" / path).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / "build" / path).symlink_to(target)

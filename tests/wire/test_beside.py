@@ -14,7 +14,7 @@ from harness.daemon import ACME
 
 pytestmark = pytest.mark.ours
 
-DETRITUSCTL = os.environ.get("DETRITUSCTL", "build/src/detritusctl")
+DETRITUSCTL = os.environ.get("DETRITUSCTL", "build/src/detritusctl/detritusctl")
 VIEWS = ("crash_overview", "crash_by_version", "top_crashes", "source_overview", "orphan_blob")
 
 

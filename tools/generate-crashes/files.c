@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #include "storage/crashes/mirror.h"
-#include "util/durable.h"
+#include "util/files/durable.h"
 
 /* Makes the file with its directories. -EEXIST: it is there. */
 static int put_file(int datadir_fd, const char *path, const struct buf *content, const struct moment *mtime)

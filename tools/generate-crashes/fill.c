@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "files.h"
-#include "storage/crashes/index_internal.h"
+#include "storage/index/index_internal.h"
 
 #define LINES_OF_FILES 24 /* at most, with --files */
 #define LINES_OF_ROWS 4000

@@ -2,7 +2,7 @@
 /* Fills one data directory, whose lock the caller holds. */
 
 #include "options.h"
-#include "storage/crashes/index.h"
+#include "storage/index/index.h"
 
 struct fill_counts {
         uint64_t crashes, attachments, log_files, log_lines;

@@ -7,8 +7,8 @@
 #include <sys/file.h>
 
 #include "fill.h"
-#include "storage/clean_stop.h"
-#include "util/durable.h"
+#include "storage/store/clean_stop.h"
+#include "util/files/durable.h"
 #include "util/log.h"
 
 static int complain(const char *doing, int error)

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "util/hex.h"
+#include "util/text/hex.h"
 
 #define CONFIGS 200
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "body.h"
-#include "tests/unit/otlp_wire.h"
+#include "tests/unit/protocol/otlp/otlp_wire.h"
 #include "util/clock.h"
 
 #define SOURCE_DIGITS 12

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "body.h"
-#include "tests/unit/otlp_wire.h"
+#include "tests/unit/protocol/otlp/otlp_wire.h"
 #include "util/clock.h"
 
 #define SEQ_DIGITS 12

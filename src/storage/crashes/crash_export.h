@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "storage/crashes/index.h"
+#include "storage/index/index.h"
 #include "util/error.h"
 
 #define CRASH_EXPORT_NAME_MAX 100 /* fits a tar's header */

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "protocol/json_document.h"
-#include "util/durable.h"
-#include "util/hex.h"
+#include "protocol/json/json_document.h"
+#include "util/files/durable.h"
+#include "util/text/hex.h"
 
 /* One JSON file a report, as the reference's serde_json::to_vec_pretty lays it out: put together compact, the metadata
  * as it was normalised, then indented in one pass. The file's name holds the timestamp and the dump's hash, so the same

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "storage/crashes/index.h"
+#include "storage/index/index.h"
 #include "util/buf.h"
 
 #define MIRROR_PATH_SIZE 512

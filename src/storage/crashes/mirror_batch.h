@@ -1,7 +1,7 @@
 #pragma once
 /* JSON files of crashes that wait for the disk together. Zero-initialised and embedded; not small. One thread. */
 
-#include "storage/crashes/draft.h"
+#include "storage/blobs/draft.h"
 #include "storage/crashes/mirror.h"
 
 #define MIRROR_BATCH_MAX 256 /* each is an open file */

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "util/durable.h"
+#include "util/files/durable.h"
 #include "util/log.h"
 
 struct log_checkpoint {

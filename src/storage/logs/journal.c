@@ -20,7 +20,7 @@
 #include <sys/statvfs.h>
 
 #include "storage/logs/journal_frame.h"
-#include "util/durable.h"
+#include "util/files/durable.h"
 #include "util/log.h"
 
 #define SMALL_DISK_SHARE 16                 /* of the file system, at most, for the journal */

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "util/crc32c.h"
+#include "util/files/crc32c.h"
 
 #define SEGMENT_MAGIC "DETRITUS"
 #define SEGMENT_VERSION 1

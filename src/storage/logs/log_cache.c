@@ -21,7 +21,7 @@
 #include <utlist.h>
 
 #include "util/cleanup.h"
-#include "util/durable.h"
+#include "util/files/durable.h"
 #include "util/log.h"
 
 #define SWEEP_INTERVAL_NS (1 * UINT64_C(1000000000))

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 
 #include "util/cleanup.h"
-#include "util/durable.h"
+#include "util/files/durable.h"
 #include "util/log.h"
 
 /* "logs/" project "/" install_id "/" day ".ndjson.torn" */

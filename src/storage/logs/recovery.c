@@ -27,7 +27,7 @@
 
 #include "storage/logs/journal.h"
 #include "storage/logs/log_file.h"
-#include "util/durable.h"
+#include "util/files/durable.h"
 #include "util/log.h"
 
 /* Lines of one file in one frame. */

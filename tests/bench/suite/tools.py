@@ -10,7 +10,7 @@ from .process import BenchError
 class Tools:
     def __init__(self, repo, build):
         self.repo, self.build = pathlib.Path(repo), pathlib.Path(build)
-        self.detritusd, self.detritusctl = self.build / "src/detritusd", self.build / "src/detritusctl"
+        self.detritusd, self.detritusctl = self.build / "src/detritusd/detritusd", self.build / "src/detritusctl/detritusctl"
         self.load, self.floor = self.build / "tools/load/detritus-load", self.build / "tests/floor"
         if not all(path.exists() for path in (self.detritusd, self.detritusctl, self.load, self.floor)):
             self._make()

@@ -24,8 +24,8 @@ import yaml
 from . import http1, http2, response
 
 REPO = pathlib.Path(__file__).resolve().parents[3]
-DETRITUSD = os.environ.get("DETRITUSD", str(REPO / "build/src/detritusd"))
-DETRITUSCTL = os.environ.get("DETRITUSCTL", str(REPO / "build/src/detritusctl"))
+DETRITUSD = os.environ.get("DETRITUSD", str(REPO / "build/src/detritusd/detritusd"))
+DETRITUSCTL = os.environ.get("DETRITUSCTL", str(REPO / "build/src/detritusctl/detritusctl"))
 IS_REFERENCE = os.environ.get("DETRITUSD_IS_REFERENCE", "0") not in ("", "0")
 
 # Only a hang ever waits so long.

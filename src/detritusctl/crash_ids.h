@@ -1,7 +1,0 @@
-#pragma once
-/* Crashes as people name them: by id, or by the first digits of their dump's hash. */
-
-#include "storage/crashes/index.h"
-
-/* CTL_OK, or CTL_FAILED after words. */
-int crash_ids_find(struct index *x, const char *what, int64_t *ret);

@@ -1,0 +1,30 @@
+#include "detritusctl/crashes/crash_filter.h"
+
+#include "detritusctl/cli/reading.h"
+
+const char *const crash_kinds[] = { "Minidump", "PanicTarball", "RustcIce", NULL };
+
+static int read_time(const struct ctl *ctl, const char *name, const char *option, struct moment *at,
+                     const struct moment **ret)
+{
+        const char *text = ctl_value(ctl, name);
+        int status = text ? reading_moment(option, text, at) : CTL_OK;
+        *ret = text ? at : NULL;
+        return status;
+}
+
+int crash_filter_read(const struct ctl *ctl, bool with_times, struct crash_filter *f)
+{
+        *f = (struct crash_filter){ .index = {
+                                            .project = ctl_value(ctl, "project"),
+                                            .install_id = ctl_value(ctl, "install"),
+                                            .platform = ctl_value(ctl, "platform"),
+                                            .version = ctl_value(ctl, "version"),
+                                            .kind = ctl_value(ctl, "kind"),
+                                            .grep = ctl_value(ctl, "grep"),
+                                    } };
+        if (!with_times)
+                return CTL_OK;
+        int status = read_time(ctl, "since", "--since", &f->since, &f->index.since);
+        return status == CTL_OK ? read_time(ctl, "until", "--until", &f->until, &f->index.until) : status;
+}

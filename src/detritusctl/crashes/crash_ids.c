@@ -1,0 +1,50 @@
+#include "detritusctl/crashes/crash_ids.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "detritusctl/cli/reading.h"
+#include "detritusctl/cli/say.h"
+#include "util/text/hex.h"
+
+#define PREFIX_MIN 4
+#define CANDIDATES_MAX 10
+
+static int say_candidates(const int64_t *ids, size_t n)
+{
+        char text[CANDIDATES_MAX * 24];
+        size_t used = 0;
+        for (size_t i = 0; i < n; i++)
+                used += (size_t)snprintf(text + used, sizeof(text) - used, " %lld", (long long)ids[i]);
+        return say_failed("several crashes have such a dump; name one by its id:%s%s", text,
+                          n == CANDIDATES_MAX ? " ..." : "");
+}
+
+static int ignore(_unused_ void *userdata, _unused_ const struct index_expired_crash *row)
+{
+        return 0;
+}
+
+int crash_ids_find(struct index *x, const char *what, int64_t *ret)
+{
+        int64_t ids[CANDIDATES_MAX], id = reading_id(what);
+        size_t n = 0, len = strlen(what);
+        bool held;
+        int r = id >= 0 ? index_crash_by_id(x, id, ignore, NULL, &held) : -ENOENT;
+        if (r == -ENOENT && len >= PREFIX_MIN && len <= 64 && hex_is_lower(what, len)) {
+                r = index_find_crashes(x, what, CANDIDATES_MAX, ids, &n);
+                if (r == 0 && n > 1)
+                        return say_candidates(ids, n);
+                if (r == 0)
+                        r = n == 1 ? 0 : -ENOENT;
+                if (r == 0)
+                        id = ids[0];
+        }
+        if (r == -ENOENT)
+                return say_failed("there is no such crash: %s", what);
+        if (r < 0)
+                return say_failed("%s", strerror(-r));
+        *ret = id;
+        return CTL_OK;
+}

@@ -1,0 +1,9 @@
+#pragma once
+/* The table of `crashes list`: aligned columns, the panic's first line last. */
+
+#include "detritusctl/screen/table.h"
+
+/* 0 or -ENOMEM. */
+int crash_table_new(struct table **ret);
+/* An index_json_cb for index_list_crashes(). */
+int crash_table_add(void *table, const char *json);

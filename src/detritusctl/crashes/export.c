@@ -1,0 +1,240 @@
+/* detritusctl crashes export: crashes as files below a directory, or as a tar archive on standard output. A file is
+ * written beside its name and renamed when it is whole; none that is there already is replaced. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <json.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "detritusctl/cli/commands.h"
+#include "detritusctl/cli/reading.h"
+#include "detritusctl/cli/say.h"
+#include "detritusctl/crashes/crash_ids.h"
+#include "detritusctl/screen/screen.h"
+#include "detritusctl/screen/size.h"
+#include "storage/crashes/crash_export.h"
+#include "util/files/durable.h"
+#include "util/files/tar.h"
+
+#define DECODED_DEFAULT (UINT64_C(1) << 30)
+#define NAME_SIZE (CRASH_EXPORT_NAME_MAX + 8)
+
+struct export_to {
+        int dirfd; /* a directory; -1: an archive */
+        int fd;    /* the file being written */
+        char name[NAME_SIZE], beside[NAME_SIZE];
+        uint64_t len; /* of the file being written to an archive */
+        uint64_t files, bytes;
+};
+
+/* ---- an archive ---- */
+
+static int put(const void *data, size_t len, struct error *err)
+{
+        if (len == 0 || fwrite(data, 1, len, stdout) == len)
+                return 0;
+        error_set(err, "standard output: %s", strerror(errno));
+        return -EIO;
+}
+
+static int archive_begin(void *userdata, const char *name, uint64_t len, struct moment mtime, struct error *err)
+{
+        struct export_to *to = userdata;
+        uint8_t header[TAR_BLOCK_BYTES];
+        int r = tar_header(name, len, mtime.sec, header);
+        if (r < 0) {
+                error_set(err, "the name is too long for an archive: %s", name);
+                return r;
+        }
+        to->len = len;
+        to->files++;
+        return put(header, sizeof(header), err);
+}
+
+static int archive_data(void *userdata, const void *data, size_t len, struct error *err)
+{
+        struct export_to *to = userdata;
+        to->bytes += len;
+        return put(data, len, err);
+}
+
+static int archive_end(void *userdata, struct error *err)
+{
+        static const uint8_t zeros[TAR_BLOCK_BYTES];
+        struct export_to *to = userdata;
+        return put(zeros, tar_padding(to->len), err);
+}
+
+static int archive_finish(struct error *err)
+{
+        static const uint8_t zeros[2 * TAR_BLOCK_BYTES];
+        return put(zeros, sizeof(zeros), err);
+}
+
+/* ---- a directory ---- */
+
+static int fail_at(struct error *err, const char *name, int r)
+{
+        error_set(err, "%s: %s", name, strerror(-r));
+        return r;
+}
+
+static int directory_begin(void *userdata, const char *name, uint64_t len _unused_, struct moment mtime _unused_,
+                           struct error *err)
+{
+        struct export_to *to = userdata;
+        char dir[NAME_SIZE];
+        struct stat st;
+        snprintf(to->name, sizeof(to->name), "%s", name);
+        snprintf(to->beside, sizeof(to->beside), "%s.new", name);
+        snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(name, '/') - name), name);
+        int r = durable_mkdirs_later(to->dirfd, dir);
+        if (r < 0)
+                return fail_at(err, dir, r);
+        if (fstatat(to->dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+                return fail_at(err, name, -EEXIST);
+        to->fd = openat(to->dirfd, to->beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
+        if (to->fd < 0)
+                return fail_at(err, to->beside, -errno);
+        to->files++;
+        return 0;
+}
+
+static int directory_data(void *userdata, const void *data, size_t len, struct error *err)
+{
+        struct export_to *to = userdata;
+        int r = durable_write_all(to->fd, data, len);
+        to->bytes += len;
+        return r < 0 ? fail_at(err, to->beside, r) : 0;
+}
+
+static int directory_end(void *userdata, struct error *err)
+{
+        struct export_to *to = userdata;
+        int r = close(TAKE_FD(to->fd)) < 0 ? -errno : 0;
+        if (r == 0 && renameat(to->dirfd, to->beside, to->dirfd, to->name) < 0)
+                r = -errno;
+        if (r < 0)
+                unlinkat(to->dirfd, to->beside, 0);
+        return r < 0 ? fail_at(err, to->name, r) : 0;
+}
+
+/* What was begun and not ended. */
+static void directory_undo(struct export_to *to)
+{
+        if (to->fd < 0)
+                return;
+        close(TAKE_FD(to->fd));
+        unlinkat(to->dirfd, to->beside, 0);
+}
+
+static int open_directory(const char *path, int *ret_fd)
+{
+        if (mkdir(path, 0750) < 0 && errno != EEXIST)
+                return say_failed("cannot make %s: %s", path, strerror(errno));
+        *ret_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return *ret_fd >= 0 ? CTL_OK : say_failed("cannot open %s: %s", path, strerror(errno));
+}
+
+/* ---- the command ---- */
+
+static const struct crash_export_sink archive_sink = { archive_begin, archive_data, archive_end, NULL };
+static const struct crash_export_sink directory_sink = { directory_begin, directory_data, directory_end, NULL };
+
+static int export_one(struct index *index, int datadir_fd, const char *what, const struct crash_export_options *options,
+                      struct export_to *to)
+{
+        struct crash_export_sink sink = to->dirfd < 0 ? archive_sink : directory_sink;
+        struct error err;
+        int64_t id = 0;
+        sink.userdata = to;
+        int status = crash_ids_find(index, what, &id);
+        if (status != CTL_OK)
+                return status;
+        int r = crash_export(index, datadir_fd, id, options, &sink, &err);
+        directory_undo(to);
+        return r == 0 ? CTL_OK : say_failed("crash %lld: %s", (long long)id, err.text[0] ? err.text : strerror(-r));
+}
+
+static int export_all(const struct ctl *ctl, const struct crash_export_options *options, struct export_to *to)
+{
+        _cleanup_(index_freep) struct index *index = NULL;
+        _cleanup_(closep) int datadir_fd = -1;
+        struct error err;
+        int status = reading_open_index(ctl, &index);
+        if (status == CTL_OK)
+                status = reading_open_data_dir(ctl, &datadir_fd);
+        for (size_t i = 0; status == CTL_OK && i < ctl->n_arguments; i++)
+                status = export_one(index, datadir_fd, ctl->arguments[i], options, to);
+        if (status == CTL_OK && to->dirfd < 0 && archive_finish(&err) < 0)
+                status = say_failed("%s", err.text);
+        return status;
+}
+
+static int export(const struct ctl *ctl)
+{
+        struct crash_export_options options = { .decode = ctl_flag(ctl, "decode"),
+                                                .max_decoded_bytes = DECODED_DEFAULT };
+        struct export_to to = { .dirfd = -1, .fd = -1 };
+        const char *output = ctl_value(ctl, "output"), *max = ctl_value(ctl, "max-decoded");
+        bool archive = strcmp(output, "-") == 0;
+        int status = max ? reading_bytes("--max-decoded", max, &options.max_decoded_bytes) : CTL_OK;
+        if (status != CTL_OK)
+                return status;
+        if (archive && screen_is_terminal())
+                return say_usage("an archive is not for a terminal: -o DIR, or | tar -x");
+        if (archive && ctl->json)
+                return say_usage("--json and -o - both want standard output");
+        _cleanup_(closep) int dirfd = -1;
+        if (!archive)
+                status = open_directory(output, &dirfd);
+        to.dirfd = dirfd;
+        if (status == CTL_OK)
+                status = export_all(ctl, &options, &to);
+        if (status != CTL_OK || archive)
+                return status;
+        if (ctl->json)
+                printf("{\"crashes\":%zu,\"files\":%" PRIu64 ",\"bytes\":%" PRIu64 "}\n", ctl->n_arguments, to.files,
+                       to.bytes);
+        else {
+                char size[32];
+                size_text(to.bytes, size);
+                printf("%zu crash%s, %" PRIu64 " files, %s\n", ctl->n_arguments, ctl->n_arguments == 1 ? "" : "es",
+                       to.files, size);
+        }
+        return CTL_OK;
+}
+
+const struct command crashes_export_command = {
+        .name = "export",
+        .summary = "crashes as files, or as a tar archive",
+        .arguments = "ID|HASH...",
+        .min_arguments = 1,
+        .max_arguments = COMMAND_MANY,
+        .description =
+                "Writes for each crash a directory crash-ID: crash.json (what `crashes show --json` prints), "
+                "metadata.json (what the client sent), the dump (dump.dmp of a Minidump, else dump.bin), and "
+                "attachments/NN-NAME. Names are made of letters, digits, dots, dashes and underscores, whatever the "
+                "client called its files. Files that are there already are not replaced.\n"
+                "\n"
+                "What clients sent compressed stays so, with .zst or .gz behind its name; --decode undoes that. A file "
+                "that decodes to more than --max-decoded, or is not what its encoding says, is refused.",
+        .options =
+                (const struct command_option[]){
+                        { "output", "DIR|-", "where to; -: a tar archive on standard output", .letter = 'o',
+                          .required = true, .complete = COMPLETE_DIRECTORY },
+                        { "decode", .help = "undo zstd and gzip" },
+                        { "max-decoded", "BYTES", "the most that one file may decode to [1GiB]" },
+                        { NULL },
+                },
+        .examples =
+                (const struct command_example[]){
+                        { "detritusctl crashes export 17 --decode -o /tmp/crash", "a dump for the debugger" },
+                        { "detritusctl crashes export 17 18 19 -o - | ssh dev tar -x", "to another machine" },
+                        { NULL },
+                },
+        .run = export,
+};

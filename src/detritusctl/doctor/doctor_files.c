@@ -1,0 +1,119 @@
+/* detritusctl doctor: who may read and change what. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "auth/tokens.h"
+#include "detritusctl/doctor/doctor.h"
+#include "detritusctl/screen/size.h"
+#include "storage/index/index.h"
+
+/* The daemon's user when one runs; else whoever owns the data directory is taken for it. */
+static uid_t daemon_user(const struct doctor *d, uid_t owner)
+{
+        char path[64];
+        struct stat st;
+        snprintf(path, sizeof(path), "/proc/%d", (int)d->daemon);
+        return d->daemon && stat(path, &st) == 0 ? st.st_uid : owner;
+}
+
+static void look_at_directory(struct doctor *d)
+{
+        struct stat st;
+        const char *path = d->config->data_dir;
+        d->data_dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (d->data_dir_fd < 0 || fstat(d->data_dir_fd, &st) < 0) {
+                doctor_find(d, DOCTOR_BAD, "data directory", "Make it, or name the right one with --data-dir.",
+                            "%s: %s", path, strerror(errno));
+                return;
+        }
+        unsigned mode = st.st_mode & 07777;
+        uid_t user = daemon_user(d, st.st_uid);
+        if (mode & 0002)
+                doctor_find(d, DOCTOR_BAD, "data directory", "chmod o-w: anyone here can replace what is stored.",
+                            "%s may be written by everyone (mode %04o)", path, mode);
+        else if (mode & 0005)
+                doctor_find(d, DOCTOR_WARN, "data directory",
+                            "chmod o-rx, unless every user may read logs and crashes.",
+                            "%s may be read by everyone (mode %04o)", path, mode);
+        else if (user != st.st_uid && user != 0)
+                doctor_find(d, DOCTOR_BAD, "data directory", "chown it to the daemon's user.",
+                            "%s belongs to user %u, the daemon runs as %u", path, (unsigned)st.st_uid, (unsigned)user);
+        else
+                doctor_find(d, DOCTOR_OK, "data directory", NULL, "%s, mode %04o, user %u", path, mode,
+                            (unsigned)st.st_uid);
+}
+
+static void look_at_database(struct doctor *d)
+{
+        _cleanup_(index_freep) struct index *index = NULL;
+        struct error err = { "out of memory" };
+        struct stat st;
+        char size[32];
+        if (d->data_dir_fd < 0)
+                return;
+        if (fstatat(d->data_dir_fd, "detritus.db", &st, 0) < 0) {
+                bool absent = errno == ENOENT;
+                doctor_find(d, absent ? DOCTOR_OK : DOCTOR_BAD, "database", NULL, "%s",
+                            absent ? "none yet; the daemon makes it" : strerror(errno));
+                return;
+        }
+        size_text((uint64_t)st.st_size, size);
+        if (index_open_readonly(d->config->data_dir, &index, &err) != 0)
+                doctor_find(d, DOCTOR_BAD, "database", "Start the daemon once, or restore a backup.", "%s", err.text);
+        else if (st.st_mode & 0007)
+                doctor_find(d, DOCTOR_WARN, "database", "chmod o-rwx: reports may hold what is private.",
+                            "detritus.db is open to everyone (mode %04o)", st.st_mode & 07777);
+        else
+                doctor_find(d, DOCTOR_OK, "database", NULL, "detritus.db can be read, %s", size);
+}
+
+static bool may_read(const struct stat *st, uid_t user)
+{
+        return user == 0 || (st->st_uid == user ? st->st_mode & 0400 : st->st_mode & 0044);
+}
+
+static void look_at_tokens(struct doctor *d)
+{
+        _cleanup_(tokens_unrefp) struct tokens *tokens = NULL;
+        struct error err = { "out of memory" };
+        struct stat st, data;
+        const char *path = d->config->tokens_config;
+        if (!path) {
+                doctor_find(d, DOCTOR_WARN, "token file", "Name it with --tokens-config or --config.",
+                            "none is named, so it was not looked at");
+                return;
+        }
+        if (stat(path, &st) < 0) {
+                doctor_find(d, DOCTOR_BAD, "token file", "detritusctl token add makes it.", "%s: %s", path,
+                            strerror(errno));
+                return;
+        }
+        bool known = d->data_dir_fd >= 0 && fstat(d->data_dir_fd, &data) == 0;
+        if (tokens_read(path, &tokens, &err) != 0)
+                doctor_find(d, DOCTOR_BAD, "token file", "Mend it; a running daemon goes on with the tokens it has.",
+                            "%s", err.text);
+        else if (st.st_mode & 0022)
+                doctor_find(d, DOCTOR_BAD, "token file", "chmod go-w: whoever can write it can let anyone in.",
+                            "%s may be written by others than its owner (mode %04o)", path, st.st_mode & 07777);
+        else if (known && !may_read(&st, daemon_user(d, data.st_uid)))
+                doctor_find(d, DOCTOR_BAD, "token file", "chown it to the daemon's user.",
+                            "%s cannot be read by user %u, as whom the daemon runs", path,
+                            (unsigned)daemon_user(d, data.st_uid));
+        else if (st.st_mode & 0007)
+                doctor_find(d, DOCTOR_WARN, "token file",
+                            "chmod 600: hashes can be guessed at when they are weak secrets.",
+                            "%s may be read by everyone (mode %04o)", path, st.st_mode & 07777);
+        else
+                doctor_find(d, DOCTOR_OK, "token file", NULL, "%s, %zu tokens, mode %04o", path, tokens->n,
+                            st.st_mode & 07777);
+}
+
+void doctor_files(struct doctor *d)
+{
+        look_at_directory(d);
+        look_at_database(d);
+        look_at_tokens(d);
+}

@@ -1,0 +1,269 @@
+/* detritusctl send-test: from end to end, through the real port. One log line and one crash report go to the daemon with
+ * a token, as a client would send them; then they are looked for on disk and in the index. They stay there, marked:
+ * platform "canary", and "detritus.canary" in the line's attributes and the report's context. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "detritusctl/cli/say.h"
+#include "detritusctl/cli/settings.h"
+#include "detritusctl/doctor/send_canary.h"
+#include "detritusctl/doctor/send_client.h"
+#include "detritusctl/screen/screen.h"
+#include "detritusctl/screen/terminal.h"
+#include "detritusctl/tokens/token_secret.h"
+#include "protocol/json/json_document.h"
+#include "protocol/uuid.h"
+#include "storage/crashes/mirror.h"
+#include "storage/index/index.h"
+
+#define DEADLINE_SECS 10
+#define LOG_TAIL_BYTES (1024 * 1024)
+#define INSTALL_DEFAULT "ca9a27e5-0000-4000-8000-000000000000"
+
+struct sender {
+        const struct ctl *ctl;
+        struct send_client *client;
+        struct send_canary canary;
+        const char *bearer;
+};
+
+/* One line of the report. */
+static int said(const struct sender *s, bool good, const char *what, const char *how)
+{
+        _cleanup_(buf_done) struct buf line = { 0 };
+        int r = 0;
+        if (!s->ctl->json) {
+                r = terminal_line(&line, how, 0); /* whoever listens there may have written it */
+                printf("%s%-4s%s  %-16s  %.*s\n", screen_on(good ? SCREEN_GOOD : SCREEN_BAD), good ? "ok" : "bad",
+                       screen_off(), what, (int)line.len, (const char *)line.data);
+                return r == 0 && good ? CTL_OK : CTL_FAILED;
+        }
+        r = buf_printf(&line, "{\"canary\":\"%s\",\"state\":\"%s\",\"check\":\"%s\",\"found\":", s->canary.id,
+                       good ? "ok" : "bad", what);
+        if (r == 0)
+                r = json_document_append_string(&line, how);
+        if (r == 0)
+                r = buf_append(&line, "}", 2);
+        if (r == 0)
+                r = screen_json(NULL, (const char *)line.data);
+        return r == 0 && good ? CTL_OK : CTL_FAILED;
+}
+
+/* ---- sending ---- */
+
+static int send_logs(const struct sender *s)
+{
+        _cleanup_(buf_done) struct buf body = { 0 };
+        const nghttp2_nv fields[] = { send_client_field("authorization", s->bearer),
+                                      send_client_field("content-type", "application/grpc"),
+                                      send_client_field("te", "trailers") };
+        struct send_answer answer = { 0 };
+        struct error err = { "out of memory" };
+        char text[400];
+        int r = send_canary_logs(&s->canary, &body);
+        if (r == 0)
+                r = send_client_post(s->client, "/opentelemetry.proto.collector.logs.v1.LogsService/Export", fields,
+                                     ARRAY_LEN(fields), body.data, body.len, &answer, &err);
+        if (r < 0)
+                return said(s, false, "log sent", err.text);
+        snprintf(text, sizeof(text), "HTTP %d, gRPC status %d%s%s", answer.http_status, answer.grpc_status,
+                 *answer.message ? ": " : "", answer.message);
+        return said(s, answer.http_status == 200 && answer.grpc_status == 0, "log sent", text);
+}
+
+static int send_crash(const struct sender *s)
+{
+        _cleanup_(buf_done) struct buf body = { 0 };
+        const nghttp2_nv fields[] = {
+                send_client_field("authorization", s->bearer),
+                send_client_field("content-type", "multipart/form-data; boundary=" SEND_CANARY_BOUNDARY),
+                send_client_field("x-protocol-version", "1"),
+        };
+        struct send_answer answer = { 0 };
+        struct error err = { "out of memory" };
+        char text[400];
+        int r = send_canary_crash(&s->canary, &body);
+        if (r == 0)
+                r = send_client_post(s->client, "/v1/crashes", fields, ARRAY_LEN(fields), body.data, body.len, &answer,
+                                     &err);
+        if (r < 0)
+                return said(s, false, "crash sent", err.text);
+        snprintf(text, sizeof(text), "HTTP %d%s%.200s", answer.http_status,
+                 answer.http_status != 201 && *answer.message ? ": " : "",
+                 answer.http_status != 201 ? answer.message : "");
+        return said(s, answer.http_status == 201, "crash sent", text);
+}
+
+/* ---- looking ---- */
+
+/* Is the id in the last part of the file? */
+static bool file_has(int datadir_fd, const char *path, const char *id)
+{
+        _cleanup_(freep) char *tail = malloc(LOG_TAIL_BYTES);
+        _cleanup_(closep) int fd = openat(datadir_fd, path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0 || !tail)
+                return false;
+        off_t size = lseek(fd, 0, SEEK_END);
+        ssize_t n = pread(fd, tail, LOG_TAIL_BYTES, size > LOG_TAIL_BYTES ? size - LOG_TAIL_BYTES : 0);
+        return n > 0 && memmem(tail, (size_t)n, id, strlen(id));
+}
+
+/* In the file of today; of yesterday, when the day ended meanwhile. */
+static int find_log(const struct sender *s, int datadir_fd)
+{
+        const struct send_canary *canary = &s->canary;
+        const struct moment days[] = { clock_now(), canary->at };
+        char path[2 * SOURCE_COMPONENT_MAX + 64] = "", day[CLOCK_DAY_SIZE];
+        bool found = false;
+        for (size_t i = 0; i < ARRAY_LEN(days) && !found; i++) {
+                clock_format_day(days[i], day);
+                snprintf(path, sizeof(path), "logs/%s/%s/%s.ndjson", canary->source.project, canary->source.install_id,
+                         day);
+                found = file_has(datadir_fd, path, canary->id);
+        }
+        return said(s, found, "log stored", path);
+}
+
+static int find_crash(const struct sender *s, const char *data_dir, int datadir_fd)
+{
+        const struct send_canary *canary = &s->canary;
+        _cleanup_(index_freep) struct index *index = NULL;
+        struct crash_metadata m = { .source = canary->source, .timestamp = canary->at };
+        struct error err = { "it cannot be read" };
+        char path[MIRROR_PATH_SIZE], row[64];
+        int64_t id = 0;
+
+        int r = index_open_readonly(data_dir, &index, &err);
+        if (r == 0)
+                r = index_has_crash(index, &m, canary->dump_sha256, &id);
+        snprintf(row, sizeof(row), "crash %lld", (long long)id);
+        int status = said(s, r == 0 && id > 0, "crash indexed", r != 0 ? err.text : id > 0 ? row : "there is no row");
+        blob_path(canary->dump_sha256, path);
+        if (said(s, file_has(datadir_fd, path, canary->dump), "dump stored", path) != CTL_OK)
+                status = CTL_FAILED;
+        mirror_path(&m.source, m.timestamp, canary->dump_sha256, path);
+        if (said(s, file_has(datadir_fd, path, canary->id), "JSON stored", path) != CTL_OK)
+                status = CTL_FAILED;
+        return status;
+}
+
+static int look(const struct sender *s, const char *data_dir, bool logs, bool crash)
+{
+        _cleanup_(closep) int datadir_fd = open(data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        int status = CTL_OK;
+        if (datadir_fd < 0)
+                return said(s, false, "data directory", strerror(errno));
+        if (logs)
+                status = find_log(s, datadir_fd);
+        if (crash && find_crash(s, data_dir, datadir_fd) != CTL_OK)
+                status = CTL_FAILED;
+        return status;
+}
+
+/* ---- the command ---- */
+
+/* Never from the command line, which everyone on the machine can read. */
+static int read_token(const struct ctl *ctl, char ret[TOKEN_SECRET_INPUT_SIZE])
+{
+        const char *path = ctl_value(ctl, "token-file"), *environment = ctl_environment("DETRITUS_TOKEN");
+        if (path) {
+                FILE *from = fopen(path, "re");
+                int status = from ? token_secret_read(from, ret) : say_failed("%s: %s", path, strerror(errno));
+                if (from)
+                        fclose(from);
+                return status;
+        }
+        if (!environment)
+                return token_secret_read(stdin, ret);
+        if (snprintf(ret, TOKEN_SECRET_INPUT_SIZE, "%s", environment) >= TOKEN_SECRET_INPUT_SIZE)
+                return say_failed("the token in $DETRITUS_TOKEN is too long");
+        return CTL_OK;
+}
+
+/* Where a client on this machine finds a listener that listens everywhere. */
+static void reachable(const char *listener, char ret[64])
+{
+        if (strncmp(listener, "0.0.0.0:", 8) == 0)
+                snprintf(ret, 64, "127.0.0.1:%s", listener + 8);
+        else if (strncmp(listener, "[::]:", 5) == 0)
+                snprintf(ret, 64, "[::1]:%s", listener + 5);
+        else
+                snprintf(ret, 64, "%s", listener);
+}
+
+static int send_and_look(struct sender *s, const struct config *config)
+{
+        const struct ctl *ctl = s->ctl;
+        if (!ctl->json)
+                printf("canary %s of %s/%s\n", s->canary.id, s->canary.source.project, s->canary.source.install_id);
+        bool logs = send_logs(s) == CTL_OK, crash = send_crash(s) == CTL_OK;
+        int status = logs && crash ? CTL_OK : CTL_FAILED;
+        if (!ctl_flag(ctl, "remote") && look(s, config->data_dir, logs, crash) != CTL_OK)
+                status = CTL_FAILED;
+        return status;
+}
+
+static int run_with(const struct ctl *ctl, const struct config *config, const char *install_id, const char *token)
+{
+        _cleanup_(send_client_freep) struct send_client *client = NULL;
+        const char *given = ctl_value(ctl, "address");
+        char bearer[TOKEN_SECRET_INPUT_SIZE + 8], address[64];
+        struct sender s = { .ctl = ctl, .bearer = bearer };
+        struct error err = { "out of memory" };
+
+        snprintf(bearer, sizeof(bearer), "Bearer %s", token);
+        reachable(given ? given : config->listeners[0], address);
+        int r = send_canary_init(&s.canary, ctl_value(ctl, "project"), install_id);
+        if (r == 0)
+                r = send_client_new(address, DEADLINE_SECS, &client, &err);
+        s.client = client;
+        int status = r == 0 ? send_and_look(&s, config) : say_failed("%s", err.text);
+        explicit_bzero(bearer, sizeof(bearer));
+        return status;
+}
+
+static int run(const struct ctl *ctl)
+{
+        _cleanup_(config_freep) struct config *config = NULL;
+        char token[TOKEN_SECRET_INPUT_SIZE], install_id[UUID_SIZE];
+        const char *project = ctl_value(ctl, "project"), *install = ctl_value(ctl, "install");
+        if (!source_component_valid(project, strlen(project)))
+                return say_usage("--project: 1 to 128 of A-Z a-z 0-9 . _ - @ + : ~, no leading dot");
+        if (!uuid_normalise(install ? install : INSTALL_DEFAULT, install_id))
+                return say_usage("--install: not a UUID");
+        int status = settings_read(ctl, NULL, &config);
+        if (status == CTL_OK)
+                status = read_token(ctl, token);
+        if (status == CTL_OK)
+                status = run_with(ctl, config, install_id, token);
+        explicit_bzero(token, sizeof(token));
+        return status;
+}
+
+const struct command send_test_command = {
+        .name = "send-test",
+        .summary = "send a log line and a crash, and look for them on disk",
+        .description =
+                "Goes the whole way, through the port, with a token that is read from --token-file, else "
+                "$DETRITUS_TOKEN, else standard input. What was sent stays, marked as a canary (platform \"canary\"). "
+                "The exit status is 1 when anything was refused or is not there.",
+        .options =
+                (const struct command_option[]){
+                        { "project", "PROJECT", "whose they are", .required = true },
+                        { "install", "UUID", "of which installation [" INSTALL_DEFAULT "]" },
+                        { "address", "ADDR:PORT",
+                          "the daemon's [the first listener of --config, else 127.0.0.1:4317]" },
+                        { "token-file", "FILE", "a file with the token on its first line", .complete = COMPLETE_FILE },
+                        { "remote", .help = "only look at the answers: the data directory is on another machine" },
+                        { NULL },
+                },
+        .examples =
+                (const struct command_example[]){
+                        { "detritusctl send-test --project acme --token-file /run/secrets/canary",
+                          "after an upgrade, or every hour" },
+                        { NULL },
+                },
+        .run = run,
+};

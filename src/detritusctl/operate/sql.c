@@ -1,0 +1,208 @@
+/* detritusctl sql: a question in SQL, answered as a table or as JSON, one object a line. Without a question, on a
+ * terminal, sqlite3(1) takes over; it is told to read only. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "detritusctl/cli/commands.h"
+#include "detritusctl/cli/reading.h"
+#include "detritusctl/cli/say.h"
+#include "detritusctl/screen/screen.h"
+#include "detritusctl/screen/table.h"
+#include "detritusctl/screen/terminal.h"
+#include "storage/index/index_query.h"
+#include "util/buf.h"
+
+#define QUERY_MAX_BYTES (1024 * 1024)
+
+/* ---- as a table ---- */
+
+#define CELL_CHARACTERS 120 /* on a terminal; a pipe gets all */
+
+struct answer_table {
+        struct table *table;
+        size_t n;
+        struct table_column *columns;
+        bool aligned; /* by the values of the first row */
+};
+
+static void answer_table_done(struct answer_table *t)
+{
+        table_free(t->table);
+        for (size_t i = 0; i < t->n; i++)
+                free((char *)t->columns[i].title);
+        free(t->columns);
+}
+
+static int table_columns(void *userdata, size_t n, const char *const *names)
+{
+        struct answer_table *t = userdata;
+        t->columns = calloc(n + 1, sizeof(*t->columns));
+        if (!t->columns)
+                return -ENOMEM;
+        for (; t->n < n; t->n++) {
+                _cleanup_(buf_done) struct buf title = { 0 };
+                struct table_column *c = &t->columns[t->n];
+                if (terminal_line(&title, names[t->n], 0) < 0 || !(c->title = buf_take_str(&title)))
+                        return -ENOMEM;
+                c->max = screen_is_terminal() ? CELL_CHARACTERS : SIZE_MAX;
+        }
+        return table_new(t->columns, n, &t->table);
+}
+
+static int table_row(void *userdata, size_t n, const struct index_value *values)
+{
+        struct answer_table *t = userdata;
+        _cleanup_(freep) const char **cells = calloc(n + 1, sizeof(*cells));
+        if (!cells)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++) {
+                cells[i] = values[i].text;
+                if (!t->aligned)
+                        t->columns[i].right =
+                                values[i].kind == INDEX_VALUE_INTEGER || values[i].kind == INDEX_VALUE_REAL;
+        }
+        t->aligned = true;
+        return table_add(t->table, cells);
+}
+
+/* ---- as JSON ---- */
+
+struct objects {
+        size_t n;
+        char **keys; /* as JSON strings, with the colon */
+};
+
+static void objects_done(struct objects *o)
+{
+        for (size_t i = 0; i < o->n; i++)
+                free(o->keys[i]);
+        free(o->keys);
+}
+
+/* A name that was there before gets a number, so that no object has a key twice. */
+static int make_key(const char *const *names, size_t i, char **ret)
+{
+        _cleanup_(buf_done) struct buf name = { 0 }, key = { 0 };
+        size_t before = 0;
+        for (size_t j = 0; j < i; j++)
+                before += strcmp(names[j], names[i]) == 0;
+        int r = buf_append_str(&name, names[i]);
+        if (r == 0 && before > 0)
+                r = buf_printf(&name, ":%zu", before);
+        _cleanup_(freep) char *text = r == 0 ? buf_take_str(&name) : NULL;
+        if (!text || terminal_json_string(&key, text, strlen(text)) < 0 || buf_append_char(&key, ':') < 0)
+                return -ENOMEM;
+        *ret = buf_take_str(&key);
+        return *ret ? 0 : -ENOMEM;
+}
+
+static int json_columns(void *userdata, size_t n, const char *const *names)
+{
+        struct objects *o = userdata;
+        o->keys = calloc(n + 1, sizeof(*o->keys));
+        if (!o->keys)
+                return -ENOMEM;
+        for (; o->n < n; o->n++) {
+                int r = make_key(names, o->n, &o->keys[o->n]);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* SQLite's infinities are no JSON. */
+static bool is_json_number(const struct index_value *v)
+{
+        return v->kind == INDEX_VALUE_INTEGER || (v->kind == INDEX_VALUE_REAL && !strstr(v->text, "Inf"));
+}
+
+static int json_row(void *userdata, size_t n, const struct index_value *values)
+{
+        struct objects *o = userdata;
+        _cleanup_(buf_done) struct buf line = { 0 };
+        int r = buf_append_char(&line, '{');
+        for (size_t i = 0; r == 0 && i < n; i++) {
+                r = buf_printf(&line, "%s%s", i > 0 ? "," : "", o->keys[i]);
+                if (r == 0 && values[i].kind == INDEX_VALUE_NULL)
+                        r = buf_append_str(&line, "null");
+                else if (r == 0 && is_json_number(&values[i]))
+                        r = buf_append_str(&line, values[i].text);
+                else if (r == 0) /* SQLite takes any bytes for text, a CAST of a blob for instance */
+                        r = terminal_json_string(&line, values[i].text, strlen(values[i].text));
+        }
+        if (r == 0)
+                r = buf_append(&line, "}", 2);
+        return r == 0 ? screen_json(NULL, (const char *)line.data) : r;
+}
+
+/* ---- the command ---- */
+
+static int ask(const struct ctl *ctl, const char *sql)
+{
+        _cleanup_(index_freep) struct index *index = NULL;
+        _cleanup_(objects_done) struct objects objects = { 0 };
+        _cleanup_(answer_table_done) struct answer_table table = { 0 };
+        struct error err = { "out of memory" };
+        struct index_query_sink as_json = { json_columns, json_row, &objects };
+        struct index_query_sink as_table = { table_columns, table_row, &table };
+
+        int status = reading_open_index(ctl, &index);
+        if (status != CTL_OK)
+                return status;
+        int r = index_query(index, sql, ctl->json ? &as_json : &as_table, &err);
+        if (r == 0 && table.table)
+                r = table_finish(table.table);
+        if (r == 0)
+                return CTL_OK;
+        return r == -EIO ? reading_failed(r) : say_failed("%s", err.text);
+}
+
+static int ask_standard_input(const struct ctl *ctl)
+{
+        _cleanup_(buf_done) struct buf text = { 0 };
+        int r = buf_read_fd(&text, STDIN_FILENO, QUERY_MAX_BYTES);
+        if (r == -EFBIG)
+                return say_failed("a statement has at most 1 MiB");
+        _cleanup_(freep) char *sql = r == 0 ? buf_take_str(&text) : NULL;
+        return sql ? ask(ctl, sql) : say_failed("%s", strerror(r < 0 ? -r : ENOMEM));
+}
+
+static int start_sqlite(const struct ctl *ctl)
+{
+        char path[PATH_MAX];
+        if (snprintf(path, sizeof(path), "%s/detritus.db", ctl->data_dir) >= (int)sizeof(path))
+                return say_failed("the data directory's path is too long");
+        if (access(path, R_OK) < 0) /* sqlite3 would only say so at the first question */
+                return say_failed("cannot read %s: %s", path, strerror(errno));
+        execlp("sqlite3", "sqlite3", "-readonly", "-box", path, NULL);
+        return errno == ENOENT ? say_failed("sqlite3 is not installed; give a QUERY")
+                               : say_failed("cannot start sqlite3: %s", strerror(errno));
+}
+
+static int run(const struct ctl *ctl)
+{
+        if (ctl->n_arguments > 0)
+                return ask(ctl, ctl->arguments[0]);
+        return isatty(STDIN_FILENO) && !ctl->json ? start_sqlite(ctl) : ask_standard_input(ctl);
+}
+
+const struct command sql_command = {
+        .name = "sql",
+        .summary = "ask the database in SQL, read-only",
+        .arguments = "[QUERY]",
+        .max_arguments = 1,
+        .description =
+                "One statement that reads, beside a running daemon, as a table or with --json as one object a line. "
+                "Without QUERY it is read from standard input, or sqlite3(1) is started when that is a terminal. "
+                "docs/database.md has the tables and views, docs/sql-cookbook.md questions and their queries.",
+        .examples =
+                (const struct command_example[]){
+                        { "detritusctl sql \"SELECT * FROM version_health WHERE project = 'acme'\"",
+                          "how each version does" },
+                        { "detritusctl sql --json \"SELECT * FROM silent_source LIMIT 5\"", "who has gone quiet" },
+                        { NULL },
+                },
+        .run = run,
+};

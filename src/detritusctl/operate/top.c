@@ -1,0 +1,248 @@
+/* detritusctl top: who sends how much. The index has each source's log file of the day with its bytes and lines, kept up
+ * every few seconds, and every crash: two looks at that make rates, without a counter in the daemon for each source. At
+ * most SOURCES_MAX sources are looked at. */
+#include <errno.h>
+#include <json.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "detritusctl/cli/commands.h"
+#include "detritusctl/cli/say.h"
+#include "detritusctl/operate/watch.h"
+#include "detritusctl/screen/screen.h"
+#include "detritusctl/screen/size.h"
+#include "detritusctl/screen/table.h"
+#include "storage/index/index.h"
+#include "util/clock.h"
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#define SOURCES_MAX 100000
+#define CRASHES_MAX 100000
+#define CRASH_SECS 300
+#define ROWS 20
+#define QUIET_NS (12 * UINT64_C(1000000000)) /* the index hears of a file that grows every 5 s */
+
+struct seen {
+        char key[SOURCE_CANONICAL_SIZE];
+        struct source source;
+        uint64_t bytes, lines; /* of today */
+        double bytes_rate, lines_rate;
+        bool known;          /* the rates: there was a change, or none for long */
+        uint64_t changed_ns; /* when that was; before, when it was first seen */
+        uint64_t crashes;
+        unsigned look; /* when it was seen last */
+        UT_hash_handle hh;
+};
+
+struct top {
+        const struct ctl *ctl;
+        struct index *index;
+        unsigned rows, look;
+        uint64_t at_ns, before_ns; /* this look, and the one before it */
+        struct seen *table;
+};
+
+static struct seen *find(struct top *t, const char *project, const char *install_id)
+{
+        struct seen *s = NULL;
+        char key[SOURCE_CANONICAL_SIZE];
+        snprintf(key, sizeof(key), "%s/%s", project, install_id);
+        HASH_FIND_STR(t->table, key, s);
+        if (s || HASH_COUNT(t->table) >= SOURCES_MAX + CRASHES_MAX)
+                return s;
+        s = calloc(1, sizeof(*s));
+        if (!s)
+                return NULL;
+        memcpy(s->key, key, sizeof(s->key));
+        snprintf(s->source.project, sizeof(s->source.project), "%s", project);
+        snprintf(s->source.install_id, sizeof(s->source.install_id), "%s", install_id);
+        HASH_ADD_STR(t->table, key, s);
+        if (s->hh.tbl)
+                return s;
+        free(s);
+        return NULL;
+}
+
+/* Totals come every few seconds, so a rate is taken from one change to the next, and holds until there should have been
+ * another. A source that was not there at the look before began since; at the first look nobody knows when. */
+static void see_totals(const struct top *t, struct seen *s, uint64_t bytes, uint64_t lines)
+{
+        bool grown = bytes > s->bytes || lines > s->lines;
+        bool new_day = bytes < s->bytes;
+        if (!s->changed_ns)
+                s->changed_ns = t->before_ns ? t->before_ns : t->at_ns;
+        if (grown && t->at_ns > s->changed_ns) {
+                double secs = (double)(t->at_ns - s->changed_ns) / 1e9;
+                s->bytes_rate = (double)(bytes - s->bytes) / secs;
+                s->lines_rate = (double)(lines > s->lines ? lines - s->lines : 0) / secs;
+                s->known = true;
+        } else if (new_day || t->at_ns - s->changed_ns > QUIET_NS) {
+                s->bytes_rate = s->lines_rate = 0;
+                s->known = true;
+        }
+        if (grown || new_day)
+                s->changed_ns = t->at_ns;
+        s->bytes = bytes;
+        s->lines = lines;
+}
+
+static int see(void *userdata, const struct index_activity *row)
+{
+        struct top *t = userdata;
+        struct seen *s = find(t, row->project, row->install_id);
+        if (!s)
+                return -ENOMEM;
+        if (s->look != t->look)
+                s->crashes = 0;
+        s->look = t->look;
+        s->crashes += row->crashes;
+        if (row->crashes == 0)
+                see_totals(t, s, row->bytes, row->lines);
+        return 0;
+}
+
+static void forget_silent(struct top *t)
+{
+        struct seen *s, *next;
+        HASH_ITER(hh, t->table, s, next)
+        {
+                if (s->look == t->look)
+                        continue;
+                HASH_DEL(t->table, s);
+                free(s);
+        }
+}
+
+static int by_activity(const struct seen *a, const struct seen *b)
+{
+        if (a->bytes_rate != b->bytes_rate)
+                return a->bytes_rate > b->bytes_rate ? -1 : 1;
+        if (a->crashes != b->crashes)
+                return a->crashes > b->crashes ? -1 : 1;
+        if (a->bytes != b->bytes)
+                return a->bytes > b->bytes ? -1 : 1;
+        return strcmp(a->key, b->key);
+}
+
+/* ---- printing ---- */
+
+enum { PROJECT, INSTALL, LINES, BYTES, CRASHES, DAY_LINES, DAY_BYTES, N_COLUMNS };
+
+static const struct table_column columns[N_COLUMNS] = {
+        [PROJECT] = { "PROJECT" },
+        [INSTALL] = { "INSTALL" },
+        [LINES] = { "LINES/S", .right = true, .spare = 2 },
+        [BYTES] = { "BYTES/S", .right = true },
+        [CRASHES] = { "CRASHES/5MIN", .right = true, .spare = 1 },
+        [DAY_LINES] = { "LINES TODAY", .right = true, .spare = 3 },
+        [DAY_BYTES] = { "BYTES TODAY", .right = true },
+};
+
+static int print_json(const struct seen *s)
+{
+        struct json_object *o = json_object_new_object();
+        json_object_object_add(o, "project", json_object_new_string(s->source.project));
+        json_object_object_add(o, "install_id", json_object_new_string(s->source.install_id));
+        json_object_object_add(o, "lines_per_second", json_object_new_double(s->lines_rate));
+        json_object_object_add(o, "bytes_per_second", json_object_new_double(s->bytes_rate));
+        json_object_object_add(o, "crashes_5_min", json_object_new_uint64(s->crashes));
+        json_object_object_add(o, "lines_today", json_object_new_uint64(s->lines));
+        json_object_object_add(o, "bytes_today", json_object_new_uint64(s->bytes));
+        int r = screen_json(NULL, json_object_to_json_string_ext(o, JSON_C_TO_STRING_NOSLASHESCAPE));
+        json_object_put(o);
+        return r;
+}
+
+static int print_row(struct table *table, const struct seen *s)
+{
+        char numbers[N_COLUMNS][32];
+        const char *cells[N_COLUMNS] = { [PROJECT] = s->source.project, [INSTALL] = s->source.install_id };
+        snprintf(numbers[LINES], sizeof(numbers[LINES]), "%.1f", s->lines_rate);
+        size_text((uint64_t)s->bytes_rate, numbers[BYTES]);
+        snprintf(numbers[CRASHES], sizeof(numbers[CRASHES]), "%llu", (unsigned long long)s->crashes);
+        snprintf(numbers[DAY_LINES], sizeof(numbers[DAY_LINES]), "%llu", (unsigned long long)s->lines);
+        size_text(s->bytes, numbers[DAY_BYTES]);
+        for (size_t i = LINES; i < N_COLUMNS; i++)
+                cells[i] = !s->known && s->bytes > 0 && (i == LINES || i == BYTES) ? "-" : numbers[i];
+        return table_add(table, cells);
+}
+
+static int print(struct top *t)
+{
+        _cleanup_(table_freep) struct table *table = NULL;
+        unsigned n = 0;
+        int r = t->ctl->json ? 0 : table_new(columns, N_COLUMNS, &table);
+        HASH_SORT(t->table, by_activity);
+        for (struct seen *s = t->table; r == 0 && s && (t->rows == 0 || n < t->rows); s = s->hh.next, n++)
+                r = table ? print_row(table, s) : print_json(s);
+        if (r == 0 && table)
+                r = table_finish(table);
+        if (r == 0 && table && HASH_COUNT(t->table) > n)
+                printf("%s%u more%s\n", screen_on(SCREEN_DIM), HASH_COUNT(t->table) - n, screen_off());
+        return r;
+}
+
+static int gather(struct top *t)
+{
+        char day[CLOCK_DAY_SIZE];
+        struct moment now = clock_now(), since = now;
+        t->look++;
+        t->before_ns = t->at_ns;
+        t->at_ns = clock_monotonic_ns();
+        clock_format_day(now, day);
+        since.sec -= CRASH_SECS;
+        int r = index_log_activity(t->index, day, SOURCES_MAX, see, t);
+        if (r == 0)
+                r = index_crash_activity(t->index, since, CRASHES_MAX, see, t);
+        forget_silent(t);
+        return r;
+}
+
+static int look(void *userdata, bool *ret_fine)
+{
+        struct top *t = userdata;
+        *ret_fine = true;
+        int r = gather(t);
+        return r == 0 ? print(t) : r;
+}
+
+static int run(const struct ctl *ctl)
+{
+        struct top t = { .ctl = ctl, .rows = ROWS };
+        struct error err = { "out of memory" };
+        int status = watch_number(ctl, "limit", SOURCES_MAX, &t.rows);
+        if (status != CTL_OK)
+                return status;
+        if (index_open_readonly(ctl->data_dir, &t.index, &err) != 0)
+                return say_failed("%s", err.text);
+        status = watch_run(ctl, true, look, &t);
+        t.look++; /* so that all are silent */
+        forget_silent(&t);
+        index_free(t.index);
+        return status;
+}
+
+const struct command top_command = {
+        .name = "top",
+        .summary = "who sends how much, live, by source",
+        .description =
+                "Shows the sources that send most, drawn anew every few seconds; in a pipe one table behind the other. "
+                "What it shows comes from the database: log totals are a few seconds behind, and crashes are those of "
+                "the last five minutes. A rate is known from a source's first change on.",
+        .options =
+                (const struct command_option[]){
+                        { "interval", "SECS", "how often [2]" },
+                        { "count", "N", "so many times, 0: until it is ended [0]" },
+                        { "limit", "N", "so many sources, 0: all [20]", .letter = 'n' },
+                        { NULL },
+                },
+        .examples =
+                (const struct command_example[]){
+                        { "detritusctl top", "who fills the disk?" },
+                        { "detritusctl top --count 2 --interval 10 --json", "the rates of ten seconds, for a script" },
+                        { NULL },
+                },
+        .run = run,
+};

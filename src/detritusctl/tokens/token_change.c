@@ -1,0 +1,199 @@
+/* detritusctl token add, rotate and revoke: one change of the token file, then the daemon is told. The token goes to
+ * standard output, once; words about it to standard error, so that a script can take the one without the other. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "detritusctl/cli/confirm.h"
+#include "detritusctl/cli/control_client.h"
+#include "detritusctl/cli/daemon.h"
+#include "detritusctl/cli/say.h"
+#include "detritusctl/tokens/token_internal.h"
+#include "detritusctl/tokens/token_secret.h"
+
+/* Both are there, and they are two. */
+static bool is_another_file(const char *a, const char *b)
+{
+        struct stat one, other;
+        return a && b && *b == '/' && stat(a, &one) == 0 && stat(b, &other) == 0 &&
+               (one.st_dev != other.st_dev || one.st_ino != other.st_ino);
+}
+
+static int say_answer(struct json_object *answer, const struct token_file *file)
+{
+        const char *error = ctl_text(answer, "error"), *path = ctl_text(answer, "tokens_config");
+        if (error)
+                return say_failed("the file is changed, but the daemon keeps its old tokens: %s", error);
+        if (is_another_file(file->path, path))
+                return say_failed("%s is changed, but the daemon reads %s", file->path, path);
+        say_note("the daemon has read %s again: %llu tokens", path ? path : "its token file",
+                 (unsigned long long)ctl_number(answer, "tokens"));
+        return CTL_OK;
+}
+
+/* CTL_OK: a daemon has the file's tokens in force, or none runs, or it was not to be told. */
+static int reload(const struct ctl *ctl, const struct token_file *file)
+{
+        _cleanup_(json_object_putp) struct json_object *answer = NULL;
+        pid_t holder = 0;
+        if (ctl_flag(ctl, "no-reload"))
+                return CTL_OK;
+        int r = ctl_ask(ctl->data_dir, "{\"op\":\"reload\"}", &answer);
+        if (r == 0)
+                return say_answer(answer, file);
+        if (r != -ECONNREFUSED && r != -ENOENT)
+                return say_failed("the file is changed, but the daemon on %s cannot be told (%s): send it SIGHUP",
+                                  ctl->data_dir, strerror(r < 0 ? -r : EBADMSG));
+        if (daemon_find(ctl->data_dir, &holder) == 0 && holder > 0)
+                return say_failed(
+                        "the file is changed, but process %d, which uses %s, answers no control socket; if it is "
+                        "a detritusd, send it SIGHUP",
+                        (int)holder, ctl->data_dir);
+        say_note("no daemon runs on %s; the next one to start will know", ctl->data_dir);
+        return CTL_OK;
+}
+
+/* The file is written: the token must reach somebody now, whatever becomes of the rest. */
+static int hand_out(const struct ctl *ctl, const struct token_file *file, const char *id,
+                    const struct token_secret *secret)
+{
+        int r = token_print(ctl, id, "token", secret->text);
+        int status = reload(ctl, file);
+        return r == 0 ? status : say_failed("the token could not be printed; rotate it to get another");
+}
+
+static int add(const struct ctl *ctl)
+{
+        _cleanup_(token_file_done) struct token_file file = { .directory_fd = -1 };
+        _cleanup_(token_secret_done) struct token_secret secret = { 0 };
+        const char *id = ctl_value(ctl, "id"), *project = ctl_value(ctl, "project"), *given = ctl_value(ctl, "prefix");
+        struct error err = { "" };
+        char prefix[SOURCE_COMPONENT_MAX + 2];
+
+        int status = token_open(ctl, TOKEN_FILE_CREATE, &file);
+        if (status != CTL_OK)
+                return status;
+        if (token_file_find(&file, id))
+                return say_failed("\"%s\" is in %s already; detritusctl token rotate gives it a new secret", id,
+                                  file.path);
+        snprintf(prefix, sizeof(prefix), "%s/", project);
+        int r = token_secret_new(id, &secret, &err);
+        struct token token = {
+                .id = (char *)id,
+                .secret = secret.phc,
+                .project = (char *)project,
+                .source_prefix = given ? (char *)given : prefix,
+                .url_key = ctl_flag(ctl, "url-key"),
+        };
+        if (r == 0)
+                r = token_file_add(&file, &token, &err);
+        return r == 0 ? hand_out(ctl, &file, id, &secret) : token_failed(&err, r);
+}
+
+static int rotate(const struct ctl *ctl)
+{
+        _cleanup_(token_file_done) struct token_file file = { .directory_fd = -1 };
+        _cleanup_(token_secret_done) struct token_secret secret = { 0 };
+        const char *id = ctl->arguments[0];
+        struct error err = { "" };
+
+        int status = token_open(ctl, TOKEN_FILE_CHANGE, &file);
+        if (status != CTL_OK)
+                return status;
+        if (!token_file_find(&file, id))
+                return say_failed("there is no token \"%s\" in %s", id, file.path);
+        int r = token_secret_new(id, &secret, &err);
+        if (r == 0)
+                r = token_file_exchange(&file, id, secret.phc, &err);
+        return r == 0 ? hand_out(ctl, &file, id, &secret) : token_failed(&err, r);
+}
+
+static int revoke_token(const struct ctl *ctl)
+{
+        _cleanup_(token_file_done) struct token_file file = { .directory_fd = -1 };
+        const char *id = ctl->arguments[0];
+        struct error err = { "" };
+        int status = token_open(ctl, TOKEN_FILE_CHANGE, &file);
+        if (status != CTL_OK)
+                return status;
+        const struct token *t = token_file_find(&file, id);
+        if (!t)
+                return say_failed("there is no token \"%s\" in %s", id, file.path);
+        status = confirm(ctl, "revoke \"%s\" of project \"%s\", so that its clients are refused", t->id, t->project);
+        if (status != CTL_OK)
+                return status;
+        int r = token_file_remove(&file, id, &err);
+        if (r != 0)
+                return token_failed(&err, r);
+        say_note("\"%s\" is revoked", id);
+        return reload(ctl, &file);
+}
+
+#define NO_RELOAD_OPTION                                                                                               \
+        {                                                                                                              \
+                "no-reload", .help = "do not tell a running daemon"                                                    \
+        }
+
+const struct command token_add_command = {
+        .name = "add",
+        .summary = "make a token and write its hash into the token file",
+        .description =
+                "Makes a token, adds its hash to the token file (made when missing) and prints the token, once: it is "
+                "kept nowhere.",
+        .options =
+                (const struct command_option[]){
+                        { "id", "ID", "a name for the token", .required = true },
+                        { "project", "PROJECT", "the project that it writes to", .required = true },
+                        TOKEN_FILE_OPTION,
+                        { "prefix", "PREFIX",
+                          "only for sources \"<project>/<install_id>\" that start so [the whole project]" },
+                        { "url-key", .help = "let it ride in a URL" },
+                        NO_RELOAD_OPTION,
+                        { NULL },
+                },
+        .examples =
+                (const struct command_example[]){
+                        { "detritusctl token add --id acme-prod --project acme --tokens-config "
+                          "/etc/detritus/tokens.yaml",
+                          "a token for all installations of acme" },
+                        { NULL },
+                },
+        .run = add,
+};
+
+const struct command token_rotate_command = {
+        .name = "rotate",
+        .summary = "exchange a token's secret",
+        .arguments = "ID",
+        .min_arguments = 1,
+        .max_arguments = 1,
+        .description =
+                "Prints the new token, once; the old one is refused as soon as the daemon has read the file. To change "
+                "without a gap, add a second token, move the clients, and revoke the first.",
+        .options = (const struct command_option[]){ TOKEN_FILE_OPTION, NO_RELOAD_OPTION, { NULL } },
+        .examples =
+                (const struct command_example[]){
+                        { "detritusctl token rotate acme-prod --config /etc/detritus/detritusd.yaml",
+                          "when the old one may have leaked" },
+                        { NULL },
+                },
+        .run = rotate,
+};
+
+const struct command token_revoke_command = {
+        .name = "revoke",
+        .summary = "take a token out of the token file",
+        .arguments = "ID",
+        .min_arguments = 1,
+        .max_arguments = 1,
+        .options = (const struct command_option[]){ TOKEN_FILE_OPTION, NO_RELOAD_OPTION, { NULL } },
+        .examples =
+                (const struct command_example[]){
+                        { "detritusctl token revoke acme-old --config /etc/detritus/detritusd.yaml",
+                          "asks, then its clients are refused" },
+                        { NULL },
+                },
+        .flags = COMMAND_YES,
+        .run = revoke_token,
+};

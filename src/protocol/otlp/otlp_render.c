@@ -1,0 +1,406 @@
+/* Log records to NDJSON lines, straight from the wire bytes to a buffer that the caller keeps from request to request: no
+ * allocation but its growth. What is the same for all records of a scope (platform, version, scope, resource) is rendered
+ * into the first line and copied from there into the others.
+ *
+ * A record's fields may come in any order, so they are noted first and then written. The members of an object are noted on
+ * a stack, since of those with the same key only the last is shown.
+ *
+ * Every line, and the output as a whole, is bounded while it is written: a line far over its limit stops within a few
+ * KiB. On any failure the buffer is cut back to what it was. Values may nest as deep as otlp_scan() let them. */
+
+#include <errno.h>
+
+#include "protocol/json/json_text.h"
+#include "protocol/otlp/otlp.h"
+#include "protocol/otlp/otlp_keys.h"
+#include "protocol/otlp/otlp_view.h"
+
+enum { SCRATCH_FULL = JSON_TEXT_TOO_LONG + 1 }; /* of json_text.error */
+
+struct render {
+        struct otlp_span resource;
+        const struct otlp_source *source;
+        size_t line_bytes, output_bytes, scratch_bytes;
+        size_t end_max;           /* where the present line must end */
+        size_t tail_at, tail_len; /* what the lines of this scope share, in the buffer; len 0: not yet there */
+        unsigned lines;
+        struct buf *pairs; /* a stack of struct otlp_pair: the members of the objects under way */
+        struct json_text json;
+};
+
+static void put_value(struct render *r, struct otlp_span value);
+
+static void put_text(struct json_text *j, struct otlp_span s)
+{
+        json_text_string(j, s.at, otlp_len(s));
+}
+
+static bool is_source_key(struct otlp_span key)
+{
+        static const char prefix[] = "source.";
+        return otlp_len(key) >= sizeof(prefix) - 1 && memcmp(key.at, prefix, sizeof(prefix) - 1) == 0;
+}
+
+/* ---- objects ---- */
+
+static void push_pair(struct render *r, struct otlp_span message)
+{
+        struct buf *b = r->pairs;
+        int e = b->len + sizeof(struct otlp_pair) > r->scratch_bytes ? SCRATCH_FULL
+                                                                     : buf_reserve(b, sizeof(struct otlp_pair));
+        if (e != 0) {
+                r->json.error = r->json.error ? r->json.error : e;
+                return;
+        }
+        *(struct otlp_pair *)(void *)(b->data + b->len) = otlp_pair(message);
+        b->len += sizeof(struct otlp_pair);
+}
+
+/* May move when more is pushed. */
+static struct otlp_pair *pairs_from(const struct render *r, size_t at)
+{
+        return (struct otlp_pair *)(void *)(r->pairs->data + at);
+}
+
+/* The members that were pushed from `at` on, which go from the stack. Returns how many were written. */
+static size_t put_members(struct render *r, size_t at, bool with_source_keys)
+{
+        _cleanup_(otlp_keys_done) struct otlp_keys keys = { 0 };
+        struct json_text *j = &r->json;
+        size_t n = (r->pairs->len - at) / sizeof(struct otlp_pair), members = 0;
+        int e = n > 0 ? otlp_keys_init(&keys, pairs_from(r, at), n) : 0;
+        if (e < 0)
+                j->error = j->error ? j->error : e;
+        for (size_t i = 0; i < n && !j->error; i++) {
+                struct otlp_pair pair = pairs_from(r, at)[i];
+                if (!otlp_keys_shows(&keys, i) || (!with_source_keys && is_source_key(pair.key)))
+                        continue;
+                if (members++ > 0)
+                        json_text_literal(j, ",");
+                put_text(j, pair.key);
+                json_text_literal(j, ":");
+                put_value(r, pair.value);
+        }
+        r->pairs->len = at;
+        return members;
+}
+
+/* Pushes the KeyValues that are a message's field of that number. Returns where they begin. */
+static size_t push_pairs(struct render *r, struct otlp_span message, unsigned number)
+{
+        size_t at = r->pairs->len;
+        struct otlp_field field = { 0 };
+        while (otlp_next(&message, &field)) {
+                if (field.number == number)
+                        push_pair(r, field.bytes);
+        }
+        return at;
+}
+
+/* ---- values ---- */
+
+static void put_array(struct render *r, struct otlp_span array)
+{
+        struct json_text *j = &r->json;
+        struct otlp_field field = { 0 };
+        bool first = true;
+        json_text_literal(j, "[");
+        while (!j->error && otlp_next(&array, &field)) {
+                if (field.number != 1)
+                        continue;
+                if (!first)
+                        json_text_literal(j, ",");
+                first = false;
+                put_value(r, field.bytes);
+        }
+        json_text_literal(j, "]");
+}
+
+static void put_bool(struct json_text *j, bool v)
+{
+        if (v)
+                json_text_literal(j, "true");
+        else
+                json_text_literal(j, "false");
+}
+
+static double double_of(uint64_t bits)
+{
+        double v;
+        memcpy(&v, &bits, sizeof(v));
+        return v;
+}
+
+static void put_value(struct render *r, struct otlp_span value)
+{
+        struct json_text *j = &r->json;
+        struct otlp_field v = otlp_any(value);
+        switch (v.number) {
+        case OTLP_ANY_STRING: put_text(j, v.bytes); return;
+        case OTLP_ANY_BOOL: put_bool(j, v.value != 0); return;
+        case OTLP_ANY_INT: json_text_i64(j, (int64_t)v.value); return;
+        case OTLP_ANY_DOUBLE: json_text_double(j, double_of(v.value)); return;
+        case OTLP_ANY_ARRAY: put_array(r, v.bytes); return;
+        case OTLP_ANY_KVLIST:
+                json_text_literal(j, "{");
+                put_members(r, push_pairs(r, v.bytes, 1), true);
+                json_text_literal(j, "}");
+                return;
+        case OTLP_ANY_BYTES: json_text_hex(j, v.bytes.at, otlp_len(v.bytes)); return;
+        default: json_text_literal(j, "null"); return;
+        }
+}
+
+/* ---- records ---- */
+
+struct record {
+        uint64_t time_unix_nano, observed_time_unix_nano;
+        int32_t severity_number;
+        uint32_t dropped_attributes_count, flags;
+        struct otlp_span severity_text, body, trace_id, span_id, event_name;
+};
+
+/* The attributes go to the stack of members, from *ret_pairs on. */
+static void read_record(struct render *r, struct otlp_span message, struct record *ret, size_t *ret_pairs)
+{
+        struct otlp_field f = { 0 };
+        *ret = (struct record){ 0 };
+        *ret_pairs = r->pairs->len;
+        while (otlp_next(&message, &f)) {
+                switch (f.number) {
+                case 1: ret->time_unix_nano = f.value; break;
+                case 2: ret->severity_number = (int32_t)(uint32_t)f.value; break;
+                case 3: ret->severity_text = f.bytes; break;
+                case 5: ret->body = f.bytes; break;
+                case 6: push_pair(r, f.bytes); break;
+                case 7: ret->dropped_attributes_count = (uint32_t)f.value; break;
+                case 8: ret->flags = (uint32_t)f.value; break;
+                case 9: ret->trace_id = f.bytes; break;
+                case 10: ret->span_id = f.bytes; break;
+                case 11: ret->observed_time_unix_nano = f.value; break;
+                case 12: ret->event_name = f.bytes; break;
+                default: break;
+                }
+        }
+}
+
+#define PUT_LITERAL(p, literal) ((uint8_t *)memcpy((p), (literal), sizeof(literal) - 1) + sizeof(literal) - 1)
+#define HEAD_SIZE 192 /* three keys and three numbers, or two and two */
+
+static void put_times(struct json_text *j, const struct record *record)
+{
+        uint8_t *p = json_text_room(j, HEAD_SIZE);
+        if (!p)
+                return;
+        p = json_put_u64(PUT_LITERAL(p, "{\"time_unix_nano\":"), record->time_unix_nano);
+        p = json_put_u64(PUT_LITERAL(p, ",\"observed_time_unix_nano\":"), record->observed_time_unix_nano);
+        p = json_put_i64(PUT_LITERAL(p, ",\"severity_number\":"), record->severity_number);
+        p = PUT_LITERAL(p, ",\"severity_text\":");
+        j->buf->len = (size_t)(p - j->buf->data);
+}
+
+static void put_counts(struct json_text *j, const struct record *record)
+{
+        uint8_t *p = json_text_room(j, HEAD_SIZE);
+        if (!p)
+                return;
+        p = json_put_u64(PUT_LITERAL(p, "},\"dropped_attributes_count\":"), record->dropped_attributes_count);
+        p = json_put_u64(PUT_LITERAL(p, ",\"flags\":"), record->flags);
+        p = PUT_LITERAL(p, ",\"trace_id\":");
+        j->buf->len = (size_t)(p - j->buf->data);
+}
+
+static void put_record(struct render *r, struct otlp_span message)
+{
+        struct json_text *j = &r->json;
+        struct record record;
+        size_t pairs;
+        read_record(r, message, &record, &pairs);
+        put_times(j, &record);
+        put_text(j, record.severity_text);
+        json_text_literal(j, ",\"body\":");
+        if (record.body.at)
+                put_value(r, record.body);
+        else
+                json_text_literal(j, "null");
+        json_text_literal(j, ",\"attributes\":{");
+        put_members(r, pairs, true);
+        put_counts(j, &record);
+        json_text_hex(j, record.trace_id.at, otlp_len(record.trace_id));
+        json_text_literal(j, ",\"span_id\":");
+        json_text_hex(j, record.span_id.at, otlp_len(record.span_id));
+        json_text_literal(j, ",\"event_name\":");
+        put_text(j, record.event_name);
+}
+
+/* ---- what the lines of a scope share ---- */
+
+static void put_scope_text(struct json_text *j, const char *name, struct otlp_span s)
+{
+        if (otlp_len(s) == 0)
+                return;
+        json_text_raw(j, name, strlen(name));
+        put_text(j, s);
+        json_text_literal(j, ",");
+}
+
+/* Members that are not empty; without any, no scope. Each leaves a comma behind, which the brace overwrites. */
+static void put_scope(struct render *r, struct otlp_span scope)
+{
+        struct json_text *j = &r->json;
+        struct otlp_span name = { 0 }, version = { 0 }, rest = scope;
+        struct otlp_field f = { 0 };
+        while (otlp_next(&rest, &f)) {
+                if (f.number == 1)
+                        name = f.bytes;
+                else if (f.number == 2)
+                        version = f.bytes;
+        }
+        size_t before = j->buf->len;
+        json_text_literal(j, ",\"scope\":{");
+        size_t empty = j->buf->len;
+        put_scope_text(j, "\"name\":", name);
+        put_scope_text(j, "\"version\":", version);
+        size_t before_attributes = j->buf->len;
+        json_text_literal(j, "\"attributes\":{");
+        if (put_members(r, push_pairs(r, scope, 3), true) > 0)
+                json_text_literal(j, "},");
+        else
+                j->buf->len = before_attributes;
+        if (j->buf->len == empty)
+                j->buf->len = before;
+        else if (!j->error)
+                j->buf->data[j->buf->len - 1] = '}';
+}
+
+static void put_resource(struct render *r)
+{
+        struct json_text *j = &r->json;
+        size_t before = j->buf->len;
+        json_text_literal(j, ",\"resource\":{");
+        size_t members = put_members(r, push_pairs(r, r->resource, 1), false);
+        json_text_literal(j, "}");
+        if (members == 0)
+                j->buf->len = before;
+}
+
+/* What put_scope() and put_resource() may write and take back: it must not count against a line's limit. */
+#define TAKEN_BACK_BYTES 64
+
+static void put_new_tail(struct render *r, struct otlp_span scope)
+{
+        struct json_text *j = &r->json;
+        r->tail_at = j->buf->len;
+        json_text_literal(j, ",\"platform\":");
+        json_text_string(j, r->source->platform, r->source->platform_len);
+        json_text_literal(j, ",\"version\":");
+        json_text_string(j, r->source->version, r->source->version_len);
+        if (scope.at)
+                put_scope(r, scope);
+        if (r->resource.at)
+                put_resource(r);
+        json_text_literal(j, "}\n");
+        r->tail_len = j->buf->len - r->tail_at;
+}
+
+static void put_line(struct render *r, struct otlp_span scope, struct otlp_span record)
+{
+        struct json_text *j = &r->json;
+        put_record(r, record);
+        if (r->tail_len == 0) {
+                put_new_tail(r, scope);
+                return;
+        }
+        uint8_t *p = json_text_room(j, r->tail_len);
+        if (!p)
+                return;
+        memcpy(p, j->buf->data + r->tail_at, r->tail_len);
+        j->buf->len += r->tail_len;
+}
+
+/* The lower of the two limits, seen from where the line begins. */
+static void begin_line(struct render *r)
+{
+        size_t at = r->json.buf->len;
+        size_t left = at < r->output_bytes ? r->output_bytes - at : 0;
+        r->end_max = at + (r->line_bytes < left ? r->line_bytes : left);
+        r->json.end_max = r->end_max + TAKEN_BACK_BYTES;
+}
+
+static int end_line(struct render *r, unsigned scope, unsigned record, struct refusal *refusal)
+{
+        struct json_text *j = &r->json;
+        if (j->error == 0 && j->buf->len > r->end_max)
+                j->error = JSON_TEXT_TOO_LONG;
+        if (j->error <= 0)
+                return j->error;
+        if (j->error == SCRATCH_FULL)
+                return refuse(refusal, ANSWER_TOO_LARGE,
+                              "scope_logs[%u].log_records[%u]: more than %zu bytes for the members of its objects",
+                              scope, record, r->scratch_bytes);
+        if (r->end_max == r->output_bytes)
+                return refuse(refusal, ANSWER_TOO_LARGE, "request renders to more than %zu bytes of log lines",
+                              r->output_bytes);
+        return refuse(refusal, ANSWER_TOO_LARGE, "scope_logs[%u].log_records[%u]: line is longer than %zu bytes", scope,
+                      record, r->line_bytes);
+}
+
+static struct otlp_span find_scope(struct otlp_span scope_logs)
+{
+        struct otlp_field field = { 0 };
+        while (otlp_next(&scope_logs, &field)) {
+                if (field.number == 1)
+                        return field.bytes;
+        }
+        return (struct otlp_span){ 0 };
+}
+
+static int render_scope(struct render *r, struct otlp_span scope_logs, unsigned index, struct refusal *refusal)
+{
+        const struct otlp_span scope = find_scope(scope_logs);
+        struct otlp_field field = { 0 };
+        unsigned records = 0;
+        r->tail_len = 0;
+        while (otlp_next(&scope_logs, &field)) {
+                if (field.number != 2)
+                        continue;
+                begin_line(r);
+                put_line(r, scope, field.bytes);
+                int a = end_line(r, index, records++, refusal);
+                if (a != 0)
+                        return a;
+        }
+        r->lines += records;
+        return 0;
+}
+
+int otlp_render(const struct otlp_resource_logs *logs, const struct otlp_source *source,
+                const struct otlp_limits *limits, struct buf *scratch, struct buf *out, unsigned *ret_lines,
+                struct refusal *r)
+{
+        struct render render = {
+                .resource = logs->resource,
+                .source = source,
+                .line_bytes = limits->line_bytes,
+                .output_bytes = limits->output_bytes ? limits->output_bytes : OTLP_OUTPUT_BYTES_DEFAULT,
+                .scratch_bytes = limits->scratch_bytes ? limits->scratch_bytes : OTLP_SCRATCH_BYTES_DEFAULT,
+                .pairs = scratch,
+                .json = { .buf = out },
+        };
+        struct otlp_span rest = logs->message;
+        struct otlp_field field = { 0 };
+        size_t before = out->len;
+        unsigned scopes = 0;
+        while (otlp_next(&rest, &field)) {
+                if (field.number != 2)
+                        continue;
+                scratch->len = 0;
+                int a = render_scope(&render, field.bytes, scopes++, r);
+                if (a != 0) {
+                        out->len = before;
+                        return a;
+                }
+        }
+        *ret_lines = render.lines;
+        return 0;
+}

@@ -1,0 +1,352 @@
+/* Walks the wire bytes of an ExportLogsServiceRequest before anything is allocated for them. Who reads them afterwards
+ * (otlp_view.h) checks nothing again: bounds, wire types, depth, counts and UTF-8 are seen to here, once.
+ *
+ * The walk is a loop over an explicit stack of open messages, driven by one table of fields per message type. Every
+ * field costs a few compares; the path of a failure ("resource_logs[0].scope_logs[2].log_records[3].body") is put
+ * together from the stack only when there is one.
+ *
+ * Failures: ANSWER_MALFORMED for bytes that are not this message and for values nested too deep, ANSWER_TOO_LARGE for
+ * counts. A singular message that is given twice is refused although the protobuf encoding says "merge": no exporter
+ * writes that, merged attributes would pass by their limit, and a reader in place has nowhere to merge to. Fields
+ * of a `oneof` that is given several times are not merged: the last one wins, as the encoding says.
+ *
+ * Source: protobuf encoding specification; field numbers: opentelemetry-proto 1.x. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "protocol/otlp/otlp.h"
+#include "util/text/utf8.h"
+
+#define FIELD_NUMBER_MAX 12
+#define DEPTH_MAX 64 /* of AnyValues, whatever the configuration says: the stack below is fixed */
+#define STACK_MAX (5 + 3 * (DEPTH_MAX + 1)) /* request to KeyValue, then AnyValue, list and KeyValue per level */
+#define PATH_SIZE 280
+
+enum wire_type { WIRE_VARINT, WIRE_64BIT, WIRE_LENGTH, WIRE_GROUP_START, WIRE_GROUP_END, WIRE_32BIT };
+
+enum kind {
+        UNKNOWN, /* not in the table */
+        VARINT,
+        FIXED64,
+        FIXED32,
+        STRING,
+        BYTES,
+        MESSAGE,  /* singular */
+        REPEATED, /* messages */
+};
+
+struct message;
+
+struct field {
+        enum kind kind;
+        bool attributes; /* a list that limits->attributes bounds */
+        const char *name;
+        const struct message *type;
+};
+
+struct message {
+        bool is_any_value, is_log_record;
+        struct field fields[FIELD_NUMBER_MAX + 1];
+};
+
+static const struct message array_value, kvlist_value;
+
+static const struct message any_value = {
+        .is_any_value = true,
+        .fields = {
+                /* The scalars have no name: "body: string is not UTF-8" says it all. */
+                [1] = { STRING, .name = "" },
+                [2] = { VARINT, .name = "" },
+                [3] = { VARINT, .name = "" },
+                [4] = { FIXED64, .name = "" },
+                [5] = { MESSAGE, .name = "array_value", .type = &array_value },
+                [6] = { MESSAGE, .name = "kvlist_value", .type = &kvlist_value },
+                [7] = { BYTES, .name = "" },
+        },
+};
+
+static const struct message key_value = { .fields = {
+                                                  [1] = { STRING, .name = "key" },
+                                                  [2] = { MESSAGE, .name = "value", .type = &any_value },
+                                          } };
+
+static const struct message array_value = { .fields = { [1] = { REPEATED, .name = "values", .type = &any_value } } };
+static const struct message kvlist_value = { .fields = { [1] = { REPEATED, .name = "values", .type = &key_value } } };
+
+static const struct message log_record = {
+        .is_log_record = true,
+        .fields = {
+                [1] = { FIXED64, .name = "time_unix_nano" },
+                [2] = { VARINT, .name = "severity_number" },
+                [3] = { STRING, .name = "severity_text" },
+                [5] = { MESSAGE, .name = "body", .type = &any_value },
+                [6] = { REPEATED, .attributes = true, .name = "attributes", .type = &key_value },
+                [7] = { VARINT, .name = "dropped_attributes_count" },
+                [8] = { FIXED32, .name = "flags" },
+                [9] = { BYTES, .name = "trace_id" },
+                [10] = { BYTES, .name = "span_id" },
+                [11] = { FIXED64, .name = "observed_time_unix_nano" },
+                [12] = { STRING, .name = "event_name" },
+        },
+};
+
+static const struct message scope = { .fields = {
+                                              [1] = { STRING, .name = "name" },
+                                              [2] = { STRING, .name = "version" },
+                                              [3] = { REPEATED, .attributes = true, .name = "attributes",
+                                                      .type = &key_value },
+                                              [4] = { VARINT, .name = "dropped_attributes_count" },
+                                      } };
+
+static const struct message scope_logs = { .fields = {
+                                                   [1] = { MESSAGE, .name = "scope", .type = &scope },
+                                                   [2] = { REPEATED, .name = "log_records", .type = &log_record },
+                                                   [3] = { STRING, .name = "schema_url" },
+                                           } };
+
+static const struct message resource = { .fields = {
+                                                 [1] = { REPEATED, .attributes = true, .name = "attributes",
+                                                         .type = &key_value },
+                                                 [2] = { VARINT, .name = "dropped_attributes_count" },
+                                         } };
+
+static const struct message resource_logs = { .fields = {
+                                                      [1] = { MESSAGE, .name = "resource", .type = &resource },
+                                                      [2] = { REPEATED, .name = "scope_logs", .type = &scope_logs },
+                                                      [3] = { STRING, .name = "schema_url" },
+                                              } };
+
+static const struct message request = {
+        .fields = { [1] = { REPEATED, .name = "resource_logs", .type = &resource_logs } },
+};
+
+/* An open message. A message type has at most one repeated field, so one count serves. */
+struct frame {
+        const struct message *type;
+        const struct field *via; /* the parent's field that led here */
+        const uint8_t *end;
+        unsigned repeated; /* how many of the repeated field came so far */
+        unsigned seen;     /* bit per singular message field */
+        unsigned depth;    /* AnyValues open, this one included */
+};
+
+struct scan {
+        const struct otlp_limits *limits;
+        unsigned depth_max;
+        unsigned records, submessages;
+        struct refusal *refusal;
+        struct frame *top;
+        struct frame stack[STACK_MAX];
+};
+
+struct path {
+        size_t len;
+        char text[PATH_SIZE];
+};
+
+static void path_append(struct path *p, const char *name)
+{
+        size_t n = strlen(name);
+        if (n == 0)
+                return;
+        if (p->len > 0 && p->len < PATH_SIZE - 1)
+                p->text[p->len++] = '.';
+        if (n > PATH_SIZE - 1 - p->len)
+                n = PATH_SIZE - 1 - p->len;
+        memcpy(p->text + p->len, name, n);
+        p->len += n;
+        p->text[p->len] = '\0';
+}
+
+static void path_append_field(struct path *p, const struct field *field, unsigned index)
+{
+        char name[64];
+        if (field->kind == REPEATED) {
+                snprintf(name, sizeof(name), "%s[%u]", field->name, index);
+                path_append(p, name);
+        } else {
+                path_append(p, field->name);
+        }
+}
+
+/* field: where in the innermost message, NULL when that is not known. */
+static struct path path_to(const struct scan *s, const struct field *field)
+{
+        struct path p = { 0 };
+        for (const struct frame *f = s->stack + 1; f <= s->top; f++)
+                path_append_field(&p, f->via, f[-1].repeated - 1);
+        if (field)
+                path_append_field(&p, field, s->top->repeated);
+        if (p.len == 0)
+                path_append(&p, "request");
+        return p;
+}
+
+static int refuse_at(struct scan *s, const struct field *field, const char *what)
+{
+        struct path p = path_to(s, field);
+        return refuse(s->refusal, ANSWER_MALFORMED, "%s%s: %s", p.text, p.len == PATH_SIZE - 1 ? "..." : "", what);
+}
+
+static int refuse_count(struct scan *s, const struct field *field, unsigned limit, const char *what)
+{
+        struct path p = path_to(s, field);
+        return refuse(s->refusal, ANSWER_TOO_LARGE, "%s%s: more than %u %s", p.text,
+                      p.len == PATH_SIZE - 1 ? "..." : "", limit, what);
+}
+
+/* At most max bytes; NULL when it does not end within them or within the message, or has more than 64 bits, of which
+ * readers make different things. */
+static inline const uint8_t *read_varint(const uint8_t *p, const uint8_t *end, unsigned max, uint64_t *ret)
+{
+        if (p < end && *p < 0x80) {
+                *ret = *p;
+                return p + 1;
+        }
+        uint64_t value = 0;
+        for (unsigned i = 0; i < max && p < end; i++) {
+                uint8_t byte = *p++;
+                value |= (uint64_t)(byte & 0x7F) << (7 * i);
+                if (byte < 0x80) {
+                        *ret = value;
+                        return i == 9 && byte > 1 ? NULL : p;
+                }
+        }
+        return NULL;
+}
+
+/* What lies behind a tag: for WIRE_LENGTH, at and len are its bytes. Lengths and tags have 32 bits, so they
+ * take at most 5 bytes. NULL: out of bounds or a wire type that OTLP never uses. */
+static inline const uint8_t *read_value(const uint8_t *p, const uint8_t *end, unsigned wire, const uint8_t **ret_at,
+                                        size_t *ret_len)
+{
+        uint64_t value;
+        switch (wire) {
+        case WIRE_VARINT: return read_varint(p, end, 10, &value);
+        case WIRE_64BIT: return end - p >= 8 ? p + 8 : NULL;
+        case WIRE_32BIT: return end - p >= 4 ? p + 4 : NULL;
+        case WIRE_LENGTH:
+                p = read_varint(p, end, 5, &value);
+                if (!p || value > (uint64_t)(end - p))
+                        return NULL;
+                *ret_at = p;
+                *ret_len = (size_t)value;
+                return p + value;
+        default: return NULL;
+        }
+}
+
+static int count_submessage(struct scan *s, const struct field *field)
+{
+        if (s->submessages >= s->limits->submessages)
+                return refuse_count(s, field, s->limits->submessages, "embedded messages in a request");
+        s->submessages++;
+        return 0;
+}
+
+static int check_repeated(struct scan *s, const struct field *field)
+{
+        if (field->attributes && s->top->repeated >= s->limits->attributes)
+                return refuse_count(s, field, s->limits->attributes, "attributes");
+        if (field->type->is_log_record) {
+                if (s->records >= s->limits->records)
+                        return refuse_count(s, field, s->limits->records, "log records in a request");
+                s->records++;
+        }
+        return 0;
+}
+
+static int check_singular(struct scan *s, const struct field *field)
+{
+        unsigned bit = 1u << (field - s->top->type->fields);
+        if (s->top->seen & bit)
+                return refuse_at(s, field, "given more than once");
+        s->top->seen |= bit;
+        return 0;
+}
+
+static int open_message(struct scan *s, const struct field *field, const uint8_t *at, size_t len)
+{
+        struct frame *parent = s->top;
+        int r = count_submessage(s, field);
+        if (r == 0)
+                r = field->kind == REPEATED ? check_repeated(s, field) : check_singular(s, field);
+        if (r != 0)
+                return r;
+        unsigned depth = parent->depth + field->type->is_any_value;
+        if (depth > s->depth_max)
+                return refuse_at(s, field, "value is nested too deep");
+        if (field->kind == REPEATED)
+                parent->repeated++;
+        s->top++;
+        *s->top = (struct frame){ .type = field->type, .via = field, .end = at + len, .depth = depth };
+        return 0;
+}
+
+static const unsigned wire_of_kind[] = {
+        [VARINT] = WIRE_VARINT, [FIXED64] = WIRE_64BIT,  [FIXED32] = WIRE_32BIT,   [STRING] = WIRE_LENGTH,
+        [BYTES] = WIRE_LENGTH,  [MESSAGE] = WIRE_LENGTH, [REPEATED] = WIRE_LENGTH,
+};
+
+static int check_field(struct scan *s, const struct field *field, unsigned wire, const uint8_t *at, size_t len)
+{
+        if (field->kind == UNKNOWN) /* each is walked over again later, so they count like messages */
+                return count_submessage(s, NULL);
+        if (wire != wire_of_kind[field->kind])
+                return refuse_at(s, field, "wrong wire type");
+        switch (field->kind) {
+        case STRING: return utf8_valid(at, len) ? 0 : refuse_at(s, field, "string is not UTF-8");
+        case MESSAGE:
+        case REPEATED: return open_message(s, field, at, len);
+        default: return 0;
+        }
+}
+
+/* One field of the innermost message; *p moves behind it, or into it when it is a message. */
+static inline int scan_field(struct scan *s, const uint8_t **p)
+{
+        static const struct field unknown = { UNKNOWN };
+        const uint8_t *end = s->top->end, *at = NULL, *next;
+        size_t len = 0;
+        uint64_t tag;
+
+        next = read_varint(*p, end, 5, &tag);
+        if (!next || tag > UINT32_MAX || tag >> 3 == 0)
+                return refuse_at(s, NULL, "malformed field tag");
+        unsigned wire = tag & 7;
+        const struct field *field = tag >> 3 <= FIELD_NUMBER_MAX ? &s->top->type->fields[tag >> 3] : &unknown;
+        next = read_value(next, end, wire, &at, &len);
+        if (!next)
+                return refuse_at(s, field->kind == UNKNOWN ? NULL : field, "malformed field value");
+        int r = check_field(s, field, wire, at, len);
+        *p = field->kind >= MESSAGE ? at : next;
+        return r;
+}
+
+int otlp_scan(const uint8_t *data, size_t len, const struct otlp_limits *limits, unsigned *ret_records,
+              struct refusal *r)
+{
+        struct scan s; /* the stack is written before it is read */
+        s.limits = limits;
+        s.depth_max = limits->depth < DEPTH_MAX ? limits->depth : DEPTH_MAX;
+        s.records = s.submessages = 0;
+        s.refusal = r;
+        s.top = s.stack;
+        *s.top = (struct frame){ .type = &request, .end = data + len };
+
+        const uint8_t *p = data;
+        for (;;) {
+                if (p == s.top->end) {
+                        if (s.top == s.stack)
+                                break;
+                        s.top--; /* p is where the parent goes on */
+                        continue;
+                }
+                int answer = scan_field(&s, &p);
+                if (answer != 0)
+                        return answer;
+        }
+        *ret_records = s.records;
+        return 0;
+}

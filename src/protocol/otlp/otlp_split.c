@@ -1,0 +1,39 @@
+/* Where in scanned bytes each ResourceLogs is, and its resource. */
+
+#include <errno.h>
+
+#include "protocol/otlp/otlp_view.h"
+
+static struct otlp_resource_logs look_into(struct otlp_span message)
+{
+        struct otlp_resource_logs logs = { .message = message };
+        struct otlp_field field = { 0 };
+        while (otlp_next(&message, &field)) {
+                if (field.number == 1)
+                        logs.resource = field.bytes;
+        }
+        return logs;
+}
+
+int otlp_split(struct arena *arena, const uint8_t *data, size_t len, size_t max, struct otlp_resource_logs **ret,
+               size_t *ret_n, struct refusal *r)
+{
+        struct otlp_span request = { data, data + len }, rest = request;
+        struct otlp_field field = { 0 };
+        size_t n = 0, i = 0;
+        while (otlp_next(&rest, &field))
+                n += field.number == 1;
+        if (n > max)
+                return refuse(r, ANSWER_TOO_LARGE, "more than %zu resource_logs in one request", max);
+        struct otlp_resource_logs *list = arena_alloc(arena, n * sizeof(*list));
+        if (!list)
+                return arena_is_full(arena) ? refuse(r, ANSWER_TOO_LARGE, "the request needs too much memory")
+                                            : -ENOMEM;
+        for (rest = request; otlp_next(&rest, &field);) {
+                if (field.number == 1)
+                        list[i++] = look_into(field.bytes);
+        }
+        *ret = list;
+        *ret_n = n;
+        return 0;
+}

@@ -1,0 +1,60 @@
+#pragma once
+/* Content-addressed files: crashes/by-hash/<2 hex>/<sha256>.bin below the data directory. A blob being received is an
+ * unlinked file, so whatever ends early leaves nothing; publishing gives it its name.
+ *
+ * blob_writer_* up to finish: the thread that receives (page cache only, no sync). Publishing, unlink: the index writer's
+ * thread alone, which is why a blob cannot be published and deleted at once. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "storage/blobs/draft.h"
+#include "util/cleanup.h"
+
+#define BLOB_HEX_SIZE 65  /* 64 hex digits + NUL */
+#define BLOB_PATH_SIZE 96 /* "crashes/by-hash/ab/<64 hex>.bin" + NUL */
+
+struct blob_store;
+
+/* datadir_fd is borrowed and must stay open. Makes crashes/by-hash and tmp/, empties tmp/. 0 or -errno. */
+int blob_store_new(int datadir_fd, struct blob_store **ret);
+struct blob_store *blob_store_free(struct blob_store *s); /* NULL-safe; no writer may be alive */
+DEFINE_FREEP(blob_store_free, struct blob_store)
+
+unsigned blob_store_open_writers(const struct blob_store *s); /* any thread; for /metrics */
+
+struct blob_writer;
+
+/* 0 or -errno. */
+int blob_writer_new(struct blob_store *s, struct blob_writer **ret);
+struct blob_writer *blob_writer_free(struct blob_writer *w); /* NULL-safe; an unpublished blob is gone */
+DEFINE_FREEP(blob_writer_free, struct blob_writer)
+
+/* Appends and hashes. 0 or -errno (-ENOSPC, -EDQUOT, -EIO). */
+int blob_writer_write(struct blob_writer *w, const void *data, size_t len);
+uint64_t blob_writer_len(const struct blob_writer *w);
+
+/* No more bytes: writes what is gathered and fixes the hash. 0 or -errno, as write. */
+int blob_writer_finish(struct blob_writer *w);
+const char *blob_writer_sha256(const struct blob_writer *w); /* after finish: 64 lower-case hex digits */
+
+/* Publishing, in this order: the data is synced, then it gets its name, then the name is synced. Each of the syncs can be
+ * one for many blobs instead: draft_sync_all(). All return 0 or -errno. */
+
+/* Is it there already, whole? Then its data is durable, and only its name is synced: another upload may have given it a
+ * moment ago. */
+int blob_writer_is_stored(const struct blob_writer *w, bool *ret);
+int blob_writer_sync(struct blob_writer *w);
+/* sync_directories: a directory that is made is made durable, too. *ret_existed: the name was there before. */
+int blob_writer_link(struct blob_writer *w, bool sync_directories, bool *ret_existed);
+int blob_sync_name(struct blob_store *s, const char *sha256);
+/* Gives the pages of what was synced back to the system. */
+void blob_writer_drop_pages(struct blob_writer *w);
+
+struct draft_dir *blob_store_drafts(struct blob_store *s);
+
+/* "crashes/by-hash/ab/<hex>.bin", relative to the data directory. */
+void blob_path(const char *sha256, char ret[BLOB_PATH_SIZE]);
+
+/* Removes a blob. 0, -ENOENT or another -errno; *ret_len (may be NULL): its size. */
+int blob_unlink(struct blob_store *s, const char *sha256, uint64_t *ret_len);

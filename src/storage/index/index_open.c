@@ -1,0 +1,391 @@
+/* The index's life: opening, migrating, preparing statements, closing.
+ *
+ * Opening for writing makes the file (0640) when it is missing, switches to WAL with a sync at each commit, and runs the
+ * numbered migrations that user_version lacks. application_id is set last of all, by index_set_adopted(): a first start
+ * that was cut short while it read an older data directory is known by its absence, and begins again.
+ *
+ * Failure modes: a database of a newer detritus (INDEX_TOO_NEW), or a SQLite file that is not ours (-EINVAL); both are
+ * left as they were.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "storage/index/index_internal.h"
+#include "storage/index/migrations.h"
+#include "util/files/durable.h"
+#include "util/log.h"
+
+#define APPLICATION_ID 0x64747274 /* "dtrt"; file(1) shows it */
+/* After the migrations, which may change every page there is: what a statement that fails has to put back is kept in
+ * memory, and 16 MiB of pages are. */
+#define FOR_SMALL_TRANSACTIONS "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384"
+/* After them too: one that makes a table anew must not have the rows that refer to it deleted with the old one
+ * (https://www.sqlite.org/foreignkeys.html#fk_schemacommands). */
+#define FOR_ALL_TRANSACTIONS "PRAGMA foreign_keys = ON"
+
+/* What the last failed call on the database or on its WAL said (sqlite3_system_errno() tells of a later one). */
+static int last_errno(struct index *x, int which)
+{
+        sqlite3_file *f = NULL;
+        int error = 0;
+        sqlite3_file_control(x->db, "main", which, &f);
+        if (f && f->pMethods)
+                f->pMethods->xFileControl(f, SQLITE_FCNTL_LAST_ERRNO, &error);
+        return error;
+}
+
+/* SQLITE_FULL is ENOSPC alone: a quota comes as an I/O error, and so does a -shm file that cannot grow, which holds
+ * nothing durable. A write that found no space may be tried again, unlike a sync. */
+static bool found_no_space(struct index *x, int code)
+{
+        if (code == SQLITE_IOERR_SHMSIZE)
+                return true;
+        int main_file = last_errno(x, SQLITE_FCNTL_FILE_POINTER), wal = last_errno(x, SQLITE_FCNTL_JOURNAL_POINTER);
+        return code == SQLITE_IOERR_WRITE && (main_file == 0 || main_file == EDQUOT) && (wal == 0 || wal == EDQUOT) &&
+               main_file + wal > 0;
+}
+
+static int translate(struct index *x, int code)
+{
+        if (found_no_space(x, code))
+                return -ENOSPC;
+        switch (code & 0xFF) {
+        case SQLITE_FULL: return -ENOSPC;
+        case SQLITE_IOERR:
+        case SQLITE_CORRUPT:
+        case SQLITE_NOTADB: return -EIO;
+        case SQLITE_NOMEM: return -ENOMEM;
+        case SQLITE_BUSY:
+        case SQLITE_LOCKED: return -EBUSY;
+        case SQLITE_CONSTRAINT:
+        case SQLITE_TOOBIG: return -EINVAL;
+        default: return -EPROTO;
+        }
+}
+
+int index_failed(struct index *x, const char *doing)
+{
+        int code = sqlite3_extended_errcode(x->db);
+        log_warn("the index failed", LOG_STR("doing", doing), LOG_STR("sqlite", sqlite3_errmsg(x->db)),
+                 LOG_INT("code", code));
+        return translate(x, code);
+}
+
+int index_prepare(struct index *x, enum index_statement which, sqlite3_stmt **ret)
+{
+        sqlite3_stmt **s = &x->prepared[which];
+        x->bind_failed = false;
+        if (*s) {
+                sqlite3_reset(*s);
+                sqlite3_clear_bindings(*s);
+        } else if (sqlite3_prepare_v3(x->db, index_statements[which], -1, SQLITE_PREPARE_PERSISTENT, s, NULL) !=
+                   SQLITE_OK) {
+                return index_failed(x, index_statements[which]);
+        }
+        *ret = *s;
+        return 0;
+}
+
+/* Binding borrowed text and integers allocates nothing, so it cannot fail but by a wrong position, which the tests
+ * would show. */
+void index_bind_text(sqlite3_stmt *s, int at, const char *text)
+{
+        sqlite3_bind_text(s, at, text, -1, SQLITE_STATIC);
+}
+
+void index_bind_copy(struct index *x, sqlite3_stmt *s, int at, const char *text)
+{
+        if (sqlite3_bind_text(s, at, text, -1, SQLITE_TRANSIENT) != SQLITE_OK)
+                x->bind_failed = true;
+}
+
+void index_bind_int(sqlite3_stmt *s, int at, int64_t value)
+{
+        sqlite3_bind_int64(s, at, value);
+}
+
+/* The text is copied. Where there is no memory for that it would be NULL, which is no row's time and equals none. */
+void index_bind_time(struct index *x, sqlite3_stmt *s, int at, struct moment time, unsigned digits)
+{
+        char text[CLOCK_RFC3339_SIZE];
+        clock_format_fixed(time, digits, text);
+        index_bind_copy(x, s, at, text);
+}
+
+int index_step(struct index *x, sqlite3_stmt *s)
+{
+        if (x->bind_failed)
+                return -ENOMEM;
+        int r = sqlite3_step(s);
+        if (r == SQLITE_ROW)
+                return INDEX_ROW;
+        r = r == SQLITE_DONE ? 0 : index_failed(x, sqlite3_sql(s));
+        sqlite3_reset(s);
+        return r;
+}
+
+int index_run(struct index *x, sqlite3_stmt *s)
+{
+        int r;
+        do
+                r = index_step(x, s);
+        while (r == INDEX_ROW);
+        return r;
+}
+
+const char *index_text(sqlite3_stmt *s, int column)
+{
+        return (const char *)sqlite3_column_text(s, column);
+}
+
+static int execute(struct index *x, const char *sql)
+{
+        return sqlite3_exec(x->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : index_failed(x, sql);
+}
+
+static int read_number(struct index *x, const char *sql, int64_t *ret)
+{
+        sqlite3_stmt *s;
+        if (sqlite3_prepare_v2(x->db, sql, -1, &s, NULL) != SQLITE_OK)
+                return index_failed(x, sql);
+        int r = sqlite3_step(s);
+        if (r == SQLITE_ROW)
+                *ret = sqlite3_column_int64(s, 0);
+        r = r == SQLITE_ROW ? 0 : index_failed(x, sql);
+        sqlite3_finalize(s);
+        return r;
+}
+
+static int run_migration(struct index *x, unsigned number)
+{
+        char version[64];
+        snprintf(version, sizeof(version), "PRAGMA user_version = %u", number + 1);
+        int r = execute(x, "BEGIN IMMEDIATE");
+        if (r == 0)
+                r = sqlite3_exec(x->db, migrations[number], NULL, NULL, NULL) == SQLITE_OK ? 0
+                                                                                           : index_failed(x, "migrate");
+        if (r == 0)
+                r = execute(x, version);
+        if (r == 0)
+                r = execute(x, "COMMIT");
+        if (r < 0 && !sqlite3_get_autocommit(x->db))
+                execute(x, "ROLLBACK");
+        return r;
+}
+
+/* What SQLite says, but where it only knows of an I/O error. */
+static int tell(struct index *x, int error, struct error *err)
+{
+        error_set(err, "%s", error == -ENOSPC ? strerror(ENOSPC) : sqlite3_errmsg(x->db));
+        return error;
+}
+
+/* Is it ours, and do we know its version? */
+static int check_identity(struct index *x, int64_t *ret_version, bool *ret_adopted, struct error *err)
+{
+        int64_t id = 0, version = 0, tables = 0;
+        int r = read_number(x, "PRAGMA application_id", &id);
+        if (r == 0)
+                r = read_number(x, "PRAGMA user_version", &version);
+        if (r == 0)
+                r = read_number(x, "SELECT count(*) FROM sqlite_schema", &tables);
+        if (r < 0)
+                return tell(x, r, err);
+        if ((id != 0 && id != APPLICATION_ID) || (version == 0 && tables > 0)) {
+                error_set(err, "not a database of detritus");
+                return -EINVAL;
+        }
+        if (version > (int64_t)migrations_count) {
+                error_set(err, "it has version %lld, from a newer detritus; this one knows up to %u",
+                          (long long)version, migrations_count);
+                return INDEX_TOO_NEW;
+        }
+        *ret_version = version;
+        *ret_adopted = id == APPLICATION_ID;
+        return 0;
+}
+
+static int is_wal(void *userdata, int columns, char **values, _unused_ char **names)
+{
+        *(bool *)userdata = columns == 1 && values[0] && strcmp(values[0], "wal") == 0;
+        return 0;
+}
+
+/* The hook takes the place of automatic checkpoints. The schema's CHECKs call json_valid(), which SQLite before 3.41
+ * trusts in a schema only when all of it is trusted; the file is ours alone. */
+static int configure_writer(struct index *x, struct error *err)
+{
+        int r = execute(x, "PRAGMA journal_mode = WAL;"
+                           "PRAGMA synchronous = FULL;"
+                           "PRAGMA journal_size_limit = 67108864;"
+                           "PRAGMA cell_size_check = ON;"
+                           "PRAGMA trusted_schema = ON");
+        if (r < 0)
+                return tell(x, r, err);
+        bool wal = false;
+        sqlite3_exec(x->db, "PRAGMA journal_mode", is_wal, &wal, NULL);
+        if (!wal) {
+                error_set(err, "the file system does not support SQLite's WAL");
+                return -EOPNOTSUPP;
+        }
+        index_wal_watch(x);
+        return 0;
+}
+
+static int migrate(struct index *x, int64_t version, struct error *err)
+{
+        if (version > 0 && version < (int64_t)migrations_count)
+                log_info("bringing an older database up; a large one takes minutes", LOG_INT("from", version),
+                         LOG_INT("to", migrations_count));
+        for (unsigned i = (unsigned)version; i < migrations_count; i++) {
+                int r = run_migration(x, i);
+                if (r < 0) {
+                        error_set(err, "migration %u: %s", i + 1, strerror(-r));
+                        return r;
+                }
+        }
+        int r = execute(x, FOR_ALL_TRANSACTIONS "; " FOR_SMALL_TRANSACTIONS);
+        return r < 0 ? tell(x, r, err) : 0;
+}
+
+static int open_database(const char *path, int flags, struct index **ret, struct error *err)
+{
+        _cleanup_(index_freep) struct index *x = calloc(1, sizeof(*x));
+        if (!x)
+                return -ENOMEM;
+        x->shm_fd = -1;
+        int r = sqlite3_open_v2(path, &x->db, flags | SQLITE_OPEN_EXRESCODE, NULL);
+        if (r != SQLITE_OK) {
+                error_set(err, "%s", x->db ? sqlite3_errmsg(x->db) : "out of memory");
+                return x->db ? index_failed(x, "open") : -ENOMEM;
+        }
+        sqlite3_busy_timeout(x->db, INDEX_BUSY_TIMEOUT_MS);
+        sqlite3_db_config(x->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+        *ret = TAKE_PTR(x);
+        return 0;
+}
+
+static int database_path(const char *data_dir, char ret[PATH_MAX], struct error *err)
+{
+        int n = snprintf(ret, PATH_MAX, "%s/detritus.db", data_dir);
+        if (n >= 0 && n < PATH_MAX)
+                return 0;
+        error_set(err, "the data directory's path is too long");
+        return -ENAMETOOLONG;
+}
+
+/* SQLite gives the -wal and -shm files the mode of the database. */
+static int make_file(const char *data_dir, const char *path, struct error *err)
+{
+        _cleanup_(closep) int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
+        if (fd < 0 && errno == EEXIST)
+                return 0;
+        int r = fd < 0 ? -errno : durable_sync_dir(AT_FDCWD, data_dir);
+        if (r < 0)
+                error_set(err, "%s: %s", path, strerror(-r));
+        return r;
+}
+
+/* SQLite makes the -wal file and the -shm file at its first look into the database, which may be this one. It syncs the
+ * name of the WAL with the first commit, but does not look at how that went, and commits in a file without a name would be
+ * lost. */
+static int keep_wal(struct index *x, const char *data_dir, const char *path, struct error *err)
+{
+        int64_t tables;
+        int r = read_number(x, "SELECT count(*) FROM sqlite_schema", &tables);
+        if (r == 0)
+                r = durable_sync_dir(AT_FDCWD, data_dir);
+        if (r == 0)
+                r = index_wal_keep_shm(x, path);
+        if (r < 0)
+                error_set(err, "cannot keep its WAL: %s", strerror(-r));
+        return r;
+}
+
+int index_open(const char *data_dir, struct index **ret, bool *ret_created, struct error *err)
+{
+        _cleanup_(index_freep) struct index *x = NULL;
+        char path[PATH_MAX];
+        int64_t version;
+        bool adopted;
+
+        int r = database_path(data_dir, path, err);
+        if (r == 0)
+                r = make_file(data_dir, path, err);
+        if (r < 0)
+                return r;
+        r = open_database(path, SQLITE_OPEN_READWRITE, &x, err);
+        if (r == 0)
+                r = check_identity(x, &version, &adopted, err);
+        if (r == 0)
+                r = configure_writer(x, err);
+        if (r == 0)
+                r = migrate(x, version, err);
+        if (r == 0)
+                r = keep_wal(x, data_dir, path, err);
+        if (r != 0) {
+                error_prefix(err, "%s", path);
+                return r;
+        }
+        x->writable = true;
+        *ret_created = !adopted;
+        *ret = TAKE_PTR(x);
+        return 0;
+}
+
+int index_open_readonly(const char *data_dir, struct index **ret, struct error *err)
+{
+        _cleanup_(index_freep) struct index *x = NULL;
+        char path[PATH_MAX];
+        int64_t version;
+        bool adopted;
+
+        int r = database_path(data_dir, path, err);
+        if (r < 0)
+                return r;
+        if (access(path, F_OK) < 0) {
+                r = -errno;
+                error_set(err, "cannot read %s: %s", path, strerror(errno));
+                return r;
+        }
+        r = open_database(path, SQLITE_OPEN_READONLY, &x, err);
+        if (r == 0) {
+                sqlite3_db_config(x->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+                r = check_identity(x, &version, &adopted, err);
+        }
+        if (r == 0 && version < (int64_t)migrations_count) {
+                error_set(err, "it has version %lld, older than this detritus; start detritusd once to bring it to %u",
+                          (long long)version, migrations_count);
+                r = -EINVAL;
+        }
+        if (r != 0) {
+                error_prefix(err, "%s", path);
+                return r;
+        }
+        *ret = TAKE_PTR(x);
+        return 0;
+}
+
+int index_set_adopted(struct index *x)
+{
+        char sql[64];
+        snprintf(sql, sizeof(sql), "PRAGMA application_id = %d", APPLICATION_ID);
+        return execute(x, sql);
+}
+
+struct index *index_free(struct index *x)
+{
+        if (!x)
+                return NULL;
+        for (size_t i = 0; i < ARRAY_LEN(x->prepared); i++)
+                sqlite3_finalize(x->prepared[i]);
+        if (x->writable)
+                index_wal_checkpoint(x, SQLITE_CHECKPOINT_TRUNCATE);
+        sqlite3_close(x->db);
+        closep(&x->shm_fd);
+        free(x);
+        return NULL;
+}

@@ -1,0 +1,97 @@
+/* The WAL and its -shm file: checkpoints, and what a full disk asks for.
+ *
+ * A transaction that finds no space has made the WAL longer by what it wrote in vain, and a checkpoint may need that space
+ * for the database. So the WAL is cut behind the last commit then. Nobody reads there: frames count only up to that
+ * (https://www.sqlite.org/walformat.html#reader_algorithm).
+ *
+ * The -shm file is mapped, and SQLite grows it by one byte in each 4 KiB. On a file system with smaller blocks the others
+ * are holes, and whoever writes there on a full disk is killed by SIGBUS. So the blocks of its first part, which serves a
+ * WAL of 16 MiB, are had at once, while an open can still fail in words. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+
+#include "storage/index/index_internal.h"
+
+#define WAL_HEAD_BYTES 32 /* https://www.sqlite.org/walformat.html */
+#define WAL_FRAME_HEAD_BYTES 24
+#define PAGE_BYTES 4096
+#define CHECKPOINT_PAGES 1000
+#define TRUNCATE_PAGES (16 * 1024 * 1024 / PAGE_BYTES)
+#define SHM_BYTES (32 * 1024)
+
+static int note_pages(void *userdata, _unused_ sqlite3 *db, _unused_ const char *name, int pages)
+{
+        struct index *x = userdata;
+        x->wal_pages = pages;
+        return SQLITE_OK;
+}
+
+void index_wal_watch(struct index *x)
+{
+        sqlite3_wal_hook(x->db, note_pages, x);
+}
+
+int index_wal_keep_shm(struct index *x, const char *path)
+{
+        char shm[PATH_MAX];
+        if (snprintf(shm, sizeof(shm), "%s-shm", path) >= (int)sizeof(shm))
+                return -ENAMETOOLONG;
+        x->shm_fd = open(shm, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+        if (x->shm_fd < 0)
+                return -errno;
+        return fallocate(x->shm_fd, FALLOC_FL_KEEP_SIZE, 0, SHM_BYTES) == 0 || errno == EOPNOTSUPP ? 0 : -errno;
+}
+
+/* ---- checkpoints ---- */
+
+/* Without waiting for readers: what they hold up is done next time. */
+int index_wal_checkpoint(struct index *x, int mode)
+{
+        sqlite3_busy_timeout(x->db, 0);
+        int r = sqlite3_wal_checkpoint_v2(x->db, NULL, mode, NULL, NULL);
+        sqlite3_busy_timeout(x->db, INDEX_BUSY_TIMEOUT_MS);
+        x->checkpointed_pages = x->wal_pages;
+        return r == SQLITE_OK || (r & 0xFF) == SQLITE_BUSY ? 0 : index_failed(x, "checkpoint");
+}
+
+int index_checkpoint_if_due(struct index *x)
+{
+        if (x->wal_pages < x->checkpointed_pages) /* the WAL began anew */
+                x->checkpointed_pages = 0;
+        if (x->wal_pages - x->checkpointed_pages < CHECKPOINT_PAGES)
+                return 0;
+        return index_wal_checkpoint(x, x->wal_pages >= TRUNCATE_PAGES ? SQLITE_CHECKPOINT_TRUNCATE
+                                                                      : SQLITE_CHECKPOINT_PASSIVE);
+}
+
+/* 0: it has none, or cannot be read. */
+static sqlite3_int64 frame_bytes(sqlite3_file *wal)
+{
+        uint8_t head[WAL_HEAD_BYTES];
+        if (wal->pMethods->xRead(wal, head, sizeof(head), 0) != SQLITE_OK)
+                return 0;
+        uint32_t page = (uint32_t)head[8] << 24 | (uint32_t)head[9] << 16 | (uint32_t)head[10] << 8 | head[11];
+        return page >= 512 && page <= 65536 ? WAL_FRAME_HEAD_BYTES + (sqlite3_int64)page : 0;
+}
+
+/* wal_pages is what the WAL had at the last commit, or more when it began anew since; 0: there was none yet, and frames
+ * that an earlier writer left are not counted. */
+static void cut(struct index *x)
+{
+        sqlite3_file *wal = NULL;
+        sqlite3_int64 size = 0;
+        sqlite3_file_control(x->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal);
+        if (x->wal_pages <= 0 || !wal || !wal->pMethods || wal->pMethods->xFileSize(wal, &size) != SQLITE_OK)
+                return;
+        sqlite3_int64 frame = frame_bytes(wal), whole = WAL_HEAD_BYTES + x->wal_pages * frame;
+        if (frame > 0 && size > whole)
+                wal->pMethods->xTruncate(wal, whole);
+}
+
+int index_checkpoint(struct index *x)
+{
+        cut(x);
+        return index_wal_checkpoint(x, SQLITE_CHECKPOINT_PASSIVE);
+}

@@ -1,0 +1,255 @@
+/* Reads a frame's worth of lines, compresses it, notes its sizes for the table; then reads all of it back and compares it
+ * with the plain file, since that is about to be deleted.
+ *
+ * Failure modes: a full disk, a file that changes meanwhile, a stop: the half-written file is removed. A kill leaves it
+ * under a name that the next start after an unclean stop removes (".new-"). */
+#include "storage/log_days/log_compress.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <zstd.h>
+
+#include "util/buf.h"
+#include "util/files/durable.h"
+
+#define FRAME_BYTES ((size_t)1 << 20) /* of lines; a longer line is cut between frames */
+#define LEVEL 3
+#define SKIPPABLE_MAGIC UINT32_C(0x184D2A5E) /* seekable format: "Skippable_Magic_Number" */
+#define SEEKABLE_MAGIC UINT32_C(0x8F92EAB1)
+#define FOOTER_SIZE 9 /* number of frames, descriptor, magic */
+#define PATH_SIZE 512
+
+struct compression {
+        int in, out;
+        ZSTD_CCtx *zstd;
+        struct buf plain, packed, table;
+        uint32_t frames;
+        uint64_t read, written;
+};
+
+static void compression_done(struct compression *c)
+{
+        closep(&c->in);
+        closep(&c->out);
+        ZSTD_freeCCtx(c->zstd);
+        buf_done(&c->plain);
+        buf_done(&c->packed);
+        buf_done(&c->table);
+}
+
+static int put_u32(struct buf *b, uint32_t value)
+{
+        value = htole32(value);
+        return buf_append(b, &value, sizeof(value));
+}
+
+static int write_out(struct compression *c, const void *data, size_t len)
+{
+        int r = durable_write_all(c->out, data, len);
+        if (r == 0)
+                c->written += len;
+        return r;
+}
+
+/* Fills plain up to a frame's worth. */
+static int read_lines(struct compression *c)
+{
+        while (c->plain.len < FRAME_BYTES) {
+                ssize_t n = read(c->in, c->plain.data + c->plain.len, FRAME_BYTES - c->plain.len);
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return -errno;
+                if (n == 0)
+                        break;
+                c->plain.len += (size_t)n;
+        }
+        return 0;
+}
+
+static int write_frame(struct compression *c)
+{
+        const uint8_t *newline = c->plain.len == FRAME_BYTES ? memrchr(c->plain.data, '\n', c->plain.len) : NULL;
+        size_t len = newline ? (size_t)(newline - c->plain.data) + 1 : c->plain.len;
+        size_t n = ZSTD_compress2(c->zstd, c->packed.data, c->packed.cap, c->plain.data, len);
+        if (ZSTD_isError(n))
+                return -ENOMEM;
+        int r = write_out(c, c->packed.data, n);
+        if (r == 0)
+                r = put_u32(&c->table, (uint32_t)n);
+        if (r == 0)
+                r = put_u32(&c->table, (uint32_t)len);
+        c->frames++;
+        c->read += len;
+        buf_consume(&c->plain, len);
+        return r;
+}
+
+/* A skippable frame: readers that do not seek pass over it. */
+static int write_table(struct compression *c)
+{
+        uint32_t head[] = { htole32(SKIPPABLE_MAGIC), htole32((uint32_t)c->table.len + FOOTER_SIZE) };
+        int r = put_u32(&c->table, c->frames);
+        if (r == 0)
+                r = buf_append_char(&c->table, 0); /* no checksums: each frame has its own */
+        if (r == 0)
+                r = put_u32(&c->table, SEEKABLE_MAGIC);
+        if (r == 0)
+                r = write_out(c, head, sizeof(head));
+        return r == 0 ? write_out(c, c->table.data, c->table.len) : r;
+}
+
+static int compress_all(struct compression *c, log_compress_stop stop, void *userdata)
+{
+        c->zstd = ZSTD_createCCtx();
+        if (!c->zstd || buf_reserve(&c->plain, FRAME_BYTES) < 0 ||
+            buf_reserve(&c->packed, ZSTD_compressBound(FRAME_BYTES)) < 0)
+                return -ENOMEM;
+        ZSTD_CCtx_setParameter(c->zstd, ZSTD_c_compressionLevel, LEVEL);
+        ZSTD_CCtx_setParameter(c->zstd, ZSTD_c_checksumFlag, 1);
+        for (;;) {
+                int r = stop(userdata) ? LOG_COMPRESS_STOPPED : read_lines(c);
+                if (r == 0 && c->plain.len == 0)
+                        return write_table(c);
+                if (r == 0)
+                        r = write_frame(c);
+                if (r != 0)
+                        return r;
+        }
+}
+
+/* ---- reading back ---- */
+
+struct comparison {
+        ZSTD_DCtx *zstd;
+        int packed, plain;
+        uint8_t in[65536], out[65536], expected[65536];
+};
+
+static struct comparison *comparison_free(struct comparison *c)
+{
+        if (c)
+                ZSTD_freeDCtx(c->zstd);
+        free(c);
+        return NULL;
+}
+DEFINE_FREEP(comparison_free, struct comparison)
+
+/* The next n bytes of the plain file are those in out. 0, -EBADMSG or -errno. */
+static int compare_plain(struct comparison *c, size_t n)
+{
+        for (size_t have = 0; have < n;) {
+                ssize_t got = read(c->plain, c->expected + have, n - have);
+                if (got <= 0)
+                        return got < 0 ? -errno : -EBADMSG;
+                have += (size_t)got;
+        }
+        return memcmp(c->out, c->expected, n) == 0 ? 0 : -EBADMSG;
+}
+
+/* *ret_hint: 0 at the end of a frame. */
+static int compare_piece(struct comparison *c, size_t len, size_t *ret_hint)
+{
+        ZSTD_inBuffer in = { c->in, len, 0 };
+        bool full = false;
+        while (in.pos < in.size || full) {
+                ZSTD_outBuffer out = { c->out, sizeof(c->out), 0 };
+                *ret_hint = ZSTD_decompressStream(c->zstd, &out, &in);
+                if (ZSTD_isError(*ret_hint))
+                        return -EBADMSG;
+                int r = compare_plain(c, out.pos);
+                if (r < 0)
+                        return r;
+                full = out.pos == out.size;
+        }
+        return 0;
+}
+
+/* 0: the compressed file holds exactly the plain one. -EBADMSG: it does not. -errno. */
+static int compare_files(int packed, int plain)
+{
+        _cleanup_(comparison_freep) struct comparison *c = calloc(1, sizeof(*c));
+        size_t hint = 0;
+        if (!c || !(c->zstd = ZSTD_createDCtx()))
+                return -ENOMEM;
+        c->packed = packed;
+        c->plain = plain;
+        if (lseek(packed, 0, SEEK_SET) < 0 || lseek(plain, 0, SEEK_SET) < 0)
+                return -errno;
+        for (;;) {
+                ssize_t n = read(packed, c->in, sizeof(c->in));
+                if (n < 0)
+                        return -errno;
+                if (n == 0)
+                        break;
+                int r = compare_piece(c, (size_t)n, &hint);
+                if (r < 0)
+                        return r;
+        }
+        if (hint != 0)
+                return -EBADMSG;
+        ssize_t more = read(plain, c->out, 1);
+        return more < 0 ? -errno : more == 0 ? 0 : -EBADMSG;
+}
+
+/* ---- the file ---- */
+
+static int write_beside(struct compression *c, int datadir_fd, const char *temporary, log_compress_stop stop,
+                        void *userdata)
+{
+        c->out = openat(datadir_fd, temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+        if (c->out < 0)
+                return -errno;
+        int r = compress_all(c, stop, userdata);
+        if (r == 0)
+                r = durable_sync(c->out);
+        return r == 0 ? compare_files(c->out, c->in) : r;
+}
+
+/* What a stop between the renaming and the deletion of the plain file left. 0: nothing to do any more. -ENOENT. */
+static int look_at_old(const struct compression *c, int datadir_fd, const char *path, uint64_t *ret_size)
+{
+        struct stat st;
+        _cleanup_(closep) int fd = openat(datadir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return -errno;
+        *ret_size = (uint64_t)st.st_size;
+        return compare_files(fd, c->in);
+}
+
+int log_compress_file(int datadir_fd, const char *dir, const char *name, log_compress_stop stop, void *userdata,
+                      uint64_t *ret_plain, uint64_t *ret_compressed)
+{
+        _cleanup_(compression_done) struct compression c = { .in = -1, .out = -1 };
+        char path[PATH_SIZE], packed[PATH_SIZE], temporary[PATH_SIZE];
+        struct stat st;
+        snprintf(path, sizeof(path), "%s/%s", dir, name);
+        snprintf(packed, sizeof(packed), "%s/%s.zst", dir, name);
+        snprintf(temporary, sizeof(temporary), "%s/.new-%s.zst", dir, name);
+        c.in = openat(datadir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        if (c.in < 0 || fstat(c.in, &st) < 0)
+                return -errno;
+        *ret_plain = (uint64_t)st.st_size;
+        int r = look_at_old(&c, datadir_fd, packed, ret_compressed);
+        if (r == -EBADMSG)
+                return LOG_COMPRESS_OTHER;
+        if (r != -ENOENT)
+                return r;
+        if (lseek(c.in, 0, SEEK_SET) < 0)
+                return -errno;
+        r = write_beside(&c, datadir_fd, temporary, stop, userdata);
+        if (r == 0 && renameat(datadir_fd, temporary, datadir_fd, packed) < 0)
+                r = -errno;
+        if (r != 0) {
+                unlinkat(datadir_fd, temporary, 0);
+                return r;
+        }
+        *ret_plain = c.read;
+        *ret_compressed = c.written;
+        return durable_sync_dir(datadir_fd, dir);
+}

@@ -1,0 +1,7 @@
+#pragma once
+/* What reconcile.c (crashes, and the whole) and reconcile_logs.c share. */
+
+#include "storage/store/reconcile.h"
+
+/* Adds to the counts what it found. 0 or -errno. */
+int reconcile_log_files(int datadir_fd, struct index *index, struct reconcile_counts *counts);

@@ -1,0 +1,145 @@
+/* The log files that were being written when an unclean stop came: those of the two newest days there are, since nothing
+ * older can have been open, and those that were too new to have a row. Found through the index, not by walking.
+ *
+ * An unterminated last line was never acknowledged, and is moved to <file>.torn. Lines that came after the last note of a
+ * file's totals are counted.
+ *
+ * A file may have a hole after a power cut: a file system that knows its new size need not have its bytes yet, and reads
+ * as zeros what it lacks, with later bytes behind that did get to the disk. No line holds a zero (JSON escapes it). So the
+ * line with the first zero, and all behind it, go the way of an unterminated last line. None of it was acknowledged:
+ *  - what the journal held has been written again by the recovery, which ran before, wherever it belongs in the file;
+ *  - any other line was acknowledged by a sync of its file, or freed from the journal by one, which would have covered
+ *    the hole in front of it too;
+ *  - what a daemon left unsynced, and the next one appended behind, is synced here first, and by a clean stop
+ *    (clean_stop.c); besides, its row counts it from then on.
+ * With durability: written, lines behind a hole may have been acknowledged: that promises nothing after a power cut.
+ * Nobody looks at what a file's row counts. It was acknowledged (but for a file that was closed in the middle of a
+ * commit), so that only a damaged disk makes a hole there, and what is behind it may have been acknowledged too.
+ *
+ * Failure modes: an index or a sync that fails ends the start. A file that cannot be read, or whose tail finds no space
+ * elsewhere, is a warning; its row counts all of it then, so that no later start takes for unacknowledged what was
+ * acknowledged behind such a tail. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "storage/log_days/log_lines.h"
+#include "storage/logs/log_file.h"
+#include "storage/store/reconcile_internal.h"
+#include "util/files/durable.h"
+#include "util/log.h"
+
+#define PAGE_ROWS 250
+
+struct row {
+        int64_t source_id;
+        struct source source;
+        char day[CLOCK_DAY_SIZE];
+        uint64_t bytes, lines_more;
+        bool changed;
+};
+
+struct page {
+        int64_t last_source_id;
+        char last_day[CLOCK_DAY_SIZE];
+        size_t n;
+        struct row rows[PAGE_ROWS];
+};
+
+static int collect(void *userdata, int64_t source_id, const char *project, const char *install_id, const char *day,
+                   uint64_t bytes)
+{
+        struct page *page = userdata;
+        struct row *row = &page->rows[page->n++];
+        *row = (struct row){ .source_id = source_id, .bytes = bytes };
+        snprintf(row->source.project, sizeof(row->source.project), "%s", project);
+        snprintf(row->source.install_id, sizeof(row->source.install_id), "%s", install_id);
+        snprintf(row->day, sizeof(row->day), "%s", day);
+        page->last_source_id = source_id;
+        memcpy(page->last_day, row->day, sizeof(row->day));
+        return 0;
+}
+
+/* Above, why nothing behind a hole was acknowledged. 0 or LOG_FILE_BROKEN. */
+static int repair_hole(struct log_file *f, const struct row *row, uint64_t known, struct log_lines_content *content,
+                       struct reconcile_counts *counts)
+{
+        int r = log_file_repair_hole(f, content->hole, known);
+        if (r == 0) {
+                content->lines = content->lines_to_hole;
+        } else if (r < 0) {
+                counts->log_files_damaged++;
+                log_error("a log file holds bytes that are no lines; they are left as they are",
+                          LOG_STR("project", row->source.project), LOG_STR("install_id", row->source.install_id),
+                          LOG_STR("day", row->day), LOG_STR("error", strerror(-r)));
+        }
+        return r < 0 ? 0 : r;
+}
+
+/* 0, -errno or LOG_FILE_BROKEN. */
+static int check_open_file(struct log_file *f, struct row *row, struct reconcile_counts *counts)
+{
+        struct log_lines_content content;
+        uint64_t size = f->size, known = row->bytes < size ? row->bytes : size;
+        int r = log_lines_count(f->fd, known, size, &content);
+        if (r == 0 && content.hole < size)
+                r = repair_hole(f, row, known, &content, counts);
+        if (r == 0)
+                r = log_file_repair_tail(f);
+        row->lines_more = content.lines;
+        counts->log_tails += f->size < size;
+        row->changed = f->size != row->bytes;
+        row->bytes = f->size;
+        return r;
+}
+
+/* 0, or -EIO: a sync failed. */
+static int check_file(int datadir_fd, struct row *row, struct reconcile_counts *counts)
+{
+        struct log_file f;
+        int r = log_file_open_as_is(&f, datadir_fd, &row->source, row->day, false);
+        if (r == 0) {
+                r = check_open_file(&f, row, counts);
+                log_file_close(&f);
+        }
+        if (r < 0 && r != -ENOENT) /* retention forgets a row without its file */
+                log_warn("cannot check a log file", LOG_STR("project", row->source.project),
+                         LOG_STR("install_id", row->source.install_id), LOG_STR("day", row->day),
+                         LOG_STR("error", strerror(-r)));
+        return r > 0 ? -EIO : 0;
+}
+
+static int write_rows(struct index *index, const struct page *page, struct reconcile_counts *counts)
+{
+        int r = index_begin(index);
+        for (size_t i = 0; r == 0 && i < page->n; i++) {
+                const struct row *row = &page->rows[i];
+                if (!row->changed)
+                        continue;
+                r = index_correct_log_file(index, row->source_id, row->day, row->bytes, row->lines_more);
+                counts->log_totals++;
+        }
+        if (r == 0)
+                r = index_commit(index);
+        if (r < 0)
+                index_rollback(index);
+        return r;
+}
+
+int reconcile_log_files(int datadir_fd, struct index *index, struct reconcile_counts *counts)
+{
+        struct page *page = calloc(1, sizeof(*page));
+        int r = page ? durable_sync_all(datadir_fd) : -ENOMEM;
+        while (r == 0) {
+                page->n = 0;
+                r = index_newest_log_files(index, page->last_day, page->last_source_id, PAGE_ROWS, collect, page);
+                for (size_t i = 0; r == 0 && i < page->n; i++)
+                        r = check_file(datadir_fd, &page->rows[i], counts);
+                if (r == 0)
+                        r = write_rows(index, page, counts);
+                if (page->n < PAGE_ROWS)
+                        break;
+        }
+        free(page);
+        return r;
+}

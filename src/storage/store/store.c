@@ -1,0 +1,271 @@
+/* One data directory, from lock to threads, in the order in which each part needs the one before it; closed in reverse.
+ *
+ * Failure modes: another process holds the lock, the disk or the index cannot be opened, the data directory holds an
+ * index from a newer detritus: all refused at start, with words. What fails later shows in store_failure().
+ */
+#include "storage/store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "storage/retention/janitor.h"
+#include "storage/store/data_dir.h"
+#include "storage/writer/log_totals.h"
+#include "util/files/durable.h"
+#include "util/log.h"
+
+struct store {
+        struct data_dir dir;
+        bool opened;        /* an orderly stop is possible */
+        atomic_bool untidy; /* but something is left for the next start to put right */
+        struct space *space;
+        struct index *index; /* until the index writer has it */
+        struct blob_store *blobs;
+        struct index_writer *writer;
+        struct log_totals *totals;
+        struct log_committer *logs;
+        struct janitor_config keeping;
+        struct janitor *janitor; /* NULL: opened for a job */
+};
+
+static int fail(struct error *err, int error, const char *doing, const char *what)
+{
+        error_set(err, "cannot %s %s: %s", doing, what, strerror(-error));
+        return error;
+}
+
+/* First, because a start on a full disk may need what the reserve file holds. */
+static int open_space(struct store *s, const struct config *config, struct metrics *metrics, struct error *err)
+{
+        const struct space_config space = {
+                .datadir_fd = s->dir.fd,
+                .metrics = metrics,
+                .full_pause_ns = config->limits.disk_full_pause_secs * UINT64_C(1000000000),
+                .reserve_bytes = { [SPACE_UPLOADS] = config->limits.disk_reserve_uploads_bytes,
+                                   [SPACE_LOGS] = config->limits.disk_reserve_logs_bytes },
+        };
+        int r = space_new(&space, &s->space);
+        return r < 0 ? fail(err, r, "look at the disk of", config->data_dir) : 0;
+}
+
+static int start_crashes(struct store *s, const struct config *config, struct metrics *metrics)
+{
+        int r = blob_store_new(s->dir.fd, &s->blobs);
+        if (r < 0)
+                return r;
+        struct index_writer_config writer = {
+                .datadir_fd = s->dir.fd,
+                .blobs = s->blobs,
+                .metrics = metrics,
+                .space = s->space,
+                .untidy = &s->untidy,
+                .queue_reports = config->limits.index_queue_reports,
+        };
+        r = index_writer_new(&writer, s->index, &s->writer);
+        if (r == 0)
+                s->index = NULL;
+        return r;
+}
+
+/* At most half of the descriptors that the process may have: connections and uploads need the others. */
+static unsigned log_files_open(const struct config *config)
+{
+        unsigned wanted = config->limits.log_files_open;
+        struct rlimit limit;
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur / 2 >= wanted)
+                return wanted;
+        log_info("fewer log files are held open than limits.log_files_open, for want of descriptors",
+                 LOG_INT("log_files_open", wanted), LOG_INT("descriptors", limit.rlim_cur));
+        return (unsigned)limit.rlim_cur / 2;
+}
+
+static int start_logs(struct store *s, const struct config *config, struct metrics *metrics)
+{
+        int r = log_totals_new(s->writer, &s->totals);
+        if (r < 0)
+                return r;
+        struct log_committer_config committer = {
+                .datadir_fd = s->dir.fd,
+                .metrics = metrics,
+                .queue_batches = config->limits.log_queue_batches,
+                .queue_bytes = config->limits.log_queue_bytes,
+                .open_files = log_files_open(config),
+                .sync = config->durability == CONFIG_DURABILITY_COMMIT,
+                .journal_bytes = config->limits.log_journal_bytes,
+                .note = log_totals_note,
+                .note_userdata = s->totals,
+        };
+        return log_committer_new(&committer, &s->logs);
+}
+
+static int start_janitor(struct store *s, const struct config *config, struct metrics *metrics, bool for_a_job)
+{
+        s->keeping = (struct janitor_config){
+                .logs_ttl_days = config->logs_ttl_days,
+                .crashes_ttl_days = config->crashes_ttl_days,
+                .compress_after_days = config->logs_compress_after_days,
+                .interval_secs = config->janitor_interval_secs,
+                .caps = config->caps,
+                .projects = config->projects,
+                .n_projects = config->n_projects,
+                .space = s->space,
+                .datadir_fd = s->dir.fd,
+                .blobs = s->blobs,
+                .untidy = &s->untidy,
+                .index = s->writer,
+                .logs = s->logs,
+                .metrics = metrics,
+        };
+        return for_a_job ? 0 : janitor_new(&s->keeping, &s->janitor);
+}
+
+static int take_directory(struct store *s, bool for_a_job, struct error *err)
+{
+        int r = for_a_job ? 0 : durable_mkdirs(AT_FDCWD, s->dir.path);
+        if (r < 0)
+                return fail(err, r, "make the data directory", s->dir.path);
+        r = data_dir_open(&s->dir, err);
+        if (r == 0 && for_a_job)
+                r = data_dir_expect_database(&s->dir, err);
+        return r == 0 ? data_dir_lock(&s->dir, err) : r;
+}
+
+static int open_index(struct store *s, struct error *err)
+{
+        bool untidy = false;
+        int r = data_dir_recover_logs(&s->dir, err);
+        if (r == 0)
+                r = data_dir_open_index(&s->dir, &s->index, &untidy, err);
+        atomic_store(&s->untidy, untidy);
+        return r;
+}
+
+static int open_all(struct store *s, const struct config *config, struct metrics *metrics, bool for_a_job,
+                    struct error *err)
+{
+        int r = take_directory(s, for_a_job, err);
+        if (r == 0)
+                r = open_space(s, config, metrics, err);
+        if (r == 0)
+                r = open_index(s, err);
+        if (r < 0)
+                return r;
+        r = start_crashes(s, config, metrics);
+        if (r == 0)
+                r = start_logs(s, config, metrics);
+        if (r == 0)
+                r = start_janitor(s, config, metrics, for_a_job);
+        if (r == 0)
+                r = space_start(s->space);
+        return r < 0 ? fail(err, r, "start the stores of", config->data_dir) : 0;
+}
+
+static int open_store(const struct config *config, struct metrics *metrics, bool for_a_job, struct store **ret,
+                      pid_t *ret_holder, struct error *err)
+{
+        struct store *s = calloc(1, sizeof(*s));
+        if (!s)
+                return fail(err, -ENOMEM, "open", config->data_dir);
+        data_dir_init(&s->dir, config->data_dir);
+        int r = open_all(s, config, metrics, for_a_job, err);
+        if (r < 0) {
+                if (ret_holder)
+                        *ret_holder = s->dir.holder;
+                store_free(s);
+                return r;
+        }
+        s->opened = true;
+        *ret = s;
+        return 0;
+}
+
+int store_open(const struct config *config, struct metrics *metrics, struct store **ret, struct error *err)
+{
+        return open_store(config, metrics, false, ret, NULL, err);
+}
+
+int store_open_for_a_job(const struct config *config, struct metrics *metrics, struct store **ret, pid_t *ret_holder,
+                         struct error *err)
+{
+        return open_store(config, metrics, true, ret, ret_holder, err);
+}
+
+void store_stop(struct store *s)
+{
+        if (s->opened && s->logs && store_failure(s))
+                s->opened = false; /* the next start looks at everything */
+        s->janitor = janitor_free(s->janitor);
+        s->logs = log_committer_free(s->logs); /* its last notes go to totals, whose last job goes to the writer */
+        s->totals = log_totals_free(s->totals);
+        s->writer = index_writer_free(s->writer);
+        space_stop(s->space); /* requests that end later still give back what they were promised */
+}
+
+struct store *store_free(struct store *s)
+{
+        if (!s)
+                return NULL;
+        store_stop(s);
+        index_free(s->index);
+        blob_store_free(s->blobs);
+        space_free(s->space);
+        int r = s->opened && !atomic_load(&s->untidy) ? data_dir_stop_clean(&s->dir) : 0;
+        if (r < 0)
+                log_warn("cannot note that the stop was orderly; the next start will check the crash store",
+                         LOG_STR("error", strerror(-r)));
+        data_dir_done(&s->dir);
+        free(s);
+        return NULL;
+}
+
+struct log_committer *store_logs(struct store *s)
+{
+        return s->logs;
+}
+
+struct index_writer *store_index(struct store *s)
+{
+        return s->writer;
+}
+
+struct blob_store *store_blobs(struct store *s)
+{
+        return s->blobs;
+}
+
+struct space *store_space(struct store *s)
+{
+        return s->space;
+}
+
+struct log_totals *store_totals(struct store *s)
+{
+        return s->totals;
+}
+
+struct janitor *store_janitor(struct store *s)
+{
+        return s->janitor;
+}
+
+int store_new_helper(struct store *s, struct janitor **ret)
+{
+        return janitor_new_helper(&s->keeping, ret);
+}
+
+int store_datadir_fd(const struct store *s)
+{
+        return s->dir.fd;
+}
+
+const char *store_failure(const struct store *s)
+{
+        if (log_committer_failed(s->logs))
+                return "the log store failed to sync and takes no writes until the daemon is restarted";
+        if (index_writer_failed(s->writer))
+                return "the crash store failed and takes no writes until the daemon is restarted";
+        return NULL;
+}

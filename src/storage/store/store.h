@@ -1,0 +1,43 @@
+#pragma once
+/* What the use cases see of the disk: one data directory with its lock, log committer, blob store, index writer and
+ * janitor, started and stopped in the right order. */
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "config/config.h"
+#include "metrics/metrics.h"
+#include "storage/logs/committer.h"
+#include "storage/retention/janitor.h"
+#include "storage/space/space.h"
+#include "storage/writer/index_writer.h"
+#include "util/error.h"
+
+struct store;
+
+/* Makes the directory when it is missing, takes <data_dir>/lock (flock; held by another process: an error that says
+ * so), opens or migrates the index, indexes a data directory of the reference, starts the threads. 0 or < 0 with err. */
+int store_open(const struct config *config, struct metrics *metrics, struct store **ret, struct error *err);
+/* The same for one who does a job and closes again: the directory and its database must be there, and no retention runs
+ * by itself. -ENOENT: they are not. -EBUSY: somebody holds the lock; *ret_holder: who (0: unknown). */
+int store_open_for_a_job(const struct config *config, struct metrics *metrics, struct store **ret, pid_t *ret_holder,
+                         struct error *err);
+/* Answers everything accepted and takes nothing more; what was accepted may still be released afterwards. */
+void store_stop(struct store *s);
+/* Stops it, then closes. NULL-safe. */
+struct store *store_free(struct store *s);
+DEFINE_FREEP(store_free, struct store)
+
+struct log_committer *store_logs(struct store *s);
+struct index_writer *store_index(struct store *s);
+struct blob_store *store_blobs(struct store *s);
+struct space *store_space(struct store *s);
+
+struct log_totals *store_totals(struct store *s);
+struct janitor *store_janitor(struct store *s); /* NULL: opened for a job */
+/* For deletions that operators ask for; the store outlives it. 0 or -ENOMEM. */
+int store_new_helper(struct store *s, struct janitor **ret);
+int store_datadir_fd(const struct store *s);
+
+/* NULL while every store takes writes, else why not, in words for /healthz and the log. Any thread. */
+const char *store_failure(const struct store *s);

@@ -1,0 +1,380 @@
+/* 1. The database as it is at one moment, into incoming/.
+ * 2. Each blob that it names. One that is gone by now, with its row, was deleted by retention meanwhile: its crashes are
+ *    forgotten in the copy too, as they are in the original. (A file whose row is still there is lost, and told.)
+ * 3. JSON files; log files up to a whole line, and the copy's rows made to say what was copied.
+ * 4. One sync of everything; the database is renamed to its place; then the manifest.
+ * 5. What no row names any more is removed.
+ *
+ * The rows of an older copy find their blobs, since those are only removed at the end; its log files may have grown, or have
+ * gone as in the original. Cut short at any point, the directory holds the older copy or the newer one, but for that.
+ * incoming/ in a directory says that it is one of ours, unfinished. */
+#include "upkeep/backup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "storage/crashes/mirror.h"
+#include "storage/store/data_dir.h"
+#include "upkeep/backup_internal.h"
+#include "util/buf.h"
+#include "util/files/durable.h"
+#include "util/files/entries.h"
+#include "util/text/hex.h"
+
+#define INCOMING DATA_DIR_INCOMING
+#define PAGE_ROWS 500
+
+static int fail(struct error *err, int error, const char *doing, const char *what)
+{
+        error_set(err, "cannot %s %s: %s", doing, what, strerror(-error));
+        return error;
+}
+
+void backup_progress(const struct backup *b, const char *step, uint64_t done, uint64_t all)
+{
+        if (b->config->progress)
+                b->config->progress(b->config->userdata, step, done, all);
+}
+
+static int not_empty(_unused_ void *userdata, _unused_ const char *path, _unused_ const char *name)
+{
+        return 1;
+}
+
+/* Ours, or empty. */
+static int check_target(struct backup *b, struct error *err)
+{
+        bool ours = faccessat(b->to_fd, INCOMING, F_OK, 0) == 0 ||
+                    (!b->config->restore && faccessat(b->to_fd, BACKUP_MANIFEST, F_OK, 0) == 0);
+        struct stat from, to;
+        if (fstat(b->from_fd, &from) < 0 || fstat(b->to_fd, &to) < 0)
+                return fail(err, -errno, "look at", b->config->to);
+        if (from.st_ino == to.st_ino && from.st_dev == to.st_dev) {
+                error_set(err, "%s is the directory that is to be copied", b->config->to);
+                return -EINVAL;
+        }
+        if (b->config->restore && faccessat(b->from_fd, BACKUP_MANIFEST, F_OK, 0) < 0) {
+                error_set(err, "%s is no finished backup: it has no %s", b->config->from, BACKUP_MANIFEST);
+                return -EINVAL;
+        }
+        if (!ours && entries_each(b->to_fd, ".", not_empty, NULL) != 0) {
+                error_set(err, "%s is not empty%s", b->config->to, b->config->restore ? "" : ", and no backup");
+                return -ENOTEMPTY;
+        }
+        return 0;
+}
+
+static int lock_target(struct backup *b, struct error *err)
+{
+        b->lock_fd = openat(b->to_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+        if (b->lock_fd >= 0 && flock(b->lock_fd, LOCK_EX | LOCK_NB) == 0)
+                return 0;
+        if (b->lock_fd >= 0 && errno == EWOULDBLOCK) {
+                error_set(err, "%s is in use by another process", b->config->to);
+                return -EBUSY;
+        }
+        return fail(err, -errno, "lock", b->config->to);
+}
+
+static int open_both(struct backup *b, struct error *err)
+{
+        b->from_fd = open(b->config->from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (b->from_fd < 0)
+                return fail(err, -errno, "open", b->config->from);
+        int r = durable_mkdirs(AT_FDCWD, b->config->to);
+        if (r < 0)
+                return fail(err, r, "make", b->config->to);
+        b->to_fd = open(b->config->to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (b->to_fd < 0)
+                return fail(err, -errno, "open", b->config->to);
+        r = check_target(b, err);
+        if (r == 0 && (r = durable_mkdirs(b->to_fd, INCOMING)) < 0)
+                return fail(err, r, "write to", b->config->to);
+        if (r == 0)
+                r = lock_target(b, err);
+        b->files = (struct tree_copy){ .from_fd = b->from_fd, .to_fd = b->to_fd, .link = b->config->link };
+        return r == 0 ? index_open_readonly(b->config->from, &b->source, err) : r;
+}
+
+static void pages_copied(void *userdata, uint64_t done, uint64_t all)
+{
+        backup_progress(userdata, "database", done, all);
+}
+
+static int remove_file(void *userdata, const char *path, _unused_ const char *name)
+{
+        const struct backup *b = userdata;
+        return unlinkat(b->to_fd, path, 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+static int take_snapshot(struct backup *b, struct error *err)
+{
+        char dir[PATH_MAX], path[PATH_MAX];
+        bool created;
+        int n = snprintf(dir, sizeof(dir), "%s/" INCOMING, b->config->to);
+        if (n < 0 || n >= PATH_MAX || snprintf(path, sizeof(path), "%s/detritus.db", dir) >= PATH_MAX)
+                return fail(err, -ENAMETOOLONG, "copy to", b->config->to);
+        int r = entries_each(b->to_fd, INCOMING, remove_file, b); /* of a run that was killed */
+        if (r == 0)
+                r = index_copy_to(b->source, path, pages_copied, b);
+        if (r == 0 && fchmodat(b->to_fd, INCOMING "/detritus.db", 0640, 0) < 0)
+                r = -errno;
+        if (r < 0)
+                return fail(err, r, "copy the database to", b->config->to);
+        r = index_open(dir, &b->copy, &created, err);
+        if (r == 0)
+                r = index_count_all(b->copy, &b->counts.rows);
+        return r > 0 ? -EINVAL : r;
+}
+
+struct backup_page {
+        size_t n;
+        struct {
+                char sha256[BLOB_HEX_SIZE];
+                uint64_t len;
+                int64_t id;
+        } rows[PAGE_ROWS];
+};
+
+static int collect_blob(void *userdata, const char *sha256, uint64_t len)
+{
+        struct backup_page *page = userdata;
+        snprintf(page->rows[page->n].sha256, BLOB_HEX_SIZE, "%s", sha256);
+        page->rows[page->n++].len = len;
+        return 0;
+}
+
+static bool has_len(int fd, const char *path, uint64_t len)
+{
+        struct stat st;
+        return fstatat(fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == len;
+}
+
+/* A blob's row is deleted before its file, and made after it. One of a wrong length never replaces an older copy's. */
+static int copy_blob(struct backup *b, const char *sha256, uint64_t len)
+{
+        char path[BLOB_PATH_SIZE];
+        uint64_t now;
+        blob_path(sha256, path);
+        int r = has_len(b->from_fd, path, len) ? tree_copy_file(&b->files, path, true) : -ENOENT;
+        if (r != -ENOENT)
+                return r;
+        if (index_find_blob(b->source, sha256, &now) == -ENOENT) {
+                b->counts.deleted_meanwhile++;
+                return index_forget_blob(b->copy, sha256);
+        }
+        if (has_len(b->from_fd, path, len) && tree_copy_file(&b->files, path, true) == 0)
+                return 0; /* deleted, and sent again */
+        b->counts.lost++;
+        return 0;
+}
+
+static int copy_blobs(struct backup *b, struct backup_page *page)
+{
+        char last[BLOB_HEX_SIZE] = "";
+        uint64_t done = 0;
+        int r;
+        do {
+                page->n = 0;
+                r = index_blobs_behind(b->copy, last, PAGE_ROWS, collect_blob, page);
+                if (r == 0)
+                        r = index_begin(b->copy);
+                for (size_t i = 0; r == 0 && i < page->n; i++)
+                        r = copy_blob(b, page->rows[i].sha256, page->rows[i].len);
+                if (r == 0)
+                        r = index_commit(b->copy);
+                if (page->n > 0)
+                        memcpy(last, page->rows[page->n - 1].sha256, sizeof(last));
+                done += page->n;
+                backup_progress(b, "blobs", done, b->counts.rows.blobs);
+        } while (r == 0 && page->n > 0);
+        return r;
+}
+
+static int collect_id(void *userdata, const struct index_expired_crash *row)
+{
+        struct backup_page *page = userdata;
+        page->rows[page->n++].id = row->id;
+        return 0;
+}
+
+static int copy_mirror(void *userdata, const struct index_crash *crash)
+{
+        struct backup *b = userdata;
+        char path[MIRROR_PATH_SIZE];
+        mirror_path(&crash->metadata->source, crash->metadata->timestamp, crash->dump.sha256, path);
+        int r = tree_copy_file(&b->files, path, false);
+        return r == -ENOENT ? mirror_write(b->to_fd, crash) : r;
+}
+
+static int copy_mirrors(struct backup *b, struct backup_page *page)
+{
+        int64_t last = 0;
+        uint64_t done = 0;
+        int r;
+        do {
+                page->n = 0;
+                r = index_crashes_behind(b->copy, last, PAGE_ROWS, collect_id, page);
+                for (size_t i = 0; r == 0 && i < page->n; i++) {
+                        last = page->rows[i].id;
+                        r = index_read_crash(b->copy, last, copy_mirror, b);
+                        if (r == -EINVAL) /* its row cannot be understood: the verification tells */
+                                r = 0;
+                }
+                done += page->n;
+                backup_progress(b, "crashes", done, b->counts.rows.crashes);
+        } while (r == 0 && page->n > 0);
+        return r;
+}
+
+/* Unlinked first: an older copy's WAL must never meet the newer database. It holds nothing, as the copy is no WAL one. What
+ * is restored stays one, since a kill while it becomes one again would leave what only a writer can open. */
+static int publish(struct backup *b)
+{
+        int r = b->config->restore ? index_checkpoint_whole(b->copy) : index_leave_wal(b->copy);
+        b->copy = index_free(b->copy);
+        if (r == 0)
+                r = durable_sync_all(b->to_fd);
+        if (r < 0)
+                return r;
+        if (unlinkat(b->to_fd, "detritus.db-wal", 0) < 0 && errno != ENOENT)
+                return -errno;
+        if (unlinkat(b->to_fd, "detritus.db-shm", 0) < 0 && errno != ENOENT)
+                return -errno;
+        if (renameat(b->to_fd, INCOMING "/detritus.db", b->to_fd, "detritus.db") < 0)
+                return -errno;
+        return durable_sync_dir(b->to_fd, NULL);
+}
+
+static int write_manifest(struct backup *b)
+{
+        _cleanup_(buf_done) struct buf text = { 0 };
+        char at[CLOCK_RFC3339_SIZE];
+        clock_format_fixed(b->started, 3, at);
+        int r = buf_printf(&text,
+                           "{\n  \"format\": 1,\n  \"made_at\": \"%s\",\n  \"detritus\": \"" DETRITUS_VERSION "\",\n"
+                           "  \"crashes\": %llu,\n  \"blobs\": %llu,\n  \"log_files\": %llu,\n  \"sources\": %llu\n}\n",
+                           at, (unsigned long long)b->counts.rows.crashes, (unsigned long long)b->counts.rows.blobs,
+                           (unsigned long long)b->counts.rows.log_files, (unsigned long long)b->counts.rows.sources);
+        return r < 0 ? r : durable_replace_file(b->to_fd, BACKUP_MANIFEST, text.data, text.len, 0640);
+}
+
+int backup_remove(struct backup *b, const char *path)
+{
+        if (unlinkat(b->to_fd, path, 0) < 0)
+                return errno == ENOENT ? 0 : -errno;
+        b->counts.removed++;
+        return 0;
+}
+
+static int remove_blob(void *userdata, const char *path, const char *name)
+{
+        struct backup *b = userdata;
+        char sha256[BLOB_HEX_SIZE];
+        uint64_t len;
+        if (strlen(name) != 68 || !hex_is_lower(name, 64))
+                return 0;
+        snprintf(sha256, sizeof(sha256), "%.64s", name);
+        int r = index_find_blob(b->copy, sha256, &len);
+        return r == -ENOENT ? backup_remove(b, path) : r;
+}
+
+static int remove_mirror(void *userdata, const char *path, _unused_ const char *name)
+{
+        struct backup *b = userdata;
+        struct crash_metadata named = { 0 };
+        char sha256[BLOB_HEX_SIZE];
+        int64_t id = 0;
+        if (!mirror_parse_path(path, &named.source, &named.timestamp, sha256))
+                return 0;
+        int r = index_has_crash(b->copy, &named, sha256, &id);
+        return r == 0 && id == 0 ? backup_remove(b, path) : r;
+}
+
+/* The copy is open read-only now, under its name. */
+static int remove_stale(struct backup *b, struct error *err)
+{
+        int r = index_open_readonly(b->config->to, &b->copy, err);
+        if (r == 0)
+                r = entries_each_below(b->to_fd, "crashes/by-hash", 1, remove_blob, b);
+        if (r == 0)
+                r = entries_each_below(b->to_fd, "crashes/by-source", 2, remove_mirror, b);
+        if (r == 0 && unlinkat(b->to_fd, INCOMING, AT_REMOVEDIR) < 0)
+                r = -errno;
+        return r == 0 ? durable_sync_dir(b->to_fd, NULL) : r > 0 ? -EINVAL : r;
+}
+
+static int give(int fd, const char *path, const struct stat *owner)
+{
+        return fchownat(fd, path, owner->st_uid, owner->st_gid, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
+struct giving {
+        struct backup *b;
+        struct stat owner;
+};
+
+static int give_below(void *userdata, const char *path, _unused_ const char *name)
+{
+        struct giving *g = userdata;
+        int r = give(g->b->to_fd, path, &g->owner);
+        return r == 0 ? entries_each(g->b->to_fd, path, give_below, g) : r; /* a file has no entries */
+}
+
+/* Root restores into a directory of the daemon's: what is in it is to be the daemon's, too. */
+static int give_to_owner(struct backup *b)
+{
+        struct giving g = { .b = b };
+        if (fstat(b->to_fd, &g.owner) < 0)
+                return -errno;
+        return geteuid() == 0 && g.owner.st_uid != 0 ? entries_each(b->to_fd, ".", give_below, &g) : 0;
+}
+
+static int copy_all(struct backup *b, struct error *err)
+{
+        _cleanup_(freep) struct backup_page *page = calloc(1, sizeof(*page));
+        int r = page ? take_snapshot(b, err) : -ENOMEM;
+        if (r < 0)
+                return r;
+        r = copy_blobs(b, page);
+        if (r == 0)
+                r = copy_mirrors(b, page);
+        if (r == 0)
+                r = backup_logs(b);
+        if (r == 0)
+                r = index_count_all(b->copy, &b->counts.rows);
+        if (r == 0)
+                r = publish(b);
+        if (r == 0 && !b->config->restore)
+                r = write_manifest(b);
+        if (r == 0 && b->config->restore)
+                r = give_to_owner(b);
+        if (r < 0)
+                return fail(err, r, "copy to", b->config->to);
+        r = remove_stale(b, err);
+        return r < 0 ? fail(err, r, "tidy", b->config->to) : 0;
+}
+
+int backup_run(const struct backup_config *config, struct backup_counts *ret, struct error *err)
+{
+        struct backup b = { .config = config, .from_fd = -1, .to_fd = -1, .lock_fd = -1, .started = clock_now() };
+        int r = open_both(&b, err);
+        if (r == 0)
+                r = copy_all(&b, err);
+        index_free(b.copy);
+        index_free(b.source);
+        closep(&b.lock_fd);
+        closep(&b.to_fd);
+        closep(&b.from_fd);
+        b.counts.linked = b.files.linked;
+        b.counts.copied = b.files.copied;
+        b.counts.kept = b.files.kept;
+        b.counts.bytes = b.files.bytes;
+        *ret = b.counts;
+        return r > 0 ? -EINVAL : r;
+}

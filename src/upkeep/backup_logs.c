@@ -1,0 +1,149 @@
+/* Log files of a copy. Plain ones grow, and are copied up to a whole line; compressed ones never change.
+ *
+ * Meanwhile a file may be compressed, or deleted by retention. So what the copy has and the original has not is looked at
+ * again: where the original is compressed by now, that file is taken, and only then is the plain one removed. At the end
+ * the copy's rows are made to say what its files are. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "storage/log_days/log_lines.h"
+#include "storage/store/adopt.h"
+#include "upkeep/backup_internal.h"
+#include "util/files/entries.h"
+
+#define PAGE_ROWS 250
+#define PATH_SIZE 320
+
+static bool is_compressed(const char *path)
+{
+        size_t len = strlen(path);
+        return len > 4 && strcmp(path + len - 4, ".zst") == 0;
+}
+
+static int copy_one(struct backup *b, const char *path)
+{
+        return is_compressed(path) ? tree_copy_file(&b->files, path, false) : tree_copy_lines(&b->files, path);
+}
+
+/* What was set aside (.torn) comes too. */
+static int copy_file(void *userdata, const char *path, const char *name)
+{
+        struct backup *b = userdata;
+        size_t len = strlen(name);
+        struct source source;
+        char day[CLOCK_DAY_SIZE];
+        bool compressed;
+        bool torn = len > 5 && strcmp(name + len - 5, ".torn") == 0;
+        if (!torn && !log_lines_parse_path(path, &source, day, &compressed))
+                return 0;
+        int r = torn ? tree_copy_whole(&b->files, path) : copy_one(b, path);
+        if (r == -ENOENT)
+                return 0; /* it went away; what came in its place is found below */
+        if (r == 0)
+                backup_progress(b, "log files", b->files.copied + b->files.kept + b->files.linked, 0);
+        return r;
+}
+
+static bool is_there(int fd, const char *path)
+{
+        return faccessat(fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static int remove_gone(void *userdata, const char *path, _unused_ const char *name)
+{
+        struct backup *b = userdata;
+        char compressed[PATH_SIZE];
+        if (is_there(b->from_fd, path))
+                return 0;
+        snprintf(compressed, sizeof(compressed), "%s.zst", path);
+        int r = is_compressed(path) || !is_there(b->from_fd, compressed) ? 0 : copy_one(b, compressed);
+        return r < 0 && r != -ENOENT ? r : backup_remove(b, path);
+}
+
+struct log_row {
+        int64_t source_id;
+        char path[PATH_SIZE], day[CLOCK_DAY_SIZE];
+        uint64_t bytes;
+        bool compressed;
+};
+
+struct log_page {
+        size_t n;
+        struct log_row rows[PAGE_ROWS];
+};
+
+static int collect(void *userdata, const struct index_log_row *row)
+{
+        struct log_page *page = userdata;
+        struct log_row *copy = &page->rows[page->n++];
+        *copy = (struct log_row){ .source_id = row->source_id, .bytes = row->bytes, .compressed = row->compressed };
+        snprintf(copy->day, sizeof(copy->day), "%s", row->day);
+        snprintf(copy->path, sizeof(copy->path), "logs/%s/%s/%s.ndjson", row->project, row->install_id, row->day);
+        return 0;
+}
+
+static int count_lines(struct backup *b, const char *path, uint64_t from, uint64_t to, struct log_lines_content *ret)
+{
+        _cleanup_(closep) int fd = openat(b->to_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        return fd < 0 ? -errno : log_lines_count(fd, from, to, ret);
+}
+
+/* A plain file is what counts while there is one. */
+static int correct_row(struct backup *b, const struct log_row *row)
+{
+        char compressed[PATH_SIZE + 4];
+        struct stat st;
+        struct log_lines_content content = { 0 };
+        if (fstatat(b->to_fd, row->path, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+                uint64_t size = (uint64_t)st.st_size;
+                if (row->compressed || size < row->bytes)
+                        return index_mark_plain(b->copy, row->source_id, row->day, size);
+                if (size == row->bytes)
+                        return 0;
+                int r = count_lines(b, row->path, row->bytes, size, &content);
+                return r < 0 ? r : index_correct_log_file(b->copy, row->source_id, row->day, size, content.lines);
+        }
+        snprintf(compressed, sizeof(compressed), "%s.zst", row->path);
+        if (fstatat(b->to_fd, compressed, &st, AT_SYMLINK_NOFOLLOW) == 0)
+                return row->compressed && (uint64_t)st.st_size == row->bytes
+                               ? 0
+                               : index_mark_compressed(b->copy, row->source_id, row->day, (uint64_t)st.st_size);
+        return index_delete_log_file(b->copy, row->source_id, row->day);
+}
+
+static int correct_rows(struct backup *b, struct log_page *page)
+{
+        char last_day[CLOCK_DAY_SIZE] = "";
+        int64_t last_source = 0;
+        int r;
+        do {
+                page->n = 0;
+                r = index_log_files_behind(b->copy, last_day, last_source, PAGE_ROWS, collect, page);
+                if (r == 0)
+                        r = index_begin(b->copy);
+                for (size_t i = 0; r == 0 && i < page->n; i++)
+                        r = correct_row(b, &page->rows[i]);
+                if (r == 0)
+                        r = index_commit(b->copy);
+                if (page->n > 0) {
+                        last_source = page->rows[page->n - 1].source_id;
+                        memcpy(last_day, page->rows[page->n - 1].day, sizeof(last_day));
+                }
+        } while (r == 0 && page->n > 0);
+        return r;
+}
+
+int backup_logs(struct backup *b)
+{
+        _cleanup_(freep) struct log_page *page = calloc(1, sizeof(*page));
+        struct adopt_counts adopted;
+        int r = page ? entries_each_below(b->from_fd, "logs", 2, copy_file, b) : -ENOMEM;
+        if (r == 0)
+                r = entries_each_below(b->to_fd, "logs", 2, remove_gone, b);
+        if (r == 0)
+                r = correct_rows(b, page);
+        return r == 0 ? adopt_data_dir(b->to_fd, b->copy, ADOPT_LOGS, &adopted) : r;
+}

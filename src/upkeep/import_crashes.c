@@ -1,0 +1,197 @@
+/* For each JSON file of a crash that is not here: its blobs, each hashed on its way, then the file itself, under its own
+ * name and with its own time.
+ *
+ * Many wait for the disk together. A batch's files are written without names; they are synced; the blobs get their names,
+ * which are synced; then the JSON files get theirs. So no name stands for less than the whole file, and no JSON file for
+ * blobs that a power cut takes back. The names of the last batch are the caller's to sync.
+ *
+ * A blob whose bytes are not those of its name is not taken, nor the crashes that need it: each is told, and left. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "storage/crashes/mirror_batch.h"
+#include "storage/index/index_check.h"
+#include "storage/store/adopt_report.h"
+#include "upkeep/import_internal.h"
+#include "util/files/entries.h"
+
+#define READ_BYTES ((size_t)256 << 10)
+
+struct batch {
+        struct import *i;
+        struct blob_store *store;
+        size_t n_blobs, n_blobs_max;
+        struct blob_writer **blobs;
+        struct mirror_batch mirrors;
+};
+
+static int receive(int fd, struct blob_writer *w)
+{
+        _cleanup_(freep) uint8_t *block = malloc(READ_BYTES);
+        ssize_t n = 0;
+        int r = block ? 0 : -ENOMEM;
+        while (r == 0 && (n = read(fd, block, READ_BYTES)) > 0)
+                r = blob_writer_write(w, block, (size_t)n);
+        if (r == 0 && n < 0)
+                r = -errno;
+        return r == 0 ? blob_writer_finish(w) : r;
+}
+
+static void drop_blobs(struct batch *b, size_t from)
+{
+        while (b->n_blobs > from)
+                blob_writer_free(b->blobs[--b->n_blobs]);
+}
+
+static void drop_all(struct batch *b)
+{
+        drop_blobs(b, 0);
+        mirror_batch_done(&b->mirrors);
+}
+
+static int give_names(struct batch *b)
+{
+        struct draft_dir *drafts = blob_store_drafts(b->store);
+        bool existed;
+        int r = draft_sync_all(drafts);
+        for (size_t n = 0; r == 0 && n < b->n_blobs; n++)
+                r = blob_writer_link(b->blobs[n], false, &existed);
+        if (r == 0 && b->n_blobs > 0)
+                r = draft_sync_all(drafts);
+        return r == 0 ? mirror_batch_link(&b->mirrors) : r;
+}
+
+static int publish(struct batch *b)
+{
+        size_t crashes = b->mirrors.n;
+        int r = crashes > 0 ? give_names(b) : 0;
+        for (size_t n = 0; r == 0 && n < b->n_blobs; n++)
+                b->i->counts.blob_bytes += blob_writer_len(b->blobs[n]);
+        if (r == 0) {
+                b->i->counts.blobs += b->n_blobs;
+                b->i->counts.crashes += crashes;
+        }
+        drop_all(b);
+        return r;
+}
+
+static int keep_blob(struct batch *b, struct blob_writer *w)
+{
+        if (b->n_blobs == b->n_blobs_max) {
+                size_t max = b->n_blobs_max * 2 + IMPORT_BATCH_FILES;
+                struct blob_writer **blobs = reallocarray(b->blobs, max, sizeof(struct blob_writer *));
+                if (!blobs)
+                        return -ENOMEM;
+                b->blobs = blobs;
+                b->n_blobs_max = max;
+        }
+        b->blobs[b->n_blobs++] = w;
+        return 0;
+}
+
+/* In the batch, or under its name. */
+static bool has_blob(const struct batch *b, const struct index_blob_use *use, const char *path)
+{
+        struct stat st;
+        for (size_t n = 0; n < b->n_blobs; n++) {
+                if (strcmp(blob_writer_sha256(b->blobs[n]), use->sha256) == 0)
+                        return blob_writer_len(b->blobs[n]) == use->len;
+        }
+        return fstatat(b->i->o->dir.fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+               (uint64_t)st.st_size == use->len;
+}
+
+/* 0; 1: it is not there, or is not what its name says; -errno. */
+static int take_blob(struct batch *b, const struct index_blob_use *use)
+{
+        _cleanup_(blob_writer_freep) struct blob_writer *w = NULL;
+        char path[BLOB_PATH_SIZE];
+        blob_path(use->sha256, path);
+        if (has_blob(b, use, path))
+                return 0;
+        _cleanup_(closep) int fd = openat(b->i->from_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+        if (fd < 0)
+                return errno == ENOENT ? 1 : -errno;
+        int r = blob_writer_new(b->store, &w);
+        if (r == 0)
+                r = receive(fd, w);
+        if (r == 0 && (strcmp(blob_writer_sha256(w), use->sha256) != 0 || blob_writer_len(w) != use->len))
+                return 1;
+        if (r == 0)
+                r = keep_blob(b, w);
+        if (r == 0)
+                TAKE_PTR(w);
+        return r;
+}
+
+/* 0; 1: a blob of it cannot be had; -errno. */
+static int take_files(struct batch *b, const struct index_crash *crash)
+{
+        size_t before = b->n_blobs;
+        int r = take_blob(b, &crash->dump);
+        for (size_t n = 0; r == 0 && n < crash->n_attachments; n++)
+                r = take_blob(b, &crash->attachments[n]);
+        if (r == 0)
+                r = mirror_batch_add(&b->mirrors, blob_store_drafts(b->store), crash);
+        if (r != 0)
+                drop_blobs(b, before);
+        return r;
+}
+
+static int leave(struct import *i, const char *path, const char *why)
+{
+        i->counts.crashes_left++;
+        import_left(i, path, why);
+        return 0;
+}
+
+static int take_crash(void *userdata, const char *path, const char *name)
+{
+        struct batch *b = userdata;
+        struct import *i = b->i;
+        _cleanup_(adopt_report_freep) struct adopt_report *report = NULL;
+        struct error err;
+        int64_t id = 0;
+        size_t len = strlen(name);
+        if (len < 6 || strcmp(name + len - 5, ".json") != 0)
+                return 0;
+        import_progress(i, "crashes");
+        int r = adopt_report_read(i->from_fd, path, &report, &err);
+        if (r == -ENOMEM)
+                return r;
+        if (r != 0)
+                return leave(i, path, err.text);
+        const struct index_crash *crash = adopt_report_crash(report);
+        r = index_has_crash(i->o->index, crash->metadata, crash->dump.sha256, &id);
+        if (r < 0)
+                return r;
+        if (id) {
+                i->counts.crashes_known++;
+                return 0;
+        }
+        r = take_files(b, crash);
+        if (r > 0)
+                return leave(i, path, "a file that it names is not there, or its bytes are not those of its name");
+        return r == 0 && b->n_blobs + b->mirrors.n >= IMPORT_BATCH_FILES ? publish(b) : r;
+}
+
+int import_crashes(struct import *i)
+{
+        _cleanup_(freep) struct batch *b = calloc(1, sizeof(*b));
+        if (!b)
+                return -ENOMEM;
+        b->i = i;
+        int r = blob_store_new(i->o->dir.fd, &b->store);
+        if (r < 0)
+                return r;
+        r = entries_each_below(i->from_fd, "crashes/by-source", 2, take_crash, b);
+        if (r == 0)
+                r = publish(b);
+        drop_all(b);
+        blob_store_free(b->store);
+        free(b->blobs);
+        return r;
+}

@@ -1,0 +1,280 @@
+/* reindex: what the JSON files cannot tell (whether a crash is held; how many lines a log file has; sources that have
+ * nothing left) is taken from the old database where that can be read. When a crash was received stands in its file's
+ * mtime. Ids are given anew.
+ *
+ * The swap: the old database gets a second name, its WAL is set aside (a healthy one was checkpointed just before, so that
+ * there is none), then the new one takes its name. Cut short in between, the old database is there, or the new one, and
+ * the lock file says that the next start is to look at everything.
+ */
+#include "upkeep/reindex.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "storage/crashes/mirror_batch.h"
+#include "storage/store/adopt_report.h"
+#include "util/buf.h"
+#include "util/files/durable.h"
+#include "util/files/entries.h"
+
+#define ASIDE "reindex"
+#define PAGE_ROWS 500
+
+static int fail(struct error *err, int error, const char *doing)
+{
+        error_set(err, "cannot %s: %s", doing, strerror(-error));
+        return error;
+}
+
+static int remove_file(void *userdata, const char *path, _unused_ const char *name)
+{
+        return unlinkat(*(const int *)userdata, path, 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+/* What a run that was killed left, whatever SQLite called it. */
+static int clear_aside(int datadir_fd)
+{
+        int r = entries_each(datadir_fd, ASIDE, remove_file, &datadir_fd);
+        if (r == 0 && unlinkat(datadir_fd, ASIDE, AT_REMOVEDIR) < 0 && errno != ENOENT)
+                r = -errno;
+        return r;
+}
+
+/* What is the machine's fault, and not the old database's: with space or memory it can be read. */
+static bool is_passing(int error)
+{
+        return error == -ENOSPC || error == -EDQUOT || error == -ENOMEM || error == -EBUSY;
+}
+
+/* *ret_copied false: the old database cannot be read, and there is nothing to be had from it. */
+static int copy_old(const char *data_dir, const char *copy, struct index_totals *ret, bool *ret_copied)
+{
+        _cleanup_(index_freep) struct index *old = NULL;
+        struct error err;
+        int r = index_open_readonly(data_dir, &old, &err);
+        if (r == 0)
+                r = index_count_all(old, ret);
+        if (r == 0)
+                r = index_copy_to(old, copy, NULL, NULL);
+        *ret_copied = r == 0;
+        return is_passing(r) ? r : 0;
+}
+
+/* A healthy one has no WAL when it is closed. */
+static void checkpoint_old(const char *data_dir)
+{
+        struct index *old;
+        struct error err;
+        bool created;
+        if (index_open(data_dir, &old, &created, &err) == 0)
+                index_free(old);
+}
+
+static int build(struct offline *o, const char *aside, struct reindex_counts *counts, struct error *err)
+{
+        _cleanup_(index_freep) struct index *x = NULL;
+        char copy[PATH_MAX];
+        bool created, has_old;
+        int n = snprintf(copy, sizeof(copy), "%s/old.db", aside);
+        int r = n < 0 || (size_t)n >= sizeof(copy) ? -ENAMETOOLONG : copy_old(o->path, copy, &counts->before, &has_old);
+        if (r < 0)
+                return fail(err, r, "copy the old database");
+        r = index_open(aside, &x, &created, err);
+        if (r != 0)
+                return r < 0 ? r : -EINVAL;
+        r = adopt_data_dir(o->dir.fd, x, ADOPT_ALL, &counts->files);
+        if (r < 0)
+                return fail(err, r, "index the files");
+        if (has_old)
+                r = index_take_over(x, copy);
+        counts->taken_over = has_old && r == 0;
+        if (is_passing(r))
+                return fail(err, r, "take over what the old database says");
+        r = index_count_all(x, &counts->after);
+        if (r == 0)
+                r = index_checkpoint_whole(x);
+        return r < 0 ? fail(err, r, "write the new database") : 0;
+}
+
+static int set_aside(int fd, const char *from, const char *to)
+{
+        return renameat(fd, from, fd, to) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+static int swap(struct offline *o)
+{
+        int fd = o->dir.fd;
+        _cleanup_(closep) int db = openat(fd, ASIDE "/detritus.db", O_RDONLY | O_CLOEXEC);
+        int r = db < 0 ? -errno : durable_sync(db);
+        if (r < 0)
+                return r;
+        checkpoint_old(o->path);
+        if (unlinkat(fd, REINDEX_KEPT, 0) < 0 && errno != ENOENT)
+                return -errno;
+        if (unlinkat(fd, REINDEX_KEPT "-wal", 0) < 0 && errno != ENOENT)
+                return -errno;
+        if (linkat(fd, "detritus.db", fd, REINDEX_KEPT, 0) < 0 && errno != ENOENT)
+                return -errno;
+        r = set_aside(fd, "detritus.db-wal", REINDEX_KEPT "-wal");
+        if (r == 0 && unlinkat(fd, "detritus.db-shm", 0) < 0 && errno != ENOENT)
+                r = -errno;
+        if (r == 0)
+                r = durable_sync_dir(fd, NULL);
+        if (r == 0 && renameat(fd, ASIDE "/detritus.db", fd, "detritus.db") < 0)
+                r = -errno;
+        return r < 0 ? r : durable_sync_dir(fd, NULL);
+}
+
+static int reindex_held(struct offline *o, bool force, struct reindex_counts *counts, struct error *err)
+{
+        char aside[PATH_MAX];
+        int n = snprintf(aside, sizeof(aside), "%s/" ASIDE, o->path);
+        if (n < 0 || (size_t)n >= sizeof(aside))
+                return fail(err, -ENAMETOOLONG, "build the database");
+        int r = clear_aside(o->dir.fd);
+        if (r == 0)
+                r = durable_mkdirs(o->dir.fd, ASIDE);
+        if (r < 0)
+                return fail(err, r, "make " ASIDE);
+        r = build(o, aside, counts, err);
+        if (r == 0 && counts->after.crashes < counts->before.crashes && !force)
+                r = REINDEX_FEWER;
+        if (r == 0) {
+                r = swap(o);
+                if (r < 0)
+                        fail(err, r, "put the new database in its place");
+        }
+        clear_aside(o->dir.fd);
+        return r;
+}
+
+int reindex_data_dir(const char *data_dir, bool force, struct reindex_counts *ret, struct error *err)
+{
+        struct offline *o;
+        struct reindex_counts counts = { 0 };
+        int r = offline_open(data_dir, OFFLINE_FILES, &o, err);
+        if (r < 0)
+                return r;
+        r = reindex_held(o, force, &counts, err);
+        /* Never "in order": what an unclean stop left is looked at by the next start, with the new rows. */
+        offline_close(o, false);
+        *ret = counts;
+        return r;
+}
+
+struct mirroring {
+        struct offline *o;
+        bool dry_run;
+        struct mirror_counts counts;
+        struct index_totals totals;
+        struct draft_dir drafts;
+        struct mirror_batch batch;
+        size_t n;
+        int64_t ids[PAGE_ROWS];
+};
+
+static int collect(void *userdata, const struct index_expired_crash *row)
+{
+        struct mirroring *m = userdata;
+        m->ids[m->n++] = row->id;
+        return 0;
+}
+
+static bool is_same(int datadir_fd, const struct index_crash *crash, const char *path)
+{
+        _cleanup_(buf_done) struct buf expected = { 0 }, found = { 0 };
+        struct stat st;
+        _cleanup_(closep) int fd = openat(datadir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+        return fd >= 0 && fstat(fd, &st) == 0 && st.st_mtim.tv_sec == crash->received_at.sec &&
+               buf_read_fd(&found, fd, ADOPT_REPORT_MAX_BYTES) == 0 && mirror_render(crash, &expected) == 0 &&
+               found.len == expected.len && memcmp(found.data, expected.data, found.len) == 0;
+}
+
+static int write_batch(struct mirroring *m)
+{
+        int r = m->batch.n > 0 ? draft_sync_all(&m->drafts) : 0;
+        return r == 0 ? mirror_batch_link(&m->batch) : r;
+}
+
+static int write_one(void *userdata, const struct index_crash *crash)
+{
+        struct mirroring *m = userdata;
+        char path[MIRROR_PATH_SIZE];
+        mirror_path(&crash->metadata->source, crash->metadata->timestamp, crash->dump.sha256, path);
+        m->counts.crashes++;
+        if (is_same(m->o->dir.fd, crash, path))
+                return 0;
+        m->counts.written++;
+        int r = m->batch.n == MIRROR_BATCH_MAX ? write_batch(m) : 0;
+        return r == 0 && !m->dry_run ? mirror_batch_add(&m->batch, &m->drafts, crash) : r;
+}
+
+static int remove_extra(void *userdata, const char *path, const char *name)
+{
+        struct mirroring *m = userdata;
+        struct crash_metadata named = { 0 };
+        char sha256[BLOB_HEX_SIZE];
+        int64_t id = 0;
+        size_t len = strlen(name);
+        if (len < 6 || strcmp(name + len - 5, ".json") != 0)
+                return 0;
+        if (!mirror_parse_path(path, &named.source, &named.timestamp, sha256)) {
+                m->counts.left++;
+                return 0;
+        }
+        int r = index_has_crash(m->o->index, &named, sha256, &id);
+        if (r < 0 || id)
+                return r;
+        m->counts.removed++;
+        return !m->dry_run && unlinkat(m->o->dir.fd, path, 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+static int write_all(struct mirroring *m, mirror_progress progress, void *userdata)
+{
+        int64_t last = 0;
+        int r = index_count_all(m->o->index, &m->totals);
+        do {
+                m->n = 0;
+                if (r == 0)
+                        r = index_crashes_behind(m->o->index, last, PAGE_ROWS, collect, m);
+                for (size_t i = 0; r == 0 && i < m->n; i++) {
+                        r = index_read_crash(m->o->index, m->ids[i], write_one, m);
+                        last = m->ids[i];
+                }
+                if (progress)
+                        progress(userdata, m->counts.crashes, m->totals.crashes);
+        } while (r == 0 && m->n > 0);
+        return r;
+}
+
+static int mirror_all(struct mirroring *m, mirror_progress progress, void *userdata)
+{
+        int r = draft_dir_init(&m->drafts, m->o->dir.fd);
+        if (r < 0)
+                return r;
+        r = write_all(m, progress, userdata);
+        if (r == 0)
+                r = write_batch(m);
+        if (r == 0 && !m->dry_run)
+                r = draft_sync_all(&m->drafts);
+        mirror_batch_done(&m->batch);
+        draft_dir_done(&m->drafts);
+        return r == 0 ? entries_each_below(m->o->dir.fd, "crashes/by-source", 2, remove_extra, m) : r;
+}
+
+int reindex_mirror(struct offline *o, bool dry_run, mirror_progress progress, void *userdata, struct mirror_counts *ret)
+{
+        struct mirroring *m = calloc(1, sizeof(*m));
+        if (!m)
+                return -ENOMEM;
+        m->o = o;
+        m->dry_run = dry_run;
+        int r = mirror_all(m, progress, userdata);
+        *ret = m->counts;
+        free(m);
+        return r;
+}

@@ -1,0 +1,52 @@
+#pragma once
+/* What verify's files share: verify.c (the whole, and what is looked at twice), verify_blobs.c, verify_mirrors.c,
+ * verify_logs.c. */
+
+#include "storage/crashes/mirror.h"
+#include "upkeep/verify.h"
+
+#define VERIFY_PAGE_ROWS 500
+#define VERIFY_PATH_SIZE MIRROR_PATH_SIZE
+#define VERIFY_SUSPECTS_MAX 4096 /* then they are looked at before more are taken */
+#define VERIFY_PROGRESS_FILES 256
+
+struct verify;
+struct suspect;
+
+/* Is it still so? Yes: true, and says what in suspect->problem. */
+typedef bool (*verify_again)(struct verify *v, struct suspect *s);
+
+/* Something that a running daemon may be about to put right. */
+struct suspect {
+        enum verify_kind kind;
+        verify_again again;
+        int64_t id;
+        uint64_t number; /* of its own meaning */
+        char path[VERIFY_PATH_SIZE];
+        char problem[160];
+};
+
+struct verify {
+        int datadir_fd;
+        struct index *index;
+        const struct verify_config *config;
+        struct verify_counts counts;
+        struct index_totals *totals;
+        struct moment started;
+        size_t n_suspects;
+        struct suspect *suspects;
+        uint64_t last_suspect_ns;
+};
+
+/* 0, or what finding() said. */
+int verify_report(struct verify *v, enum verify_kind kind, const char *what, int64_t id, const char *form, ...)
+        _printf_(5, 6);
+/* At once when no daemon runs, else later. again() is asked in both cases. */
+int verify_suspect(struct verify *v, const struct suspect *s);
+void verify_progress(struct verify *v, const char *step, uint64_t done, uint64_t all);
+/* A daemon runs, and the moment is so recent that it may still be at it. */
+bool verify_is_young(const struct verify *v, struct moment at);
+
+int verify_blobs(struct verify *v);
+int verify_mirrors(struct verify *v);
+int verify_logs(struct verify *v);
