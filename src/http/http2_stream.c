@@ -69,7 +69,8 @@ static struct http2_stream *take_stream(struct connection_set *set)
         set->n_spare_streams--;
         struct http_request request = s->request;
         *s = (struct http2_stream){ .request = request, .body = s->body, .trailer_text = s->trailer_text };
-        s->body.len = s->trailer_text.len = 0;
+        buf_clear(&s->body);
+        buf_clear(&s->trailer_text);
         return s;
 }
 

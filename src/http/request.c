@@ -23,7 +23,7 @@ void http_request_reset(struct http_request *r)
         struct buf head = r->head;
         struct http_field_ref *fields = r->fields;
         unsigned cap = r->cap_fields;
-        head.len = 0;
+        buf_clear(&head);
         *r = (struct http_request){ .head = head, .fields = fields, .cap_fields = cap };
         r->content_length = HTTP_LENGTH_UNKNOWN;
         r->method_at = r->target_at = NOT_THERE;

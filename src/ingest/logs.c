@@ -76,7 +76,7 @@ static void drop_body(struct log_call *l)
         atomic_fetch_sub(&l->call.in->ingest->body_bytes, l->counted_bytes);
         metrics_gauge_add(l->call.in->ingest->metrics, METRICS_BODY_BYTES, -(int64_t)l->counted_bytes);
         l->counted_bytes = 0;
-        l->body.len = 0;
+        buf_clear(&l->body);
         if (l->body.cap > SPARE_CALL_BYTES)
                 buf_done(&l->body);
 }
@@ -99,7 +99,10 @@ static struct log_call *log_call_new(struct ingest_loop *in)
         in->spare_log_calls = l->next_spare;
         in->n_spare_log_calls--;
         *l = (struct log_call){ .body = l->body, .lines = l->lines, .strings = l->strings, .appends = l->appends };
-        l->body.len = l->lines.len = l->strings.len = l->appends.len = 0;
+        buf_clear(&l->body);
+        buf_clear(&l->lines);
+        buf_clear(&l->strings);
+        buf_clear(&l->appends);
         return l;
 }
 
@@ -349,7 +352,7 @@ static int decompress(struct log_call *l, const uint8_t *data, size_t len, struc
         _cleanup_(inflate_freep) struct inflate *f = NULL;
         uint64_t max = call_config(&l->call)->logs_max_message_bytes;
         struct buf *out = &l->call.in->inflated;
-        out->len = 0;
+        buf_clear(out);
         int e = inflate_new(l->encoding, max, &f);
         if (e == 0)
                 e = inflate_write(f, data, len, keep_inflated, out);

@@ -114,7 +114,7 @@ struct merge {
 static int write_pending(struct merge *m)
 {
         int r = durable_write_all(m->out, m->pending.data, m->pending.len);
-        m->pending.len = 0;
+        buf_clear(&m->pending);
         return r;
 }
 

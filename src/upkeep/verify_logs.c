@@ -130,7 +130,7 @@ struct line_tally {
 static int check_line(const char *line, size_t len, struct buf *scratch, struct line_tally *tally)
 {
         struct error err = { "" };
-        scratch->len = 0;
+        buf_clear(scratch);
         tally->lines++;
         int r = json_document_check(line, len, JSON_DEPTH_MAX, scratch, &err);
         if (r == JSON_DOCUMENT_BAD && tally->bad++ == 0) {

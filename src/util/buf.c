@@ -29,11 +29,19 @@ int buf_reserve(struct buf *b, size_t n)
         return 0;
 }
 
+/* As buf_reserve(), and the error sticks. */
+static int reserve(struct buf *b, size_t n)
+{
+        if (b->error == 0)
+                b->error = buf_reserve(b, n);
+        return b->error;
+}
+
 int buf_append(struct buf *b, const void *data, size_t n)
 {
         if (n == 0)
-                return 0;
-        int r = buf_reserve(b, n);
+                return b->error;
+        int r = reserve(b, n);
         if (r < 0)
                 return r;
         memcpy(b->data + b->len, data, n);
@@ -58,7 +66,7 @@ int buf_printf(struct buf *b, const char *fmt, ...)
         va_copy(again, args);
         int n = vsnprintf(NULL, 0, fmt, args);
         va_end(args);
-        int r = n < 0 ? -EINVAL : buf_reserve(b, (size_t)n + 1);
+        int r = n < 0 ? -EINVAL : reserve(b, (size_t)n + 1);
         if (r == 0) {
                 vsnprintf((char *)b->data + b->len, (size_t)n + 1, fmt, again);
                 b->len += (size_t)n;
@@ -71,7 +79,7 @@ int buf_read_fd(struct buf *b, int fd, size_t max)
 {
         size_t before = b->len;
         while (b->len - before <= max) { /* one byte too many is enough to know, whatever fstat would say of a pipe */
-                int r = buf_reserve(b, (size_t)16 * 1024);
+                int r = reserve(b, (size_t)16 * 1024);
                 if (r < 0)
                         return r;
                 ssize_t n = read(fd, b->data + b->len, b->cap - b->len);
@@ -96,7 +104,7 @@ void buf_consume(struct buf *b, size_t n)
 
 char *buf_take_str(struct buf *b)
 {
-        if (buf_reserve(b, 1) < 0)
+        if (reserve(b, 1) < 0)
                 return NULL;
         b->data[b->len] = '\0';
         char *s = (char *)b->data;

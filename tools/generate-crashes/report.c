@@ -50,7 +50,7 @@ int report_content(const struct world *w, const struct report_file *f, struct bu
 {
         struct dice d = dice_for(w, "content", f->number * 256 + (uint8_t)f->kind);
 
-        ret->len = 0;
+        buf_clear(ret);
         int r = buf_printf(ret, "%s of a made-up crash, %c%llu of seed %llu\n", f->kind == 'd' ? "MDMP" : "Attachment",
                            f->kind, (unsigned long long)f->number, (unsigned long long)w->seed);
         if (r == 0)
@@ -167,7 +167,7 @@ static int put_json(struct report *r)
         char at[CLOCK_RFC3339_SIZE];
 
         clock_format_rfc3339(m->timestamp, at);
-        r->json.len = 0;
+        buf_clear(&r->json);
         int e = buf_printf(
                 &r->json,
                 "{\"schema_version\":1,\"source\":{\"project\":\"%s\",\"platform\":\"%s\",\"version\":\"%s\","

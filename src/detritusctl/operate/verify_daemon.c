@@ -32,7 +32,7 @@ static int append(void *userdata, const struct verify_finding *f)
 
 static int fill(struct request *q)
 {
-        q->text.len = 0;
+        buf_clear(&q->text);
         int r = buf_append_str(&q->text, "{\"op\":\"repair\",\"findings\":[");
         for (q->n = 0;
              r == 0 && q->from + q->n < q->repair->n && q->n < OPERATIONS_REPAIRS_MAX && q->text.len < REQUEST_BYTES;

@@ -394,7 +394,7 @@ int otlp_render(const struct otlp_resource_logs *logs, const struct otlp_source 
         while (otlp_next(&rest, &field)) {
                 if (field.number != 2)
                         continue;
-                scratch->len = 0;
+                buf_clear(scratch);
                 int a = render_scope(&render, field.bytes, scopes++, r);
                 if (a != 0) {
                         out->len = before;

@@ -74,7 +74,7 @@ int journal_segment_read(const uint8_t block[JOURNAL_BLOCK], struct journal_segm
 
 void journal_builder_reset(struct journal_builder *b)
 {
-        b->bytes.len = 0;
+        buf_clear(&b->bytes);
         b->records = 0;
         b->end = (struct journal_record){ 0 };
 }

@@ -58,7 +58,30 @@ static void a_failure_changes_nothing(void **state)
         assert_int_equal(buf_reserve(&b, SIZE_MAX - 4), -ENOMEM);
         assert_int_equal(buf_reserve(&b, SIZE_MAX / 2), -ENOMEM);
         assert_int_equal(buf_append(&b, "", SIZE_MAX / 2), -ENOMEM);
-        assert_memory_equal(&b, &before, sizeof(b));
+        assert_ptr_equal(b.data, before.data);
+        assert_int_equal(b.len, 4);
+        assert_memory_equal(b.data, "kept", 4);
+        buf_done(&b);
+}
+
+static void an_error_sticks(void **state)
+{
+        (void)state;
+        struct buf b = { 0 };
+        assert_int_equal(buf_reserve(&b, SIZE_MAX), -ENOMEM); /* this one does not */
+        assert_int_equal(buf_append_str(&b, "kept"), 0);
+        assert_int_equal(buf_append(&b, "", SIZE_MAX / 2), -ENOMEM);
+        assert_int_equal(b.error, -ENOMEM);
+        assert_int_equal(buf_append_str(&b, "lost"), -ENOMEM);
+        assert_int_equal(buf_append(&b, "", 0), -ENOMEM);
+        assert_int_equal(buf_append_char(&b, 'x'), -ENOMEM);
+        assert_int_equal(buf_printf(&b, "%d", 1), -ENOMEM);
+        assert_int_equal(buf_read_fd(&b, -1, 1), -ENOMEM);
+        assert_null(buf_take_str(&b));
+        assert_int_equal(b.len, 4);
+        buf_clear(&b);
+        assert_int_equal(b.len, 0);
+        assert_int_equal(buf_append_str(&b, "again"), 0);
         buf_done(&b);
 }
 
@@ -134,6 +157,7 @@ int main(void)
                 cmocka_unit_test(grows),
                 cmocka_unit_test(reserve_is_exactly_enough),
                 cmocka_unit_test(a_failure_changes_nothing),
+                cmocka_unit_test(an_error_sticks),
                 cmocka_unit_test(prints),
                 cmocka_unit_test(consumes),
                 cmocka_unit_test(reads_a_descriptor),

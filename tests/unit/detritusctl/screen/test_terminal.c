@@ -93,10 +93,10 @@ static void test_json_is_escaped_not_changed(_unused_ void **state)
         _cleanup_(buf_done) struct buf out = { 0 };
         assert_int_equal(terminal_json(&out, "{\"a\":\"\x7f\xc2\x9b\xe2\x80\xae\xc3\xa4\\u001b\"}"), 0);
         assert_string_equal(text_of(&out), "{\"a\":\"\\u007f\\u009b\\u202e\xc3\xa4\\u001b\"}");
-        out.len = 0;
+        buf_clear(&out);
         assert_int_equal(terminal_json(&out, "{\"a\"\t:\r\n1}"), 0);
         assert_string_equal(text_of(&out), "{\"a\" : \n1}");
-        out.len = 0;
+        buf_clear(&out);
         assert_int_equal(terminal_json_string(&out, "a\0\t\"\\\xc2\x9b\xff\xc3\xa4\xc3\n", 11), 0);
         assert_string_equal(text_of(&out), "\"a\\u0000\\u0009\\\"\\\\\\u009b?\xc3\xa4?\"");
 }
