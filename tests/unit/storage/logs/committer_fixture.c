@@ -12,6 +12,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "storage/logs/checkpoint.h"
 #include "util/buf.h"
 
 struct faults faults;
@@ -22,18 +23,17 @@ static char directory[] = "/tmp/test-committer-XXXXXX";
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static size_t answers;
-static bool held, may_pass;
+static bool held, may_pass, is_shut;
 static struct log_batch holder;
 
 /* ---- what is wrapped ----
  *
- * Files and segments are not really synced: nothing here looks at what a power cut leaves. */
+ * Nothing is really synced: nothing here looks at what a power cut leaves. */
 
 int __wrap_durable_sync(int fd);
 int __wrap_durable_sync_all(int fd);
 ssize_t __real_pwrite64(int fd, const void *data, size_t len, off_t at);
 ssize_t __wrap_pwrite64(int fd, const void *data, size_t len, off_t at);
-int __real_durable_sync_dir(int dirfd, const char *path);
 int __wrap_durable_sync_dir(int dirfd, const char *path);
 ssize_t __real_writev(int fd, const struct iovec *iov, int n);
 ssize_t __wrap_writev(int fd, const struct iovec *iov, int n);
@@ -61,7 +61,19 @@ int __wrap_durable_sync(int fd)
 int __wrap_durable_sync_dir(int dirfd, const char *path)
 {
         atomic_fetch_add(&faults.dir_syncs, 1);
-        return is_due(&faults.dir_sync_fails_at) ? -EIO : __real_durable_sync_dir(dirfd, path);
+        if (is_due(&faults.dir_sync_fails_at))
+                return -EIO;
+        _cleanup_(closep) int fd = openat(dirfd, path ? path : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return fd < 0 ? -errno : 0;
+}
+
+void __real_log_checkpoint_wait(struct log_checkpoint *k);
+void __wrap_log_checkpoint_wait(struct log_checkpoint *k);
+void __wrap_log_checkpoint_wait(struct log_checkpoint *k)
+{
+        if (faults.in_checkpoint_wait)
+                faults.in_checkpoint_wait();
+        __real_log_checkpoint_wait(k);
 }
 
 int __wrap_durable_sync_all(int fd)
@@ -193,6 +205,8 @@ int fixture_setup(void **state _unused_)
 
 int fixture_teardown(void **state _unused_)
 {
+        release();
+        gate_open();
         stop();
         close(fixture_config.datadir_fd);
         return nftw(directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
@@ -298,6 +312,29 @@ void release(void)
         pthread_mutex_lock(&lock);
         may_pass = true;
         pthread_cond_broadcast(&changed);
+        pthread_mutex_unlock(&lock);
+}
+
+void gate_shut(void)
+{
+        pthread_mutex_lock(&lock);
+        is_shut = true;
+        pthread_mutex_unlock(&lock);
+}
+
+void gate_open(void)
+{
+        pthread_mutex_lock(&lock);
+        is_shut = false;
+        pthread_cond_broadcast(&changed);
+        pthread_mutex_unlock(&lock);
+}
+
+void gate_pass(void)
+{
+        pthread_mutex_lock(&lock);
+        while (is_shut)
+                pthread_cond_wait(&changed, &lock);
         pthread_mutex_unlock(&lock);
 }
 

@@ -28,6 +28,7 @@ struct faults {
         atomic_ullong ticks_ns; /* clock_monotonic_ns() */
         void (*in_sync)(void);  /* called by durable_sync(), may be NULL */
         void (*in_sync_all)(void);
+        void (*in_checkpoint_wait)(void); /* called by log_checkpoint_wait(), before it waits */
         atomic_llong counters[METRICS_COUNTER_MAX_];
         atomic_llong gauges[METRICS_GAUGE_MAX_];
 };
@@ -65,6 +66,11 @@ int put(const char *install_id, const char *text);
 /* Between these, whatever is submitted is committed as one group. */
 void hold(void);
 void release(void);
+
+/* A gate that stands open. Whoever comes while it is shut waits; the teardown opens it, so that a test which fails ends. */
+void gate_shut(void);
+void gate_open(void);
+void gate_pass(void);
 
 char *file_text(const char *install_id, const char *day, const char *suffix); /* NULL: no such file; to be freed */
 void expect_file(const char *install_id, const char *text);                   /* DAY_1; NULL: must not exist */

@@ -34,8 +34,11 @@ static void start(void)
         assert_int_equal(index_writer_new(&config, index, &writer), 0);
 }
 
+static bool over; /* the test has ended, well or not: nobody may hold the writer any more */
+
 static int setup(void **state)
 {
+        over = false;
         if (storage_setup(state) != 0 || blob_store_new(storage_fd, &blobs) != 0)
                 return -1;
         metrics = metrics_new();
@@ -43,8 +46,11 @@ static int setup(void **state)
         return 0;
 }
 
+static void end_holding(void);
+
 static int teardown(void **state)
 {
+        end_holding();
         writer = index_writer_free(writer);
         assert_int_equal(metrics_gauge_get(metrics, METRICS_INDEX_QUEUE), 0);
         assert_int_equal(blob_store_open_writers(blobs), 0);
@@ -111,7 +117,7 @@ static int hold_run(struct index_job *job, _unused_ struct index *index)
         pthread_mutex_lock(&lock);
         h->running = true;
         pthread_cond_broadcast(&answered_one);
-        while (!h->let_go)
+        while (!h->let_go && !over)
                 pthread_cond_wait(&answered_one, &lock);
         pthread_mutex_unlock(&lock);
         return h->run_result;
@@ -144,6 +150,14 @@ static void release(struct holder *h)
         pthread_cond_broadcast(&answered_one);
         while (!h->done)
                 pthread_cond_wait(&answered_one, &lock);
+        pthread_mutex_unlock(&lock);
+}
+
+static void end_holding(void)
+{
+        pthread_mutex_lock(&lock);
+        over = true;
+        pthread_cond_broadcast(&answered_one);
         pthread_mutex_unlock(&lock);
 }
 
