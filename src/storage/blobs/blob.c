@@ -47,6 +47,33 @@ void blob_path(const char *sha256, char ret[BLOB_PATH_SIZE])
         snprintf(ret, BLOB_PATH_SIZE, BLOB_DIR "/%.2s/%.64s.bin", sha256, sha256);
 }
 
+bool blob_parse_name(const char *name, char ret[BLOB_HEX_SIZE])
+{
+        if (strlen(name) != 64 + strlen(".bin") || strcmp(name + 64, ".bin") != 0 || !hex_is_lower(name, 64))
+                return false;
+        snprintf(ret, BLOB_HEX_SIZE, "%.64s", name);
+        return true;
+}
+
+bool blob_parse_path(const char *path, char ret[BLOB_HEX_SIZE])
+{
+        char expected[BLOB_PATH_SIZE];
+        const char *slash = strrchr(path, '/');
+        if (!slash || !blob_parse_name(slash + 1, ret))
+                return false;
+        blob_path(ret, expected);
+        return strcmp(path, expected) == 0;
+}
+
+bool blob_is_there(int datadir_fd, const char *sha256, uint64_t len)
+{
+        char path[BLOB_PATH_SIZE];
+        struct stat st;
+        blob_path(sha256, path);
+        return fstatat(datadir_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+               (uint64_t)st.st_size == len;
+}
+
 int blob_store_new(int datadir_fd, struct blob_store **ret)
 {
         _cleanup_(freep) struct blob_store *s = calloc(1, sizeof(*s));

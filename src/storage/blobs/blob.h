@@ -53,8 +53,13 @@ void blob_writer_drop_pages(struct blob_writer *w);
 
 struct draft_dir *blob_store_drafts(struct blob_store *s);
 
-/* "crashes/by-hash/ab/<hex>.bin", relative to the data directory. */
+/* "crashes/by-hash/ab/<hex>.bin", relative to the data directory. Any thread, like the next three. */
 void blob_path(const char *sha256, char ret[BLOB_PATH_SIZE]);
+/* The hash in such a path, or in its last component alone. False: it has another form. */
+bool blob_parse_path(const char *path, char ret[BLOB_HEX_SIZE]);
+bool blob_parse_name(const char *name, char ret[BLOB_HEX_SIZE]);
+/* Is a file of this length there? Says nothing about its bytes. */
+bool blob_is_there(int datadir_fd, const char *sha256, uint64_t len);
 
 /* Removes a blob. 0, -ENOENT or another -errno; *ret_len (may be NULL): its size. */
 int blob_unlink(struct blob_store *s, const char *sha256, uint64_t *ret_len);

@@ -4,38 +4,33 @@
  * that failed otherwise is owed: until one succeeds, no caller may rely on names that it did not sync itself. */
 #include "storage/blobs/draft.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "util/cleanup.h"
 #include "util/files/durable.h"
+#include "util/files/entries.h"
+#include "util/files/path.h"
 #include "util/log.h"
 
 /* What is left in tmp/ was never answered. Only plain files are ours. */
+static int remove_leftover(void *userdata, const char *path, const char *name)
+{
+        const int *dirfd = userdata;
+        if (unlinkat(*dirfd, path, 0) < 0)
+                log_warn("cannot remove a leftover temporary file", LOG_STR("name", name),
+                         LOG_STR("error", strerror(errno)));
+        return 0;
+}
+
 static int empty_directory(int dirfd)
 {
-        int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return -errno;
-        DIR *dir = fdopendir(fd);
-        if (!dir) {
-                int r = -errno;
-                close(fd);
-                return r;
-        }
-        for (struct dirent *e = readdir(dir); e; e = readdir(dir)) {
-                if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-                        continue;
-                if (unlinkat(dirfd, e->d_name, 0) < 0)
-                        log_warn("cannot remove a leftover temporary file", LOG_STR("name", e->d_name),
-                                 LOG_STR("error", strerror(errno)));
-        }
-        closedir(dir);
-        return 0;
+        const struct entries_walk walk = {
+                .dirfd = dirfd, .entry = remove_leftover, .hidden = remove_leftover, .userdata = &dirfd
+        };
+        return entries_walk(&walk, ".");
 }
 
 int draft_dir_init(struct draft_dir *d, int datadir_fd)
@@ -112,12 +107,9 @@ int draft_link(struct draft *f, const char *path)
 int draft_replace(struct draft *f, const char *path)
 {
         char temporary[PATH_MAX];
-        const char *slash = strrchr(path, '/');
-        int n = snprintf(temporary, sizeof(temporary), "%.*s/.new-%d-%u", slash ? (int)(slash - path) : 1,
-                         slash ? path : ".", (int)getpid(), atomic_fetch_add(&f->dir->serial, 1));
-        if (n < 0 || (size_t)n >= sizeof(temporary))
-                return -ENAMETOOLONG;
-        int r = draft_link(f, temporary);
+        int r = path_unfinished(path, temporary);
+        if (r == 0)
+                r = draft_link(f, temporary);
         if (r < 0)
                 return r;
         if (renameat(f->dir->datadir_fd, temporary, f->dir->datadir_fd, path) == 0)
