@@ -1,9 +1,10 @@
-/* A draft is an O_TMPFILE in tmp/ or, where the file system has none, a named file there that goes with its draft.
+/* A draft is an O_TMPFILE in tmp/ or, where the file system has none, a file with a name there, removed with its draft.
  *
- * Failure modes: a full disk (-ENOSPC, -EDQUOT); a failed sync (-EIO; the caller must stop acknowledging). A sync of all
- * that failed otherwise is owed: until one succeeds, no caller may rely on names that it did not sync itself. */
+ * Failure modes: a full disk (-ENOSPC, -EDQUOT); a failed sync (-EIO; the caller must stop acknowledging). After a
+ * draft_sync_all() that failed otherwise, no caller may rely on names that it did not sync itself, until one succeeds. */
 #include "storage/blobs/draft.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@
 #include "util/files/path.h"
 #include "util/log.h"
 
-/* What is left in tmp/ was never answered. Only plain files are ours. */
+/* Nothing in tmp/ was ever acknowledged. Only plain files are ours. */
 static int remove_leftover(void *userdata, const char *path, const char *name)
 {
         const int *dirfd = userdata;
@@ -63,7 +64,7 @@ static int open_named(struct draft_dir *d, struct draft *f)
 
 int draft_open(struct draft_dir *d, struct draft *ret)
 {
-        struct draft f = { .dir = d, .fd = -1 };
+        struct draft f = { .state = DRAFT_OPEN, .dir = d, .fd = -1 };
         if (!atomic_load_explicit(&d->no_tmpfile, memory_order_relaxed)) {
                 f.fd = openat(d->fd, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0640);
                 if (f.fd < 0 && errno != EOPNOTSUPP && errno != EISDIR) /* open(2): no support in file system, kernel */
@@ -79,17 +80,17 @@ int draft_open(struct draft_dir *d, struct draft *ret)
 
 void draft_done(struct draft *f)
 {
-        if (!f->dir)
+        if (f->state == DRAFT_NONE)
                 return;
         if (f->name[0])
                 unlinkat(f->dir->fd, f->name, 0);
         close(f->fd);
-        f->dir = NULL;
+        *f = (struct draft){ .state = DRAFT_NONE };
 }
 
-/* Without /proc only a process that may read everything can link what has no name: AT_EMPTY_PATH needs
+/* Without /proc, only a process that may read everything can link a file without a name: AT_EMPTY_PATH needs
  * CAP_DAC_READ_SEARCH (linkat(2)). */
-int draft_link(struct draft *f, const char *path)
+static int link_as(const struct draft *f, const char *path)
 {
         int datadir_fd = f->dir->datadir_fd;
         if (f->name[0])
@@ -104,19 +105,32 @@ int draft_link(struct draft *f, const char *path)
         return linkat(f->fd, "", datadir_fd, path, AT_EMPTY_PATH) < 0 ? -errno : 0;
 }
 
+int draft_link(struct draft *f, const char *path)
+{
+        assert(f->state == DRAFT_OPEN);
+        int r = link_as(f, path);
+        if (r == 0)
+                f->state = DRAFT_NAMED;
+        return r;
+}
+
 int draft_replace(struct draft *f, const char *path)
 {
+        assert(f->state == DRAFT_OPEN);
         char temporary[PATH_MAX];
         int r = path_unfinished(path, temporary);
-        if (r == 0)
-                r = draft_link(f, temporary);
         if (r < 0)
                 return r;
-        if (renameat(f->dir->datadir_fd, temporary, f->dir->datadir_fd, path) == 0)
-                return 0;
-        r = -errno;
-        unlinkat(f->dir->datadir_fd, temporary, 0);
-        return r;
+        r = link_as(f, temporary);
+        if (r < 0)
+                return r;
+        if (renameat(f->dir->datadir_fd, temporary, f->dir->datadir_fd, path) < 0) {
+                r = -errno;
+                unlinkat(f->dir->datadir_fd, temporary, 0);
+                return r;
+        }
+        f->state = DRAFT_NAMED;
+        return 0;
 }
 
 int draft_sync_all(struct draft_dir *d)
