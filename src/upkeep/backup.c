@@ -24,16 +24,10 @@
 #include "util/buf.h"
 #include "util/files/durable.h"
 #include "util/files/entries.h"
-#include "util/text/hex.h"
+#include "util/files/path.h"
 
 #define INCOMING DATA_DIR_INCOMING
 #define PAGE_ROWS 500
-
-static int fail(struct error *err, int error, const char *doing, const char *what)
-{
-        error_set(err, "cannot %s %s: %s", doing, what, strerror(-error));
-        return error;
-}
 
 void backup_progress(const struct backup *b, const char *step, uint64_t done, uint64_t all)
 {
@@ -53,7 +47,7 @@ static int check_target(struct backup *b, struct error *err)
                     (!b->config->restore && faccessat(b->to_fd, BACKUP_MANIFEST, F_OK, 0) == 0);
         struct stat from, to;
         if (fstat(b->from_fd, &from) < 0 || fstat(b->to_fd, &to) < 0)
-                return fail(err, -errno, "look at", b->config->to);
+                return error_cannot(err, -errno, "look at", b->config->to);
         if (from.st_ino == to.st_ino && from.st_dev == to.st_dev) {
                 error_set(err, "%s is the directory that is to be copied", b->config->to);
                 return -EINVAL;
@@ -78,23 +72,23 @@ static int lock_target(struct backup *b, struct error *err)
                 error_set(err, "%s is in use by another process", b->config->to);
                 return -EBUSY;
         }
-        return fail(err, -errno, "lock", b->config->to);
+        return error_cannot(err, -errno, "lock", b->config->to);
 }
 
 static int open_both(struct backup *b, struct error *err)
 {
         b->from_fd = open(b->config->from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (b->from_fd < 0)
-                return fail(err, -errno, "open", b->config->from);
+                return error_cannot(err, -errno, "open", b->config->from);
         int r = durable_mkdirs(AT_FDCWD, b->config->to);
         if (r < 0)
-                return fail(err, r, "make", b->config->to);
+                return error_cannot(err, r, "make", b->config->to);
         b->to_fd = open(b->config->to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (b->to_fd < 0)
-                return fail(err, -errno, "open", b->config->to);
+                return error_cannot(err, -errno, "open", b->config->to);
         r = check_target(b, err);
         if (r == 0 && (r = durable_mkdirs(b->to_fd, INCOMING)) < 0)
-                return fail(err, r, "write to", b->config->to);
+                return error_cannot(err, r, "write to", b->config->to);
         if (r == 0)
                 r = lock_target(b, err);
         b->files = (struct tree_copy){ .from_fd = b->from_fd, .to_fd = b->to_fd, .link = b->config->link };
@@ -109,7 +103,7 @@ static void pages_copied(void *userdata, uint64_t done, uint64_t all)
 static int remove_file(void *userdata, const char *path, _unused_ const char *name)
 {
         const struct backup *b = userdata;
-        return unlinkat(b->to_fd, path, 0) < 0 && errno != ENOENT ? -errno : 0;
+        return path_remove(b->to_fd, path);
 }
 
 static int take_snapshot(struct backup *b, struct error *err)
@@ -118,14 +112,14 @@ static int take_snapshot(struct backup *b, struct error *err)
         bool created;
         int n = snprintf(dir, sizeof(dir), "%s/" INCOMING, b->config->to);
         if (n < 0 || n >= PATH_MAX || snprintf(path, sizeof(path), "%s/detritus.db", dir) >= PATH_MAX)
-                return fail(err, -ENAMETOOLONG, "copy to", b->config->to);
+                return error_cannot(err, -ENAMETOOLONG, "copy to", b->config->to);
         int r = entries_each(b->to_fd, INCOMING, remove_file, b); /* of a run that was killed */
         if (r == 0)
                 r = index_copy_to(b->source, path, pages_copied, b);
         if (r == 0 && fchmodat(b->to_fd, INCOMING "/detritus.db", 0640, 0) < 0)
                 r = -errno;
         if (r < 0)
-                return fail(err, r, "copy the database to", b->config->to);
+                return error_cannot(err, r, "copy the database to", b->config->to);
         r = index_open(dir, &b->copy, &created, err);
         if (r == 0)
                 r = index_count_all(b->copy, &b->counts.rows);
@@ -149,26 +143,20 @@ static int collect_blob(void *userdata, const char *sha256, uint64_t len)
         return 0;
 }
 
-static bool has_len(int fd, const char *path, uint64_t len)
-{
-        struct stat st;
-        return fstatat(fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == len;
-}
-
 /* A blob's row is deleted before its file, and made after it. One of a wrong length never replaces an older copy's. */
 static int copy_blob(struct backup *b, const char *sha256, uint64_t len)
 {
         char path[BLOB_PATH_SIZE];
         uint64_t now;
         blob_path(sha256, path);
-        int r = has_len(b->from_fd, path, len) ? tree_copy_file(&b->files, path, true) : -ENOENT;
+        int r = blob_is_there(b->from_fd, sha256, len) ? tree_copy_file(&b->files, path, true) : -ENOENT;
         if (r != -ENOENT)
                 return r;
         if (index_find_blob(b->source, sha256, &now) == -ENOENT) {
                 b->counts.deleted_meanwhile++;
                 return index_forget_blob(b->copy, sha256);
         }
-        if (has_len(b->from_fd, path, len) && tree_copy_file(&b->files, path, true) == 0)
+        if (blob_is_there(b->from_fd, sha256, len) && tree_copy_file(&b->files, path, true) == 0)
                 return 0; /* deleted, and sent again */
         b->counts.lost++;
         return 0;
@@ -242,10 +230,8 @@ static int publish(struct backup *b)
                 r = durable_sync_all(b->to_fd);
         if (r < 0)
                 return r;
-        if (unlinkat(b->to_fd, "detritus.db-wal", 0) < 0 && errno != ENOENT)
-                return -errno;
-        if (unlinkat(b->to_fd, "detritus.db-shm", 0) < 0 && errno != ENOENT)
-                return -errno;
+        if ((r = path_remove(b->to_fd, "detritus.db-wal")) < 0 || (r = path_remove(b->to_fd, "detritus.db-shm")) < 0)
+                return r;
         if (renameat(b->to_fd, INCOMING "/detritus.db", b->to_fd, "detritus.db") < 0)
                 return -errno;
         return durable_sync_dir(b->to_fd, NULL);
@@ -277,9 +263,8 @@ static int remove_blob(void *userdata, const char *path, const char *name)
         struct backup *b = userdata;
         char sha256[BLOB_HEX_SIZE];
         uint64_t len;
-        if (strlen(name) != 68 || !hex_is_lower(name, 64))
+        if (!blob_parse_name(name, sha256))
                 return 0;
-        snprintf(sha256, sizeof(sha256), "%.64s", name);
         int r = index_find_blob(b->copy, sha256, &len);
         return r == -ENOENT ? backup_remove(b, path) : r;
 }
@@ -355,9 +340,9 @@ static int copy_all(struct backup *b, struct error *err)
         if (r == 0 && b->config->restore)
                 r = give_to_owner(b);
         if (r < 0)
-                return fail(err, r, "copy to", b->config->to);
+                return error_cannot(err, r, "copy to", b->config->to);
         r = remove_stale(b, err);
-        return r < 0 ? fail(err, r, "tidy", b->config->to) : 0;
+        return r < 0 ? error_cannot(err, r, "tidy", b->config->to) : 0;
 }
 
 int backup_run(const struct backup_config *config, struct backup_counts *ret, struct error *err)

@@ -10,17 +10,18 @@
 #include <sys/stat.h>
 
 #include "storage/log_days/log_lines.h"
+#include "storage/log_days/log_path.h"
 #include "storage/store/adopt.h"
 #include "upkeep/backup_internal.h"
 #include "util/files/entries.h"
+#include "util/files/path.h"
 
 #define PAGE_ROWS 250
 #define PATH_SIZE 320
 
 static bool is_compressed(const char *path)
 {
-        size_t len = strlen(path);
-        return len > 4 && strcmp(path + len - 4, ".zst") == 0;
+        return path_ends_with(path, ".zst");
 }
 
 static int copy_one(struct backup *b, const char *path)
@@ -32,12 +33,11 @@ static int copy_one(struct backup *b, const char *path)
 static int copy_file(void *userdata, const char *path, const char *name)
 {
         struct backup *b = userdata;
-        size_t len = strlen(name);
         struct source source;
         char day[CLOCK_DAY_SIZE];
         bool compressed;
-        bool torn = len > 5 && strcmp(name + len - 5, ".torn") == 0;
-        if (!torn && !log_lines_parse_path(path, &source, day, &compressed))
+        bool torn = path_ends_with(name, ".torn");
+        if (!torn && !log_path_parse(path, &source, day, &compressed))
                 return 0;
         int r = torn ? tree_copy_whole(&b->files, path) : copy_one(b, path);
         if (r == -ENOENT)
@@ -65,7 +65,7 @@ static int remove_gone(void *userdata, const char *path, _unused_ const char *na
 
 struct log_row {
         int64_t source_id;
-        char path[PATH_SIZE], day[CLOCK_DAY_SIZE];
+        char path[LOG_PATH_SIZE], day[CLOCK_DAY_SIZE];
         uint64_t bytes;
         bool compressed;
 };
@@ -81,7 +81,7 @@ static int collect(void *userdata, const struct index_log_row *row)
         struct log_row *copy = &page->rows[page->n++];
         *copy = (struct log_row){ .source_id = row->source_id, .bytes = row->bytes, .compressed = row->compressed };
         snprintf(copy->day, sizeof(copy->day), "%s", row->day);
-        snprintf(copy->path, sizeof(copy->path), "logs/%s/%s/%s.ndjson", row->project, row->install_id, row->day);
+        log_path_format(row->project, row->install_id, row->day, false, copy->path);
         return 0;
 }
 

@@ -17,12 +17,6 @@
 
 #define COPY_NAME "tmp/import.db"
 
-static int fail(struct error *err, int error, const char *doing, const char *what)
-{
-        error_set(err, "cannot %s %s: %s", doing, what, strerror(-error));
-        return error;
-}
-
 void import_progress(struct import *i, const char *step)
 {
         if (i->config->progress && ++i->looked_at % 256 == 0)
@@ -61,9 +55,9 @@ int import_run(const struct import_config *config, struct offline *o, struct imp
         struct stat from, to;
         _cleanup_(closep) int from_fd = open(config->from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (from_fd < 0 || fstat(from_fd, &from) < 0 || fstat(o->dir.fd, &to) < 0)
-                return fail(err, -errno, "open", config->from);
+                return error_cannot(err, -errno, "open", config->from);
         if (from.st_ino == to.st_ino && from.st_dev == to.st_dev)
-                return fail(err, -EINVAL, "take into itself", config->from);
+                return error_cannot(err, -EINVAL, "take into itself", config->from);
         i.from_fd = from_fd;
         i.files = (struct tree_copy){ .from_fd = from_fd, .to_fd = o->dir.fd, .hold = true };
         int r = import_crashes(&i);
@@ -77,5 +71,5 @@ int import_run(const struct import_config *config, struct offline *o, struct imp
         if (r == 0)
                 r = take_details(&i);
         *ret = i.counts;
-        return r < 0 ? fail(err, r, "take in", config->from) : 0;
+        return r < 0 ? error_cannot(err, r, "take in", config->from) : 0;
 }

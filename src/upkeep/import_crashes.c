@@ -10,13 +10,13 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "storage/crashes/mirror_batch.h"
 #include "storage/index/index_check.h"
 #include "storage/store/adopt_report.h"
 #include "upkeep/import_internal.h"
 #include "util/files/entries.h"
+#include "util/files/path.h"
 
 #define READ_BYTES ((size_t)256 << 10)
 
@@ -93,15 +93,13 @@ static int keep_blob(struct batch *b, struct blob_writer *w)
 }
 
 /* In the batch, or under its name. */
-static bool has_blob(const struct batch *b, const struct index_blob_use *use, const char *path)
+static bool has_blob(const struct batch *b, const struct index_blob_use *use)
 {
-        struct stat st;
         for (size_t n = 0; n < b->n_blobs; n++) {
                 if (strcmp(blob_writer_sha256(b->blobs[n]), use->sha256) == 0)
                         return blob_writer_len(b->blobs[n]) == use->len;
         }
-        return fstatat(b->i->o->dir.fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
-               (uint64_t)st.st_size == use->len;
+        return blob_is_there(b->i->o->dir.fd, use->sha256, use->len);
 }
 
 /* 0; 1: it is not there, or is not what its name says; -errno. */
@@ -109,9 +107,9 @@ static int take_blob(struct batch *b, const struct index_blob_use *use)
 {
         _cleanup_(blob_writer_freep) struct blob_writer *w = NULL;
         char path[BLOB_PATH_SIZE];
-        blob_path(use->sha256, path);
-        if (has_blob(b, use, path))
+        if (has_blob(b, use))
                 return 0;
+        blob_path(use->sha256, path);
         _cleanup_(closep) int fd = openat(b->i->from_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
         if (fd < 0)
                 return errno == ENOENT ? 1 : -errno;
@@ -155,8 +153,7 @@ static int take_crash(void *userdata, const char *path, const char *name)
         _cleanup_(adopt_report_freep) struct adopt_report *report = NULL;
         struct error err;
         int64_t id = 0;
-        size_t len = strlen(name);
-        if (len < 6 || strcmp(name + len - 5, ".json") != 0)
+        if (!path_ends_with(name, ".json"))
                 return 0;
         import_progress(i, "crashes");
         int r = adopt_report_read(i->from_fd, path, &report, &err);

@@ -13,6 +13,7 @@
 
 #include "storage/index/index_check.h"
 #include "storage/log_days/log_lines.h"
+#include "storage/log_days/log_path.h"
 #include "upkeep/import_internal.h"
 #include "util/buf.h"
 #include "util/files/durable.h"
@@ -221,13 +222,13 @@ static int take_file(void *userdata, const char *path, _unused_ const char *name
 {
         struct import *i = userdata;
         struct source source;
-        char day[CLOCK_DAY_SIZE], plain[PATH_SIZE], compressed[PATH_SIZE + 4];
+        char day[CLOCK_DAY_SIZE], plain[LOG_PATH_SIZE], compressed[LOG_PATH_SIZE];
         bool is_compressed;
-        if (!log_lines_parse_path(path, &source, day, &is_compressed))
+        if (!log_path_parse(path, &source, day, &is_compressed))
                 return 0;
         import_progress(i, "log files");
-        snprintf(plain, sizeof(plain), "logs/%s/%s/%s.ndjson", source.project, source.install_id, day);
-        snprintf(compressed, sizeof(compressed), "%s.zst", plain);
+        log_path_format(source.project, source.install_id, day, false, plain);
+        log_path_format(source.project, source.install_id, day, true, compressed);
         int here = i->o->dir.fd;
         int r;
         if (faccessat(here, plain, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||

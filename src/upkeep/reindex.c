@@ -20,19 +20,14 @@
 #include "util/buf.h"
 #include "util/files/durable.h"
 #include "util/files/entries.h"
+#include "util/files/path.h"
 
 #define ASIDE "reindex"
 #define PAGE_ROWS 500
 
-static int fail(struct error *err, int error, const char *doing)
-{
-        error_set(err, "cannot %s: %s", doing, strerror(-error));
-        return error;
-}
-
 static int remove_file(void *userdata, const char *path, _unused_ const char *name)
 {
-        return unlinkat(*(const int *)userdata, path, 0) < 0 && errno != ENOENT ? -errno : 0;
+        return path_remove(*(const int *)userdata, path);
 }
 
 /* What a run that was killed left, whatever SQLite called it. */
@@ -82,22 +77,22 @@ static int build(struct offline *o, const char *aside, struct reindex_counts *co
         int n = snprintf(copy, sizeof(copy), "%s/old.db", aside);
         int r = n < 0 || (size_t)n >= sizeof(copy) ? -ENAMETOOLONG : copy_old(o->path, copy, &counts->before, &has_old);
         if (r < 0)
-                return fail(err, r, "copy the old database");
+                return error_cannot(err, r, "copy the old database", NULL);
         r = index_open(aside, &x, &created, err);
         if (r != 0)
                 return r < 0 ? r : -EINVAL;
         r = adopt_data_dir(o->dir.fd, x, ADOPT_ALL, &counts->files);
         if (r < 0)
-                return fail(err, r, "index the files");
+                return error_cannot(err, r, "index the files", NULL);
         if (has_old)
                 r = index_take_over(x, copy);
         counts->taken_over = has_old && r == 0;
         if (is_passing(r))
-                return fail(err, r, "take over what the old database says");
+                return error_cannot(err, r, "take over what the old database says", NULL);
         r = index_count_all(x, &counts->after);
         if (r == 0)
                 r = index_checkpoint_whole(x);
-        return r < 0 ? fail(err, r, "write the new database") : 0;
+        return r < 0 ? error_cannot(err, r, "write the new database", NULL) : 0;
 }
 
 static int set_aside(int fd, const char *from, const char *to)
@@ -134,19 +129,19 @@ static int reindex_held(struct offline *o, bool force, struct reindex_counts *co
         char aside[PATH_MAX];
         int n = snprintf(aside, sizeof(aside), "%s/" ASIDE, o->path);
         if (n < 0 || (size_t)n >= sizeof(aside))
-                return fail(err, -ENAMETOOLONG, "build the database");
+                return error_cannot(err, -ENAMETOOLONG, "build the database", NULL);
         int r = clear_aside(o->dir.fd);
         if (r == 0)
                 r = durable_mkdirs(o->dir.fd, ASIDE);
         if (r < 0)
-                return fail(err, r, "make " ASIDE);
+                return error_cannot(err, r, "make " ASIDE, NULL);
         r = build(o, aside, counts, err);
         if (r == 0 && counts->after.crashes < counts->before.crashes && !force)
                 r = REINDEX_FEWER;
         if (r == 0) {
                 r = swap(o);
                 if (r < 0)
-                        fail(err, r, "put the new database in its place");
+                        error_cannot(err, r, "put the new database in its place", NULL);
         }
         clear_aside(o->dir.fd);
         return r;
@@ -219,8 +214,7 @@ static int remove_extra(void *userdata, const char *path, const char *name)
         struct crash_metadata named = { 0 };
         char sha256[BLOB_HEX_SIZE];
         int64_t id = 0;
-        size_t len = strlen(name);
-        if (len < 6 || strcmp(name + len - 5, ".json") != 0)
+        if (!path_ends_with(name, ".json"))
                 return 0;
         if (!mirror_parse_path(path, &named.source, &named.timestamp, sha256)) {
                 m->counts.left++;
@@ -230,7 +224,7 @@ static int remove_extra(void *userdata, const char *path, const char *name)
         if (r < 0 || id)
                 return r;
         m->counts.removed++;
-        return !m->dry_run && unlinkat(m->o->dir.fd, path, 0) < 0 && errno != ENOENT ? -errno : 0;
+        return m->dry_run ? 0 : path_remove(m->o->dir.fd, path);
 }
 
 static int write_all(struct mirroring *m, mirror_progress progress, void *userdata)

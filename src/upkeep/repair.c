@@ -22,10 +22,11 @@
 #include "storage/crashes/mirror.h"
 #include "storage/index/index_check.h"
 #include "storage/log_days/log_lines.h"
+#include "storage/log_days/log_path.h"
 #include "storage/logs/log_file.h"
 #include "storage/store/adopt.h"
 #include "util/files/durable.h"
-#include "util/text/hex.h"
+#include "util/files/path.h"
 
 struct repair_item {
         enum verify_kind kind;
@@ -114,17 +115,6 @@ int repair_get(const struct repair *repair, size_t i, int (*cb)(void *userdata, 
         return cb(userdata, &finding);
 }
 
-static bool is_blob(const char *path)
-{
-        char sha256[BLOB_HEX_SIZE], expected[BLOB_PATH_SIZE];
-        const char *name = strrchr(path, '/');
-        if (!name || strlen(name) != 69 || !hex_is_lower(name + 1, 64))
-                return false;
-        snprintf(sha256, sizeof(sha256), "%.64s", name + 1);
-        blob_path(sha256, expected);
-        return strcmp(path, expected) == 0;
-}
-
 bool repair_knows(const struct verify_finding *finding)
 {
         struct source source;
@@ -135,12 +125,12 @@ bool repair_knows(const struct verify_finding *finding)
         case VERIFY_BLOB_MISSING:
         case VERIFY_BLOB_LENGTH:
         case VERIFY_BLOB_CORRUPT:
-        case VERIFY_BLOB_ORPHAN: return is_blob(finding->what);
+        case VERIFY_BLOB_ORPHAN: return blob_parse_path(finding->what, text);
         case VERIFY_LOG_MISSING:
         case VERIFY_LOG_SIZE:
         case VERIFY_LOG_UNKNOWN:
         case VERIFY_LOG_TORN:
-        case VERIFY_LOG_DAMAGED: return log_lines_parse_path(finding->what, &source, text, &compressed);
+        case VERIFY_LOG_DAMAGED: return log_path_parse(finding->what, &source, text, &compressed);
         case VERIFY_MIRROR_MISSING:
         case VERIFY_MIRROR_DIFFERENT: return finding->id > 0;
         case VERIFY_MIRROR_EXTRA: return mirror_parse_path(finding->what, &source, &at, text);
@@ -274,8 +264,7 @@ static int mark_compressed(struct mending *m, const struct repair_item *item, co
 {
         char path[PATH_MAX];
         struct stat st;
-        size_t len = strlen(item->what);
-        snprintf(path, sizeof(path), "%s%s", item->what, strcmp(item->what + len - 4, ".zst") == 0 ? "" : ".zst");
+        snprintf(path, sizeof(path), "%s%s", item->what, path_ends_with(item->what, ".zst") ? "" : ".zst");
         if (fstatat(m->datadir_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
                 return -errno;
         return index_mark_compressed(m->index, row->source_id, day, (uint64_t)st.st_size);
@@ -302,7 +291,7 @@ static enum repair_outcome mend_log(struct mending *m, const struct repair_item 
         bool compressed = false;
         if (m->live)
                 return say(m, REPAIR_LEFT, "the daemon has its log files; it needs to be stopped");
-        if (!log_lines_parse_path(item->what, &source, day, &compressed))
+        if (!log_path_parse(item->what, &source, day, &compressed))
                 return say(m, REPAIR_LEFT, "its name is not a log file's");
         int r = index_find_log_file(m->index, &source, day, take_row, &row);
         if (r < 0 && r != -ENOENT)

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,21 +14,15 @@
 #include "storage/logs/log_file.h"
 #include "util/cleanup.h"
 #include "util/files/durable.h"
+#include "util/files/path.h"
 
 #define BLOCK_BYTES ((size_t)256 << 10)
 #define COMPARE_BYTES 4096 /* of the end of what is there already */
 
-static int parent_of(const char *path, char ret[PATH_MAX])
-{
-        const char *slash = strrchr(path, '/');
-        int n = snprintf(ret, PATH_MAX, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
-        return n >= PATH_MAX ? -ENAMETOOLONG : 0;
-}
-
 static int make_parent(struct tree_copy *c, const char *path)
 {
         char parent[PATH_MAX];
-        int r = parent_of(path, parent);
+        int r = path_parent(path, parent);
         return r < 0 ? r : durable_mkdirs_later(c->to_fd, parent);
 }
 
@@ -107,11 +100,10 @@ static int hold(struct tree_copy *c, const char *temporary, const char *path)
 /* Into a new file beside the name, then renamed. end: so much of it. */
 static int copy_whole(struct tree_copy *c, int in, const struct stat *st, const char *path, uint64_t end)
 {
-        char temporary[PATH_MAX], parent[PATH_MAX];
-        int r = parent_of(path, parent);
-        if (r < 0 ||
-            snprintf(temporary, sizeof(temporary), "%s/.new-%d-%u", parent, (int)getpid(), c->serial++) >= PATH_MAX)
-                return -ENAMETOOLONG;
+        char temporary[PATH_MAX];
+        int r = path_unfinished(path, temporary);
+        if (r < 0)
+                return r;
         _cleanup_(closep) int out =
                 openat(c->to_fd, temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
         if (out < 0)

@@ -14,7 +14,6 @@ struct tree_copy {
         bool link;                            /* hard links where the file system allows: for files that never change */
         bool hold;                            /* see above */
         uint64_t linked, copied, kept, bytes; /* files, and bytes that were really copied */
-        unsigned serial;
         size_t n_held;
         struct {
                 char *temporary, *path;

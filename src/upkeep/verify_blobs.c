@@ -160,9 +160,8 @@ static int check_file(void *userdata, const char *path, const char *name)
         struct suspect s = { .kind = VERIFY_BLOB_ORPHAN, .again = orphan_again };
         char sha256[BLOB_HEX_SIZE];
         uint64_t len;
-        if (strlen(name) != 68 || strcmp(name + 64, ".bin") != 0 || !hex_is_lower(name, 64))
+        if (!blob_parse_name(name, sha256))
                 return 0;
-        snprintf(sha256, sizeof(sha256), "%.64s", name);
         int r = index_find_blob(v->index, sha256, &len);
         if (r != -ENOENT)
                 return r;

@@ -11,8 +11,10 @@
 #include "protocol/json/json_document.h"
 #include "storage/index/index_check.h"
 #include "storage/log_days/log_lines.h"
+#include "storage/log_days/log_path.h"
 #include "upkeep/verify_internal.h"
 #include "util/files/entries.h"
+#include "util/files/path.h"
 
 #define JSON_DEPTH_MAX 64 /* attributes nest 32 deep */
 
@@ -21,7 +23,7 @@ struct log_page {
         int64_t last_source_id;
         char last_day[CLOCK_DAY_SIZE];
         struct {
-                char path[VERIFY_PATH_SIZE];
+                char path[LOG_PATH_SIZE];
                 uint64_t bytes;
         } rows[VERIFY_PAGE_ROWS];
 };
@@ -29,8 +31,7 @@ struct log_page {
 static int collect(void *userdata, const struct index_log_row *row)
 {
         struct log_page *page = userdata;
-        snprintf(page->rows[page->n].path, VERIFY_PATH_SIZE, "logs/%s/%s/%s.ndjson%s", row->project, row->install_id,
-                 row->day, row->compressed ? ".zst" : "");
+        log_path_format(row->project, row->install_id, row->day, row->compressed, page->rows[page->n].path);
         page->rows[page->n++].bytes = row->bytes;
         page->last_source_id = row->source_id;
         snprintf(page->last_day, sizeof(page->last_day), "%s", row->day);
@@ -51,7 +52,7 @@ static int find_row(struct verify *v, const char *path, struct index_log_row *re
 {
         struct source source;
         char day[CLOCK_DAY_SIZE];
-        if (!log_lines_parse_path(path, &source, day, ret_compressed))
+        if (!log_path_parse(path, &source, day, ret_compressed))
                 return -EINVAL;
         return index_find_log_file(v->index, &source, day, take_row, ret);
 }
@@ -114,9 +115,8 @@ static bool torn_again(struct verify *v, struct suspect *s)
 static int check_end(struct verify *v, const char *path)
 {
         struct suspect s = { .kind = VERIFY_LOG_TORN, .again = torn_again };
-        size_t len = strlen(path);
         int last = last_byte(v, path, &s.number);
-        if (last < 0 || last == '\n' || strcmp(path + len - 4, ".zst") == 0)
+        if (last < 0 || last == '\n' || path_ends_with(path, ".zst"))
                 return 0;
         snprintf(s.path, sizeof(s.path), "%s", path);
         return verify_suspect(v, &s);

@@ -14,6 +14,7 @@
 #include "upkeep/verify_internal.h"
 #include "util/buf.h"
 #include "util/files/entries.h"
+#include "util/files/path.h"
 
 struct mirror_page {
         size_t n;
@@ -161,8 +162,7 @@ static int check_file(void *userdata, const char *path, const char *name)
         struct verify *v = userdata;
         struct suspect s = { .kind = VERIFY_MIRROR_EXTRA, .again = extra_again };
         bool known = false;
-        size_t len = strlen(name);
-        if (len < 6 || strcmp(name + len - 5, ".json") != 0 || strlen(path) >= sizeof(s.path))
+        if (!path_ends_with(name, ".json") || strlen(path) >= sizeof(s.path))
                 return 0;
         v->counts.mirrors++;
         int r = has_crash(v, path, &known);

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 void error_set(struct error *err, const char *fmt, ...)
 {
@@ -11,6 +12,12 @@ void error_set(struct error *err, const char *fmt, ...)
         va_start(args, fmt);
         vsnprintf(err->text, sizeof(err->text), fmt, args);
         va_end(args);
+}
+
+int error_cannot(struct error *err, int error, const char *doing, const char *what)
+{
+        error_set(err, "cannot %s%s%s: %s", doing, what ? " " : "", what ? what : "", strerror(-error));
+        return error;
 }
 
 void error_prefix(struct error *err, const char *fmt, ...)

@@ -15,6 +15,9 @@ struct error {
 /* Writes the text, cut to fit. err may be NULL (nobody asked). */
 void error_set(struct error *err, const char *fmt, ...) _printf_(2, 3);
 
+/* "cannot <doing> <what>: <what error means>"; what may be NULL, error is a -errno. Returns the error. err may be NULL. */
+int error_cannot(struct error *err, int error, const char *doing, const char *what);
+
 /* Puts "<prefix>: " before the present text. err may be NULL. */
 void error_prefix(struct error *err, const char *fmt, ...) _printf_(2, 3);
 

@@ -1,13 +1,15 @@
 #include "util/work_queue.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include "util/cond.h"
 
 struct work_queue {
         pthread_mutex_t lock;
-        pthread_cond_t filled; /* monotonic */
+        pthread_cond_t filled; /* cond.h */
         struct work *first, **last;
         size_t items, weight;
         size_t max_items, max_weight;
@@ -19,12 +21,8 @@ struct work_queue *work_queue_new(size_t max_items, size_t max_weight)
         struct work_queue *q = calloc(1, sizeof(*q));
         if (!q)
                 return NULL;
-        pthread_condattr_t attr;
-        pthread_condattr_init(&attr);
-        pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
         pthread_mutex_init(&q->lock, NULL);
-        pthread_cond_init(&q->filled, &attr);
-        pthread_condattr_destroy(&attr);
+        cond_init(&q->filled);
         q->last = &q->first;
         q->max_items = max_items;
         q->max_weight = max_weight;
@@ -35,6 +33,7 @@ struct work_queue *work_queue_free(struct work_queue *q)
 {
         if (!q)
                 return NULL;
+        assert(!q->first);
         pthread_cond_destroy(&q->filled);
         pthread_mutex_destroy(&q->lock);
         free(q);
@@ -100,31 +99,20 @@ static struct work *take_locked(struct work_queue *q, size_t max)
                         break;
                 w = w->next;
         }
+        assert(w->next); /* it had more than max */
         q->first = w->next;
         w->next = NULL;
         pthread_cond_signal(&q->filled); /* another consumer may take the rest */
         return list;
 }
 
-static struct timespec deadline_in(int timeout_ms)
-{
-        struct timespec ts;
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        ts.tv_sec += timeout_ms / 1000;
-        ts.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-        if (ts.tv_nsec >= 1000000000) {
-                ts.tv_sec++;
-                ts.tv_nsec -= 1000000000;
-        }
-        return ts;
-}
-
 struct work *work_queue_take(struct work_queue *q, size_t max, int timeout_ms, bool *ret_timeout)
 {
         struct timespec deadline = { 0 };
         bool timed_out = false;
+        assert(timeout_ms < 0 || ret_timeout);
         if (timeout_ms >= 0)
-                deadline = deadline_in(timeout_ms);
+                deadline = cond_deadline((unsigned)timeout_ms);
 
         pthread_mutex_lock(&q->lock);
         while (!q->first && !q->closed && !timed_out) {

@@ -1,15 +1,15 @@
-/* Content-addressed files. A blob being received is a draft; each chunk is hashed, and goes to the page cache with others
- * in stretches of 64 KiB: a write that begins or ends inside a page makes the kernel clear the rest, and one that is large
- * lets it take memory in larger pieces.
+/* A blob that is being received is a draft. Each chunk is hashed at once, and written in stretches of 64 KiB: for a write
+ * that begins or ends inside a page the kernel clears the rest, and for a large one it takes memory in larger pieces.
  *
- * Publishing: if the name is there with the right size, only its directory is synced; else the data is synced, linked
- * under the hash, and the directory synced. A file of the wrong size under the name (damaged by hand) is replaced: the
- * hash proves that ours is the right one. Then its pages are given back: a dump is seldom read, and others' are.
+ * Publishing: if a file of the right size has the name, only its directory is synced. Else the data is synced and linked
+ * under its hash, and the directory is synced. A file of the wrong size (damaged by hand) is replaced, because the hash
+ * proves that ours is right. Then its pages go back to the system: dumps are seldom read, other files often.
  *
- * Failure modes: a full disk while receiving or linking (-ENOSPC, -EDQUOT; the writer's file goes with the writer); a
- * failed sync (-EIO; the caller must stop acknowledging). */
+ * Failure modes: a full disk while receiving or linking (-ENOSPC, -EDQUOT; the file goes with its writer); a failed sync
+ * (-EIO; the caller must stop acknowledging). */
 #include "storage/blobs/blob.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
@@ -32,12 +32,15 @@ struct blob_store {
         atomic_uint open_writers;
 };
 
+enum blob_state { BLOB_RECEIVING, BLOB_FINISHED, BLOB_PUBLISHED };
+
 struct blob_writer {
+        enum blob_state state;
         struct blob_store *store;
         struct draft file;
         EVP_MD_CTX *hash;
-        uint64_t len;     /* of all that came */
-        uint8_t *stretch; /* what of it is not written yet */
+        uint64_t len;     /* received */
+        uint8_t *stretch; /* received, and not written yet; NULL: finished */
         size_t stretch_len;
         char sha256[BLOB_HEX_SIZE];
 };
@@ -47,14 +50,42 @@ void blob_path(const char *sha256, char ret[BLOB_PATH_SIZE])
         snprintf(ret, BLOB_PATH_SIZE, BLOB_DIR "/%.2s/%.64s.bin", sha256, sha256);
 }
 
+bool blob_parse_name(const char *name, char ret[BLOB_HEX_SIZE])
+{
+        if (strlen(name) != 64 + strlen(".bin") || strcmp(name + 64, ".bin") != 0 || !hex_is_lower(name, 64))
+                return false;
+        snprintf(ret, BLOB_HEX_SIZE, "%.64s", name);
+        return true;
+}
+
+bool blob_parse_path(const char *path, char ret[BLOB_HEX_SIZE])
+{
+        char expected[BLOB_PATH_SIZE];
+        const char *slash = strrchr(path, '/');
+        if (!slash || !blob_parse_name(slash + 1, ret))
+                return false;
+        blob_path(ret, expected);
+        return strcmp(path, expected) == 0;
+}
+
+bool blob_is_there(int datadir_fd, const char *sha256, uint64_t len)
+{
+        char path[BLOB_PATH_SIZE];
+        struct stat st;
+        blob_path(sha256, path);
+        return fstatat(datadir_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+               (uint64_t)st.st_size == len;
+}
+
 int blob_store_new(int datadir_fd, struct blob_store **ret)
 {
         _cleanup_(freep) struct blob_store *s = calloc(1, sizeof(*s));
         if (!s)
                 return -ENOMEM;
         int r = durable_mkdirs(datadir_fd, BLOB_DIR);
-        if (r == 0)
-                r = draft_dir_init(&s->drafts, datadir_fd);
+        if (r < 0)
+                return r;
+        r = draft_dir_init(&s->drafts, datadir_fd);
         if (r < 0)
                 return r;
         s->datadir_fd = datadir_fd;
@@ -66,6 +97,7 @@ struct blob_store *blob_store_free(struct blob_store *s)
 {
         if (!s)
                 return NULL;
+        assert(blob_store_open_writers(s) == 0);
         draft_dir_done(&s->drafts);
         free(s);
         return NULL;
@@ -127,6 +159,7 @@ static int write_stretch(struct blob_writer *w)
 
 int blob_writer_write(struct blob_writer *w, const void *data, size_t len)
 {
+        assert(w->state == BLOB_RECEIVING);
         if (EVP_DigestUpdate(w->hash, data, len) != 1)
                 return -ENOMEM;
         w->len += len;
@@ -151,6 +184,7 @@ int blob_writer_finish(struct blob_writer *w)
 {
         unsigned char digest[EVP_MAX_MD_SIZE];
         unsigned n = 0;
+        assert(w->state == BLOB_RECEIVING);
         int r = write_stretch(w);
         if (r < 0)
                 return r;
@@ -158,11 +192,13 @@ int blob_writer_finish(struct blob_writer *w)
         if (EVP_DigestFinal_ex(w->hash, digest, &n) != 1 || n != 32)
                 return -ENOMEM;
         *hex_encode(w->sha256, digest, n) = '\0';
+        w->state = BLOB_FINISHED;
         return 0;
 }
 
 const char *blob_writer_sha256(const struct blob_writer *w)
 {
+        assert(w->state != BLOB_RECEIVING);
         return w->sha256;
 }
 
@@ -179,6 +215,7 @@ static int look_at(const struct blob_writer *w, const char *path)
 int blob_writer_is_stored(const struct blob_writer *w, bool *ret)
 {
         char path[BLOB_PATH_SIZE];
+        assert(w->state == BLOB_FINISHED);
         blob_path(w->sha256, path);
         int r = look_at(w, path);
         *ret = r == NAME_WHOLE;
@@ -187,6 +224,7 @@ int blob_writer_is_stored(const struct blob_writer *w, bool *ret)
 
 int blob_writer_sync(struct blob_writer *w)
 {
+        assert(w->state == BLOB_FINISHED);
         return durable_sync(w->file.fd);
 }
 
@@ -195,7 +233,7 @@ static void directory_of(const char *sha256, char ret[BLOB_DIR_SIZE])
         snprintf(ret, BLOB_DIR_SIZE, BLOB_DIR "/%.2s", sha256);
 }
 
-/* Only the first blob of a directory finds none. */
+/* -ENOENT: this is the first blob of its directory. */
 static int link_new(struct blob_writer *w, const char *path, bool sync_directories)
 {
         int r = draft_link(&w->file, path);
@@ -208,16 +246,9 @@ static int link_new(struct blob_writer *w, const char *path, bool sync_directori
         return r < 0 ? r : draft_link(&w->file, path);
 }
 
-/* A file of the wrong size cannot be the hash's content: ours takes its place. */
-int blob_writer_link(struct blob_writer *w, bool sync_directories, bool *ret_existed)
+/* A file of the wrong size cannot have the content of that hash: ours takes its place. */
+static int replace_damaged(struct blob_writer *w, const char *path)
 {
-        char path[BLOB_PATH_SIZE];
-        blob_path(w->sha256, path);
-
-        int r = link_new(w, path, sync_directories);
-        *ret_existed = r == -EEXIST;
-        if (r != -EEXIST)
-                return r;
         int there = look_at(w, path);
         if (there < 0 || there == NAME_WHOLE)
                 return there < 0 ? there : 0;
@@ -225,8 +256,23 @@ int blob_writer_link(struct blob_writer *w, bool sync_directories, bool *ret_exi
         return draft_replace(&w->file, path);
 }
 
+int blob_writer_link(struct blob_writer *w, bool sync_directories, bool *ret_existed)
+{
+        char path[BLOB_PATH_SIZE];
+        assert(w->state == BLOB_FINISHED);
+        blob_path(w->sha256, path);
+        int r = link_new(w, path, sync_directories);
+        *ret_existed = r == -EEXIST;
+        if (r == -EEXIST)
+                r = replace_damaged(w, path);
+        if (r == 0)
+                w->state = BLOB_PUBLISHED;
+        return r;
+}
+
 void blob_writer_drop_pages(struct blob_writer *w)
 {
+        assert(w->state == BLOB_PUBLISHED);
         (void)posix_fadvise(w->file.fd, 0, 0, POSIX_FADV_DONTNEED);
 }
 

@@ -1,9 +1,11 @@
 #pragma once
-/* Content-addressed files: crashes/by-hash/<2 hex>/<sha256>.bin below the data directory. A blob being received is an
- * unlinked file, so whatever ends early leaves nothing; publishing gives it its name.
+/* Content-addressed files: crashes/by-hash/<2 hex>/<sha256>.bin below the data directory. A blob that is being received has
+ * no name yet, so whatever ends early leaves nothing. Publishing gives it its name.
  *
- * blob_writer_* up to finish: the thread that receives (page cache only, no sync). Publishing, unlink: the index writer's
- * thread alone, which is why a blob cannot be published and deleted at once. */
+ *     RECEIVING -> FINISHED -> PUBLISHED        finish; link
+ *
+ * Up to finish: the thread that receives (page cache only, no sync). Publishing and unlinking: the index writer's thread
+ * alone, which is why a blob cannot be published and deleted at the same time. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,34 +29,39 @@ struct blob_writer;
 
 /* 0 or -errno. */
 int blob_writer_new(struct blob_store *s, struct blob_writer **ret);
-struct blob_writer *blob_writer_free(struct blob_writer *w); /* NULL-safe; an unpublished blob is gone */
+struct blob_writer *blob_writer_free(struct blob_writer *w); /* NULL-safe; a blob without a name is gone */
 DEFINE_FREEP(blob_writer_free, struct blob_writer)
 
 /* Appends and hashes. 0 or -errno (-ENOSPC, -EDQUOT, -EIO). */
 int blob_writer_write(struct blob_writer *w, const void *data, size_t len);
 uint64_t blob_writer_len(const struct blob_writer *w);
 
-/* No more bytes: writes what is gathered and fixes the hash. 0 or -errno, as write. */
+/* No more bytes: writes what is left and fixes the hash. 0 or -errno, like write; then the writer can only be freed. */
 int blob_writer_finish(struct blob_writer *w);
 const char *blob_writer_sha256(const struct blob_writer *w); /* after finish: 64 lower-case hex digits */
 
-/* Publishing, in this order: the data is synced, then it gets its name, then the name is synced. Each of the syncs can be
- * one for many blobs instead: draft_sync_all(). All return 0 or -errno. */
+/* Publishing, in this order, after finish: sync the data, link it to its name, sync the name. draft_sync_all() can take the
+ * place of each sync, for many blobs at once. All return 0 or -errno. */
 
-/* Is it there already, whole? Then its data is durable, and only its name is synced: another upload may have given it a
- * moment ago. */
+/* Is the blob stored already, whole? Then its data is durable, and only the name needs a sync: another upload may have
+ * linked it a moment ago. */
 int blob_writer_is_stored(const struct blob_writer *w, bool *ret);
 int blob_writer_sync(struct blob_writer *w);
-/* sync_directories: a directory that is made is made durable, too. *ret_existed: the name was there before. */
+/* sync_directories: a new directory is made durable, too. *ret_existed: the blob was stored before, whole or not. */
 int blob_writer_link(struct blob_writer *w, bool sync_directories, bool *ret_existed);
 int blob_sync_name(struct blob_store *s, const char *sha256);
-/* Gives the pages of what was synced back to the system. */
+/* After the sync: gives the pages back to the system. */
 void blob_writer_drop_pages(struct blob_writer *w);
 
 struct draft_dir *blob_store_drafts(struct blob_store *s);
 
-/* "crashes/by-hash/ab/<hex>.bin", relative to the data directory. */
+/* "crashes/by-hash/ab/<hex>.bin", relative to the data directory. Any thread, like the next three. */
 void blob_path(const char *sha256, char ret[BLOB_PATH_SIZE]);
+/* The hash in such a path, or in its last component alone. False: it has another form. */
+bool blob_parse_path(const char *path, char ret[BLOB_HEX_SIZE]);
+bool blob_parse_name(const char *name, char ret[BLOB_HEX_SIZE]);
+/* Is a file of this length there? Says nothing about its bytes. */
+bool blob_is_there(int datadir_fd, const char *sha256, uint64_t len);
 
 /* Removes a blob. 0, -ENOENT or another -errno; *ret_len (may be NULL): its size. */
 int blob_unlink(struct blob_store *s, const char *sha256, uint64_t *ret_len);

@@ -1,41 +1,37 @@
-/* A draft is an O_TMPFILE in tmp/ or, where the file system has none, a named file there that goes with its draft.
+/* A draft is an O_TMPFILE in tmp/ or, where the file system has none, a file with a name there, removed with its draft.
  *
- * Failure modes: a full disk (-ENOSPC, -EDQUOT); a failed sync (-EIO; the caller must stop acknowledging). A sync of all
- * that failed otherwise is owed: until one succeeds, no caller may rely on names that it did not sync itself. */
+ * Failure modes: a full disk (-ENOSPC, -EDQUOT); a failed sync (-EIO; the caller must stop acknowledging). After a
+ * draft_sync_all() that failed otherwise, no caller may rely on names that it did not sync itself, until one succeeds. */
 #include "storage/blobs/draft.h"
 
-#include <dirent.h>
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "util/cleanup.h"
 #include "util/files/durable.h"
+#include "util/files/entries.h"
+#include "util/files/path.h"
 #include "util/log.h"
 
-/* What is left in tmp/ was never answered. Only plain files are ours. */
+/* Nothing in tmp/ was ever acknowledged. Only plain files are ours. */
+static int remove_leftover(void *userdata, const char *path, const char *name)
+{
+        const int *dirfd = userdata;
+        if (unlinkat(*dirfd, path, 0) < 0)
+                log_warn("cannot remove a leftover temporary file", LOG_STR("name", name),
+                         LOG_STR("error", strerror(errno)));
+        return 0;
+}
+
 static int empty_directory(int dirfd)
 {
-        int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return -errno;
-        DIR *dir = fdopendir(fd);
-        if (!dir) {
-                int r = -errno;
-                close(fd);
-                return r;
-        }
-        for (struct dirent *e = readdir(dir); e; e = readdir(dir)) {
-                if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-                        continue;
-                if (unlinkat(dirfd, e->d_name, 0) < 0)
-                        log_warn("cannot remove a leftover temporary file", LOG_STR("name", e->d_name),
-                                 LOG_STR("error", strerror(errno)));
-        }
-        closedir(dir);
-        return 0;
+        const struct entries_walk walk = {
+                .dirfd = dirfd, .entry = remove_leftover, .hidden = remove_leftover, .userdata = &dirfd
+        };
+        return entries_walk(&walk, ".");
 }
 
 int draft_dir_init(struct draft_dir *d, int datadir_fd)
@@ -68,7 +64,7 @@ static int open_named(struct draft_dir *d, struct draft *f)
 
 int draft_open(struct draft_dir *d, struct draft *ret)
 {
-        struct draft f = { .dir = d, .fd = -1 };
+        struct draft f = { .state = DRAFT_OPEN, .dir = d, .fd = -1 };
         if (!atomic_load_explicit(&d->no_tmpfile, memory_order_relaxed)) {
                 f.fd = openat(d->fd, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0640);
                 if (f.fd < 0 && errno != EOPNOTSUPP && errno != EISDIR) /* open(2): no support in file system, kernel */
@@ -84,17 +80,17 @@ int draft_open(struct draft_dir *d, struct draft *ret)
 
 void draft_done(struct draft *f)
 {
-        if (!f->dir)
+        if (f->state == DRAFT_NONE)
                 return;
         if (f->name[0])
                 unlinkat(f->dir->fd, f->name, 0);
         close(f->fd);
-        f->dir = NULL;
+        *f = (struct draft){ .state = DRAFT_NONE };
 }
 
-/* Without /proc only a process that may read everything can link what has no name: AT_EMPTY_PATH needs
+/* Without /proc, only a process that may read everything can link a file without a name: AT_EMPTY_PATH needs
  * CAP_DAC_READ_SEARCH (linkat(2)). */
-int draft_link(struct draft *f, const char *path)
+static int link_as(const struct draft *f, const char *path)
 {
         int datadir_fd = f->dir->datadir_fd;
         if (f->name[0])
@@ -109,22 +105,32 @@ int draft_link(struct draft *f, const char *path)
         return linkat(f->fd, "", datadir_fd, path, AT_EMPTY_PATH) < 0 ? -errno : 0;
 }
 
+int draft_link(struct draft *f, const char *path)
+{
+        assert(f->state == DRAFT_OPEN);
+        int r = link_as(f, path);
+        if (r == 0)
+                f->state = DRAFT_NAMED;
+        return r;
+}
+
 int draft_replace(struct draft *f, const char *path)
 {
+        assert(f->state == DRAFT_OPEN);
         char temporary[PATH_MAX];
-        const char *slash = strrchr(path, '/');
-        int n = snprintf(temporary, sizeof(temporary), "%.*s/.new-%d-%u", slash ? (int)(slash - path) : 1,
-                         slash ? path : ".", (int)getpid(), atomic_fetch_add(&f->dir->serial, 1));
-        if (n < 0 || (size_t)n >= sizeof(temporary))
-                return -ENAMETOOLONG;
-        int r = draft_link(f, temporary);
+        int r = path_unfinished(path, temporary);
         if (r < 0)
                 return r;
-        if (renameat(f->dir->datadir_fd, temporary, f->dir->datadir_fd, path) == 0)
-                return 0;
-        r = -errno;
-        unlinkat(f->dir->datadir_fd, temporary, 0);
-        return r;
+        r = link_as(f, temporary);
+        if (r < 0)
+                return r;
+        if (renameat(f->dir->datadir_fd, temporary, f->dir->datadir_fd, path) < 0) {
+                r = -errno;
+                unlinkat(f->dir->datadir_fd, temporary, 0);
+                return r;
+        }
+        f->state = DRAFT_NAMED;
+        return 0;
 }
 
 int draft_sync_all(struct draft_dir *d)

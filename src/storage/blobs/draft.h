@@ -1,6 +1,9 @@
 #pragma once
-/* Files that have no name yet: whatever ends early leaves nothing. Linking one gives it its name, and it must be synced
- * before that, so that a name never stands for less than the whole file.
+/* Files that have no name yet, so that whatever ends early leaves nothing. The caller syncs a draft before it links it, so
+ * that a name never stands for less than the whole file.
+ *
+ *     NONE -> OPEN -> NAMED        open; link or replace
+ *     any  -> NONE                 done: an open draft is gone, a named one keeps its name
  *
  * open, done: any thread. The rest: the thread that gives names. All return 0 or -errno. */
 
@@ -11,13 +14,17 @@
 struct draft_dir {
         int datadir_fd; /* borrowed */
         int fd;
-        atomic_uint serial; /* names of fallback and replacing files */
+        atomic_uint serial; /* of the next name in tmp/ */
         atomic_bool no_tmpfile;
-        bool owed; /* draft_sync_all() is still to succeed */
+        bool owed; /* the last draft_sync_all() failed */
 };
 
+enum draft_state { DRAFT_NONE, DRAFT_OPEN, DRAFT_NAMED };
+
+/* Zero-initialised: DRAFT_NONE. */
 struct draft {
-        struct draft_dir *dir; /* NULL: there is none */
+        enum draft_state state;
+        struct draft_dir *dir; /* NULL: DRAFT_NONE */
         int fd;
         char name[32]; /* in tmp/; "" for an O_TMPFILE */
 };
@@ -27,15 +34,15 @@ int draft_dir_init(struct draft_dir *d, int datadir_fd);
 void draft_dir_done(struct draft_dir *d); /* no draft may be alive */
 
 int draft_open(struct draft_dir *d, struct draft *ret);
-void draft_done(struct draft *f); /* may be one that is not there */
+void draft_done(struct draft *f); /* also one of DRAFT_NONE */
 
-/* Gives it this name, relative to the data directory, without syncing it. -EEXIST. */
+/* Gives it this name, relative to the data directory, without syncing it. On failure, -EEXIST for one, it stays open. */
 int draft_link(struct draft *f, const char *path);
-/* In the place of what has the name, atomically. */
+/* Takes the place of the file of this name, atomically. */
 int draft_replace(struct draft *f, const char *path);
 
-/* Makes durable all data and all names of the file system, whoever made them, in one go. Errors of write-back are told
- * here once, to this directory's descriptor, so nobody else may sync through it. */
+/* Makes all data and all names of the file system durable, whoever made them. The kernel reports an error of write-back
+ * once to each descriptor, so nobody else may sync through this one. */
 int draft_sync_all(struct draft_dir *d);
-/* One that failed is still to succeed: until then a directory that is there may not be durable. */
+/* The last draft_sync_all() failed: until one succeeds, a directory that exists may not be durable. */
 bool draft_owes_sync(const struct draft_dir *d);

@@ -11,12 +11,12 @@
 #include <endian.h>
 #include <errno.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "storage/log_days/log_bytes.h"
 #include "storage/log_days/log_lines.h"
+#include "storage/log_days/log_path.h"
 #include "util/buf.h"
 
 #define PIECE_BYTES ((size_t)128 * 1024)
@@ -164,15 +164,15 @@ static void order_parts(struct log_day *d)
 
 int log_day_open(int datadir_fd, const struct source *source, const char *day, struct log_day **ret)
 {
-        char path[2 * SOURCE_COMPONENT_MAX + 64];
+        char path[LOG_PATH_SIZE];
         _cleanup_(log_day_freep) struct log_day *d = calloc(1, sizeof(*d));
         if (!d)
                 return -ENOMEM;
-        int n = snprintf(path, sizeof(path), "logs/%s/%s/%s.ndjson", source->project, source->install_id, day);
+        log_path_format(source->project, source->install_id, day, false, path);
         int r = open_part(d, datadir_fd, path, false);
         if (r < 0 && r != -ENOENT)
                 return r;
-        snprintf(path + n, sizeof(path) - (size_t)n, ".zst");
+        log_path_format(source->project, source->install_id, day, true, path);
         r = open_part(d, datadir_fd, path, true);
         if (r < 0 && (r != -ENOENT || d->n_parts == 0))
                 return r;

@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 
 #include "storage/log_days/log_day.h"
+#include "storage/log_days/log_names.h"
+#include "storage/log_days/log_path.h"
 
 #define WINDOW_BYTES ((uint64_t)64 * 1024)
 #define WINDOW_GROWTH 8
@@ -120,9 +122,9 @@ static int days_behind(const struct log_follow *w, const struct place *p, const 
 
 static void note_file(const struct log_follow *w, struct place *p)
 {
-        char path[2 * SOURCE_COMPONENT_MAX + 64];
+        char path[LOG_PATH_SIZE];
         struct stat st;
-        snprintf(path, sizeof(path), "logs/%s/%s/%s.ndjson", p->source.project, p->source.install_id, p->day);
+        log_path_format(p->source.project, p->source.install_id, p->day, false, path);
         bool there = fstatat(w->datadir_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
         p->size = there ? st.st_size : -1;
         p->inode = there ? st.st_ino : 0;

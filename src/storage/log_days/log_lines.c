@@ -3,12 +3,12 @@
 #include "storage/log_days/log_lines.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "storage/log_days/log_bytes.h"
 #include "util/buf.h"
+#include "util/files/path.h"
 
 #define WINDOW_BYTES ((size_t)256 << 10)
 
@@ -19,56 +19,12 @@ struct log_lines {
         size_t at;
 };
 
-static bool ends_with(const char *name, const char *ending)
-{
-        size_t n = strlen(name), m = strlen(ending);
-        return n > m && strcmp(name + n - m, ending) == 0;
-}
-
-/* One component up to the slash; NULL when it is none. */
-static const char *take_component(const char *path, char *ret)
-{
-        const char *slash = strchr(path, '/');
-        size_t n = slash ? (size_t)(slash - path) : 0;
-        if (n == 0 || !source_component_valid(path, n))
-                return NULL;
-        memcpy(ret, path, n);
-        ret[n] = '\0';
-        return slash + 1;
-}
-
-bool log_lines_parse_name(const char *name, char ret_day[CLOCK_DAY_SIZE], bool *ret_compressed)
-{
-        if (strlen(name) < CLOCK_DAY_SIZE || !clock_is_day(name, CLOCK_DAY_SIZE - 1))
-                return false;
-        const char *ending = name + CLOCK_DAY_SIZE - 1;
-        if (strcmp(ending, ".ndjson") != 0 && strcmp(ending, ".ndjson.zst") != 0)
-                return false;
-        *ret_compressed = strcmp(ending, ".ndjson.zst") == 0;
-        snprintf(ret_day, CLOCK_DAY_SIZE, "%.10s", name);
-        return true;
-}
-
-bool log_lines_parse_path(const char *path, struct source *ret_source, char ret_day[CLOCK_DAY_SIZE],
-                          bool *ret_compressed)
-{
-        struct source source = { 0 };
-        if (strncmp(path, "logs/", 5) != 0)
-                return false;
-        const char *name = take_component(path + 5, source.project);
-        name = name ? take_component(name, source.install_id) : NULL;
-        if (!name || !log_lines_parse_name(name, ret_day, ret_compressed))
-                return false;
-        *ret_source = source;
-        return true;
-}
-
 int log_lines_open(int dirfd, const char *path, struct log_lines **ret)
 {
         _cleanup_(log_lines_freep) struct log_lines *l = calloc(1, sizeof(*l));
         if (!l)
                 return -ENOMEM;
-        int r = log_bytes_open(dirfd, path, ends_with(path, ".zst"), &l->bytes);
+        int r = log_bytes_open(dirfd, path, path_ends_with(path, ".zst"), &l->bytes);
         if (r == 0)
                 r = buf_reserve(&l->window, WINDOW_BYTES);
         if (r < 0)

@@ -1,21 +1,12 @@
 #pragma once
 /* Reads the lines of one log file, plain or compressed, in bounded memory. Any thread that may block. */
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "protocol/source.h"
 #include "util/cleanup.h"
-#include "util/clock.h"
 
 #define LOG_LINES_MAX_BYTES ((size_t)64 << 20) /* of one line and its newline: far above limits.otlp_line_bytes */
-
-/* "<day>.ndjson", or with ".zst" behind it, taken apart. False: of another form, ".torn" or what is being written. */
-bool log_lines_parse_name(const char *name, char ret_day[CLOCK_DAY_SIZE], bool *ret_compressed);
-/* "logs/<project>/<install_id>/<day>.ndjson", or with ".zst" behind it, taken apart. False: of another form. */
-bool log_lines_parse_path(const char *path, struct source *ret_source, char ret_day[CLOCK_DAY_SIZE],
-                          bool *ret_compressed);
 
 struct log_lines;
 

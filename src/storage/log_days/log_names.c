@@ -1,35 +1,19 @@
-/* The files of logs/ that can match, from the names in its directories. */
-#include <dirent.h>
+#include "storage/log_days/log_names.h"
+
+#include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "storage/log_days/log_lines.h"
-#include "storage/log_days/log_query.h"
+#include "storage/log_days/log_path.h"
+#include "util/files/entries.h"
 
 void log_names_done(struct log_names *names)
 {
         free(names->sources);
         free(names->files);
         *names = (struct log_names){ 0 };
-}
-
-/* Not there, or not a directory: nothing in it. */
-static int open_dir(int datadir_fd, const char *path, DIR **ret)
-{
-        int fd = openat(datadir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        *ret = NULL;
-        if (fd < 0)
-                return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : -errno;
-        *ret = fdopendir(fd);
-        if (!*ret) {
-                int r = -errno;
-                close(fd);
-                return r;
-        }
-        return 0;
 }
 
 static int add_source(struct log_names *names, const char *project, const char *install_id)
@@ -52,35 +36,16 @@ static int add_file(struct log_names *names, uint32_t source, const char *day)
 {
         if (names->n_files == names->files_cap) {
                 size_t cap = names->files_cap ? 2 * names->files_cap : 64;
-                struct log_file_name *bigger = reallocarray(names->files, cap, sizeof(*bigger));
+                struct log_names_file *bigger = reallocarray(names->files, cap, sizeof(*bigger));
                 if (!bigger)
                         return -ENOMEM;
                 names->files = bigger;
                 names->files_cap = cap;
         }
-        struct log_file_name *file = &names->files[names->n_files++];
+        struct log_names_file *file = &names->files[names->n_files++];
         file->source = source;
         snprintf(file->day, sizeof(file->day), "%s", day);
         return 0;
-}
-
-/* Calls cb for each entry of a directory whose name may be a component; just for `only`, unread, when that is given. */
-typedef int (*component_cb)(void *userdata, const char *name);
-
-static int each_component(int datadir_fd, const char *path, const char *only, component_cb cb, void *userdata)
-{
-        DIR *dir;
-        int r = 0;
-        if (only)
-                return source_component_valid(only, strlen(only)) ? cb(userdata, only) : 0;
-        r = open_dir(datadir_fd, path, &dir);
-        for (struct dirent *e; r == 0 && dir && (e = readdir(dir));) {
-                if (source_component_valid(e->d_name, strlen(e->d_name)))
-                        r = cb(userdata, e->d_name);
-        }
-        if (dir)
-                closedir(dir);
-        return r;
 }
 
 struct listing {
@@ -90,19 +55,31 @@ struct listing {
         struct log_names *names;
 };
 
-static int see_install(void *userdata, const char *name)
+/* One source, without a look at the disk where the filter names it. */
+static int see_install(void *userdata, _unused_ const char *path, const char *name)
 {
         struct listing *l = userdata;
-        return add_source(l->names, l->project, name);
+        return source_component_valid(name, strlen(name)) ? add_source(l->names, l->project, name) : 0;
 }
 
-static int see_project(void *userdata, const char *name)
+static int see_project(void *userdata, const char *path, const char *name)
 {
         struct listing *l = userdata;
-        char path[SOURCE_COMPONENT_MAX + 8];
-        snprintf(path, sizeof(path), "logs/%s", name);
+        const char *only = l->filter->install_id;
+        if (!source_component_valid(name, strlen(name)))
+                return 0;
         l->project = name;
-        return each_component(l->datadir_fd, path, l->filter->install_id, see_install, l);
+        return only ? see_install(l, path, only) : entries_each(l->datadir_fd, path, see_install, l);
+}
+
+static int see_projects(struct listing *l)
+{
+        char path[LOG_PATH_SIZE];
+        const char *only = l->filter->project;
+        if (!only)
+                return entries_each(l->datadir_fd, "logs", see_project, l);
+        snprintf(path, sizeof(path), "logs/%.*s", SOURCE_COMPONENT_MAX, only);
+        return see_project(l, path, only);
 }
 
 static int compare_sources(const void *a, const void *b)
@@ -114,7 +91,7 @@ static int compare_sources(const void *a, const void *b)
 
 static int compare_files(const void *a, const void *b)
 {
-        const struct log_file_name *x = a, *y = b;
+        const struct log_names_file *x = a, *y = b;
         int c = strcmp(x->day, y->day);
         return c != 0 ? c : x->source < y->source ? -1 : x->source > y->source;
 }
@@ -142,24 +119,33 @@ static struct day_range day_range(const struct log_filter *f)
         return range;
 }
 
+struct days {
+        const char *after;
+        struct day_range range;
+        uint32_t source;
+        struct log_names *names;
+};
+
+static int see_day(void *userdata, _unused_ const char *path, const char *name)
+{
+        struct days *d = userdata;
+        char day[CLOCK_DAY_SIZE];
+        bool compressed;
+        if (!log_path_parse_name(name, day, &compressed) || strcmp(day, d->after) <= 0 ||
+            strcmp(day, d->range.first) < 0 || strcmp(day, d->range.last) > 0)
+                return 0;
+        return add_file(d->names, d->source, day);
+}
+
 int log_names_add_days(int datadir_fd, const struct log_filter *f, const char *after, uint32_t i,
                        struct log_names *names)
 {
+        assert(i < names->n_sources);
         const struct source *s = &names->sources[i];
-        const struct day_range range = day_range(f);
-        char path[2 * SOURCE_COMPONENT_MAX + 8], day[CLOCK_DAY_SIZE];
-        bool compressed;
-        DIR *dir;
+        struct days days = { .after = after, .range = day_range(f), .source = i, .names = names };
+        char path[LOG_PATH_SIZE];
         snprintf(path, sizeof(path), "logs/%s/%s", s->project, s->install_id);
-        int r = open_dir(datadir_fd, path, &dir);
-        for (struct dirent *e; r == 0 && dir && (e = readdir(dir));) {
-                if (log_lines_parse_name(e->d_name, day, &compressed) && strcmp(day, after) > 0 &&
-                    strcmp(day, range.first) >= 0 && strcmp(day, range.last) <= 0)
-                        r = add_file(names, i, day);
-        }
-        if (dir)
-                closedir(dir);
-        return r;
+        return entries_each(datadir_fd, path, see_day, &days);
 }
 
 /* A day may have been seen twice, plain and compressed. */
@@ -180,7 +166,7 @@ int log_names_read(int datadir_fd, const struct log_filter *f, bool with_files, 
 {
         struct log_names names = { 0 };
         struct listing l = { .datadir_fd = datadir_fd, .filter = f, .names = &names };
-        int r = each_component(datadir_fd, "logs", f->project, see_project, &l);
+        int r = see_projects(&l);
         if (r == 0 && names.n_sources > 0)
                 qsort(names.sources, names.n_sources, sizeof(*names.sources), compare_sources);
         for (uint32_t i = 0; r == 0 && with_files && i < names.n_sources; i++)

@@ -10,6 +10,7 @@
 
 #include "protocol/json/json_text.h"
 #include "storage/log_days/log_day.h"
+#include "storage/log_days/log_names.h"
 
 #define NS_PER_SEC UINT64_C(1000000000)
 

@@ -52,25 +52,3 @@ struct log_query_counts {
 typedef void (*log_broken_cb)(void *userdata, const struct source *source, const char *day, int error);
 int log_query(int datadir_fd, const struct log_filter *f, log_line_cb cb, log_broken_cb broken, void *userdata,
               struct log_query_counts *ret);
-
-/* ---- for log_query and log_follow: the files themselves ---- */
-
-struct log_file_name {
-        uint32_t source; /* in struct log_names */
-        char day[CLOCK_DAY_SIZE];
-};
-
-struct log_names {
-        struct source *sources;
-        size_t n_sources, sources_cap;
-        struct log_file_name *files; /* by day and source */
-        size_t n_files, files_cap;
-};
-
-/* The sources that fit, in the order of their names; with_files: and their days. 0 or -errno. */
-int log_names_read(int datadir_fd, const struct log_filter *f, bool with_files, struct log_names *ret);
-/* The days of one source that fit and are later than `after` ("": all), appended as source number i. */
-int log_names_add_days(int datadir_fd, const struct log_filter *f, const char *after, uint32_t i,
-                       struct log_names *names);
-void log_names_sort(struct log_names *names);
-void log_names_done(struct log_names *names);

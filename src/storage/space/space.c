@@ -1,25 +1,27 @@
-/* The happy path: the thread looks, the file system has room, promises are made and spent.
+/* Usually the thread looks, the file system has room, and promises are made and spent.
  *
- * The number that decides is one atomic, free_bytes. A promise takes from it, giving back adds to it, spending leaves it
- * alone, unspending adds; a look adds what the file system says beyond what was expected. So it is never half updated, and whoever
- * compares it decides for everybody.
+ * One atomic number decides: free_bytes. A promise subtracts from it, giving back adds to it, spending leaves it alone, and
+ * unspending adds. A look adds the difference between what the file system says and what was expected. So the number is
+ * never half updated, and every thread may compare with it.
  *
- * Failure modes: statvfs() that fails leaves things as they were. A write that meets a full disk although there seemed to
+ * Failure modes: a failed statvfs() leaves things as they were. A write that finds the disk full although there seemed to
  * be room (a quota, no inodes, another program) stops all promises for a while; then the next look decides. */
 #include "storage/space/space.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
-#include <time.h>
 
 #include "storage/space/space_forecast.h"
 #include "storage/space/space_reserve.h"
 #include "util/clock.h"
+#include "util/cond.h"
 #include "util/log.h"
+#include "util/thread_owner.h"
 
 #define LOOK_BUSY_MS 250
 #define LOOK_IDLE_MS 1000
@@ -41,13 +43,13 @@ struct space {
         int64_t reserve[SPACE_KIND_MAX_], resume[SPACE_KIND_MAX_];
 
         atomic_int_least64_t free_bytes;
-        atomic_int_least64_t
-                written_bytes; /* since the last look, less what was unwritten; below 0 when that was seen */
+        atomic_int_least64_t written_bytes; /* since the last look, less what was deleted unused; may be below 0 */
         atomic_bool refusing[SPACE_KIND_MAX_];
         atomic_bool full;
-        atomic_uint_least64_t full_ns; /* when that was seen last */
+        atomic_uint_least64_t full_ns; /* when a write found that last */
 
-        /* Whoever looks. */
+        /* Of whoever looks: the thread, and before and after it whoever starts and stops. */
+        struct thread_owner looker;
         int64_t avail_bytes; /* as found at the last look */
         uint64_t look_ns;
         struct space_forecast forecast;
@@ -55,13 +57,13 @@ struct space {
 
         pthread_t thread;
         pthread_mutex_t lock;
-        pthread_cond_t wake; /* monotonic */
-        bool started, stopping;
+        pthread_cond_t wake; /* cond.h */
+        enum { SPACE_STILL, SPACE_LOOKING, SPACE_STOPPING } state; /* still -> looking -> stopping -> still */
 };
 
 /* ---- who may take what ---- */
 
-/* Every look and every request decides anew, from the one number. */
+/* Every look and every request decides again, by the one number. */
 static bool judge(struct space *s, enum space_kind kind, int64_t free_bytes)
 {
         bool refusing = atomic_load(&s->refusing[kind]);
@@ -99,7 +101,7 @@ static int refuse_it(struct space *s, enum space_kind kind, struct refusal *r)
         return explain(s, kind, r);
 }
 
-/* A request that alone would go below the reserve is refused alone. */
+/* A request that would go below the reserve by itself is refused; others still fit. */
 static bool may_take(struct space *s, enum space_kind kind, int64_t free_bytes, uint64_t bytes)
 {
         return !judge(s, kind, free_bytes) && !atomic_load(&s->full) &&
@@ -113,6 +115,7 @@ int space_check(struct space *s, enum space_kind kind, uint64_t bytes, struct re
 
 int space_promise(struct space *s, enum space_kind kind, uint64_t bytes, uint64_t *promised, struct refusal *r)
 {
+        assert(kind < SPACE_KIND_MAX_);
         int64_t free_bytes = atomic_load(&s->free_bytes);
         do {
                 if (!may_take(s, kind, free_bytes, bytes))
@@ -125,6 +128,7 @@ int space_promise(struct space *s, enum space_kind kind, uint64_t bytes, uint64_
 
 void space_spend(struct space *s, uint64_t bytes, uint64_t *promised)
 {
+        assert(bytes <= *promised); /* invariant 2 */
         *promised -= bytes;
         metrics_gauge_add(s->config.metrics, METRICS_DISK_IN_FLIGHT_BYTES, -(int64_t)bytes);
         atomic_fetch_add(&s->written_bytes, (int64_t)bytes);
@@ -186,7 +190,7 @@ static void publish_kind(struct space *s, enum space_kind kind)
         metrics_gauge_set(m, kinds[kind].refusing, refusing);
         if (refusing != before)
                 log_at(refusing ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
-                       refusing ? "refused until there is space on the disk" : "there is space again on the disk",
+                       refusing ? "refused until there is space on the disk" : "there is space on the disk again",
                        LOG_STR("what", kinds[kind].name), LOG_INT("free_bytes", s->avail_bytes),
                        LOG_INT("reserve_bytes", s->reserve[kind]));
 }
@@ -202,7 +206,7 @@ static void publish(struct space *s, const struct statvfs *fs)
                 publish_kind(s, k);
 }
 
-/* It is made again only where that refuses nobody. */
+/* It is allocated again only if nobody is refused because of that. */
 static void keep_reserve_file(struct space *s)
 {
         if (s->avail_bytes - (int64_t)s->reserve_file.bytes >= s->resume[SPACE_UPLOADS] && !atomic_load(&s->full))
@@ -211,9 +215,9 @@ static void keep_reserve_file(struct space *s)
 
 void space_look(struct space *s)
 {
+        assert_on_thread(&s->looker);
         struct statvfs fs;
-        int64_t written =
-                atomic_load(&s->written_bytes); /* before the look: what comes meanwhile counts twice at most */
+        int64_t written = atomic_load(&s->written_bytes); /* first: what is written meanwhile counts twice at most */
         if (fstatvfs(s->config.datadir_fd, &fs) < 0) {
                 log_warn("cannot look at the disk", LOG_STR("error", strerror(errno)));
                 return;
@@ -230,31 +234,19 @@ void space_look(struct space *s)
         keep_reserve_file(s);
 }
 
-static struct timespec in_ms(unsigned ms)
-{
-        struct timespec at;
-        clock_gettime(CLOCK_MONOTONIC, &at);
-        at.tv_sec += ms / 1000;
-        at.tv_nsec += (long)(ms % 1000) * 1000000;
-        if (at.tv_nsec >= 1000000000) {
-                at.tv_sec++;
-                at.tv_nsec -= 1000000000;
-        }
-        return at;
-}
-
 static void *run(void *userdata)
 {
         struct space *s = userdata;
         bool busy = false;
         pthread_setname_np(pthread_self(), "space");
+        thread_owner_take(&s->looker);
         pthread_mutex_lock(&s->lock);
-        while (!s->stopping) {
-                struct timespec until = in_ms(busy ? LOOK_BUSY_MS : LOOK_IDLE_MS);
+        while (s->state == SPACE_LOOKING) {
+                struct timespec until = cond_deadline(busy ? LOOK_BUSY_MS : LOOK_IDLE_MS);
                 int r = 0;
-                while (!s->stopping && r != ETIMEDOUT)
+                while (s->state == SPACE_LOOKING && r != ETIMEDOUT)
                         r = pthread_cond_timedwait(&s->wake, &s->lock, &until);
-                if (s->stopping)
+                if (s->state != SPACE_LOOKING)
                         break;
                 pthread_mutex_unlock(&s->lock);
                 busy = atomic_load(&s->written_bytes) != 0;
@@ -262,6 +254,7 @@ static void *run(void *userdata)
                 pthread_mutex_lock(&s->lock);
         }
         pthread_mutex_unlock(&s->lock);
+        thread_owner_release(&s->looker);
         return NULL;
 }
 
@@ -275,17 +268,8 @@ static void set_reserves(struct space *s, uint64_t disk_bytes)
                         bytes = share < kinds[k].max ? share : kinds[k].max;
                 s->reserve[k] = (int64_t)bytes;
                 s->resume[k] = (int64_t)(bytes + bytes / 4);
+                assert(s->resume[k] >= s->reserve[k]); /* invariant 3 */
         }
-}
-
-static void init_wake(struct space *s)
-{
-        pthread_condattr_t attr;
-        pthread_condattr_init(&attr);
-        pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-        pthread_mutex_init(&s->lock, NULL);
-        pthread_cond_init(&s->wake, &attr);
-        pthread_condattr_destroy(&attr);
 }
 
 int space_new(const struct space_config *config, struct space **ret)
@@ -303,9 +287,10 @@ int space_new(const struct space_config *config, struct space **ret)
                 free(s);
                 return r;
         }
-        init_wake(s);
+        pthread_mutex_init(&s->lock, NULL);
+        cond_init(&s->wake);
         for (unsigned i = 1; i < SPACE_RESERVE_PORTIONS && fs.f_bavail * fs.f_frsize < s->reserve_file.bytes; i++)
-                space_reserve_give_up(&s->reserve_file); /* all but one, which is for deleting */
+                space_reserve_give_up(&s->reserve_file); /* all but the last portion, which is for deleting */
         s->look_ns = clock_monotonic_ns();
         space_look(s);
         s->forecast = (struct space_forecast){ 0 };
@@ -315,23 +300,27 @@ int space_new(const struct space_config *config, struct space **ret)
 
 int space_start(struct space *s)
 {
+        assert(s->state == SPACE_STILL);
         space_look(s);
-        s->forecast = (struct space_forecast){ 0 }; /* what a start makes is no growth */
+        s->forecast = (struct space_forecast){ 0 }; /* what a start writes is not growth */
+        s->state = SPACE_LOOKING;
         int r = -pthread_create(&s->thread, NULL, run, s);
-        s->started = r == 0;
+        if (r < 0)
+                s->state = SPACE_STILL;
         return r;
 }
 
 void space_stop(struct space *s)
 {
-        if (!s || !s->started)
+        if (!s || s->state == SPACE_STILL)
                 return;
+        assert_not_on_thread(&s->looker);
         pthread_mutex_lock(&s->lock);
-        s->stopping = true;
+        s->state = SPACE_STOPPING;
         pthread_cond_signal(&s->wake);
         pthread_mutex_unlock(&s->lock);
         pthread_join(s->thread, NULL);
-        s->started = false;
+        s->state = SPACE_STILL;
 }
 
 struct space *space_free(struct space *s)

@@ -1,5 +1,6 @@
 #include "storage/space/space_reserve.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -37,6 +38,7 @@ void space_reserve_done(struct space_reserve *r)
 
 static void make_locked(struct space_reserve *r)
 {
+        assert(r->held <= r->bytes);
         if (r->held == r->bytes || r->impossible)
                 return;
         if (fallocate(r->fd, 0, 0, (off_t)r->bytes) == 0) {
@@ -45,7 +47,7 @@ static void make_locked(struct space_reserve *r)
         }
         r->impossible = errno == EOPNOTSUPP;
         log_warn("no space is kept for deleting on a full disk", LOG_STR("error", strerror(errno)));
-        if (ftruncate(r->fd, (off_t)r->held) < 0) /* what it got is of no use */
+        if (ftruncate(r->fd, (off_t)r->held) < 0) /* a part of it is of no use */
                 log_warn("cannot cut the reserve file", LOG_STR("error", strerror(errno)));
 }
 
@@ -60,13 +62,14 @@ static bool give_up_locked(struct space_reserve *r)
 {
         uint64_t portion = r->bytes / SPACE_RESERVE_PORTIONS + BLOCK_BYTES;
         uint64_t left = r->held > portion ? (r->held - portion) / BLOCK_BYTES * BLOCK_BYTES : 0;
+        assert(left <= r->held);
         if (r->held == 0)
                 return false;
         if (ftruncate(r->fd, (off_t)left) < 0) {
                 log_warn("cannot cut the reserve file", LOG_STR("error", strerror(errno)));
                 return false;
         }
-        log_warn("the disk is full: of the reserve file is given up so that deleting works",
+        log_warn("the disk is full: a part of the reserve file is given up, so that deleting works",
                  LOG_INT("bytes", r->held - left), LOG_INT("bytes_left", left));
         r->held = left;
         return true;

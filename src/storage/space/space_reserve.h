@@ -1,6 +1,7 @@
 #pragma once
-/* <data_dir>/reserve: space that is kept so that deleting works on a full disk. Deleting rows makes SQLite's WAL grow
- * first, and writing that back may make the database grow; so it is given up in portions, or the WAL had it all. Any thread but the network's; a lock is held across the calls that change the file. */
+/* <data_dir>/reserve: space that is kept so that deleting works on a full disk. Deleting rows makes SQLite's WAL grow first,
+ * and writing the WAL back may make the database grow. So the space is given up in portions; otherwise the WAL would take
+ * all of it. Any thread but the network's: a lock is held across the calls that change the file. */
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -13,15 +14,15 @@
 struct space_reserve {
         pthread_mutex_t lock;
         int fd;
-        uint64_t bytes, held; /* what it shall hold, what it does */
+        uint64_t bytes, held; /* as much as it should hold, and as it does: never more */
         bool impossible;
 };
 
-/* Opens the file, makes it when it is missing, and sees whether it holds something. 0 or -errno: nothing to undo. */
+/* Opens or creates the file and finds out how much it holds. 0 or -errno: nothing to undo. */
 int space_reserve_init(struct space_reserve *r, int datadir_fd, uint64_t disk_bytes);
 void space_reserve_done(struct space_reserve *r);
 
-/* Allocates what is not there yet. A disk that cannot (no room, no fallocate) is left without. */
+/* Allocates the rest. Where the disk cannot do that (no room, no fallocate), there is no reserve. */
 void space_reserve_make(struct space_reserve *r);
-/* A portion. True: there was one, and its space is free now. */
+/* Frees one portion. False: there was none. */
 bool space_reserve_give_up(struct space_reserve *r);

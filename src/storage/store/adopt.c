@@ -1,17 +1,16 @@
 /* Reads what a data directory holds and the index does not know.
  *
  * A directory that was never adopted (the reference's, or a first start that was cut short) is walked once: every JSON
- * file of crashes/by-source becomes a crash, if the blobs it names are there; then every blob that no crash named
- * becomes an unreferenced row, for retention to collect. At every start, log files without a row get one.
+ * file in crashes/by-source becomes a crash if the blobs it names are there. Then every blob that no crash names gets a
+ * row without uses, so that retention collects it. Log files without a row get one at every start.
  *
- * Nothing is deleted that was not understood: if any JSON file could not be taken over, the blobs without a crash may be
- * its, so they are left out and stay on disk for ever, and the log says so. Rows already there are kept, so a walk that
- * was cut short is simply repeated, and passes over what it knows by its name. A failing database ends the walk and the
- * start.
+ * Nothing is deleted that was not understood. A JSON file that could not be taken over may be using blobs, so then the
+ * blobs without a crash stay on disk for ever, and the log says so. Rows that are there are kept, so a walk that was cut
+ * short is repeated, and passes over what it knows by its name. A failing database ends the walk and the start.
  */
 #include "storage/store/adopt.h"
 
-#include <dirent.h>
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -21,10 +20,11 @@
 
 #include "storage/blobs/blob.h"
 #include "storage/crashes/mirror.h"
-#include "storage/log_days/log_lines.h"
+#include "storage/log_days/log_path.h"
 #include "storage/store/adopt_report.h"
+#include "util/files/entries.h"
+#include "util/files/path.h"
 #include "util/log.h"
-#include "util/text/hex.h"
 
 #define TRANSACTION_ROWS 500
 #define PROGRESS_FILES 10000
@@ -38,46 +38,22 @@ struct adoption {
         uint64_t files;
 };
 
-/* Called for an entry of a directory; path is relative to the data directory. < 0 ends the walk. */
-typedef int (*entry_cb)(struct adoption *a, const char *path, const char *name);
-
-/* What durable_replace_file() and the blob store had not renamed yet. Nobody else is writing here now. */
-static void remove_leftover(struct adoption *a, int dirfd, const char *name)
+/* What a stop left before it had its name. Nobody else writes here now. */
+static int remove_leftover(void *userdata, const char *path, const char *name)
 {
-        if (strncmp(name, ".new-", strlen(".new-")) == 0 && unlinkat(dirfd, name, 0) == 0)
+        struct adoption *a = userdata;
+        if (strncmp(name, PATH_UNFINISHED, strlen(PATH_UNFINISHED)) == 0 && unlinkat(a->datadir_fd, path, 0) == 0)
                 a->counts.leftovers++;
+        return 0;
 }
 
-static int each_entry(struct adoption *a, const char *path, entry_cb cb)
+/* < 0 from cb ends the walk. */
+static int each_file(struct adoption *a, const char *path, unsigned depth, entries_cb cb)
 {
-        int fd = openat(a->datadir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        if (fd < 0)
-                return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : -errno;
-        DIR *dir = fdopendir(fd);
-        if (!dir) {
-                int r = -errno;
-                close(fd);
-                return r;
-        }
-        int r = 0;
-        for (struct dirent *e = readdir(dir); r == 0 && e; e = readdir(dir)) {
-                char child[PATH_MAX];
-                if (e->d_name[0] == '.') {
-                        remove_leftover(a, fd, e->d_name);
-                        continue;
-                }
-                int n = snprintf(child, sizeof(child), "%s/%s", path, e->d_name);
-                if (n > 0 && (size_t)n < sizeof(child))
-                        r = cb(a, child, e->d_name);
-        }
-        closedir(dir);
-        return r;
-}
-
-static bool ends_with(const char *name, const char *ending)
-{
-        size_t n = strlen(name), m = strlen(ending);
-        return n > m && strcmp(name + n - m, ending) == 0;
+        const struct entries_walk walk = {
+                .dirfd = a->datadir_fd, .depth = depth, .entry = cb, .hidden = remove_leftover, .userdata = a
+        };
+        return entries_walk(&walk, path);
 }
 
 static struct moment moment_of(struct timespec ts)
@@ -88,10 +64,12 @@ static struct moment moment_of(struct timespec ts)
 /* Rows go in by transactions of TRANSACTION_ROWS. */
 static int begin_row(struct adoption *a)
 {
+        assert(a->rows <= TRANSACTION_ROWS);
         if (a->rows == TRANSACTION_ROWS) {
                 int r = index_commit(a->index);
-                if (r == 0)
-                        r = index_checkpoint_if_due(a->index);
+                if (r < 0)
+                        return r;
+                r = index_checkpoint_if_due(a->index);
                 if (r < 0)
                         return r;
                 a->rows = 0;
@@ -123,21 +101,16 @@ static void cannot_adopt(const char *path, const char *reason)
                  LOG_STR("reason", reason));
 }
 
-/* True when the blob is on disk with the length that the report says. */
-static bool blob_is_there(const struct adoption *a, const struct index_blob_use *use)
+static bool has_blob(const struct adoption *a, const struct index_blob_use *use)
 {
-        char path[BLOB_PATH_SIZE];
-        struct stat st;
-        blob_path(use->sha256, path);
-        return fstatat(a->datadir_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
-               (uint64_t)st.st_size == use->len;
+        return blob_is_there(a->datadir_fd, use->sha256, use->len);
 }
 
 static uint64_t missing_blobs(const struct adoption *a, const struct index_crash *crash)
 {
-        uint64_t missing = blob_is_there(a, &crash->dump) ? 0 : 1;
+        uint64_t missing = !has_blob(a, &crash->dump);
         for (size_t i = 0; i < crash->n_attachments; i++)
-                missing += blob_is_there(a, &crash->attachments[i]) ? 0 : 1;
+                missing += !has_blob(a, &crash->attachments[i]);
         return missing;
 }
 
@@ -146,8 +119,9 @@ static int insert_crash(struct adoption *a, const char *path, const struct index
 {
         int64_t id = 0;
         int r = begin_row(a);
-        if (r == 0)
-                r = index_has_crash(a->index, crash->metadata, crash->dump.sha256, &id);
+        if (r < 0)
+                return r;
+        r = index_has_crash(a->index, crash->metadata, crash->dump.sha256, &id);
         if (r < 0 || id)
                 return r;
         r = index_savepoint(a->index);
@@ -177,19 +151,20 @@ static int is_known_report(struct adoption *a, const char *path, bool *ret)
         }
         mirror_path(&named.source, named.timestamp, sha256, expected);
         int r = begin_row(a);
-        if (r == 0)
-                r = index_has_crash(a->index, &named, sha256, &id);
-        if (r == 0)
-                *ret = id && strcmp(path, expected) == 0;
+        if (r < 0)
+                return r;
+        r = index_has_crash(a->index, &named, sha256, &id);
+        *ret = id && strcmp(path, expected) == 0;
         return r;
 }
 
-static int adopt_report_file(struct adoption *a, const char *path, const char *name)
+static int adopt_report_file(void *userdata, const char *path, const char *name)
 {
+        struct adoption *a = userdata;
         _cleanup_(adopt_report_freep) struct adopt_report *report = NULL;
         struct error err;
         bool known = false;
-        if (!ends_with(name, ".json"))
+        if (!path_ends_with(name, ".json"))
                 return 0;
         note_progress(a);
         int r = is_known_report(a, path, &known);
@@ -214,39 +189,24 @@ static int adopt_report_file(struct adoption *a, const char *path, const char *n
         return insert_crash(a, path, crash);
 }
 
-static int adopt_install_dir(struct adoption *a, const char *path, _unused_ const char *name)
+static int adopt_blob(void *userdata, const char *path, const char *name)
 {
-        return each_entry(a, path, adopt_report_file);
-}
-
-static int adopt_project_dir(struct adoption *a, const char *path, _unused_ const char *name)
-{
-        return each_entry(a, path, adopt_install_dir);
-}
-
-static int adopt_blob(struct adoption *a, const char *path, const char *name)
-{
+        struct adoption *a = userdata;
         char sha256[BLOB_HEX_SIZE];
         struct stat st;
         bool known = false;
-        if (strlen(name) != 64 + strlen(".bin") || !ends_with(name, ".bin") || !hex_is_lower(name, 64))
+        if (!blob_parse_name(name, sha256))
                 return 0;
-        snprintf(sha256, sizeof(sha256), "%.64s", name);
         note_progress(a);
         int r = begin_row(a);
-        if (r == 0)
-                r = index_has_blob(a->index, sha256, &known);
+        if (r < 0)
+                return r;
+        r = index_has_blob(a->index, sha256, &known);
         if (r < 0 || known || fstatat(a->datadir_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
                 return r;
         r = index_add_blob(a->index, sha256, (uint64_t)st.st_size, moment_of(st.st_mtim));
-        if (r == 0)
-                a->counts.blobs_added++;
+        a->counts.blobs_added += r == 0;
         return r;
-}
-
-static int adopt_blob_dir(struct adoption *a, const char *path, _unused_ const char *name)
-{
-        return each_entry(a, path, adopt_blob);
 }
 
 /* Is "<path less .zst>" there too? */
@@ -257,16 +217,17 @@ static bool has_plain(const struct adoption *a, const char *path)
         return faccessat(a->datadir_fd, plain, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-static int adopt_log_file(struct adoption *a, const char *path, _unused_ const char *name)
+static int adopt_log_file(void *userdata, const char *path, _unused_ const char *name)
 {
+        struct adoption *a = userdata;
         struct source source;
         struct stat st;
         char day[CLOCK_DAY_SIZE];
         bool known = false, compressed = false;
-        if (!log_lines_parse_path(path, &source, day, &compressed))
+        if (!log_path_parse(path, &source, day, &compressed))
                 return 0;
         if (compressed && has_plain(a, path))
-                return 0; /* the plain one counts until its compression is over */
+                return 0; /* the plain one counts until it is compressed and gone */
         int r = index_has_log_file(a->index, &source, day, &known);
         if (r < 0 || known)
                 return r;
@@ -274,27 +235,17 @@ static int adopt_log_file(struct adoption *a, const char *path, _unused_ const c
                 return 0;
         uint64_t bytes = a->what == ADOPT_UNCLEAN && !compressed ? 0 : (uint64_t)st.st_size;
         r = begin_row(a);
-        if (r == 0)
-                r = (compressed ? index_add_compressed_log_file : index_add_log_file)(a->index, &source, day, bytes,
-                                                                                      moment_of(st.st_mtim));
-        if (r == 0)
-                a->counts.log_files++;
+        if (r < 0)
+                return r;
+        r = (compressed ? index_add_compressed_log_file : index_add_log_file)(a->index, &source, day, bytes,
+                                                                              moment_of(st.st_mtim));
+        a->counts.log_files += r == 0;
         return r;
-}
-
-static int adopt_log_install_dir(struct adoption *a, const char *path, _unused_ const char *name)
-{
-        return each_entry(a, path, adopt_log_file);
-}
-
-static int adopt_log_project_dir(struct adoption *a, const char *path, _unused_ const char *name)
-{
-        return each_entry(a, path, adopt_log_install_dir);
 }
 
 static int adopt_crashes(struct adoption *a)
 {
-        int r = commit_rows(a, each_entry(a, "crashes/by-source", adopt_project_dir));
+        int r = commit_rows(a, each_file(a, "crashes/by-source", 2, adopt_report_file));
         if (r < 0)
                 return r;
         if (a->counts.unreadable > 0 || a->counts.blobs_missing > 0) {
@@ -303,19 +254,23 @@ static int adopt_crashes(struct adoption *a)
                          LOG_INT("blobs_missing", a->counts.blobs_missing));
                 return 0;
         }
-        return commit_rows(a, each_entry(a, "crashes/by-hash", adopt_blob_dir));
+        return commit_rows(a, each_file(a, "crashes/by-hash", 1, adopt_blob));
 }
 
 int adopt_data_dir(int datadir_fd, struct index *index, enum adopt_what what, struct adopt_counts *ret)
 {
         struct adoption a = { .datadir_fd = datadir_fd, .index = index, .what = what };
-        int r = what != ADOPT_LOGS ? adopt_crashes(&a) : 0;
-        if (r == 0)
-                r = commit_rows(&a, each_entry(&a, "logs", adopt_log_project_dir));
-        if (r == 0 && what != ADOPT_LOGS)
-                r = index_set_adopted(index);
+        bool crashes = what != ADOPT_LOGS;
+        int r = crashes ? adopt_crashes(&a) : 0;
         if (r < 0)
                 return r;
+        r = commit_rows(&a, each_file(&a, "logs", 2, adopt_log_file));
+        if (r < 0)
+                return r;
+        r = crashes ? index_set_adopted(index) : 0;
+        if (r < 0)
+                return r;
+        assert(a.rows == 0);
         *ret = a.counts;
         return 0;
 }

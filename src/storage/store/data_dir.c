@@ -18,12 +18,6 @@
 #include "util/files/entries.h"
 #include "util/log.h"
 
-static int fail(struct error *err, int error, const char *doing, const char *what)
-{
-        error_set(err, "cannot %s %s: %s", doing, what, strerror(-error));
-        return error;
-}
-
 void data_dir_init(struct data_dir *d, const char *path)
 {
         *d = (struct data_dir){ .path = path, .fd = -1, .lock_fd = -1 };
@@ -32,7 +26,7 @@ void data_dir_init(struct data_dir *d, const char *path)
 int data_dir_open(struct data_dir *d, struct error *err)
 {
         d->fd = open(d->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        return d->fd < 0 ? fail(err, -errno, "open the data directory", d->path) : 0;
+        return d->fd < 0 ? error_cannot(err, -errno, "open the data directory", d->path) : 0;
 }
 
 static bool has(const struct data_dir *d, const char *name)
@@ -42,7 +36,8 @@ static bool has(const struct data_dir *d, const char *name)
 
 int data_dir_expect_database(const struct data_dir *d, struct error *err)
 {
-        return has(d, "detritus.db") ? 0 : fail(err, -ENOENT, "find the database of the data directory", d->path);
+        return has(d, "detritus.db") ? 0
+                                     : error_cannot(err, -ENOENT, "find the database of the data directory", d->path);
 }
 
 static int any(_unused_ void *userdata, _unused_ const char *path, _unused_ const char *name)
@@ -56,7 +51,7 @@ int data_dir_expect_ours(const struct data_dir *d, struct error *err)
                 return 0;
         int r = entries_each(d->fd, ".", any, NULL);
         if (r <= 0)
-                return r == 0 ? 0 : fail(err, r, "read", d->path);
+                return r == 0 ? 0 : error_cannot(err, r, "read", d->path);
         error_set(err, "%s is no data directory: it has neither a database nor crashes nor log files", d->path);
         return -ENOENT;
 }
@@ -85,9 +80,9 @@ int data_dir_lock(struct data_dir *d, struct error *err)
 {
         _cleanup_(closep) int fd = openat(d->fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
         if (fd < 0)
-                return fail(err, -errno, "open the lock of", d->path);
+                return error_cannot(err, -errno, "open the lock of", d->path);
         if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-                return errno == EWOULDBLOCK ? refuse_second(d, fd, err) : fail(err, -errno, "lock", d->path);
+                return errno == EWOULDBLOCK ? refuse_second(d, fd, err) : error_cannot(err, -errno, "lock", d->path);
         /* What came in meanwhile would be lost when it goes on. */
         if (has(d, DATA_DIR_INCOMING)) {
                 error_set(err,
@@ -98,7 +93,7 @@ int data_dir_lock(struct data_dir *d, struct error *err)
         }
         int r = clean_stop_begin(d->fd, fd, &d->was_clean);
         if (r < 0)
-                return fail(err, r, "write the lock of", d->path);
+                return error_cannot(err, r, "write the lock of", d->path);
         d->lock_fd = TAKE_FD(fd);
         return 0;
 }
@@ -139,7 +134,7 @@ int data_dir_open_index(struct data_dir *d, struct index **ret, bool *ret_untidy
         else
                 r = reconcile_data_dir(d->fd, index, &found);
         if (r < 0)
-                return fail(err, r, "index the files of", d->path);
+                return error_cannot(err, r, "index the files of", d->path);
         *ret_untidy = found.mirrors_absent > 0;
         *ret = TAKE_PTR(index);
         return 0;

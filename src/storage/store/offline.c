@@ -9,12 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int fail(struct error *err, int error, const char *doing, const char *what)
-{
-        error_set(err, "cannot %s %s: %s", doing, what, strerror(-error));
-        return error;
-}
-
 static int become_owner(struct offline *o)
 {
         struct stat st;
@@ -33,7 +27,7 @@ static int open_all(struct offline *o, enum offline_wants wants, struct error *e
         if (r == 0)
                 r = (wants == OFFLINE_DATABASE ? data_dir_expect_database : data_dir_expect_ours)(&o->dir, err);
         if (r == 0 && (r = become_owner(o)) < 0)
-                return fail(err, r, "become the owner of", o->path);
+                return error_cannot(err, r, "become the owner of", o->path);
         if (r == 0)
                 r = data_dir_lock(&o->dir, err);
         if (r == 0)
@@ -47,13 +41,13 @@ int offline_open(const char *data_dir, enum offline_wants wants, struct offline 
 {
         struct offline *o = calloc(1, sizeof(*o));
         if (!o)
-                return fail(err, -ENOMEM, "open", data_dir);
+                return error_cannot(err, -ENOMEM, "open", data_dir);
         data_dir_init(&o->dir, o->path);
         o->uid = geteuid();
         o->gid = getegid();
         int n = snprintf(o->path, sizeof(o->path), "%s", data_dir);
         int r = n >= 0 && (size_t)n < sizeof(o->path) ? open_all(o, wants, err)
-                                                      : fail(err, -ENAMETOOLONG, "open", "the data directory");
+                                                      : error_cannot(err, -ENAMETOOLONG, "open", "the data directory");
         if (r < 0) {
                 offline_close(o, false);
                 return r;

@@ -16,7 +16,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "storage/crashes/mirror.h"
 #include "storage/store/adopt.h"
@@ -91,12 +90,10 @@ static int check_blob(void *userdata, const char *sha256, uint64_t len)
 {
         struct reconciliation *c = userdata;
         char path[BLOB_PATH_SIZE];
-        struct stat st;
-
         memcpy(c->last_sha256, sha256, BLOB_HEX_SIZE);
-        blob_path(sha256, path);
-        if (fstatat(c->datadir_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && (uint64_t)st.st_size == len)
+        if (blob_is_there(c->datadir_fd, sha256, len))
                 return 0;
+        blob_path(sha256, path);
         c->counts.blobs_lost++;
         log_error("a stored blob is not on disk, or not whole: this must never happen", LOG_STR("path", path),
                   LOG_INT("bytes", len));

@@ -31,12 +31,6 @@ struct store {
         struct janitor *janitor; /* NULL: opened for a job */
 };
 
-static int fail(struct error *err, int error, const char *doing, const char *what)
-{
-        error_set(err, "cannot %s %s: %s", doing, what, strerror(-error));
-        return error;
-}
-
 /* First, because a start on a full disk may need what the reserve file holds. */
 static int open_space(struct store *s, const struct config *config, struct metrics *metrics, struct error *err)
 {
@@ -48,7 +42,7 @@ static int open_space(struct store *s, const struct config *config, struct metri
                                    [SPACE_LOGS] = config->limits.disk_reserve_logs_bytes },
         };
         int r = space_new(&space, &s->space);
-        return r < 0 ? fail(err, r, "look at the disk of", config->data_dir) : 0;
+        return r < 0 ? error_cannot(err, r, "look at the disk of", config->data_dir) : 0;
 }
 
 static int start_crashes(struct store *s, const struct config *config, struct metrics *metrics)
@@ -126,7 +120,7 @@ static int take_directory(struct store *s, bool for_a_job, struct error *err)
 {
         int r = for_a_job ? 0 : durable_mkdirs(AT_FDCWD, s->dir.path);
         if (r < 0)
-                return fail(err, r, "make the data directory", s->dir.path);
+                return error_cannot(err, r, "make the data directory", s->dir.path);
         r = data_dir_open(&s->dir, err);
         if (r == 0 && for_a_job)
                 r = data_dir_expect_database(&s->dir, err);
@@ -160,7 +154,7 @@ static int open_all(struct store *s, const struct config *config, struct metrics
                 r = start_janitor(s, config, metrics, for_a_job);
         if (r == 0)
                 r = space_start(s->space);
-        return r < 0 ? fail(err, r, "start the stores of", config->data_dir) : 0;
+        return r < 0 ? error_cannot(err, r, "start the stores of", config->data_dir) : 0;
 }
 
 static int open_store(const struct config *config, struct metrics *metrics, bool for_a_job, struct store **ret,
@@ -168,7 +162,7 @@ static int open_store(const struct config *config, struct metrics *metrics, bool
 {
         struct store *s = calloc(1, sizeof(*s));
         if (!s)
-                return fail(err, -ENOMEM, "open", config->data_dir);
+                return error_cannot(err, -ENOMEM, "open", config->data_dir);
         data_dir_init(&s->dir, config->data_dir);
         int r = open_all(s, config, metrics, for_a_job, err);
         if (r < 0) {

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "util/cleanup.h"
+#include "util/files/path.h"
 
 int durable_write_all(int fd, const void *data, size_t len)
 {
@@ -46,28 +46,12 @@ int durable_sync_all(int fd)
         return syncfs(fd) < 0 ? -errno : 0;
 }
 
-/* The directory part of path; "." when there is none. */
-static int parent_of(const char *path, char ret[PATH_MAX])
-{
-        const char *slash = strrchr(path, '/');
-        size_t n = slash ? (size_t)(slash - path) : 0;
-        if (n == 0) { /* "name" stands in ".", "/name" in "/" */
-                path = slash ? "/" : ".";
-                n = 1;
-        }
-        if (n >= PATH_MAX)
-                return -ENAMETOOLONG;
-        memcpy(ret, path, n);
-        ret[n] = '\0';
-        return 0;
-}
-
 static int make_one(int dirfd, const char *path, bool sync)
 {
         char parent[PATH_MAX];
         if (mkdirat(dirfd, path, 0750) < 0)
                 return errno == EEXIST ? 0 : -errno;
-        int r = sync ? parent_of(path, parent) : 0;
+        int r = sync ? path_parent(path, parent) : 0;
         return r < 0 || !sync ? r : durable_sync_dir(dirfd, parent);
 }
 
@@ -113,16 +97,12 @@ static int write_new(int dirfd, const char *path, const void *data, size_t len, 
 
 int durable_replace_file(int dirfd, const char *path, const void *data, size_t len, mode_t mode)
 {
-        static atomic_uint serial;
         char parent[PATH_MAX], temporary[PATH_MAX];
-
-        int r = parent_of(path, parent);
+        int r = path_parent(path, parent);
+        if (r == 0)
+                r = path_unfinished(path, temporary);
         if (r < 0)
                 return r;
-        int n = snprintf(temporary, sizeof(temporary), "%s/.new-%d-%u", parent, (int)getpid(),
-                         atomic_fetch_add(&serial, 1));
-        if (n < 0 || (size_t)n >= sizeof(temporary))
-                return -ENAMETOOLONG;
         r = write_new(dirfd, temporary, data, len, mode);
         if (r == 0 && renameat(dirfd, temporary, dirfd, path) < 0)
                 r = -errno;

@@ -4,12 +4,39 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
-int entries_each(int dirfd, const char *path, entries_cb cb, void *userdata)
+static bool is_dot(const char *name)
 {
-        int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+/* One level further down. */
+static int go_down(void *userdata, const char *path, const char *name)
+{
+        struct entries_walk below = *(const struct entries_walk *)userdata;
+        (void)name;
+        below.depth--;
+        return entries_walk(&below, path);
+}
+
+static int see(const struct entries_walk *walk, const char *path, const char *name)
+{
+        char child[PATH_MAX];
+        bool hidden = name[0] == '.';
+        entries_cb cb = hidden ? walk->hidden : walk->depth > 0 ? go_down : walk->entry;
+        int n = snprintf(child, sizeof(child), "%s/%s", path, name);
+        if (!cb || is_dot(name) || n < 0 || (size_t)n >= sizeof(child))
+                return 0;
+        return cb(cb == go_down ? (void *)walk : walk->userdata, child, name);
+}
+
+int entries_walk(const struct entries_walk *walk, const char *path)
+{
+        int fd = openat(walk->dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (fd < 0)
                 return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : -errno;
         DIR *dir = fdopendir(fd);
@@ -21,36 +48,24 @@ int entries_each(int dirfd, const char *path, entries_cb cb, void *userdata)
         int r = 0;
         while (r == 0) {
                 errno = 0;
-                struct dirent *e = readdir(dir);
+                const struct dirent *e = readdir(dir);
                 if (!e) {
                         r = -errno; /* 0: the end */
                         break;
                 }
-                char child[PATH_MAX];
-                int n = snprintf(child, sizeof(child), "%s/%s", path, e->d_name);
-                if (e->d_name[0] != '.' && n > 0 && (size_t)n < sizeof(child))
-                        r = cb(userdata, child, e->d_name);
+                r = see(walk, path, e->d_name);
         }
         closedir(dir);
         return r;
 }
 
-struct below {
-        int dirfd;
-        unsigned depth;
-        entries_cb cb;
-        void *userdata;
-};
-
-static int go_down(void *userdata, const char *path, const char *name)
-{
-        struct below *b = userdata;
-        (void)name;
-        return entries_each_below(b->dirfd, path, b->depth, b->cb, b->userdata);
-}
-
 int entries_each_below(int dirfd, const char *path, unsigned depth, entries_cb cb, void *userdata)
 {
-        struct below b = { .dirfd = dirfd, .depth = depth - 1, .cb = cb, .userdata = userdata };
-        return depth == 0 ? entries_each(dirfd, path, cb, userdata) : entries_each(dirfd, path, go_down, &b);
+        const struct entries_walk walk = { .dirfd = dirfd, .depth = depth, .entry = cb, .userdata = userdata };
+        return entries_walk(&walk, path);
+}
+
+int entries_each(int dirfd, const char *path, entries_cb cb, void *userdata)
+{
+        return entries_each_below(dirfd, path, 0, cb, userdata);
 }

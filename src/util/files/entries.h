@@ -1,12 +1,20 @@
 #pragma once
-/* Directories read entry by entry, without following symbolic links. Any thread that may block. */
+/* Reads directories entry by entry, without following symbolic links. Any thread that may block. */
 
-/* Called with "<path>/<name>" and the name. < 0 ends the walk; other values too, and are returned. */
+/* Called with "<path>/<name>" and the name. Other than 0 ends the walk, and is its result. */
 typedef int (*entries_cb)(void *userdata, const char *path, const char *name);
 
-/* Each entry of the directory at path (relative to dirfd), hidden ones left out. A directory that is not there has none.
- * 0, cb's result or -errno. */
-int entries_each(int dirfd, const char *path, entries_cb cb, void *userdata);
+struct entries_walk {
+        int dirfd;      /* borrowed; paths are relative to it */
+        unsigned depth; /* 0: the entries of the directory itself; 1: those of the directories in it; ... */
+        entries_cb entry;
+        entries_cb hidden; /* names that begin with a dot, at each level; NULL: they are passed over */
+        void *userdata;
+};
 
-/* The same `depth` levels further down: cb sees what is in the directories of the directories. 0: entries_each(). */
+/* A directory that is not there, or that is something else, has no entries. 0, a callback's result, or -errno. */
+int entries_walk(const struct entries_walk *walk, const char *path);
+
+/* The same for the entries of one directory, and for those `depth` levels further down; hidden ones are passed over. */
+int entries_each(int dirfd, const char *path, entries_cb cb, void *userdata);
 int entries_each_below(int dirfd, const char *path, unsigned depth, entries_cb cb, void *userdata);

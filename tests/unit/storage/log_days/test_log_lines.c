@@ -138,31 +138,14 @@ static void test_damaged_frames(_unused_ void **state)
         assert_int_equal(read_all("f.zst").end, -EBADMSG);
 }
 
-static void test_paths(_unused_ void **state)
-{
-        struct source source;
-        char day[CLOCK_DAY_SIZE];
-        bool compressed;
-        assert_true(log_lines_parse_path("logs/acme/i-1/2026-05-19.ndjson", &source, day, &compressed));
-        assert_string_equal(source.project, "acme");
-        assert_string_equal(source.install_id, "i-1");
-        assert_string_equal(day, "2026-05-19");
-        assert_false(compressed);
-        assert_true(log_lines_parse_path("logs/acme/i-1/2026-05-19.ndjson.zst", &source, day, &compressed));
-        assert_true(compressed);
-        static const char *const others[] = { "logs/acme/2026-05-19.ndjson",     "logs/.a/i/2026-05-19.ndjson",
-                                              "logs/a/i/2026-05-19.ndjson.torn", "logs/a/i/2026-5-19.ndjson",
-                                              "crashes/a/i/2026-05-19.ndjson",   "logs/a/../2026-05-19.ndjson" };
-        for (size_t i = 0; i < ARRAY_LEN(others); i++)
-                assert_false(log_lines_parse_path(others[i], &source, day, &compressed));
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         const struct CMUnitTest tests[] = {
-                TEST(test_ends),           TEST(test_long_lines), TEST(test_the_longest_line),
-                TEST(test_damaged_frames), TEST(test_paths),
+                TEST(test_ends),
+                TEST(test_long_lines),
+                TEST(test_the_longest_line),
+                TEST(test_damaged_frames),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
