@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "storage/logs/committer.h"
+#include "storage/logs/log_committer.h"
 #include "util/files/durable.h"
 
 struct item {

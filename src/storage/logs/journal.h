@@ -1,7 +1,7 @@
 #pragma once
 /* The log journal: what makes a group of log lines durable by one sync, whatever number of files it touches. Lines are
  * appended to their files first, without a sync; then they are committed here, and answered. A checkpoint syncs the files
- * and frees the segments; after a crash recovery.c brings the lines back.
+ * and frees the segments; after a crash log_recovery.c brings the lines back.
  *
  * A segment (journal/<n>.wal, format in journal_frame.h) is free, active (being written), full, or being retired by a
  * checkpoint. It grows when first used and is written over afterwards, since that syncs faster and cannot meet a full
@@ -13,8 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "storage/logs/committer.h"
 #include "storage/logs/journal_frame.h"
+#include "storage/logs/log_committer.h"
 #include "util/cleanup.h"
 
 #define JOURNAL_SEGMENTS 4

@@ -2,8 +2,8 @@
 /* The log files that are open: the least recently used are closed beyond a bound, and all of them when the UTC day
  * changes. Also keeps who was told what about them (struct log_file_note). The committer's thread alone. */
 
-#include "storage/logs/checkpoint.h"
-#include "storage/logs/committer.h"
+#include "storage/logs/log_checkpoint.h"
+#include "storage/logs/log_committer.h"
 #include "storage/logs/log_file.h"
 
 struct log_cache;

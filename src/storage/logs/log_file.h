@@ -9,7 +9,7 @@
 #include <uthash.h>
 
 #include "protocol/source.h"
-#include "storage/logs/committer.h"
+#include "storage/logs/log_committer.h"
 #include "util/clock.h"
 
 /* A sync failed, or a file could not be brought back to a known end: nothing may be acknowledged any more. It was logged

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include "storage/logs/recovery.h"
+#include "storage/logs/log_recovery.h"
 #include "storage/store/adopt.h"
 #include "storage/store/clean_stop.h"
 #include "storage/store/reconcile.h"

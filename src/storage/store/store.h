@@ -7,7 +7,7 @@
 
 #include "config/config.h"
 #include "metrics/metrics.h"
-#include "storage/logs/committer.h"
+#include "storage/logs/log_committer.h"
 #include "storage/retention/janitor.h"
 #include "storage/space/space.h"
 #include "storage/writer/index_writer.h"

@@ -2,7 +2,7 @@
 /* What the log committer tells of its files on its way into the index's log_file table: gathered per file, written in
  * short jobs of the index writer, bounded. Nothing waits for it, and a lost total only makes the table trail. */
 
-#include "storage/logs/committer.h"
+#include "storage/logs/log_committer.h"
 #include "storage/writer/index_writer.h"
 
 struct log_totals;

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "storage/logs/committer.h"
+#include "storage/logs/log_committer.h"
 
 #define PROBE_APPENDS_MAX 64
 

@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "storage/logs/checkpoint.h"
-#include "storage/logs/recovery.h"
+#include "storage/logs/log_checkpoint.h"
+#include "storage/logs/log_recovery.h"
 
 #define INTERVAL_NS UINT64_C(5000000000)
 

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 #include "storage/logs/journal.h"
-#include "storage/logs/recovery.h"
+#include "storage/logs/log_recovery.h"
 #include "util/buf.h"
 #include "util/files/crc32c.h"
 

@@ -12,7 +12,7 @@
  * if the journal has it from its first byte; one that was cut short gets its lines at its end.
  *
  * Failure modes: memory, a full disk, a failing one: -errno, and everything stays as it was for the next start. */
-#include "storage/logs/recovery.h"
+#include "storage/logs/log_recovery.h"
 
 #include <errno.h>
 #include <fcntl.h>

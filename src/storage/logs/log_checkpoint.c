@@ -3,7 +3,7 @@
  * Failure mode: a failed sync. The lines are in the journal still, so nothing acknowledged is lost; but the kernel may
  * have dropped the pages of a file, and a later sync would say OK without them. So no segment is ever retired again, and
  * the next start writes their lines anew. */
-#include "storage/logs/checkpoint.h"
+#include "storage/logs/log_checkpoint.h"
 
 #include <errno.h>
 #include <fcntl.h>

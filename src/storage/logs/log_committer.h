@@ -82,7 +82,7 @@ struct log_batch {
  * the store takes nothing more. -EROFS: a sync had failed before. Any other -errno (-ENOSPC, -EMFILE, ...): nothing of it
  * was kept, and later batches may succeed. */
 
-/* Starts the thread. What an earlier one left in the journal must have been recovered (recovery.h). 0 or -errno. */
+/* Starts the thread. What an earlier one left in the journal must have been recovered (log_recovery.h). 0 or -errno. */
 int log_committer_new(const struct log_committer_config *config, struct log_committer **ret);
 /* Commits what is queued and checkpoints, then stops. NULL-safe. */
 struct log_committer *log_committer_free(struct log_committer *c);

@@ -10,7 +10,7 @@
  * same run fail, the rest of the group goes on. A journal that cannot grow is gone round: the files are synced.
  * LOG_FILE_BROKEN (a failed sync, or a cut that failed) fails the group with -EIO and the store for good: what is queued
  * then, and comes later, is answered -EROFS, and no file is touched or synced again. */
-#include "storage/logs/committer.h"
+#include "storage/logs/log_committer.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -19,9 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "storage/logs/checkpoint.h"
 #include "storage/logs/journal.h"
 #include "storage/logs/log_cache.h"
+#include "storage/logs/log_checkpoint.h"
 #include "storage/logs/log_file.h"
 #include "util/log.h"
 
