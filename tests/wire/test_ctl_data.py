@@ -318,8 +318,7 @@ def stranger(body):
     """Answers every request with 503 and this body."""
     listener = socket.create_server(("127.0.0.1", 0))
 
-    def answer():
-        connection, _ = listener.accept()
+    def answer(connection):
         with connection, connection.makefile("rb") as stream:
             stream.read(len(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))
             connection.sendall(frames.SettingsFrame(0).serialize())
@@ -332,12 +331,18 @@ def stranger(body):
                 connection.sendall(frames.HeadersFrame(frame.stream_id, block, flags=["END_HEADERS"]).serialize() +
                                    frames.DataFrame(frame.stream_id, body, flags=["END_STREAM"]).serialize())
 
-    thread = threading.Thread(target=answer, daemon=True)
+    def accept():
+        with contextlib.suppress(OSError): # closed
+            while True:
+                answer(listener.accept()[0])
+
+    thread = threading.Thread(target=accept, daemon=True)
     thread.start()
     try:
         yield "%s:%d" % listener.getsockname()
-        thread.join(20)
     finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(20)
         listener.close()
 
 

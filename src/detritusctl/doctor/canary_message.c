@@ -1,4 +1,4 @@
-#include "detritusctl/doctor/send_canary.h"
+#include "detritusctl/doctor/canary_message.h"
 
 #include <errno.h>
 #include <openssl/evp.h>
@@ -10,10 +10,10 @@
 #include "logs.pb-c.h"
 #include "util/text/hex.h"
 
-int send_canary_init(struct send_canary *c, const char *project, const char *install_id)
+int canary_message_init(struct canary *c, const char *project, const char *install_id)
 {
         uint8_t random[16], hash[32];
-        *c = (struct send_canary){ .at = clock_now() };
+        *c = (struct canary){ .at = clock_now() };
         snprintf(c->source.project, sizeof(c->source.project), "%s", project);
         snprintf(c->source.install_id, sizeof(c->source.install_id), "%s", install_id);
         if (RAND_bytes(random, sizeof(random)) != 1)
@@ -52,7 +52,7 @@ static void text_attribute(KeyValue *attribute, AnyValue *value, const char *key
 
 enum { PROJECT, INSTALL, PLATFORM, VERSION, N_RESOURCE };
 
-int send_canary_logs(const struct send_canary *c, struct buf *out)
+int canary_message_logs(const struct canary *c, struct buf *out)
 {
         KeyValue resource_attributes[N_RESOURCE], mark;
         AnyValue values[N_RESOURCE], mark_value, body = COMMON(ANY_VALUE);
@@ -102,19 +102,19 @@ int send_canary_logs(const struct send_canary *c, struct buf *out)
 
 /* ---- the crash ---- */
 
-int send_canary_crash(const struct send_canary *c, struct buf *out)
+int canary_message_crash(const struct canary *c, struct buf *out)
 {
         char at[CLOCK_RFC3339_SIZE];
         clock_format_rfc3339(c->at, at);
         return buf_printf(out,
-                          "--" SEND_CANARY_BOUNDARY "\r\nContent-Disposition: form-data; name=\"metadata\"\r\n"
+                          "--" CANARY_MESSAGE_BOUNDARY "\r\nContent-Disposition: form-data; name=\"metadata\"\r\n"
                           "Content-Type: application/json\r\n\r\n"
                           "{\"schema_version\":1,\"source\":{\"project\":\"%s\",\"platform\":\"canary\","
                           "\"version\":\"" DETRITUS_VERSION "\",\"install_id\":\"%s\"},\"timestamp\":\"%s\","
                           "\"kind\":\"Minidump\",\"build\":{\"git_sha\":\"\",\"profile\":\"canary\","
                           "\"target_triple\":\"\"},\"panic_text\":\"a canary of detritusctl send-test, no crash\","
                           "\"context\":{\"detritus.canary\":\"%s\"},\"attachments\":[]}\r\n"
-                          "--" SEND_CANARY_BOUNDARY "\r\nContent-Disposition: form-data; name=\"dump\"\r\n"
-                          "Content-Type: application/octet-stream\r\n\r\n%s\r\n--" SEND_CANARY_BOUNDARY "--\r\n",
+                          "--" CANARY_MESSAGE_BOUNDARY "\r\nContent-Disposition: form-data; name=\"dump\"\r\n"
+                          "Content-Type: application/octet-stream\r\n\r\n%s\r\n--" CANARY_MESSAGE_BOUNDARY "--\r\n",
                           c->source.project, c->source.install_id, at, c->id, c->dump);
 }

@@ -1,14 +1,15 @@
 #pragma once
-/* What detritusctl send-test sends: one log line and one crash report, each marked, each with an id that no other has. */
+/* What detritusctl send-test sends: one log line and one crash report, each marked, each with an id that no other has.
+ */
 
 #include "protocol/source.h"
 #include "storage/blobs/blob.h"
 #include "util/buf.h"
 #include "util/clock.h"
 
-#define SEND_CANARY_BOUNDARY "detritusctl-send-test"
+#define CANARY_MESSAGE_BOUNDARY "detritusctl-send-test"
 
-struct send_canary {
+struct canary {
         struct source source;
         char id[40]; /* hex */
         struct moment at;
@@ -17,8 +18,8 @@ struct send_canary {
 };
 
 /* project and install_id are checked by who calls. 0 or -errno. */
-int send_canary_init(struct send_canary *c, const char *project, const char *install_id);
+int canary_message_init(struct canary *c, const char *project, const char *install_id);
 /* A gRPC message: one log record with the attribute detritus.canary. 0 or -errno. */
-int send_canary_logs(const struct send_canary *c, struct buf *out);
+int canary_message_logs(const struct canary *c, struct buf *out);
 /* A multipart body. 0 or -errno. */
-int send_canary_crash(const struct send_canary *c, struct buf *out);
+int canary_message_crash(const struct canary *c, struct buf *out);

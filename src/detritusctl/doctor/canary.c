@@ -1,15 +1,15 @@
-/* detritusctl send-test: from end to end, through the real port. One log line and one crash report go to the daemon with
- * a token, as a client would send them; then they are looked for on disk and in the index. They stay there, marked:
- * platform "canary", and "detritus.canary" in the line's attributes and the report's context. */
+/* detritusctl send-test: from end to end, through the real port. One log line and one crash report go to the daemon
+ * with a token, as a client would send them; then they are looked for on disk and in the index. They stay there,
+ * marked: platform "canary", and "detritus.canary" in the line's attributes and the report's context. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "client/client.h"
 #include "detritusctl/cli/say.h"
 #include "detritusctl/cli/settings.h"
-#include "detritusctl/doctor/send_canary.h"
-#include "detritusctl/doctor/send_client.h"
+#include "detritusctl/doctor/canary_message.h"
 #include "detritusctl/screen/screen.h"
 #include "detritusctl/screen/terminal.h"
 #include "detritusctl/tokens/token_secret.h"
@@ -19,14 +19,17 @@
 #include "storage/index/index.h"
 
 #define DEADLINE_SECS 10
+#define MESSAGE_SIZE 256 /* of what a server says that is shown */
 #define LOG_TAIL_BYTES (1024 * 1024)
 #define INSTALL_DEFAULT "ca9a27e5-0000-4000-8000-000000000000"
 
 struct sender {
         const struct ctl *ctl;
-        struct send_client *client;
-        struct send_canary canary;
-        const char *bearer;
+        struct client *client;
+        const char *address, *bearer;
+        uint64_t deadline_ns;
+        bool connected; /* a request reached somebody, and what is sent was named */
+        struct canary canary;
 };
 
 /* One line of the report. */
@@ -53,47 +56,104 @@ static int said(const struct sender *s, bool good, const char *what, const char 
 
 /* ---- sending ---- */
 
-static int send_logs(const struct sender *s)
+struct post {
+        const char *path, *content_type;
+        struct client_header more; /* one more header */
+        const struct buf *body;
+};
+
+static unsigned ms_left(const struct sender *s)
+{
+        uint64_t now = clock_monotonic_ns();
+        return now < s->deadline_ns ? (unsigned)((s->deadline_ns - now) / 1000000) + 1 : 1;
+}
+
+/* What client_send() returns. */
+static int post(const struct sender *s, const struct post *p, struct client_answer *ret, struct error *err)
+{
+        char url[160];
+        const struct client_header headers[] = { { "authorization", s->bearer },
+                                                 { "content-type", p->content_type },
+                                                 p->more };
+        const struct iovec body = { p->body->data, p->body->len };
+        unsigned ms = ms_left(s);
+        const struct client_request request = { .method = "POST",
+                                                .url = url,
+                                                .version = CLIENT_HTTP_2,
+                                                .headers = headers,
+                                                .n_headers = ARRAY_LEN(headers),
+                                                .body = &body,
+                                                .n_body = 1,
+                                                .connect_timeout_ms = ms,
+                                                .timeout_ms = ms,
+                                                .answer_max_bytes = MESSAGE_SIZE };
+        snprintf(url, sizeof(url), "http://%s%s", s->address, p->path);
+        return client_send(s->client, &request, ret, err);
+}
+
+/* What the server says of it: grpc-message, else the beginning of the body, which is text unless it is gRPC's. */
+static void message_of(const struct client_answer *a, char ret[MESSAGE_SIZE])
+{
+        const char *message = client_answer_header(a, "grpc-message");
+        if (message)
+                snprintf(ret, MESSAGE_SIZE, "%s", message);
+        else
+                snprintf(ret, MESSAGE_SIZE, "%.*s", a->status == 200 ? 0 : (int)a->body.len,
+                         a->body.data ? (const char *)a->body.data : "");
+}
+
+/* CTL_OK, or CTL_FAILED after words. The first request finds out whether anybody listens. */
+static int send_logs(struct sender *s)
 {
         _cleanup_(buf_done) struct buf body = { 0 };
-        const nghttp2_nv fields[] = { send_client_field("authorization", s->bearer),
-                                      send_client_field("content-type", "application/grpc"),
-                                      send_client_field("te", "trailers") };
-        struct send_answer answer = { 0 };
+        _cleanup_(client_answer_done) struct client_answer answer = { 0 };
+        const struct post logs = { "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+                                   "application/grpc",
+                                   { "te", "trailers" },
+                                   &body };
         struct error err = { "out of memory" };
-        char text[400];
-        int r = send_canary_logs(&s->canary, &body);
+        char text[400], message[MESSAGE_SIZE];
+        int r = canary_message_logs(&s->canary, &body);
         if (r == 0)
-                r = send_client_post(s->client, "/opentelemetry.proto.collector.logs.v1.LogsService/Export", fields,
-                                     ARRAY_LEN(fields), body.data, body.len, &answer, &err);
-        if (r < 0)
+                r = post(s, &logs, &answer, &err);
+        s->connected = r != CLIENT_UNREACHABLE;
+        if (!s->connected)
+                return say_failed("cannot connect to %s: %s", s->address, err.text);
+        if (!s->ctl->json)
+                printf("canary %s of %s/%s\n", s->canary.id, s->canary.source.project, s->canary.source.install_id);
+        if (r != 0) {
+                error_prefix(&err, "%s", logs.path);
                 return said(s, false, "log sent", err.text);
-        snprintf(text, sizeof(text), "HTTP %d, gRPC status %d%s%s", answer.http_status, answer.grpc_status,
-                 *answer.message ? ": " : "", answer.message);
-        return said(s, answer.http_status == 200 && answer.grpc_status == 0, "log sent", text);
+        }
+        const char *status = client_answer_header(&answer, "grpc-status");
+        int grpc_status = status ? atoi(status) : -1;
+        message_of(&answer, message);
+        snprintf(text, sizeof(text), "HTTP %d, gRPC status %d%s%s", answer.status, grpc_status, *message ? ": " : "",
+                 message);
+        return said(s, answer.status == 200 && grpc_status == 0, "log sent", text);
 }
 
 static int send_crash(const struct sender *s)
 {
         _cleanup_(buf_done) struct buf body = { 0 };
-        const nghttp2_nv fields[] = {
-                send_client_field("authorization", s->bearer),
-                send_client_field("content-type", "multipart/form-data; boundary=" SEND_CANARY_BOUNDARY),
-                send_client_field("x-protocol-version", "1"),
-        };
-        struct send_answer answer = { 0 };
+        _cleanup_(client_answer_done) struct client_answer answer = { 0 };
+        const struct post crash = { "/v1/crashes",
+                                    "multipart/form-data; boundary=" CANARY_MESSAGE_BOUNDARY,
+                                    { "x-protocol-version", "1" },
+                                    &body };
         struct error err = { "out of memory" };
-        char text[400];
-        int r = send_canary_crash(&s->canary, &body);
+        char text[400], message[MESSAGE_SIZE];
+        int r = canary_message_crash(&s->canary, &body);
         if (r == 0)
-                r = send_client_post(s->client, "/v1/crashes", fields, ARRAY_LEN(fields), body.data, body.len, &answer,
-                                     &err);
-        if (r < 0)
+                r = post(s, &crash, &answer, &err);
+        if (r != 0) {
+                error_prefix(&err, "%s", crash.path);
                 return said(s, false, "crash sent", err.text);
-        snprintf(text, sizeof(text), "HTTP %d%s%.200s", answer.http_status,
-                 answer.http_status != 201 && *answer.message ? ": " : "",
-                 answer.http_status != 201 ? answer.message : "");
-        return said(s, answer.http_status == 201, "crash sent", text);
+        }
+        message_of(&answer, message);
+        snprintf(text, sizeof(text), "HTTP %d%s%.200s", answer.status, answer.status != 201 && *message ? ": " : "",
+                 answer.status != 201 ? message : "");
+        return said(s, answer.status == 201, "crash sent", text);
 }
 
 /* ---- looking ---- */
@@ -113,7 +173,7 @@ static bool file_has(int datadir_fd, const char *path, const char *id)
 /* In the file of today; of yesterday, when the day ended meanwhile. */
 static int find_log(const struct sender *s, int datadir_fd)
 {
-        const struct send_canary *canary = &s->canary;
+        const struct canary *canary = &s->canary;
         const struct moment days[] = { clock_now(), canary->at };
         char path[2 * SOURCE_COMPONENT_MAX + 64] = "", day[CLOCK_DAY_SIZE];
         bool found = false;
@@ -128,7 +188,7 @@ static int find_log(const struct sender *s, int datadir_fd)
 
 static int find_crash(const struct sender *s, const char *data_dir, int datadir_fd)
 {
-        const struct send_canary *canary = &s->canary;
+        const struct canary *canary = &s->canary;
         _cleanup_(index_freep) struct index *index = NULL;
         struct crash_metadata m = { .source = canary->source, .timestamp = canary->at };
         struct error err = { "it cannot be read" };
@@ -195,31 +255,36 @@ static void reachable(const char *listener, char ret[64])
 
 static int send_and_look(struct sender *s, const struct config *config)
 {
-        const struct ctl *ctl = s->ctl;
-        if (!ctl->json)
-                printf("canary %s of %s/%s\n", s->canary.id, s->canary.source.project, s->canary.source.install_id);
-        bool logs = send_logs(s) == CTL_OK, crash = send_crash(s) == CTL_OK;
+        bool logs = send_logs(s) == CTL_OK;
+        if (!s->connected)
+                return CTL_FAILED;
+        bool crash = send_crash(s) == CTL_OK;
         int status = logs && crash ? CTL_OK : CTL_FAILED;
-        if (!ctl_flag(ctl, "remote") && look(s, config->data_dir, logs, crash) != CTL_OK)
+        if (!ctl_flag(s->ctl, "remote") && look(s, config->data_dir, logs, crash) != CTL_OK)
                 status = CTL_FAILED;
         return status;
 }
 
 static int run_with(const struct ctl *ctl, const struct config *config, const char *install_id, const char *token)
 {
-        _cleanup_(send_client_freep) struct send_client *client = NULL;
+        _cleanup_(client_freep) struct client *client = NULL;
         const char *given = ctl_value(ctl, "address");
         char bearer[TOKEN_SECRET_INPUT_SIZE + 8], address[64];
-        struct sender s = { .ctl = ctl, .bearer = bearer };
         struct error err = { "out of memory" };
 
-        snprintf(bearer, sizeof(bearer), "Bearer %s", token);
         reachable(given ? given : config->listeners[0], address);
-        int r = send_canary_init(&s.canary, ctl_value(ctl, "project"), install_id);
+        if (config_check_address(address, &err) != 0)
+                return say_failed("%s", err.text);
+        snprintf(bearer, sizeof(bearer), "Bearer %s", token);
+        struct sender s = { .ctl = ctl,
+                            .address = address,
+                            .bearer = bearer,
+                            .deadline_ns = clock_monotonic_ns() + DEADLINE_SECS * UINT64_C(1000000000) };
+        int r = canary_message_init(&s.canary, ctl_value(ctl, "project"), install_id);
         if (r == 0)
-                r = send_client_new(address, DEADLINE_SECS, &client, &err);
+                r = client_new(&client);
         s.client = client;
-        int status = r == 0 ? send_and_look(&s, config) : say_failed("%s", err.text);
+        int status = r == 0 ? send_and_look(&s, config) : say_failed("%s", strerror(-r));
         explicit_bzero(bearer, sizeof(bearer));
         return status;
 }
