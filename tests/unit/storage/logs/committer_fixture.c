@@ -12,7 +12,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "storage/logs/checkpoint.h"
+#include "storage/logs/log_checkpoint.h"
 #include "util/buf.h"
 
 struct faults faults;
