@@ -20,7 +20,8 @@ struct client {
         const struct client_request *request; /* NULL: there is none */
         size_t piece, offset;                 /* of its body: what is sent next */
         struct client_answer *answer;
-        int error; /* why a callback stopped it: -ENOMEM or CLIENT_TOO_LONG */
+        int error;     /* why a callback stopped it: -ENOMEM or CLIENT_TOO_LONG */
+        bool complete; /* a callback stopped it, because the whole answer is there */
         char reason[CURL_ERROR_SIZE];
 };
 
@@ -85,13 +86,17 @@ static int add_header(struct client_answer *a, const char *line, size_t len)
                 value++;
         while (end > value && strchr(" \t\r\n", end[-1]))
                 end--;
-        if (buf_reserve(&a->headers, len + 2) < 0)
-                return -ENOMEM;
         buf_append(&a->headers, line, (size_t)(colon - line));
         buf_append_char(&a->headers, '\0');
         buf_append(&a->headers, value, (size_t)(end - value));
-        buf_append_char(&a->headers, '\0');
-        return 0;
+        return buf_append_char(&a->headers, '\0');
+}
+
+/* gRPC: an answer whose headers have the status has nothing more to come ("Trailers-Only"). When it comes before the
+ * request was sent, libcurl 7.88 does not see its end and waits until the timeout; so it is not left to wait. */
+static bool is_whole(const struct client_answer *a, const char *line)
+{
+        return (*line == '\r' || *line == '\n') && client_answer_header(a, "grpc-status");
 }
 
 static size_t on_header(char *line, _unused_ size_t one, size_t len, void *userdata)
@@ -99,10 +104,11 @@ static size_t on_header(char *line, _unused_ size_t one, size_t len, void *userd
         struct client *c = userdata;
         assert(c->request);
         if (len > 5 && memcmp(line, "HTTP/", 5) == 0)
-                c->answer->headers.len = 0;
+                buf_clear(&c->answer->headers);
         else
                 c->error = add_header(c->answer, line, len);
-        return c->error == 0 ? len : 0;
+        c->complete = c->error == 0 && is_whole(c->answer, line);
+        return c->error == 0 && !c->complete ? len : 0;
 }
 
 static size_t on_body(char *data, _unused_ size_t one, size_t len, void *userdata)
@@ -263,6 +269,8 @@ static int outcome(const struct client *c, CURLcode code, struct error *err)
         case CURLE_LOGIN_DENIED:
         case CURLE_URL_MALFORMAT: error_set(err, "not a URL to send to: %s", reason); return -EINVAL;
         case CURLE_WRITE_ERROR:
+                if (c->complete)
+                        return 0;
                 error_set(err, c->error == CLIENT_TOO_LONG ? "the answer has too many headers" : "out of memory");
                 return c->error;
         case CURLE_COULDNT_CONNECT:
@@ -304,6 +312,7 @@ int client_send(struct client *c, const struct client_request *request, struct c
                 c->answer = &answer;
                 c->piece = c->offset = 0;
                 c->error = 0;
+                c->complete = false;
                 c->reason[0] = '\0';
                 r = run(c, headers, err);
                 c->request = NULL;
