@@ -21,6 +21,8 @@
 
 #include "storage/blobs/blob.h"
 #include "storage/crashes/mirror.h"
+#include "storage/index/index_read.h"
+#include "storage/index/index_write.h"
 #include "storage/log_days/log_lines.h"
 #include "storage/store/adopt_report.h"
 #include "util/log.h"
