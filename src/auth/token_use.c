@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "storage/index/index_write.h"
 #include "util/clock.h"
 
 #define INTERVAL_NS (TOKEN_USE_INTERVAL_SECS * UINT64_C(1000000000))

@@ -7,6 +7,8 @@
 
 #include "control/operations_internal.h"
 #include "protocol/source.h"
+#include "storage/index/index_operate.h"
+#include "storage/index/index_read.h"
 
 #define AFTER_ANY_DAY "9999-99-99"
 

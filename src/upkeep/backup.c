@@ -19,6 +19,10 @@
 #include <sys/stat.h>
 
 #include "storage/crashes/mirror.h"
+#include "storage/index/index_check.h"
+#include "storage/index/index_copy.h"
+#include "storage/index/index_read.h"
+#include "storage/index/index_write.h"
 #include "storage/store/data_dir.h"
 #include "upkeep/backup_internal.h"
 #include "util/buf.h"
@@ -169,7 +173,7 @@ static int copy_blobs(struct backup *b, struct backup_page *page)
         int r;
         do {
                 page->n = 0;
-                r = index_blobs_behind(b->copy, last, PAGE_ROWS, collect_blob, page);
+                r = index_blobs_after(b->copy, last, PAGE_ROWS, collect_blob, page);
                 if (r == 0)
                         r = index_begin(b->copy);
                 for (size_t i = 0; r == 0 && i < page->n; i++)
@@ -184,7 +188,7 @@ static int copy_blobs(struct backup *b, struct backup_page *page)
         return r;
 }
 
-static int collect_id(void *userdata, const struct index_expired_crash *row)
+static int collect_id(void *userdata, const struct index_crash_row *row)
 {
         struct backup_page *page = userdata;
         page->rows[page->n++].id = row->id;
@@ -207,7 +211,7 @@ static int copy_mirrors(struct backup *b, struct backup_page *page)
         int r;
         do {
                 page->n = 0;
-                r = index_crashes_behind(b->copy, last, PAGE_ROWS, collect_id, page);
+                r = index_crashes_after(b->copy, last, PAGE_ROWS, collect_id, page);
                 for (size_t i = 0; r == 0 && i < page->n; i++) {
                         last = page->rows[i].id;
                         r = index_read_crash(b->copy, last, copy_mirror, b);

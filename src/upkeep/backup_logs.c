@@ -9,6 +9,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "storage/index/index_read.h"
+#include "storage/index/index_retention.h"
+#include "storage/index/index_write.h"
 #include "storage/log_days/log_lines.h"
 #include "storage/log_days/log_path.h"
 #include "storage/store/adopt.h"
@@ -75,7 +78,7 @@ struct log_page {
         struct log_row rows[PAGE_ROWS];
 };
 
-static int collect(void *userdata, const struct index_log_row *row)
+static int collect(void *userdata, const struct index_log_file *row)
 {
         struct log_page *page = userdata;
         struct log_row *copy = &page->rows[page->n++];
@@ -120,8 +123,9 @@ static int correct_rows(struct backup *b, struct log_page *page)
         int64_t last_source = 0;
         int r;
         do {
+                const struct index_log_file_key after = { last_day, last_source };
                 page->n = 0;
-                r = index_log_files_behind(b->copy, last_day, last_source, PAGE_ROWS, collect, page);
+                r = index_log_files_after(b->copy, &after, PAGE_ROWS, collect, page);
                 if (r == 0)
                         r = index_begin(b->copy);
                 for (size_t i = 0; r == 0 && i < page->n; i++)

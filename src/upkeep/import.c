@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "storage/index/index_check.h"
+#include "storage/index/index_copy.h"
 #include "storage/store/adopt.h"
 #include "upkeep/import_internal.h"
 #include "util/files/durable.h"

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "storage/crashes/mirror_batch.h"
-#include "storage/index/index_check.h"
+#include "storage/index/index_read.h"
 #include "storage/store/adopt_report.h"
 #include "upkeep/import_internal.h"
 #include "util/files/entries.h"

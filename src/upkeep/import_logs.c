@@ -11,7 +11,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "storage/index/index_check.h"
+#include "storage/index/index_read.h"
+#include "storage/index/index_write.h"
 #include "storage/log_days/log_lines.h"
 #include "storage/log_days/log_path.h"
 #include "upkeep/import_internal.h"
@@ -167,7 +168,7 @@ static int add_missing(struct merge *m, const char *from)
         return r > 0 ? (r == LOG_LINES_TORN ? 0 : -EFBIG) : r;
 }
 
-static int take_row(void *userdata, const struct index_log_row *row)
+static int take_row(void *userdata, const struct index_log_file *row)
 {
         *(int64_t *)userdata = row->source_id;
         return 0;

@@ -16,6 +16,9 @@
 #include <sys/stat.h>
 
 #include "storage/crashes/mirror_batch.h"
+#include "storage/index/index_check.h"
+#include "storage/index/index_copy.h"
+#include "storage/index/index_read.h"
 #include "storage/store/adopt_report.h"
 #include "util/buf.h"
 #include "util/files/durable.h"
@@ -172,7 +175,7 @@ struct mirroring {
         int64_t ids[PAGE_ROWS];
 };
 
-static int collect(void *userdata, const struct index_expired_crash *row)
+static int collect(void *userdata, const struct index_crash_row *row)
 {
         struct mirroring *m = userdata;
         m->ids[m->n++] = row->id;
@@ -234,7 +237,7 @@ static int write_all(struct mirroring *m, mirror_progress progress, void *userda
         do {
                 m->n = 0;
                 if (r == 0)
-                        r = index_crashes_behind(m->o->index, last, PAGE_ROWS, collect, m);
+                        r = index_crashes_after(m->o->index, last, PAGE_ROWS, collect, m);
                 for (size_t i = 0; r == 0 && i < m->n; i++) {
                         r = index_read_crash(m->o->index, m->ids[i], write_one, m);
                         last = m->ids[i];

@@ -21,6 +21,9 @@
 
 #include "storage/crashes/mirror.h"
 #include "storage/index/index_check.h"
+#include "storage/index/index_read.h"
+#include "storage/index/index_retention.h"
+#include "storage/index/index_write.h"
 #include "storage/log_days/log_lines.h"
 #include "storage/log_days/log_path.h"
 #include "storage/logs/log_file.h"
@@ -232,7 +235,7 @@ static enum repair_outcome set_aside(struct mending *m, const struct repair_item
 }
 
 /* LOG_SIZE, LOG_TORN: its row is to say what is there. */
-static int correct_log(struct mending *m, struct log_file *f, const struct index_log_row *row)
+static int correct_log(struct mending *m, struct log_file *f, const struct index_log_file *row)
 {
         struct log_lines_content content = { 0 };
         bool lost = f->size < row->bytes; /* and nobody knows how many lines */
@@ -250,16 +253,16 @@ static int correct_log(struct mending *m, struct log_file *f, const struct index
                     : index_correct_log_file(m->index, row->source_id, f->day, f->size, content.lines);
 }
 
-static int take_row(void *userdata, const struct index_log_row *row)
+static int take_row(void *userdata, const struct index_log_file *row)
 {
-        struct index_log_row *copy = userdata;
+        struct index_log_file *copy = userdata;
         copy->source_id = row->source_id;
         copy->bytes = row->bytes;
         copy->compressed = row->compressed;
         return 0;
 }
 
-static int mark_compressed(struct mending *m, const struct repair_item *item, const struct index_log_row *row,
+static int mark_compressed(struct mending *m, const struct repair_item *item, const struct index_log_file *row,
                            const char *day)
 {
         char path[PATH_MAX];
@@ -271,7 +274,7 @@ static int mark_compressed(struct mending *m, const struct repair_item *item, co
 }
 
 /* Its row's file is not there. Of a compressed day the plain one may be. */
-static int forget_log(struct mending *m, const char *path, const struct index_log_row *row, const char *day)
+static int forget_log(struct mending *m, const char *path, const struct index_log_file *row, const char *day)
 {
         char plain[PATH_MAX];
         struct stat st;
@@ -285,7 +288,7 @@ static int forget_log(struct mending *m, const char *path, const struct index_lo
 static enum repair_outcome mend_log(struct mending *m, const struct repair_item *item)
 {
         struct source source;
-        struct index_log_row row = { 0 };
+        struct index_log_file row = { 0 };
         struct log_file f;
         char day[CLOCK_DAY_SIZE];
         bool compressed = false;

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "storage/index/index_check.h"
+#include "storage/index/index_read.h"
 #include "upkeep/verify_internal.h"
 #include "util/files/entries.h"
 #include "util/text/hex.h"

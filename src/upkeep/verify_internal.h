@@ -3,6 +3,7 @@
  * verify_logs.c. */
 
 #include "storage/crashes/mirror.h"
+#include "storage/index/index_check.h"
 #include "upkeep/verify.h"
 
 #define VERIFY_PAGE_ROWS 500

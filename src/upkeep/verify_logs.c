@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 
 #include "protocol/json/json_document.h"
-#include "storage/index/index_check.h"
+#include "storage/index/index_read.h"
 #include "storage/log_days/log_lines.h"
 #include "storage/log_days/log_path.h"
 #include "upkeep/verify_internal.h"
@@ -28,7 +28,7 @@ struct log_page {
         } rows[VERIFY_PAGE_ROWS];
 };
 
-static int collect(void *userdata, const struct index_log_row *row)
+static int collect(void *userdata, const struct index_log_file *row)
 {
         struct log_page *page = userdata;
         log_path_format(row->project, row->install_id, row->day, row->compressed, page->rows[page->n].path);
@@ -38,9 +38,9 @@ static int collect(void *userdata, const struct index_log_row *row)
         return 0;
 }
 
-static int take_row(void *userdata, const struct index_log_row *row)
+static int take_row(void *userdata, const struct index_log_file *row)
 {
-        struct index_log_row *copy = userdata;
+        struct index_log_file *copy = userdata;
         copy->source_id = row->source_id;
         copy->bytes = row->bytes;
         copy->compressed = row->compressed;
@@ -48,7 +48,7 @@ static int take_row(void *userdata, const struct index_log_row *row)
 }
 
 /* The row of a file's source and day. 0, -ENOENT, -errno. */
-static int find_row(struct verify *v, const char *path, struct index_log_row *ret, bool *ret_compressed)
+static int find_row(struct verify *v, const char *path, struct index_log_file *ret, bool *ret_compressed)
 {
         struct source source;
         char day[CLOCK_DAY_SIZE];
@@ -67,7 +67,7 @@ static bool is_compressed_now(struct verify *v, const char *path)
 
 static bool row_again(struct verify *v, struct suspect *s)
 {
-        struct index_log_row row;
+        struct index_log_file row;
         struct stat st;
         bool compressed;
         if (find_row(v, s->path, &row, &compressed) != 0 || row.compressed != compressed)
@@ -188,9 +188,9 @@ static int check_rows(struct verify *v, struct log_page *page)
 {
         int r;
         do {
+                const struct index_log_file_key after = { page->last_day, page->last_source_id };
                 page->n = 0;
-                r = index_log_files_behind(v->index, page->last_day, page->last_source_id, VERIFY_PAGE_ROWS, collect,
-                                           page);
+                r = index_log_files_after(v->index, &after, VERIFY_PAGE_ROWS, collect, page);
                 for (size_t i = 0; r == 0 && i < page->n; i++)
                         r = check_row(v, page->rows[i].path, page->rows[i].bytes);
         } while (r == 0 && page->n > 0);
@@ -199,7 +199,7 @@ static int check_rows(struct verify *v, struct log_page *page)
 
 static bool unknown_again(struct verify *v, struct suspect *s)
 {
-        struct index_log_row row;
+        struct index_log_file row;
         struct stat st;
         bool compressed;
         snprintf(s->problem, sizeof(s->problem), "no row names it");
@@ -212,7 +212,7 @@ static int check_file(void *userdata, const char *path, _unused_ const char *nam
 {
         struct verify *v = userdata;
         struct suspect s = { .kind = VERIFY_LOG_UNKNOWN, .again = unknown_again };
-        struct index_log_row row;
+        struct index_log_file row;
         bool compressed;
         int r = find_row(v, path, &row, &compressed);
         if (r != -ENOENT)

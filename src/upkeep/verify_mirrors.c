@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "storage/index/index_check.h"
+#include "storage/index/index_read.h"
 #include "storage/store/adopt_report.h"
 #include "upkeep/verify_internal.h"
 #include "util/buf.h"
@@ -21,7 +21,7 @@ struct mirror_page {
         int64_t ids[VERIFY_PAGE_ROWS];
 };
 
-static int collect(void *userdata, const struct index_expired_crash *row)
+static int collect(void *userdata, const struct index_crash_row *row)
 {
         struct mirror_page *page = userdata;
         page->ids[page->n++] = row->id;
@@ -117,7 +117,7 @@ static int check_crashes(struct verify *v, struct mirror_page *page)
         int r;
         do {
                 page->n = 0;
-                r = index_crashes_behind(v->index, last, VERIFY_PAGE_ROWS, collect, page);
+                r = index_crashes_after(v->index, last, VERIFY_PAGE_ROWS, collect, page);
                 for (size_t i = 0; r == 0 && i < page->n; i++)
                         r = check_crash(v, page->ids[i]);
                 if (page->n > 0)

@@ -9,6 +9,7 @@
 
 #include "files.h"
 #include "storage/index/index_internal.h"
+#include "storage/index/index_write.h"
 
 #define LINES_OF_FILES 24 /* at most, with --files */
 #define LINES_OF_ROWS 4000
@@ -22,11 +23,6 @@ struct filler {
         struct world world;
         struct fill_counts counts;
 };
-
-static int execute(struct index *x, const char *sql)
-{
-        return sqlite3_exec(x->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : index_failed(x, sql);
-}
 
 /* Days of the world are counted from its start; a log file's day is one of the calendar. */
 static int put_log(struct filler *x, const struct world_source *s, unsigned day, struct dice *d)
@@ -43,7 +39,13 @@ static int put_log(struct filler *x, const struct world_source *s, unsigned day,
         if (x->options->files)
                 r = files_put_log(x->datadir_fd, &x->world, s, version, name, day_ms, lines, &bytes);
         if (r == 0)
-                r = index_upsert_log_file(x->index, &s->source, s->platform, version, name, bytes, lines, seen_at);
+                r = index_upsert_log_file(x->index, &(struct index_log_file_totals){ .source = &s->source,
+                                                                                     .platform = s->platform,
+                                                                                     .version = version,
+                                                                                     .day = name,
+                                                                                     .bytes = bytes,
+                                                                                     .lines_more = lines,
+                                                                                     .seen_at = seen_at });
         x->counts.log_files++;
         x->counts.log_lines += lines;
         return r;
@@ -76,7 +78,7 @@ static void show_progress(uint64_t done, uint64_t all)
 static int hold(struct index *x)
 {
         /* The one just inserted: an attachment's row has no rowid. */
-        return execute(x, "UPDATE crash SET held = 1 WHERE id = last_insert_rowid()");
+        return index_execute(x, "UPDATE crash SET held = 1 WHERE id = last_insert_rowid()");
 }
 
 static int put_crash(struct filler *x, struct reporter *reporter, uint64_t number, struct report *report)
@@ -114,15 +116,16 @@ static int compress(struct filler *x)
         char sql[200], day[CLOCK_DAY_SIZE];
         clock_format_day(world_moment(x->world.end_ms - COMPRESSED_AFTER_DAYS * WORLD_DAY_MS), day);
         snprintf(sql, sizeof(sql), "UPDATE log_file SET compressed = 1, bytes = bytes / 12 + 60 WHERE day < '%s'", day);
-        return x->options->files ? 0 : execute(x->index, sql);
+        return x->options->files ? 0 : index_execute(x->index, sql);
 }
 
 int fill(const struct options *o, int datadir_fd, struct index *index, struct fill_counts *ret)
 {
         struct filler x = { .options = o, .datadir_fd = datadir_fd, .index = index };
         world_init(&x.world, o);
-        int r = execute(index, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = DELETE;"
-                               "PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -1048576");
+        int r = index_execute(index,
+                              "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = DELETE;"
+                              "PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -1048576");
         if (r == 0)
                 r = index_begin(index);
         if (r == 0 && !o->no_logs)
@@ -135,7 +138,7 @@ int fill(const struct options *o, int datadir_fd, struct index *index, struct fi
                 r = index_commit(index);
         if (r < 0)
                 index_rollback(index);
-        int e = execute(index, "PRAGMA synchronous = FULL; PRAGMA journal_mode = WAL");
+        int e = index_execute(index, "PRAGMA synchronous = FULL; PRAGMA journal_mode = WAL");
         *ret = x.counts;
         return r < 0 ? r : e;
 }

@@ -1,6 +1,7 @@
 #pragma once
 /* One crash report of a world, and the content of the files that it names. */
 
+#include "storage/blobs/blob.h"
 #include "storage/index/index.h"
 #include "util/buf.h"
 #include "world.h"

@@ -13,6 +13,7 @@
 #include "detritusctl/cli/say.h"
 #include "detritusctl/screen/pager.h"
 #include "detritusctl/screen/screen.h"
+#include "storage/index/index_list.h"
 #include "util/text/time_arg.h"
 
 int reading_open_index(const struct ctl *ctl, struct index **ret)

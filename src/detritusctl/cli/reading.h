@@ -4,7 +4,7 @@
 #include <stdbool.h>
 
 #include "detritusctl/cli/commands.h"
-#include "storage/index/index.h"
+#include "storage/index/index_list.h"
 #include "util/clock.h"
 
 struct json_object;

@@ -2,7 +2,7 @@
 /* The options of the commands that pick crashes, and what they ask of the index. */
 
 #include "detritusctl/cli/command.h"
-#include "storage/index/index.h"
+#include "storage/index/index_list.h"
 
 #define CRASH_FILTER_OPTIONS                                                                                           \
         { "project", "P", "of this project" }, { "install", "ID", "of this installation" },                            \

@@ -6,6 +6,8 @@
 
 #include "detritusctl/cli/reading.h"
 #include "detritusctl/cli/say.h"
+#include "storage/index/index_list.h"
+#include "storage/index/index_read.h"
 #include "util/text/hex.h"
 
 #define PREFIX_MIN 4
@@ -21,17 +23,12 @@ static int say_candidates(const int64_t *ids, size_t n)
                           n == CANDIDATES_MAX ? " ..." : "");
 }
 
-static int ignore(_unused_ void *userdata, _unused_ const struct index_expired_crash *row)
-{
-        return 0;
-}
-
 int crash_ids_find(struct index *x, const char *what, int64_t *ret)
 {
         int64_t ids[CANDIDATES_MAX], id = reading_id(what);
         size_t n = 0, len = strlen(what);
         bool held;
-        int r = id >= 0 ? index_crash_by_id(x, id, ignore, NULL, &held) : -ENOENT;
+        int r = id >= 0 ? index_crash_by_id(x, id, NULL, NULL, &held) : -ENOENT;
         if (r == -ENOENT && len >= PREFIX_MIN && len <= 64 && hex_is_lower(what, len)) {
                 r = index_find_crashes(x, what, CANDIDATES_MAX, ids, &n);
                 if (r == 0 && n > 1)

@@ -14,6 +14,7 @@
 #include "detritusctl/screen/screen.h"
 #include "detritusctl/screen/size.h"
 #include "detritusctl/screen/terminal.h"
+#include "storage/index/index_list.h"
 
 #define LIMIT_DEFAULT 50
 #define GREP_DEPTH_DEFAULT 10000
@@ -23,22 +24,22 @@
 
 struct list {
         struct crash_filter filter;
-        struct index_cursor after;
-        uint64_t limit;
+        struct index_page page;
 };
 
 static int read_list(const struct ctl *ctl, struct list *l)
 {
         const char *text;
-        uint64_t depth = GREP_DEPTH_DEFAULT;
-        *l = (struct list){ .limit = LIMIT_DEFAULT };
+        uint64_t limit = LIMIT_DEFAULT, depth = GREP_DEPTH_DEFAULT;
+        *l = (struct list){ 0 };
         int status = crash_filter_read(ctl, true, &l->filter);
         if (status == CTL_OK && (text = ctl_value(ctl, "limit")))
-                status = reading_count("--limit", text, INT_MAX, &l->limit);
+                status = reading_count("--limit", text, INT_MAX, &limit);
         if (status == CTL_OK && (text = ctl_value(ctl, "depth")))
                 status = reading_count("--depth", text, INT64_MAX, &depth);
         if (status == CTL_OK && (text = ctl_value(ctl, "after")))
-                status = reading_cursor(text, &l->after);
+                status = reading_cursor(text, &l->page.after);
+        l->page.max = limit;
         l->filter.index.grep_depth = depth;
         return status;
 }
@@ -47,7 +48,6 @@ static int list(const struct ctl *ctl)
 {
         _cleanup_(index_freep) struct index *index = NULL;
         _cleanup_(table_freep) struct table *table = NULL;
-        struct index_page page = { 0 };
         struct list l;
         int status = read_list(ctl, &l);
         if (status == CTL_OK)
@@ -56,14 +56,14 @@ static int list(const struct ctl *ctl)
                 return status;
         int r = ctl->json ? 0 : crash_table_new(&table);
         if (r == 0)
-                r = index_list_crashes(index, &l.filter.index, &l.after, l.limit,
-                                       ctl->json ? screen_json : crash_table_add, table, &page);
+                r = index_list_crashes(index, &l.filter.index, &l.page, ctl->json ? screen_json : crash_table_add,
+                                       table);
         if (r == 0 && table)
                 r = table_finish(table);
         if (r < 0)
                 return reading_failed(r);
         fflush(stdout);
-        reading_say_more(&page, "crash");
+        reading_say_more(&l.page, "crash");
         return CTL_OK;
 }
 

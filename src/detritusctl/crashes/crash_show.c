@@ -13,6 +13,7 @@
 #include "detritusctl/logs/log_print.h"
 #include "detritusctl/screen/screen.h"
 #include "detritusctl/screen/terminal.h"
+#include "storage/index/index_list.h"
 #include "util/text/time_arg.h"
 
 struct show {

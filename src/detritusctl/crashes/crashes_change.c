@@ -13,6 +13,7 @@
 #include "detritusctl/cli/say.h"
 #include "detritusctl/crashes/crash_ids.h"
 #include "detritusctl/screen/screen.h"
+#include "storage/index/index_read.h"
 
 struct change {
         const struct ctl *ctl;
@@ -108,11 +109,6 @@ static int run_all(struct change *c, const char *op, bool held)
 
 /* ---- delete ---- */
 
-static int ignore(_unused_ void *userdata, _unused_ const struct index_expired_crash *row)
-{
-        return 0;
-}
-
 static int say_what_would_go(const struct change *c, bool held_too)
 {
         _cleanup_(index_freep) struct index *index = NULL;
@@ -121,7 +117,7 @@ static int say_what_would_go(const struct change *c, bool held_too)
                 return status;
         for (size_t i = 0; i < c->n; i++) {
                 bool held = false;
-                int r = index_crash_by_id(index, c->ids[i], ignore, NULL, &held);
+                int r = index_crash_by_id(index, c->ids[i], NULL, NULL, &held);
                 const char *result = r == -ENOENT ? "absent" : held && !held_too ? "held" : "would be deleted";
                 if (r < 0 && r != -ENOENT)
                         return say_failed("%s", strerror(-r));

@@ -13,6 +13,7 @@
 #include "detritusctl/screen/size.h"
 #include "detritusctl/screen/table.h"
 #include "detritusctl/screen/terminal.h"
+#include "storage/index/index_list.h"
 
 #define LIMIT_DEFAULT 50
 #define CANDIDATES_MAX 10
@@ -60,21 +61,21 @@ static int list(const struct ctl *ctl)
 {
         _cleanup_(index_freep) struct index *index = NULL;
         _cleanup_(table_freep) struct table *table = NULL;
-        struct index_cursor after = { 0 };
         struct index_page page = { 0 };
         uint64_t limit = LIMIT_DEFAULT;
         const char *text = ctl_value(ctl, "limit"), *cursor = ctl_value(ctl, "after");
         int status = text ? reading_count("--limit", text, INT_MAX, &limit) : CTL_OK;
         if (status == CTL_OK && cursor)
-                status = reading_cursor(cursor, &after);
+                status = reading_cursor(cursor, &page.after);
         if (status == CTL_OK)
                 status = reading_open_index(ctl, &index);
         if (status != CTL_OK)
                 return status;
+        page.max = limit;
         int r = ctl->json ? 0 : table_new(columns, N_COLUMNS, &table);
         if (r == 0)
-                r = index_list_sources(index, ctl_value(ctl, "project"), &after, limit,
-                                       ctl->json ? screen_json : add_row, table, &page);
+                r = index_list_sources(index, ctl_value(ctl, "project"), &page, ctl->json ? screen_json : add_row,
+                                       table);
         if (r == 0 && table)
                 r = table_finish(table);
         if (r < 0)

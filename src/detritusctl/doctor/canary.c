@@ -16,7 +16,7 @@
 #include "protocol/json/json_document.h"
 #include "protocol/uuid.h"
 #include "storage/crashes/mirror.h"
-#include "storage/index/index.h"
+#include "storage/index/index_read.h"
 
 #define DEADLINE_SECS 10
 #define MESSAGE_SIZE 256 /* of what a server says that is shown */

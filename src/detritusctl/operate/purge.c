@@ -11,7 +11,7 @@
 #include "detritusctl/cli/say.h"
 #include "detritusctl/screen/size.h"
 #include "protocol/json/json_document.h"
-#include "storage/index/index.h"
+#include "storage/index/index_operate.h"
 #include "util/text/time_arg.h"
 
 #define AFTER_ANY_DAY "9999-99-99"

@@ -16,7 +16,8 @@
 #include "detritusctl/cli/say.h"
 #include "detritusctl/operate/watch.h"
 #include "detritusctl/screen/screen.h"
-#include "storage/index/index.h"
+#include "storage/index/index_list.h"
+#include "storage/index/index_read.h"
 
 #define COUNT_MAX 100000 /* more are not counted: a screen must come at once */
 #define RECENT_SECS 3600

@@ -12,7 +12,7 @@
 #include "detritusctl/screen/screen.h"
 #include "detritusctl/screen/size.h"
 #include "detritusctl/screen/table.h"
-#include "storage/index/index.h"
+#include "storage/index/index_list.h"
 #include "util/clock.h"
 
 #define HASH_NONFATAL_OOM 1

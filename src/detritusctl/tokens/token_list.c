@@ -11,7 +11,7 @@
 #include "detritusctl/tokens/token_internal.h"
 #include "detritusctl/tokens/token_secret.h"
 #include "protocol/json/json_document.h"
-#include "storage/index/index.h"
+#include "storage/index/index_list.h"
 
 /* ---- list ---- */
 

@@ -9,6 +9,9 @@
 #include <sys/stat.h>
 
 #include "protocol/inflate.h"
+#include "storage/blobs/blob.h"
+#include "storage/index/index_list.h"
+#include "storage/index/index_read.h"
 #include "util/buf.h"
 
 #define PIECE_BYTES 65536

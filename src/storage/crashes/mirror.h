@@ -4,6 +4,8 @@
 
 #include <stdbool.h>
 
+#include "storage/blobs/blob.h"
+#include "storage/blobs/draft.h"
 #include "storage/index/index.h"
 #include "util/buf.h"
 

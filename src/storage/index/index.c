@@ -1,273 +1,271 @@
-/* What the index writer does to the index: transactions, reports, log files.
+/* The index's life: opening, migrating, closing.
  *
- * A report is inserted in the order that the foreign keys ask for: its source (made or brought up to date), its blobs,
- * the crash, its attachments; triggers count the references. Failure modes: a row that the schema refuses (-EINVAL,
- * that report alone), a full disk (-ENOSPC), and whatever else SQLite cannot do.
+ * Opening for writing makes the file (0640) when it is missing, switches to WAL with a sync at each commit, and runs the
+ * numbered migrations that user_version lacks. application_id is set last of all, by index_set_adopted(): a first start
+ * that was cut short while it read an older data directory is known by its absence, and begins again.
+ *
+ * Failure modes: a database of a newer detritus (INDEX_TOO_NEW), or a SQLite file that is not ours (-EINVAL); both are
+ * left as they were.
  */
-#include "storage/index/index.h"
-
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "storage/index/index_internal.h"
+#include "storage/index/migrations.h"
+#include "util/files/durable.h"
+#include "util/log.h"
 
-static int run_plain(struct index *x, enum index_statement which)
+#define APPLICATION_ID 0x64747274 /* "dtrt"; file(1) shows it */
+/* After the migrations, which may change every page there is: what a statement that fails has to put back is kept in
+ * memory, and 16 MiB of pages are. */
+#define FOR_SMALL_TRANSACTIONS "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384"
+/* After them too: one that makes a table anew must not have the rows that refer to it deleted with the old one
+ * (https://www.sqlite.org/foreignkeys.html#fk_schemacommands). */
+#define FOR_ALL_TRANSACTIONS "PRAGMA foreign_keys = ON"
+
+static int read_number(struct index *x, const char *sql, int64_t *ret)
 {
         sqlite3_stmt *s;
-        int r = index_prepare(x, which, &s);
-        return r < 0 ? r : index_run(x, s);
+        if (sqlite3_prepare_v2(x->db, sql, -1, &s, NULL) != SQLITE_OK)
+                return index_failed(x, sql);
+        int r = sqlite3_step(s);
+        if (r == SQLITE_ROW)
+                *ret = sqlite3_column_int64(s, 0);
+        r = r == SQLITE_ROW ? 0 : index_failed(x, sql);
+        sqlite3_finalize(s);
+        return r;
 }
 
-int index_begin(struct index *x)
+static int run_migration(struct index *x, unsigned number)
 {
-        return run_plain(x, INDEX_BEGIN);
-}
-
-int index_commit(struct index *x)
-{
-        return run_plain(x, INDEX_COMMIT);
-}
-
-/* On some errors (a full disk among them) SQLite has rolled back by itself:
- * https://www.sqlite.org/lang_transaction.html */
-void index_rollback(struct index *x)
-{
-        if (!sqlite3_get_autocommit(x->db))
-                run_plain(x, INDEX_ROLLBACK);
-}
-
-int index_savepoint(struct index *x)
-{
-        return run_plain(x, INDEX_SAVEPOINT);
-}
-
-int index_release(struct index *x)
-{
-        return run_plain(x, INDEX_RELEASE);
-}
-
-int index_rollback_to(struct index *x)
-{
-        if (sqlite3_get_autocommit(x->db))
-                return -ECANCELED;
-        int r = run_plain(x, INDEX_ROLLBACK_TO);
-        return r < 0 ? r : run_plain(x, INDEX_RELEASE);
-}
-
-int index_has_crash(struct index *x, const struct crash_metadata *m, const char *dump_sha256, int64_t *ret_id)
-{
-        sqlite3_stmt *s;
-        int r = index_prepare(x, INDEX_HAS_CRASH, &s);
-        if (r < 0)
-                return r;
-        index_bind_text(s, 1, m->source.project);
-        index_bind_text(s, 2, m->source.install_id);
-        index_bind_time(x, s, 3, m->timestamp, INDEX_CRASHED_DIGITS);
-        index_bind_text(s, 4, dump_sha256);
-        r = index_step(x, s);
-        if (r < 0)
-                return r;
-        *ret_id = r == INDEX_ROW ? sqlite3_column_int64(s, 0) : 0;
-        sqlite3_reset(s);
-        return 0;
-}
-
-/* Is there a row? s is bound. */
-static int exists(struct index *x, sqlite3_stmt *s, bool *ret)
-{
-        int r = index_step(x, s);
-        if (r < 0)
-                return r;
-        sqlite3_reset(s);
-        *ret = r == INDEX_ROW;
-        return 0;
-}
-
-static int upsert_source(struct index *x, const struct source *source, const char *platform, const char *version,
-                         struct moment seen_at, int64_t *ret_id)
-{
-        sqlite3_stmt *s;
-        int r = index_prepare(x, INDEX_UPSERT_SOURCE, &s);
-        if (r < 0)
-                return r;
-        index_bind_text(s, 1, source->project);
-        index_bind_text(s, 2, source->install_id);
-        index_bind_text(s, 3, platform);
-        index_bind_text(s, 4, version);
-        index_bind_time(x, s, 5, seen_at, INDEX_RECEIVED_DIGITS);
-        r = index_step(x, s);
-        if (r != INDEX_ROW)
-                return r < 0 ? r : -EPROTO;
-        int64_t id = sqlite3_column_int64(s, 0);
-        r = index_run(x, s);
-        if (r < 0)
-                return r;
-        *ret_id = id;
-        return 0;
-}
-
-static int put_blob(struct index *x, enum index_statement how, const char *sha256, uint64_t len, struct moment at)
-{
-        sqlite3_stmt *s;
-        int r = index_prepare(x, how, &s);
-        if (r < 0)
-                return r;
-        index_bind_text(s, 1, sha256);
-        index_bind_int(s, 2, (int64_t)len);
-        index_bind_time(x, s, 3, at, INDEX_RECEIVED_DIGITS);
-        return index_run(x, s);
-}
-
-static int insert_crash_row(struct index *x, const struct index_crash *crash, int64_t source_id)
-{
-        const struct crash_metadata *m = crash->metadata;
-        sqlite3_stmt *s;
-        int r = index_prepare(x, INDEX_INSERT_CRASH, &s);
-        if (r < 0)
-                return r;
-        index_bind_int(s, 1, source_id);
-        index_bind_text(s, 2, crash->dump.sha256);
-        index_bind_text(s, 3, crash->dump.content_encoding);
-        index_bind_text(s, 4, m->kind);
-        index_bind_time(x, s, 5, m->timestamp, INDEX_CRASHED_DIGITS);
-        index_bind_time(x, s, 6, crash->received_at, INDEX_RECEIVED_DIGITS);
-        index_bind_text(s, 7, m->platform);
-        index_bind_text(s, 8, m->version);
-        index_bind_text(s, 9, m->git_sha);
-        index_bind_text(s, 10, m->profile);
-        index_bind_text(s, 11, m->target_triple);
-        index_bind_text(s, 12, m->panic_text);
-        index_bind_text(s, 13, m->context);
-        index_bind_text(s, 14, m->json);
-        index_bind_int(s, 15, crash->dump.dedup);
-        return index_run(x, s);
-}
-
-static int insert_attachment(struct index *x, int64_t crash_id, size_t position, const struct index_blob_use *use)
-{
-        sqlite3_stmt *s;
-        int r = index_prepare(x, INDEX_INSERT_ATTACHMENT, &s);
-        if (r < 0)
-                return r;
-        index_bind_int(s, 1, crash_id);
-        index_bind_int(s, 2, (int64_t)position);
-        index_bind_text(s, 3, use->key);
-        index_bind_text(s, 4, use->filename);
-        index_bind_text(s, 5, use->content_type);
-        index_bind_text(s, 6, use->content_encoding);
-        index_bind_text(s, 7, use->sha256);
-        index_bind_int(s, 8, (int64_t)use->len);
-        index_bind_int(s, 9, use->dedup);
-        return index_run(x, s);
-}
-
-int index_insert_crash(struct index *x, const struct index_crash *crash)
-{
-        const struct crash_metadata *m = crash->metadata;
-        int64_t source_id;
-        int r = upsert_source(x, &m->source, m->platform, m->version, crash->received_at, &source_id);
+        char version[64];
+        snprintf(version, sizeof(version), "PRAGMA user_version = %u", number + 1);
+        int r = index_execute(x, "BEGIN IMMEDIATE");
         if (r == 0)
-                r = put_blob(x, INDEX_UPSERT_BLOB, crash->dump.sha256, crash->dump.len, crash->received_at);
+                r = sqlite3_exec(x->db, migrations[number], NULL, NULL, NULL) == SQLITE_OK ? 0
+                                                                                           : index_failed(x, "migrate");
         if (r == 0)
-                r = insert_crash_row(x, crash, source_id);
+                r = index_execute(x, version);
+        if (r == 0)
+                r = index_execute(x, "COMMIT");
+        if (r < 0 && !sqlite3_get_autocommit(x->db))
+                index_execute(x, "ROLLBACK");
+        return r;
+}
+
+/* What SQLite says, but where it only knows of an I/O error. */
+static int tell(struct index *x, int error, struct error *err)
+{
+        error_set(err, "%s", error == -ENOSPC ? strerror(ENOSPC) : sqlite3_errmsg(x->db));
+        return error;
+}
+
+/* Is it ours, and do we know its version? */
+static int check_identity(struct index *x, int64_t *ret_version, bool *ret_adopted, struct error *err)
+{
+        int64_t id = 0, version = 0, tables = 0;
+        int r = read_number(x, "PRAGMA application_id", &id);
+        if (r == 0)
+                r = read_number(x, "PRAGMA user_version", &version);
+        if (r == 0)
+                r = read_number(x, "SELECT count(*) FROM sqlite_schema", &tables);
         if (r < 0)
-                return r;
-        int64_t crash_id = sqlite3_last_insert_rowid(x->db);
-        for (size_t i = 0; i < crash->n_attachments; i++) {
-                const struct index_blob_use *use = &crash->attachments[i];
-                r = put_blob(x, INDEX_UPSERT_BLOB, use->sha256, use->len, crash->received_at);
-                if (r == 0)
-                        r = insert_attachment(x, crash_id, i, use);
-                if (r < 0)
-                        return r;
+                return tell(x, r, err);
+        if ((id != 0 && id != APPLICATION_ID) || (version == 0 && tables > 0)) {
+                error_set(err, "not a database of detritus");
+                return -EINVAL;
         }
+        if (version > (int64_t)migrations_count) {
+                error_set(err, "it has version %lld, from a newer detritus; this one knows up to %u",
+                          (long long)version, migrations_count);
+                return INDEX_TOO_NEW;
+        }
+        *ret_version = version;
+        *ret_adopted = id == APPLICATION_ID;
         return 0;
 }
 
-int index_has_blob(struct index *x, const char *sha256, bool *ret)
+static int is_wal(void *userdata, int columns, char **values, _unused_ char **names)
 {
-        sqlite3_stmt *s;
-        int r = index_prepare(x, INDEX_HAS_BLOB, &s);
+        *(bool *)userdata = columns == 1 && values[0] && strcmp(values[0], "wal") == 0;
+        return 0;
+}
+
+/* The hook takes the place of automatic checkpoints. The schema's CHECKs call json_valid(), which SQLite before 3.41
+ * trusts in a schema only when all of it is trusted; the file is ours alone. */
+static int configure_writer(struct index *x, struct error *err)
+{
+        int r = index_execute(x, "PRAGMA journal_mode = WAL;"
+                                 "PRAGMA synchronous = FULL;"
+                                 "PRAGMA journal_size_limit = 67108864;"
+                                 "PRAGMA cell_size_check = ON;"
+                                 "PRAGMA trusted_schema = ON");
         if (r < 0)
-                return r;
-        index_bind_text(s, 1, sha256);
-        return exists(x, s, ret);
+                return tell(x, r, err);
+        bool wal = false;
+        sqlite3_exec(x->db, "PRAGMA journal_mode", is_wal, &wal, NULL);
+        if (!wal) {
+                error_set(err, "the file system does not support SQLite's WAL");
+                return -EOPNOTSUPP;
+        }
+        index_wal_watch(x);
+        return 0;
 }
 
-int index_add_blob(struct index *x, const char *sha256, uint64_t len, struct moment created_at)
+static int migrate(struct index *x, int64_t version, struct error *err)
 {
-        return put_blob(x, INDEX_ADD_BLOB, sha256, len, created_at);
+        if (version > 0 && version < (int64_t)migrations_count)
+                log_info("bringing an older database up; a large one takes minutes", LOG_INT("from", version),
+                         LOG_INT("to", migrations_count));
+        for (unsigned i = (unsigned)version; i < migrations_count; i++) {
+                int r = run_migration(x, i);
+                if (r < 0) {
+                        error_set(err, "migration %u: %s", i + 1, strerror(-r));
+                        return r;
+                }
+        }
+        int r = index_execute(x, FOR_ALL_TRANSACTIONS "; " FOR_SMALL_TRANSACTIONS);
+        return r < 0 ? tell(x, r, err) : 0;
 }
 
-static int put_log_file(struct index *x, enum index_statement how, int64_t source_id, const char *day, uint64_t bytes,
-                        uint64_t lines)
+static int open_database(const char *path, int flags, struct index **ret, struct error *err)
 {
-        sqlite3_stmt *s;
-        int r = index_prepare(x, how, &s);
+        _cleanup_(index_freep) struct index *x = calloc(1, sizeof(*x));
+        if (!x)
+                return -ENOMEM;
+        x->shm_fd = -1;
+        int r = sqlite3_open_v2(path, &x->db, flags | SQLITE_OPEN_EXRESCODE, NULL);
+        if (r != SQLITE_OK) {
+                error_set(err, "%s", x->db ? sqlite3_errmsg(x->db) : "out of memory");
+                return x->db ? index_failed(x, "open") : -ENOMEM;
+        }
+        sqlite3_busy_timeout(x->db, INDEX_BUSY_TIMEOUT_MS);
+        sqlite3_db_config(x->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+        *ret = TAKE_PTR(x);
+        return 0;
+}
+
+static int database_path(const char *data_dir, char ret[PATH_MAX], struct error *err)
+{
+        int n = snprintf(ret, PATH_MAX, "%s/detritus.db", data_dir);
+        if (n >= 0 && n < PATH_MAX)
+                return 0;
+        error_set(err, "the data directory's path is too long");
+        return -ENAMETOOLONG;
+}
+
+/* SQLite gives the -wal and -shm files the mode of the database. */
+static int make_file(const char *data_dir, const char *path, struct error *err)
+{
+        _cleanup_(closep) int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
+        if (fd < 0 && errno == EEXIST)
+                return 0;
+        int r = fd < 0 ? -errno : durable_sync_dir(AT_FDCWD, data_dir);
         if (r < 0)
-                return r;
-        index_bind_int(s, 1, source_id);
-        index_bind_text(s, 2, day);
-        index_bind_int(s, 3, (int64_t)bytes);
-        if (how == INDEX_UPSERT_LOG_FILE || how == INDEX_CORRECT_LOG_FILE)
-                index_bind_int(s, 4, (int64_t)lines);
-        return index_run(x, s);
+                error_set(err, "%s: %s", path, strerror(-r));
+        return r;
 }
 
-int index_upsert_log_file(struct index *x, const struct source *source, const char *platform, const char *version,
-                          const char *day, uint64_t bytes, uint64_t lines_more, struct moment seen_at)
+/* SQLite makes the -wal file and the -shm file at its first look into the database, which may be this one. It syncs the
+ * name of the WAL with the first commit, but does not look at how that went, and commits in a file without a name would be
+ * lost. */
+static int keep_wal(struct index *x, const char *data_dir, const char *path, struct error *err)
 {
-        int64_t source_id;
-        int r = upsert_source(x, source, platform, version, seen_at, &source_id);
-        return r < 0 ? r : put_log_file(x, INDEX_UPSERT_LOG_FILE, source_id, day, bytes, lines_more);
-}
-
-int index_has_log_file(struct index *x, const struct source *source, const char *day, bool *ret)
-{
-        sqlite3_stmt *s;
-        int r = index_prepare(x, INDEX_HAS_LOG_FILE, &s);
-        if (r < 0)
-                return r;
-        index_bind_text(s, 1, source->project);
-        index_bind_text(s, 2, source->install_id);
-        index_bind_text(s, 3, day);
-        return exists(x, s, ret);
-}
-
-int index_add_log_file(struct index *x, const struct source *source, const char *day, uint64_t bytes,
-                       struct moment seen_at)
-{
-        int64_t source_id;
-        int r = upsert_source(x, source, "", "", seen_at, &source_id);
-        return r < 0 ? r : put_log_file(x, INDEX_ADD_LOG_FILE, source_id, day, bytes, 0);
-}
-
-int index_correct_log_file(struct index *x, int64_t source_id, const char *day, uint64_t bytes, uint64_t lines_more)
-{
-        return put_log_file(x, INDEX_CORRECT_LOG_FILE, source_id, day, bytes, lines_more);
-}
-
-int index_mark_compressed(struct index *x, int64_t source_id, const char *day, uint64_t bytes)
-{
-        return put_log_file(x, INDEX_MARK_COMPRESSED, source_id, day, bytes, 0);
-}
-
-int index_add_compressed_log_file(struct index *x, const struct source *source, const char *day, uint64_t bytes,
-                                  struct moment seen_at)
-{
-        int64_t source_id;
-        int r = upsert_source(x, source, "", "", seen_at, &source_id);
+        int64_t tables;
+        int r = read_number(x, "SELECT count(*) FROM sqlite_schema", &tables);
         if (r == 0)
-                r = put_log_file(x, INDEX_ADD_LOG_FILE, source_id, day, bytes, 0);
-        return r < 0 ? r : index_mark_compressed(x, source_id, day, bytes);
+                r = durable_sync_dir(AT_FDCWD, data_dir);
+        if (r == 0)
+                r = index_wal_keep_shm(x, path);
+        if (r < 0)
+                error_set(err, "cannot keep its WAL: %s", strerror(-r));
+        return r;
 }
 
-int index_upsert_token_use(struct index *x, const char *token_id, struct moment at)
+int index_open(const char *data_dir, struct index **ret, bool *ret_created, struct error *err)
 {
-        sqlite3_stmt *s;
-        int r = index_prepare(x, INDEX_UPSERT_TOKEN_USE, &s);
+        _cleanup_(index_freep) struct index *x = NULL;
+        char path[PATH_MAX];
+        int64_t version;
+        bool adopted;
+
+        int r = database_path(data_dir, path, err);
+        if (r == 0)
+                r = make_file(data_dir, path, err);
         if (r < 0)
                 return r;
-        index_bind_text(s, 1, token_id);
-        index_bind_time(x, s, 2, at, INDEX_RECEIVED_DIGITS);
-        return index_run(x, s);
+        r = open_database(path, SQLITE_OPEN_READWRITE, &x, err);
+        if (r == 0)
+                r = check_identity(x, &version, &adopted, err);
+        if (r == 0)
+                r = configure_writer(x, err);
+        if (r == 0)
+                r = migrate(x, version, err);
+        if (r == 0)
+                r = keep_wal(x, data_dir, path, err);
+        if (r != 0) {
+                error_prefix(err, "%s", path);
+                return r;
+        }
+        x->writable = true;
+        *ret_created = !adopted;
+        *ret = TAKE_PTR(x);
+        return 0;
+}
+
+int index_open_readonly(const char *data_dir, struct index **ret, struct error *err)
+{
+        _cleanup_(index_freep) struct index *x = NULL;
+        char path[PATH_MAX];
+        int64_t version;
+        bool adopted;
+
+        int r = database_path(data_dir, path, err);
+        if (r < 0)
+                return r;
+        if (access(path, F_OK) < 0) {
+                r = -errno;
+                error_set(err, "cannot read %s: %s", path, strerror(errno));
+                return r;
+        }
+        r = open_database(path, SQLITE_OPEN_READONLY, &x, err);
+        if (r == 0) {
+                sqlite3_db_config(x->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+                r = check_identity(x, &version, &adopted, err);
+        }
+        if (r == 0 && version < (int64_t)migrations_count) {
+                error_set(err, "it has version %lld, older than this detritus; start detritusd once to bring it to %u",
+                          (long long)version, migrations_count);
+                r = -EINVAL;
+        }
+        if (r != 0) {
+                error_prefix(err, "%s", path);
+                return r;
+        }
+        *ret = TAKE_PTR(x);
+        return 0;
+}
+
+int index_set_adopted(struct index *x)
+{
+        char sql[64];
+        snprintf(sql, sizeof(sql), "PRAGMA application_id = %d", APPLICATION_ID);
+        return index_execute(x, sql);
+}
+
+struct index *index_free(struct index *x)
+{
+        if (!x)
+                return NULL;
+        for (size_t i = 0; i < ARRAY_LEN(x->prepared); i++)
+                sqlite3_finalize(x->prepared[i]);
+        if (x->writable)
+                index_wal_checkpoint(x, SQLITE_CHECKPOINT_TRUNCATE);
+        sqlite3_close(x->db);
+        closep(&x->shm_fd);
+        free(x);
+        return NULL;
 }

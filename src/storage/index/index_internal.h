@@ -1,131 +1,134 @@
 #pragma once
-/* What the index's files share: index_open.c (life), index.c (what the index writer does), index_janitor.c (retention),
- * index_read.c (what people and the mirror read), index_list.c (lists for people). */
+/* What the files of the index share: index.c opens and closes it, index_statement.c runs statements, index_wal.c cares for
+ * the WAL; the others are the headers' of the same names. */
 
 #include <sqlite3.h>
 
+#include "index_statements.h" /* made of sql/queries/ */
 #include "storage/index/index.h"
+#include "util/thread_owner.h"
 
-enum index_statement {
-        INDEX_BEGIN,
-        INDEX_COMMIT,
-        INDEX_ROLLBACK,
-        INDEX_SAVEPOINT,
-        INDEX_RELEASE,
-        INDEX_ROLLBACK_TO,
-        INDEX_HAS_CRASH,
-        INDEX_UPSERT_SOURCE,
-        INDEX_UPSERT_BLOB,
-        INDEX_INSERT_CRASH,
-        INDEX_INSERT_ATTACHMENT,
-        INDEX_HAS_BLOB,
-        INDEX_ADD_BLOB,
-        INDEX_UPSERT_LOG_FILE,
-        INDEX_HAS_LOG_FILE,
-        INDEX_ADD_LOG_FILE,
-        INDEX_CORRECT_LOG_FILE,
-        INDEX_MARK_COMPRESSED,
-        INDEX_UPSERT_TOKEN_USE,
-        INDEX_PLAIN_LOG_FILES,
-        INDEX_EXPIRED_CRASHES,
-        INDEX_ORPHAN_BLOBS,
-        INDEX_EXPIRED_LOG_FILES,
-        INDEX_USAGE,
-        INDEX_PROJECT_CRASHES,
-        INDEX_PROJECT_LOG_FILES,
-        INDEX_DELETE_CRASH,
-        INDEX_DELETE_BLOB,
-        INDEX_DELETE_LOG_FILE,
-        INDEX_CRASHES_BEHIND,
-        INDEX_BLOBS_BEHIND,
-        INDEX_NEWEST_LOG_FILES,
-        INDEX_READ_CRASH,
-        INDEX_READ_ATTACHMENTS,
-        INDEX_WALK_BY_TIME,
-        INDEX_WALK_BY_PROJECT,
-        INDEX_WALK_BY_VERSION,
-        INDEX_WALK_BY_PLATFORM,
-        INDEX_WALK_BY_KIND,
-        INDEX_WALK_BY_INSTALL,
-        INDEX_COUNT_BY_PROJECT,
-        INDEX_COUNT_BY_VERSION,
-        INDEX_COUNT_BY_PLATFORM,
-        INDEX_COUNT_BY_KIND,
-        INDEX_COUNT_BY_INSTALL,
-        INDEX_NEW_CRASHES,
-        INDEX_NEWEST_CRASH,
-        INDEX_DATA_VERSION,
-        INDEX_LIST_CRASH,
-        INDEX_SHOW_CRASH,
-        INDEX_FIND_CRASHES,
-        INDEX_LIST_SOURCES,
-        INDEX_SHOW_SOURCE,
-        INDEX_FIND_SOURCES,
-        INDEX_TOKEN_USES,
-        INDEX_CRASH_BY_ID,
-        INDEX_SET_HELD,
-        INDEX_PURGE_PROJECT,
-        INDEX_PURGE_SOURCE,
-        INDEX_SOURCE_LOG_FILES,
-        INDEX_PROJECT_SOURCES,
-        INDEX_DELETE_SOURCE,
-        INDEX_COUNTS,
-        INDEX_LOG_ACTIVITY,
-        INDEX_CRASH_ACTIVITY, /* this and the next ones sort what they look at, which is bounded or what would go */
-        INDEX_SURVEY_EXPIRED,
-        INDEX_SURVEY_PROJECT,
-        INDEX_SURVEY_SOURCE,
-        INDEX_SURVEY_ORPHANS,
-        INDEX_SURVEY_LOGS,
-        INDEX_SURVEY_PROJECT_LOGS,
-        INDEX_SURVEY_SOURCE_LOGS,
-        INDEX_STATEMENT_MAX_
+/* What SQLite may do for a statement. A test asks it. */
+enum index_plan {
+        INDEX_PLAN_BY_INDEX, /* everything by index, in the index's order */
+        INDEX_PLAN_SORTS,    /* it may sort what it found by index, which is little */
+        INDEX_PLAN_SCANS,    /* it reads whole tables, once, in a command */
+        INDEX_PLAN_NONE,     /* there is none */
 };
 
-extern const char *const index_statements[INDEX_STATEMENT_MAX_];
-
-#define INDEX_RECEIVED_DIGITS 3 /* our own times: milliseconds */
-#define INDEX_CRASHED_DIGITS 9  /* the client's: part of a report's identity */
-
-#define INDEX_BUSY_TIMEOUT_MS 5000
+struct index_statement_text {
+        enum index_plan plan;
+        const char *sql;
+};
+extern const struct index_statement_text index_statements[INDEX_STATEMENT_MAX_];
 
 struct index {
         sqlite3 *db;
         sqlite3_stmt *prepared[INDEX_STATEMENT_MAX_]; /* each made at its first use */
+        struct thread_owner owner;                    /* a writer's */
         bool writable;
-        int shm_fd;             /* a writer's (index_wal.c); closed behind db */
-        bool bind_failed;       /* of the statement prepared last: it must not run */
+        int shm_fd;             /* a writer's (index_wal.c); closed after db */
         int wal_pages;          /* in the WAL after the last commit */
         int checkpointed_pages; /* what it held at our last checkpoint */
 };
 
-/* index_wal.c. Notes from now on how long the WAL is. */
+#define INDEX_BUSY_TIMEOUT_MS 5000
+
+/* ---- statements: index_statement.c ---- */
+
+/* Logs SQLite's words and translates its code. */
+int index_failed(struct index *x, const char *doing);
+/* Several statements, without parameters or rows, prepared for once: PRAGMAs and migrations. */
+int index_execute(struct index *x, const char *sql);
+bool index_in_transaction(struct index *x);
+
+/* What a parameter is set to, in the order of ?1, ?2, … */
+struct index_arg {
+        enum { INDEX_ARG_TEXT, INDEX_ARG_COPY, INDEX_ARG_INT, INDEX_ARG_RECEIVED, INDEX_ARG_CRASHED } kind;
+        union {
+                const char *text;
+                int64_t integer;
+                struct moment time;
+        };
+};
+
+/* Text that outlives the statement's run; NULL: NULL. */
+static inline struct index_arg arg_text(const char *text)
+{
+        return (struct index_arg){ .kind = INDEX_ARG_TEXT, .text = text };
+}
+
+/* Text that the callback may change, such as where the next page begins. */
+static inline struct index_arg arg_copy(const char *text)
+{
+        return (struct index_arg){ .kind = INDEX_ARG_COPY, .text = text };
+}
+
+static inline struct index_arg arg_int(int64_t integer)
+{
+        return (struct index_arg){ .kind = INDEX_ARG_INT, .integer = integer };
+}
+
+/* A time of ours, in milliseconds. */
+static inline struct index_arg arg_received(struct moment time)
+{
+        return (struct index_arg){ .kind = INDEX_ARG_RECEIVED, .time = time };
+}
+
+/* A client's time, in nanoseconds: part of a report's identity. */
+static inline struct index_arg arg_crashed(struct moment time)
+{
+        return (struct index_arg){ .kind = INDEX_ARG_CRASHED, .time = time };
+}
+
+#define INDEX_RECEIVED_DIGITS 3
+
+/* For the two parameters `args` and `n`: every parameter of the statement, no more. */
+#define ARGS(...)                                                                                                      \
+        (const struct index_arg[]){ __VA_ARGS__ },                                                                     \
+                sizeof((const struct index_arg[]){ __VA_ARGS__ }) / sizeof(struct index_arg)
+#define NO_ARGS NULL, 0
+
+/* Runs a statement without rows. 0 or -errno. */
+int index_run(struct index *x, enum index_statement which, const struct index_arg *args, size_t n);
+
+/* Calls cb for each row; what cb returns other than 0 ends it, and is returned. The statement is over afterwards, whatever
+ * happened. */
+typedef int (*index_row_cb)(void *userdata, sqlite3_stmt *row);
+int index_each(struct index *x, enum index_statement which, const struct index_arg *args, size_t n, index_row_cb cb,
+               void *userdata);
+/* The same for the first row alone. -ENOENT: there is none. */
+int index_first(struct index *x, enum index_statement which, const struct index_arg *args, size_t n, index_row_cb cb,
+                void *userdata);
+
+/* Is there a row? */
+int index_exists(struct index *x, enum index_statement which, const struct index_arg *args, size_t n, bool *ret);
+/* The first column of the first row. -ENOENT. */
+int index_number(struct index *x, enum index_statement which, const struct index_arg *args, size_t n, int64_t *ret);
+
+/* Rows made of {crash_row}, {log_file_row}, and (sha256, len), in sql/queries/. */
+int index_each_crash(struct index *x, enum index_statement which, const struct index_arg *args, size_t n,
+                     index_crash_cb cb, void *userdata);
+int index_each_log_file(struct index *x, enum index_statement which, const struct index_arg *args, size_t n,
+                        index_log_file_cb cb, void *userdata);
+int index_each_blob(struct index *x, enum index_statement which, const struct index_arg *args, size_t n,
+                    index_blob_cb cb, void *userdata);
+
+/* The first alone. -ENOENT. */
+int index_first_crash(struct index *x, enum index_statement which, const struct index_arg *args, size_t n,
+                      index_crash_cb cb, void *userdata);
+int index_first_log_file(struct index *x, enum index_statement which, const struct index_arg *args, size_t n,
+                         index_log_file_cb cb, void *userdata);
+
+const char *index_text(sqlite3_stmt *s, int column); /* NULL: NULL, or no memory */
+uint64_t index_count(sqlite3_stmt *s, int column);   /* below 0 is 0 */
+
+/* ---- the WAL: index_wal.c ---- */
+
+/* Notes from now on how long the WAL is. */
 void index_wal_watch(struct index *x);
-/* Sees to it that the -shm file of the database at path has its blocks. The descriptor is kept, since closing any drops the
+/* Makes sure that the -shm file of the database at path has its blocks. The descriptor is kept, since closing any drops the
  * locks that SQLite has on the file (fcntl(2)). 0 or -errno. */
 int index_wal_keep_shm(struct index *x, const char *path);
 /* mode: SQLITE_CHECKPOINT_*. 0, also when a reader holds it up, or -errno. */
 int index_wal_checkpoint(struct index *x, int mode);
-
-/* Logs SQLite's words and translates its code. */
-int index_failed(struct index *x, const char *doing);
-
-/* The statement, reset and without parameters. Text bound to it must live until it is done. */
-int index_prepare(struct index *x, enum index_statement which, sqlite3_stmt **ret);
-void index_bind_text(sqlite3_stmt *s, int at, const char *text); /* NULL binds NULL */
-/* The same for text that the callback of the very statement may change, such as where the next page begins. */
-void index_bind_copy(struct index *x, sqlite3_stmt *s, int at, const char *text);
-void index_bind_int(sqlite3_stmt *s, int at, int64_t value);
-void index_bind_time(struct index *x, sqlite3_stmt *s, int at, struct moment time, unsigned digits);
-
-/* INDEX_ROW: there is a row. 0: done. -errno. A statement left before 0 must be reset, else it keeps its snapshot. */
-enum { INDEX_ROW = 1 };
-int index_step(struct index *x, sqlite3_stmt *s);
-/* For statements without rows. */
-int index_run(struct index *x, sqlite3_stmt *s);
-const char *index_text(sqlite3_stmt *s, int column);
-
-/* The JSON text of the one row that a statement has for ?1, copied. -ENOENT. */
-int index_hand_out(struct index *x, enum index_statement which, int64_t id, index_json_cb cb, void *userdata);
-/* The first column of all rows; the statement's LIMIT fits ret_ids. */
-int index_take_ids(struct index *x, sqlite3_stmt *s, int64_t *ret_ids, size_t *ret_n);

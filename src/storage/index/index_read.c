@@ -1,13 +1,55 @@
-/* What people and the mirror read from the index. A stored report is put together again from its metadata and its rows;
- * people's rows are made into JSON by SQLite itself, so that one query serves tables and scripts alike. */
+/* Single rows, and pages of all rows. A stored report is put together again from its metadata and its rows, for its mirror
+ * file. */
+#include "storage/index/index_read.h"
+
 #include <errno.h>
 #include <string.h>
 
 #include "storage/index/index_internal.h"
 #include "util/log.h"
 
-#define SHOWN_CRASHES_MAX 10   /* of a source */
 #define ATTACHMENTS_MAX 100000 /* of one report; far above what an upload may have */
+
+/* ---- crashes ---- */
+
+int index_has_crash(struct index *x, const struct crash_metadata *m, const char *dump_sha256, int64_t *ret_id)
+{
+        int64_t id = 0;
+        int r = index_number(x, INDEX_HAS_CRASH,
+                             ARGS(arg_text(m->source.project), arg_text(m->source.install_id),
+                                  arg_crashed(m->timestamp), arg_text(dump_sha256)),
+                             &id);
+        if (r < 0 && r != -ENOENT)
+                return r;
+        *ret_id = id;
+        return 0;
+}
+
+struct one_crash {
+        index_crash_cb cb;
+        void *userdata;
+        bool *held;
+};
+
+static int hand_out_one(void *userdata, const struct index_crash_row *row)
+{
+        const struct one_crash *one = userdata;
+        *one->held = row->held;
+        return one->cb ? one->cb(one->userdata, row) : 0;
+}
+
+int index_crash_by_id(struct index *x, int64_t id, index_crash_cb cb, void *userdata, bool *ret_held)
+{
+        struct one_crash one = { cb, userdata, ret_held };
+        return index_first_crash(x, INDEX_CRASH_BY_ID, ARGS(arg_int(id)), hand_out_one, &one);
+}
+
+int index_crashes_after(struct index *x, int64_t id, unsigned max, index_crash_cb cb, void *userdata)
+{
+        return index_each_crash(x, INDEX_CRASHES_AFTER, ARGS(arg_int(id), arg_int(max)), cb, userdata);
+}
+
+/* ---- a report, whole ---- */
 
 /* A report read from the database; its strings are its own. */
 struct stored_report {
@@ -59,8 +101,9 @@ static int parse_stored_metadata(sqlite3_stmt *s, struct crash_metadata **ret)
 }
 
 /* The row of INDEX_READ_CRASH. */
-static int read_dump(sqlite3_stmt *s, struct stored_report *report)
+static int take_dump(void *userdata, sqlite3_stmt *s)
 {
+        struct stored_report *report = userdata;
         struct index_blob_use *dump = &report->crash.dump;
         int r = parse_stored_metadata(s, &report->metadata);
         if (r < 0)
@@ -76,8 +119,10 @@ static int read_dump(sqlite3_stmt *s, struct stored_report *report)
         return 0;
 }
 
-static int read_attachment(sqlite3_stmt *s, struct stored_report *report)
+/* A row of INDEX_READ_ATTACHMENTS. */
+static int take_attachment(void *userdata, sqlite3_stmt *s)
 {
+        struct stored_report *report = userdata;
         size_t n = report->crash.n_attachments;
         struct index_blob_use *uses = reallocarray(report->attachments, n + 1, sizeof(*uses));
         if (!uses)
@@ -95,118 +140,81 @@ static int read_attachment(sqlite3_stmt *s, struct stored_report *report)
                        : -ENOMEM;
 }
 
-static int read_report(struct index *x, int64_t id, struct stored_report *report)
-{
-        sqlite3_stmt *s;
-        int r = index_prepare(x, INDEX_READ_CRASH, &s);
-        if (r < 0)
-                return r;
-        index_bind_int(s, 1, id);
-        r = index_step(x, s);
-        if (r != INDEX_ROW)
-                return r < 0 ? r : -ENOENT;
-        r = read_dump(s, report);
-        sqlite3_reset(s);
-        if (r == 0)
-                r = index_prepare(x, INDEX_READ_ATTACHMENTS, &s);
-        if (r < 0)
-                return r;
-        index_bind_int(s, 1, id);
-        while ((r = index_step(x, s)) == INDEX_ROW) {
-                r = read_attachment(s, report);
-                if (r < 0) {
-                        sqlite3_reset(s);
-                        return r;
-                }
-        }
-        return r;
-}
-
 int index_read_crash(struct index *x, int64_t id, index_report_cb cb, void *userdata)
 {
         struct stored_report report = { 0 };
-        int r = read_report(x, id, &report);
+        int r = index_first(x, INDEX_READ_CRASH, ARGS(arg_int(id)), take_dump, &report);
+        if (r == 0)
+                r = index_each(x, INDEX_READ_ATTACHMENTS, ARGS(arg_int(id)), take_attachment, &report);
         if (r == 0)
                 r = cb(userdata, &report.crash);
         stored_report_done(&report);
         return r;
 }
 
-int index_hand_out(struct index *x, enum index_statement which, int64_t id, index_json_cb cb, void *userdata)
+/* ---- blobs ---- */
+
+int index_has_blob(struct index *x, const char *sha256, bool *ret)
 {
-        sqlite3_stmt *s;
-        int r = index_prepare(x, which, &s);
-        if (r < 0)
-                return r;
-        index_bind_int(s, 1, id);
-        if (which == INDEX_SHOW_SOURCE)
-                index_bind_int(s, 2, SHOWN_CRASHES_MAX);
-        r = index_step(x, s);
-        if (r != INDEX_ROW)
-                return r < 0 ? r : -ENOENT;
-        const char *text = index_text(s, 0);
-        _cleanup_(freep) char *json = text ? strdup(text) : NULL;
-        sqlite3_reset(s);
-        return json ? cb(userdata, json) : -ENOMEM;
+        return index_exists(x, INDEX_FIND_BLOB, ARGS(arg_text(sha256)), ret);
 }
 
-int index_show_crash(struct index *x, int64_t id, index_json_cb cb, void *userdata)
+int index_find_blob(struct index *x, const char *sha256, uint64_t *ret_len)
 {
-        return index_hand_out(x, INDEX_SHOW_CRASH, id, cb, userdata);
-}
-
-int index_show_source(struct index *x, int64_t id, index_json_cb cb, void *userdata)
-{
-        return index_hand_out(x, INDEX_SHOW_SOURCE, id, cb, userdata);
-}
-
-int index_take_ids(struct index *x, sqlite3_stmt *s, int64_t *ret_ids, size_t *ret_n)
-{
-        size_t n = 0;
-        int r;
-        while ((r = index_step(x, s)) == INDEX_ROW)
-                ret_ids[n++] = sqlite3_column_int64(s, 0);
+        int64_t len;
+        int r = index_number(x, INDEX_FIND_BLOB, ARGS(arg_text(sha256)), &len);
         if (r == 0)
-                *ret_n = n;
+                *ret_len = (uint64_t)len;
         return r;
 }
 
-int index_find_crashes(struct index *x, const char *hash_prefix, size_t max, int64_t *ret_ids, size_t *ret_n)
+int index_blobs_after(struct index *x, const char *sha256, unsigned max, index_blob_cb cb, void *userdata)
 {
-        sqlite3_stmt *s;
-        int r = index_prepare(x, INDEX_FIND_CRASHES, &s);
-        if (r < 0)
-                return r;
-        index_bind_text(s, 1, hash_prefix);
-        index_bind_int(s, 2, (int64_t)max);
-        return index_take_ids(x, s, ret_ids, ret_n);
+        return index_each_blob(x, INDEX_BLOBS_AFTER, ARGS(arg_copy(sha256), arg_int(max)), cb, userdata);
 }
 
-int index_find_sources(struct index *x, const char *project, const char *install_id, size_t max, int64_t *ret_ids,
-                       size_t *ret_n)
+/* ---- log files ---- */
+
+int index_has_log_file(struct index *x, const struct source *source, const char *day, bool *ret)
 {
-        sqlite3_stmt *s;
-        int r = index_prepare(x, INDEX_FIND_SOURCES, &s);
-        if (r < 0)
-                return r;
-        index_bind_text(s, 1, install_id);
-        index_bind_text(s, 2, project);
-        index_bind_int(s, 3, (int64_t)max);
-        return index_take_ids(x, s, ret_ids, ret_n);
+        return index_exists(x, INDEX_FIND_LOG_FILE,
+                            ARGS(arg_text(source->project), arg_text(source->install_id), arg_text(day)), ret);
 }
 
-int index_token_uses(struct index *x, index_token_use_cb cb, void *userdata)
+int index_find_log_file(struct index *x, const struct source *source, const char *day, index_log_file_cb cb,
+                        void *userdata)
 {
-        sqlite3_stmt *s;
-        int r = index_prepare(x, INDEX_TOKEN_USES, &s);
-        if (r < 0)
-                return r;
-        while ((r = index_step(x, s)) == INDEX_ROW) {
-                const char *id = index_text(s, 0), *at = index_text(s, 1);
-                r = id && at ? cb(userdata, id, at) : -ENOMEM;
-                if (r != 0)
-                        break;
-        }
-        sqlite3_reset(s);
-        return r;
+        return index_first_log_file(x, INDEX_FIND_LOG_FILE,
+                                    ARGS(arg_text(source->project), arg_text(source->install_id), arg_text(day)), cb,
+                                    userdata);
+}
+
+int index_log_files_after(struct index *x, const struct index_log_file_key *after, unsigned max, index_log_file_cb cb,
+                          void *userdata)
+{
+        return index_each_log_file(x, INDEX_LOG_FILES_AFTER,
+                                   ARGS(arg_copy(after->day), arg_int(after->source_id), arg_int(max)), cb, userdata);
+}
+
+int index_newest_log_files(struct index *x, const struct index_log_file_key *after, unsigned max, index_log_file_cb cb,
+                           void *userdata)
+{
+        return index_each_log_file(x, INDEX_NEWEST_LOG_FILES,
+                                   ARGS(arg_copy(after->day), arg_int(after->source_id), arg_int(max)), cb, userdata);
+}
+
+/* ---- usage ---- */
+
+static int take_usage(void *userdata, sqlite3_stmt *s)
+{
+        struct index_usage *usage = userdata;
+        usage->log_bytes = index_count(s, 0);
+        usage->crash_bytes = index_count(s, 1);
+        return 0;
+}
+
+int index_usage(struct index *x, const char *project, struct index_usage *ret)
+{
+        *ret = (struct index_usage){ 0 };
+        return index_each(x, INDEX_USAGE, ARGS(arg_text(project)), take_usage, ret);
 }

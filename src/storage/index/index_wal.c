@@ -1,7 +1,7 @@
 /* The WAL and its -shm file: checkpoints, and what a full disk asks for.
  *
  * A transaction that finds no space has made the WAL longer by what it wrote in vain, and a checkpoint may need that space
- * for the database. So the WAL is cut behind the last commit then. Nobody reads there: frames count only up to that
+ * for the database. So the WAL is cut after the last commit then. Nobody reads there: frames count only up to that
  * (https://www.sqlite.org/walformat.html#reader_algorithm).
  *
  * The -shm file is mapped, and SQLite grows it by one byte in each 4 KiB. On a file system with smaller blocks the others
@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "storage/index/index_internal.h"
+#include "storage/index/index_write.h"
 
 #define WAL_HEAD_BYTES 32 /* https://www.sqlite.org/walformat.html */
 #define WAL_FRAME_HEAD_BYTES 24
@@ -58,7 +59,9 @@ int index_wal_checkpoint(struct index *x, int mode)
 
 int index_checkpoint_if_due(struct index *x)
 {
-        if (x->wal_pages < x->checkpointed_pages) /* the WAL began anew */
+        assert_on_thread(&x->owner);
+        assert(!index_in_transaction(x));
+        if (x->wal_pages < x->checkpointed_pages) /* the WAL started over */
                 x->checkpointed_pages = 0;
         if (x->wal_pages - x->checkpointed_pages < CHECKPOINT_PAGES)
                 return 0;
@@ -76,7 +79,7 @@ static sqlite3_int64 frame_bytes(sqlite3_file *wal)
         return page >= 512 && page <= 65536 ? WAL_FRAME_HEAD_BYTES + (sqlite3_int64)page : 0;
 }
 
-/* wal_pages is what the WAL had at the last commit, or more when it began anew since; 0: there was none yet, and frames
+/* wal_pages is what the WAL had at the last commit, or more when it started over since; 0: there was none yet, and frames
  * that an earlier writer left are not counted. */
 static void cut(struct index *x)
 {
@@ -92,6 +95,8 @@ static void cut(struct index *x)
 
 int index_checkpoint(struct index *x)
 {
+        assert_on_thread(&x->owner);
+        assert(!index_in_transaction(x));
         cut(x);
         return index_wal_checkpoint(x, SQLITE_CHECKPOINT_PASSIVE);
 }

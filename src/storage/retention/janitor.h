@@ -4,6 +4,7 @@
 
 #include "config/config.h"
 #include "metrics/metrics.h"
+#include "storage/index/index_operate.h"
 #include "storage/logs/log_committer.h"
 #include "storage/writer/index_writer.h"
 #include "storage/writer/log_totals.h"

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "storage/index/index_read.h"
 #include "storage/retention/janitor_internal.h"
 
 struct scope {

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "storage/index/index_retention.h"
+#include "storage/index/index_write.h"
 #include "storage/log_days/log_compress.h"
 #include "storage/retention/janitor_internal.h"
 #include "util/log.h"
@@ -34,16 +36,15 @@ struct compress_step {
         struct closed_file rows[JANITOR_STEP_ROWS];
 };
 
-static int collect(void *userdata, int64_t source_id, const char *project, const char *install_id, const char *day,
-                   _unused_ uint64_t bytes)
+static int collect(void *userdata, const struct index_log_file *row)
 {
         struct compress_step *step = userdata;
         struct closed_file *file = &step->rows[step->n++];
-        *file = (struct closed_file){ .source_id = source_id };
-        snprintf(file->source.project, sizeof(file->source.project), "%s", project);
-        snprintf(file->source.install_id, sizeof(file->source.install_id), "%s", install_id);
-        snprintf(file->day, sizeof(file->day), "%s", day);
-        step->last_source_id = source_id;
+        *file = (struct closed_file){ .source_id = row->source_id };
+        snprintf(file->source.project, sizeof(file->source.project), "%s", row->project);
+        snprintf(file->source.install_id, sizeof(file->source.install_id), "%s", row->install_id);
+        snprintf(file->day, sizeof(file->day), "%s", row->day);
+        step->last_source_id = row->source_id;
         memcpy(step->last_day, file->day, sizeof(file->day));
         return 0;
 }
@@ -52,8 +53,8 @@ static int find_closed(struct index_job *job, struct index *index)
 {
         struct compress_step *step = container_of(job, struct compress_step, find);
         step->n = 0;
-        return index_plain_log_files(index, step->last_day, step->last_source_id, step->day_before, JANITOR_STEP_ROWS,
-                                     collect, step);
+        const struct index_log_file_key after = { step->last_day, step->last_source_id };
+        return index_plain_log_files(index, &after, step->day_before, JANITOR_STEP_ROWS, collect, step);
 }
 
 static int mark_compressed(struct index_job *job, struct index *index)

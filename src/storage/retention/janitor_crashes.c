@@ -11,10 +11,12 @@
 #include <string.h>
 
 #include "storage/crashes/mirror.h"
+#include "storage/index/index_read.h"
+#include "storage/index/index_retention.h"
 #include "storage/retention/janitor_internal.h"
 #include "util/log.h"
 
-int janitor_collect_crash(void *userdata, const struct index_expired_crash *row)
+int janitor_collect_crash(void *userdata, const struct index_crash_row *row)
 {
         struct janitor_crash_step *step = userdata;
         struct janitor_old_crash *old = &step->rows[step->n];

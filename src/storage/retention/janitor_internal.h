@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 
+#include "storage/index/index_operate.h"
 #include "storage/retention/janitor.h"
 
 #define JANITOR_STEP_ROWS 250 /* rows a transaction, at most */
@@ -80,7 +81,7 @@ struct janitor_crash_step {
 
 struct janitor_crash_step *janitor_crash_step_new(const struct janitor *j,
                                                   int (*run)(struct index_job *, struct index *));
-int janitor_collect_crash(void *crash_step, const struct index_expired_crash *row); /* an index_crash_cb */
+int janitor_collect_crash(void *crash_step, const struct index_crash_row *row); /* an index_crash_cb */
 
 /* 0, or -errno when the cycle cannot go on; the tally holds what was done until then. */
 int janitor_expire_log_files(struct janitor *j, struct moment now, struct janitor_tally *tally);

@@ -7,6 +7,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "storage/index/index_operate.h"
+#include "storage/index/index_read.h"
+#include "storage/index/index_retention.h"
+#include "storage/index/index_write.h"
 #include "storage/retention/janitor_internal.h"
 #include "util/log.h"
 
@@ -35,15 +39,14 @@ struct log_step {
         struct old_log_file rows[JANITOR_STEP_ROWS];
 };
 
-static int collect_log_file(void *userdata, int64_t source_id, const char *project, const char *install_id,
-                            const char *day, uint64_t bytes)
+static int collect_log_file(void *userdata, const struct index_log_file *row)
 {
         struct log_step *step = userdata;
         struct old_log_file *old = &step->rows[step->n++];
-        *old = (struct old_log_file){ .source_id = source_id, .bytes = bytes };
-        snprintf(old->source.project, sizeof(old->source.project), "%s", project);
-        snprintf(old->source.install_id, sizeof(old->source.install_id), "%s", install_id);
-        snprintf(old->day, sizeof(old->day), "%s", day);
+        *old = (struct old_log_file){ .source_id = row->source_id, .bytes = row->bytes };
+        snprintf(old->source.project, sizeof(old->source.project), "%s", row->project);
+        snprintf(old->source.install_id, sizeof(old->source.install_id), "%s", row->install_id);
+        snprintf(old->day, sizeof(old->day), "%s", row->day);
         return 0;
 }
 
@@ -56,14 +59,13 @@ static int find_log_files(struct index_job *job, struct index *index)
 
 #define ENOUGH 1
 
-static int collect_surplus(void *userdata, int64_t source_id, const char *project, const char *install_id,
-                           const char *day, uint64_t bytes)
+static int collect_surplus(void *userdata, const struct index_log_file *row)
 {
         struct log_step *step = userdata;
-        collect_log_file(step, source_id, project, install_id, day, bytes);
-        if (bytes >= step->surplus)
+        collect_log_file(step, row);
+        if (row->bytes >= step->surplus)
                 return ENOUGH;
-        step->surplus -= bytes;
+        step->surplus -= row->bytes;
         return 0;
 }
 

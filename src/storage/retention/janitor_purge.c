@@ -10,6 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "storage/index/index_operate.h"
+#include "storage/index/index_read.h"
+#include "storage/index/index_retention.h"
 #include "storage/retention/janitor_internal.h"
 
 static int ended(struct janitor *j, int r)
@@ -72,18 +75,13 @@ struct hold_step {
         enum janitor_outcome *outcomes;
 };
 
-static int ignore(_unused_ void *userdata, _unused_ const struct index_expired_crash *row)
-{
-        return 0;
-}
-
 static int hold_ids(struct index_job *job, struct index *index)
 {
         struct hold_step *step = container_of(job, struct hold_step, job);
         int r = 0;
         for (size_t i = 0; r == 0 && i < step->n; i++) {
                 bool held;
-                r = index_crash_by_id(index, step->ids[i], ignore, NULL, &held);
+                r = index_crash_by_id(index, step->ids[i], NULL, NULL, &held);
                 step->outcomes[i] = r == -ENOENT ? JANITOR_ABSENT : JANITOR_DONE;
                 if (r == 0 && held != step->held)
                         r = index_set_held(index, step->ids[i], step->held);

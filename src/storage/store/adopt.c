@@ -20,6 +20,8 @@
 
 #include "storage/blobs/blob.h"
 #include "storage/crashes/mirror.h"
+#include "storage/index/index_read.h"
+#include "storage/index/index_write.h"
 #include "storage/log_days/log_path.h"
 #include "storage/store/adopt_report.h"
 #include "util/files/entries.h"

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "storage/crashes/mirror.h"
+#include "storage/index/index_read.h"
 #include "storage/store/adopt.h"
 #include "storage/writer/index_batch.h"
 #include "util/log.h"
@@ -34,7 +35,7 @@ struct reconciliation {
         int64_t absent[PAGE_ROWS]; /* ids of this page's crashes that have no mirror */
 };
 
-static int check_crash(void *userdata, const struct index_expired_crash *row)
+static int check_crash(void *userdata, const struct index_crash_row *row)
 {
         struct reconciliation *c = userdata;
         struct source source = { 0 };
@@ -74,7 +75,7 @@ static int check_crashes(struct reconciliation *c)
         do {
                 before = c->last_id;
                 c->n_absent = 0;
-                int r = index_crashes_behind(c->index, before, PAGE_ROWS, check_crash, c);
+                int r = index_crashes_after(c->index, before, PAGE_ROWS, check_crash, c);
                 for (size_t i = 0; r == 0 && i < c->n_absent; i++) {
                         r = index_read_crash(c->index, c->absent[i], write_mirror, c);
                         if (r == -EINVAL) /* its row cannot be understood, and the log says so */
@@ -105,7 +106,7 @@ static int check_blobs(struct reconciliation *c)
         char before[BLOB_HEX_SIZE];
         do {
                 memcpy(before, c->last_sha256, sizeof(before));
-                int r = index_blobs_behind(c->index, before, PAGE_ROWS, check_blob, c);
+                int r = index_blobs_after(c->index, before, PAGE_ROWS, check_blob, c);
                 if (r < 0)
                         return r;
         } while (strcmp(before, c->last_sha256) != 0);

@@ -23,6 +23,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "storage/index/index_read.h"
+#include "storage/index/index_write.h"
 #include "storage/log_days/log_lines.h"
 #include "storage/logs/log_file.h"
 #include "storage/store/reconcile_internal.h"
@@ -46,16 +48,15 @@ struct page {
         struct row rows[PAGE_ROWS];
 };
 
-static int collect(void *userdata, int64_t source_id, const char *project, const char *install_id, const char *day,
-                   uint64_t bytes)
+static int collect(void *userdata, const struct index_log_file *found)
 {
         struct page *page = userdata;
         struct row *row = &page->rows[page->n++];
-        *row = (struct row){ .source_id = source_id, .bytes = bytes };
-        snprintf(row->source.project, sizeof(row->source.project), "%s", project);
-        snprintf(row->source.install_id, sizeof(row->source.install_id), "%s", install_id);
-        snprintf(row->day, sizeof(row->day), "%s", day);
-        page->last_source_id = source_id;
+        *row = (struct row){ .source_id = found->source_id, .bytes = found->bytes };
+        snprintf(row->source.project, sizeof(row->source.project), "%s", found->project);
+        snprintf(row->source.install_id, sizeof(row->source.install_id), "%s", found->install_id);
+        snprintf(row->day, sizeof(row->day), "%s", found->day);
+        page->last_source_id = found->source_id;
         memcpy(page->last_day, row->day, sizeof(row->day));
         return 0;
 }
@@ -131,8 +132,9 @@ int reconcile_log_files(int datadir_fd, struct index *index, struct reconcile_co
         struct page *page = calloc(1, sizeof(*page));
         int r = page ? durable_sync_all(datadir_fd) : -ENOMEM;
         while (r == 0) {
+                const struct index_log_file_key after = { page->last_day, page->last_source_id };
                 page->n = 0;
-                r = index_newest_log_files(index, page->last_day, page->last_source_id, PAGE_ROWS, collect, page);
+                r = index_newest_log_files(index, &after, PAGE_ROWS, collect, page);
                 for (size_t i = 0; r == 0 && i < page->n; i++)
                         r = check_file(datadir_fd, &page->rows[i], counts);
                 if (r == 0)

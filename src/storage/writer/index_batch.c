@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "storage/index/index_read.h"
+#include "storage/index/index_write.h"
 #include "storage/writer/index_batch_internal.h"
 #include "util/log.h"
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "storage/crashes/mirror.h"
+#include "storage/index/index_read.h"
 #include "storage/space/space.h"
 #include "storage/writer/index_batch_internal.h"
 #include "util/files/durable.h"

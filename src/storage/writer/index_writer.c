@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "storage/index/index_write.h"
 #include "storage/space/space.h"
 #include "storage/writer/index_batch.h"
 #include "util/log.h"

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "storage/index/index_write.h"
 #include "storage/writer/index_batch.h"
 
 #define HASH_NONFATAL_OOM 1
@@ -140,8 +141,16 @@ static int write_totals(struct index_job *job, struct index *index)
         take_some(t);
         for (size_t i = 0; r == 0 && i < t->n_taken; i++) {
                 const struct pending *p = t->taken[i];
-                r = index_upsert_log_file(index, &p->source, p->platform, p->version, p->day, p->bytes, p->lines,
-                                          p->at);
+                const struct index_log_file_totals totals = {
+                        .source = &p->source,
+                        .platform = p->platform,
+                        .version = p->version,
+                        .day = p->day,
+                        .bytes = p->bytes,
+                        .lines_more = p->lines,
+                        .seen_at = p->at,
+                };
+                r = index_upsert_log_file(index, &totals);
         }
         return r;
 }

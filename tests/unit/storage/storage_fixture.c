@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "storage/index/index_write.h"
 #include "util/files/durable.h"
 #include "util/log.h"
 #include "util/text/hex.h"
@@ -298,4 +299,16 @@ const char *storage_hash(const char *content, char ret[BLOB_HEX_SIZE])
         SHA256((const unsigned char *)content, strlen(content), digest);
         *hex_encode(ret, digest, sizeof(digest)) = '\0';
         return ret;
+}
+
+int storage_log_file(struct index *x, const struct source *source, const char *platform, const char *version,
+                     const char *day, uint64_t bytes, uint64_t lines_more, struct moment seen_at)
+{
+        return index_upsert_log_file(x, &(struct index_log_file_totals){ .source = source,
+                                                                         .platform = platform,
+                                                                         .version = version,
+                                                                         .day = day,
+                                                                         .bytes = bytes,
+                                                                         .lines_more = lines_more,
+                                                                         .seen_at = seen_at });
 }

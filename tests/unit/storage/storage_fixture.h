@@ -55,6 +55,10 @@ struct blob_writer *storage_blob(struct blob_store *s, const char *content);
 struct crash_report *storage_report(struct blob_store *s, const char *install_id, const char *timestamp,
                                     const char *dump, const char *const attachments[3]);
 
+/* index_upsert_log_file() */
+int storage_log_file(struct index *x, const struct source *source, const char *platform, const char *version,
+                     const char *day, uint64_t bytes, uint64_t lines_more, struct moment seen_at);
+
 /* sha256 of a text. */
 const char *storage_hash(const char *content, char ret[BLOB_HEX_SIZE]);
 

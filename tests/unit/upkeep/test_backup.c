@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 
 #include "storage/crashes/mirror.h"
+#include "storage/index/index_retention.h"
+#include "storage/index/index_write.h"
 #include "upkeep/backup.h"
 #include "upkeep/tree_copy.h"
 #include "upkeep/verify.h"

@@ -11,6 +11,8 @@
 
 #include "storage/crashes/mirror.h"
 #include "storage/index/index_check.h"
+#include "storage/index/index_retention.h"
+#include "storage/index/index_write.h"
 #include "storage/store/data_dir.h"
 #include "upkeep/repair.h"
 #include "upkeep/verify_internal.h"
@@ -222,7 +224,7 @@ static void put_log(const char *text, uint64_t bytes)
 {
         storage_make_dirs(LOG_DIR);
         storage_put(LOG_PATH, text);
-        assert_int_equal(index_upsert_log_file(x, &log_source, "", "", "2026-05-19", bytes, 1, clock_now()), 0);
+        assert_int_equal(storage_log_file(x, &log_source, "", "", "2026-05-19", bytes, 1, clock_now()), 0);
 }
 
 static void end_line(void)
@@ -275,7 +277,7 @@ static void test_every_page_is_looked_at(_unused_ void **state)
                 struct source source = { .project = "acme" };
                 snprintf(source.install_id, sizeof(source.install_id), "i%u", i % 400);
                 snprintf(day, sizeof(day), "2026-05-%02u", 10 + i / 400);
-                assert_int_equal(index_upsert_log_file(x, &source, "", "", day, 1, 1, clock_now()), 0);
+                assert_int_equal(storage_log_file(x, &source, "", "", day, 1, 1, clock_now()), 0);
         }
         assert_int_equal(index_commit(x), 0);
         for (unsigned i = 0; i < 501; i++) {
@@ -297,7 +299,7 @@ static void put_log_rows(unsigned n)
         for (unsigned i = 0; i < n; i++) {
                 struct source source = { .project = "acme" };
                 snprintf(source.install_id, sizeof(source.install_id), "i%u", i);
-                assert_int_equal(index_upsert_log_file(x, &source, "", "", "2026-05-19", 1, 1, clock_now()), 0);
+                assert_int_equal(storage_log_file(x, &source, "", "", "2026-05-19", 1, 1, clock_now()), 0);
         }
         assert_int_equal(index_commit(x), 0);
 }

@@ -7,8 +7,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "storage/index/index_check.h"
+#include "storage/index/index_copy.h"
 #include "storage/index/index_internal.h"
+#include "storage/index/index_list.h"
+#include "storage/index/index_read.h"
+#include "storage/index/index_retention.h"
+#include "storage/index/index_write.h"
 #include "storage/index/migrations.h"
 
 static struct index *x;
@@ -41,6 +45,7 @@ static const struct index_blob_use uses[] = {
         { .sha256 = SHA_B, .len = 2, .key = "c", .content_type = "y" },
 };
 
+/* In the transaction that is open, else in one of its own. */
 static int insert_at(const char *install_id, const char *timestamp, const char *sha256, size_t n_attachments,
                      struct moment received_at)
 {
@@ -52,7 +57,15 @@ static int insert_at(const char *install_id, const char *timestamp, const char *
                 .n_attachments = n_attachments,
                 .attachments = uses,
         };
-        return index_insert_crash(x, &crash);
+        bool alone = !index_in_transaction(x);
+        if (alone)
+                assert_int_equal(index_begin(x), 0);
+        int r = index_insert_crash(x, &crash);
+        if (alone && r == 0)
+                assert_int_equal(index_commit(x), 0);
+        else if (alone)
+                index_rollback(x);
+        return r;
 }
 
 #define RECEIVED_1 ((struct moment){ .sec = 1779179400, .nsec = 7000000 }) /* 2026-05-19T08:30:00.007Z */
@@ -329,13 +342,13 @@ static void test_source_follows_the_newest(_unused_ void **state)
 {
         struct source source = { "acme", INSTALL_A };
         struct moment at = { .sec = 1779179400 }, before = { .sec = 1779179399 }, after = { .sec = 1779179401 };
-        assert_int_equal(index_upsert_log_file(x, &source, "linux", "2", "2026-05-19", 10, 1, at), 0);
-        assert_int_equal(index_upsert_log_file(x, &source, "beos", "1", "2026-05-19", 20, 2, before), 0);
+        assert_int_equal(storage_log_file(x, &source, "linux", "2", "2026-05-19", 10, 1, at), 0);
+        assert_int_equal(storage_log_file(x, &source, "beos", "1", "2026-05-19", 20, 2, before), 0);
         storage_expect("SELECT platform || version || first_seen_at || last_seen_at FROM source",
                        "linux2"
                        "2026-05-19T08:29:59.000Z"
                        "2026-05-19T08:30:00.000Z");
-        assert_int_equal(index_upsert_log_file(x, &source, "", "3", "2026-05-20", 5, 7, after), 0);
+        assert_int_equal(storage_log_file(x, &source, "", "3", "2026-05-20", 5, 7, after), 0);
         storage_expect("SELECT platform || version || last_seen_at FROM source", "linux3"
                                                                                  "2026-05-19T08:30:01.000Z");
         storage_expect("SELECT group_concat(day || '=' || bytes || '/' || lines) FROM log_file",
@@ -353,7 +366,7 @@ static void test_uncounted_lines_stay_so(_unused_ void **state)
         assert_int_equal(index_has_log_file(x, &source, "2026-05-19", &known), 0);
         assert_true(known);
         storage_expect("SELECT bytes || ' ' || coalesce(lines, 'unknown') FROM log_file", "10 unknown");
-        assert_int_equal(index_upsert_log_file(x, &source, "linux", "1", "2026-05-19", 20, 3, RECEIVED_1), 0);
+        assert_int_equal(storage_log_file(x, &source, "linux", "1", "2026-05-19", 20, 3, RECEIVED_1), 0);
         storage_expect("SELECT bytes || ' ' || coalesce(lines, 'unknown') FROM log_file", "20 unknown");
 }
 
@@ -362,7 +375,7 @@ struct seen {
         char text[1024];
 };
 
-static int see_crash(void *userdata, const struct index_expired_crash *row)
+static int see_crash(void *userdata, const struct index_crash_row *row)
 {
         struct seen *seen = userdata;
         size_t used = strlen(seen->text);
@@ -503,9 +516,9 @@ static void test_usage_of_blobs(_unused_ void **state)
 
 static void test_usage_of_shared_blobs(_unused_ void **state)
 {
-        assert_int_equal(index_upsert_log_file(x, &(struct source){ "other", INSTALL_B }, "l", "1", "2026-05-19", 1, 1,
-                                               RECEIVED_1),
-                         0);
+        assert_int_equal(
+                storage_log_file(x, &(struct source){ "other", INSTALL_B }, "l", "1", "2026-05-19", 1, 1, RECEIVED_1),
+                0);
         move_to_other(INSTALL_B);
         insert(INSTALL_A, TIME_1, SHA_A, 1); /* of acme */
         x = index_free(x);
@@ -540,8 +553,8 @@ static void test_usage_of_shared_blobs(_unused_ void **state)
 static void test_usage_of_log_files(_unused_ void **state)
 {
         struct source a = { "acme", "i" }, b = { "other", "i" };
-        assert_int_equal(index_upsert_log_file(x, &a, "l", "1", "2026-05-19", 10, 1, RECEIVED_1), 0);
-        assert_int_equal(index_upsert_log_file(x, &a, "l", "1", "2026-05-19", 15, 1, RECEIVED_1), 0);
+        assert_int_equal(storage_log_file(x, &a, "l", "1", "2026-05-19", 10, 1, RECEIVED_1), 0);
+        assert_int_equal(storage_log_file(x, &a, "l", "1", "2026-05-19", 15, 1, RECEIVED_1), 0);
         assert_int_equal(index_add_log_file(x, &b, "2026-05-19", 100, RECEIVED_1), 0);
         assert_int_equal(index_add_log_file(x, &b, "2026-05-19", 999, RECEIVED_1), 0); /* kept as it is */
         expect_usage("acme", 15, 0);
@@ -626,13 +639,12 @@ static void test_blobs_get_ids_by_the_migration(_unused_ void **state)
         storage_expect("SELECT max(id) FROM crash", "4"); /* never used again */
 }
 
-static int see_log_file(void *userdata, int64_t source_id, const char *project, const char *install_id, const char *day,
-                        uint64_t bytes)
+static int see_log_file(void *userdata, const struct index_log_file *row)
 {
         struct seen *seen = userdata;
         size_t used = strlen(seen->text);
-        snprintf(seen->text + used, sizeof(seen->text) - used, "%lld %s/%s %s %llu;", (long long)source_id, project,
-                 install_id, day, (unsigned long long)bytes);
+        snprintf(seen->text + used, sizeof(seen->text) - used, "%lld %s/%s %s %llu;", (long long)row->source_id,
+                 row->project, row->install_id, row->day, (unsigned long long)row->bytes);
         return ++seen->n == seen->stop_at ? 42 : 0;
 }
 
@@ -653,7 +665,7 @@ static void test_expired_log_files(_unused_ void **state)
         assert_int_equal(index_expired_log_files(x, "9999-99-99", 9, see_log_file, &seen), 42);
 }
 
-static int see_crash_id(void *userdata, const struct index_expired_crash *row)
+static int see_crash_id(void *userdata, const struct index_crash_row *row)
 {
         struct seen *seen = userdata;
         size_t used = strlen(seen->text);
@@ -702,14 +714,12 @@ static bool reads_a_whole_table(const char *sql, const char *plan)
                (strstr(plan, "TEMP B-TREE") && !strstr(plan, "LAST TERM") && !strstr(plan, "RIGHT PART"));
 }
 
-/* What is few is sorted: crashes of one hash, of one source that index_list.c counted, what a
- * deletion would delete. And there is one row a source. */
+/* Few rows are sorted, where sql/queries/ says so. And there is one row a source. */
 static bool may_sort(enum index_statement i, const char *plan)
 {
         if (i == INDEX_LIST_SOURCES && strcmp(plan, "SCAN source") == 0)
                 return true;
-        return (i == INDEX_FIND_CRASHES || i == INDEX_WALK_BY_INSTALL || i == INDEX_LIST_SOURCES ||
-                i >= INDEX_CRASH_ACTIVITY) &&
+        return index_statements[i].plan == INDEX_PLAN_SORTS &&
                strncmp(plan, "USE TEMP B-TREE FOR", strlen("USE TEMP B-TREE FOR")) == 0;
 }
 
@@ -775,20 +785,25 @@ static void test_reading_a_table_is_seen(_unused_ void **state)
 
 static bool is_explained(enum index_statement i)
 {
-        return i > INDEX_ROLLBACK_TO && i != INDEX_DATA_VERSION;
+        return index_statements[i].plan == INDEX_PLAN_BY_INDEX || index_statements[i].plan == INDEX_PLAN_SORTS;
 }
 
 static void test_no_statement_reads_a_table(_unused_ void **state)
 {
-        char bad[256];
+        char bad[256], other[192];
+        snprintf(other, sizeof(other), "%s/other.db", storage_dir);
+        assert_int_equal(index_copy_to(x, other, NULL, NULL), 0);
+        snprintf(bad, sizeof(bad), "ATTACH '%s' AS other", other); /* what statements of copy.sql read */
+        assert_int_equal(sqlite3_exec(x->db, bad, NULL, NULL, NULL), SQLITE_OK);
         for (enum index_statement i = 0; i < INDEX_STATEMENT_MAX_; i++) {
                 sqlite3_stmt *s;
-                if (index_prepare(x, i, &s) != 0)
-                        fail_msg("%s", index_statements[i]);
+                if (sqlite3_prepare_v2(x->db, index_statements[i].sql, -1, &s, NULL) != SQLITE_OK)
+                        fail_msg("%s: %s", index_statements[i].sql, sqlite3_errmsg(x->db));
+                sqlite3_finalize(s);
                 if (is_explained(i))
-                        judge(index_statements[i], i, bad);
+                        judge(index_statements[i].sql, i, bad);
                 if (is_explained(i) && bad[0])
-                        fail_msg("%s: %s", index_statements[i], bad);
+                        fail_msg("%s: %s", index_statements[i].sql, bad);
         }
 }
 
@@ -818,7 +833,7 @@ static bool is_missed(void)
         char bad[256] = "";
         for (enum index_statement i = 0; i < INDEX_STATEMENT_MAX_ && !bad[0]; i++) {
                 if (is_explained(i))
-                        judge(index_statements[i], i, bad);
+                        judge(index_statements[i].sql, i, bad);
         }
         for (size_t i = 0; i < ARRAY_LEN(children) && !bad[0]; i++)
                 judge(children[i], NO_STATEMENT, bad);
@@ -883,18 +898,19 @@ static const char *member(struct json_object *list, size_t i, const char *key)
 static void test_lists_for_people(_unused_ void **state)
 {
         const struct index_crash_filter any = { 0 };
-        struct index_page page;
+        struct index_page page = { 0 };
         struct moment at = RECEIVED_1;
         struct json_object *list = json_object_new_array();
         assert_int_equal(insert_at(INSTALL_A, TIME_1, SHA_A, 2, at), 0);
         at.sec++;
         assert_int_equal(insert_at(INSTALL_A, TIME_2, SHA_A, 0, at), 0);
-        assert_int_equal(index_list_crashes(x, &any, NULL, 0, collect_json, list, &page), 0);
+        assert_int_equal(index_list_crashes(x, &any, &page, collect_json, list), 0);
         assert_int_equal(json_object_array_length(list), 2);
         assert_string_equal(member(list, 0, "id"), "2");
         assert_string_equal(member(list, 1, "attachments"), "2");
         assert_string_equal(member(list, 1, "held"), "false");
-        assert_int_equal(index_list_crashes(x, &any, NULL, 1, collect_json, list, &page), 0);
+        page.max = 1;
+        assert_int_equal(index_list_crashes(x, &any, &page, collect_json, list), 0);
         assert_int_equal(json_object_array_length(list), 3);
 
         assert_int_equal(index_show_crash(x, 1, collect_json, list), 0);
@@ -1014,28 +1030,18 @@ static void test_wal_is_checkpointed(_unused_ void **state)
 
 /* A caller goes on behind the last row that it was given, and keeps where that is in the very memory it asked with. */
 struct cursor {
-        int64_t source_id;
+        struct index_log_file_key after;
         char day[CLOCK_DAY_SIZE];
         unsigned rows;
 };
 
-static int go_on(struct cursor *c, int64_t source_id, const char *day)
+static int go_on(void *userdata, const struct index_log_file *row)
 {
-        c->source_id = source_id;
-        snprintf(c->day, sizeof(c->day), "%s", day);
+        struct cursor *c = userdata;
+        c->after.source_id = row->source_id;
+        snprintf(c->day, sizeof(c->day), "%s", row->day);
         c->rows++;
         return 0;
-}
-
-static int take_log_file(void *userdata, int64_t source_id, _unused_ const char *project,
-                         _unused_ const char *install_id, const char *day, _unused_ uint64_t bytes)
-{
-        return go_on(userdata, source_id, day);
-}
-
-static int take_log_row(void *userdata, const struct index_log_row *row)
-{
-        return go_on(userdata, row->source_id, row->day);
 }
 
 static void test_pages_of_log_files(_unused_ void **state)
@@ -1045,16 +1051,16 @@ static void test_pages_of_log_files(_unused_ void **state)
                 struct source s = { .project = "acme" };
                 snprintf(s.install_id, sizeof(s.install_id), "i%u", source);
                 for (size_t day = 0; day < ARRAY_LEN(days); day++)
-                        assert_int_equal(index_upsert_log_file(x, &s, "", "", days[day], 1, 1, RECEIVED_1), 0);
+                        assert_int_equal(storage_log_file(x, &s, "", "", days[day], 1, 1, RECEIVED_1), 0);
         }
         for (int which = 0; which < 3; which++) {
-                struct cursor c = { 0 };
+                struct cursor c = { .after.day = c.day };
                 unsigned before;
                 do {
                         before = c.rows;
-                        int r = which == 0   ? index_newest_log_files(x, c.day, c.source_id, 4, take_log_file, &c)
-                                : which == 1 ? index_plain_log_files(x, c.day, c.source_id, "9", 4, take_log_file, &c)
-                                             : index_log_files_behind(x, c.day, c.source_id, 4, take_log_row, &c);
+                        int r = which == 0   ? index_newest_log_files(x, &c.after, 4, go_on, &c)
+                                : which == 1 ? index_plain_log_files(x, &c.after, "9", 4, go_on, &c)
+                                             : index_log_files_after(x, &c.after, 4, go_on, &c);
                         assert_int_equal(r, 0);
                 } while (c.rows != before);
                 assert_int_equal(c.rows, 10);

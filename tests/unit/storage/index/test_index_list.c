@@ -8,6 +8,9 @@
 #include <string.h>
 
 #include "storage/index/index_internal.h"
+#include "storage/index/index_list.h"
+#include "storage/index/index_retention.h"
+#include "storage/index/index_write.h"
 
 static struct index *x;
 
@@ -86,7 +89,8 @@ static void expect_list(const struct index_crash_filter *filter, const struct in
                         const char *ids)
 {
         seen[0] = '\0';
-        assert_int_equal(index_list_crashes(x, filter, after, max, see_id, NULL, &page), 0);
+        page = (struct index_page){ .after = after ? *after : (struct index_cursor){ "", 0 }, .max = max };
+        assert_int_equal(index_list_crashes(x, filter, &page, see_id, NULL), 0);
         assert_string_equal(seen, ids);
 }
 
@@ -222,7 +226,8 @@ static void test_pages(_unused_ void **state)
                 unsigned pages = 0;
                 do {
                         seen[0] = '\0';
-                        assert_int_equal(index_list_crashes(x, &filters[f], &after, 6, see_id, NULL, &page), 0);
+                        page = (struct index_page){ .after = after, .max = 6 };
+                        assert_int_equal(index_list_crashes(x, &filters[f], &page, see_id, NULL), 0);
                         snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s", seen);
                         after = page.end;
                         pages++;
@@ -247,7 +252,8 @@ static void test_deleted_under_the_list(_unused_ void **state)
         const struct index_crash_filter any = { 0 };
         insert_various();
         seen[0] = '\0';
-        assert_int_equal(index_list_crashes(x, &any, NULL, 0, delete_next, NULL, &page), 0);
+        page = (struct index_page){ 0 };
+        assert_int_equal(index_list_crashes(x, &any, &page, delete_next, NULL), 0);
         assert_string_equal(seen, "4 3 2 1 ");
         assert_int_equal(page.n, 4);
 }
@@ -311,10 +317,12 @@ static void test_long_lists(_unused_ void **state)
         expect_list(&hot, &after, 2, "10498 10497 ");
         const struct index_crash_filter any = { 0 };
         size_t n = 0;
-        assert_int_equal(index_list_crashes(x, &any, NULL, 0, count_calls, &n, &page), 0);
+        page = (struct index_page){ 0 };
+        assert_int_equal(index_list_crashes(x, &any, &page, count_calls, &n), 0);
         assert_int_equal(n, 10502);
         n = 0;
-        assert_int_equal(index_list_crashes(x, &hot, NULL, 255, count_calls, &n, &page), 0);
+        page = (struct index_page){ .max = 255 };
+        assert_int_equal(index_list_crashes(x, &hot, &page, count_calls, &n), 0);
         assert_int_equal(n, 255);
         assert_true(page.more);
 }
@@ -359,7 +367,8 @@ static void test_new_crashes(_unused_ void **state)
 static void expect_sources(const char *project, const struct index_cursor *after, size_t max, const char *ids)
 {
         seen[0] = '\0';
-        assert_int_equal(index_list_sources(x, project, after, max, see_id, NULL, &page), 0);
+        page = (struct index_page){ .after = after ? *after : (struct index_cursor){ "", 0 }, .max = max };
+        assert_int_equal(index_list_sources(x, project, &page, see_id, NULL), 0);
         assert_string_equal(seen, ids);
 }
 

@@ -11,6 +11,7 @@
 #include "storage/crashes/mirror.h"
 #include "storage/retention/janitor.h"
 
+#include "storage/index/index_read.h"
 #include "storage/space/space.h"
 
 #define DAY_SECS 86400
@@ -234,7 +235,7 @@ struct log_job {
 static int upsert_run(struct index_job *job, struct index *index)
 {
         struct log_job *j = container_of(job, struct log_job, job);
-        return index_upsert_log_file(index, &j->source, "linux", "1", j->day, 6, 1, clock_now());
+        return storage_log_file(index, &j->source, "linux", "1", j->day, 6, 1, clock_now());
 }
 
 static void upsert_done(struct index_job *job, int result)

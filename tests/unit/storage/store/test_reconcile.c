@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 
 #include "storage/crashes/mirror.h"
+#include "storage/index/index_write.h"
 #include "storage/store/clean_stop.h"
 #include "storage/store/reconcile.h"
 #include "storage/store/store.h"
@@ -323,7 +324,7 @@ static void put_log(const char *install_id, const char *day, const char *text, u
         storage_make_dirs(path);
         snprintf(path, sizeof(path), "logs/acme/%s/%s.ndjson", install_id, day);
         storage_put(path, text);
-        assert_int_equal(index_upsert_log_file(x, &source, "linux", "1", day, known_bytes, 1, clock_now()), 0);
+        assert_int_equal(storage_log_file(x, &source, "linux", "1", day, known_bytes, 1, clock_now()), 0);
 }
 
 static void test_log_files(_unused_ void **state)

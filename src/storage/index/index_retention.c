@@ -1,0 +1,54 @@
+/* What retention asks of the index: what is too old, what is beyond a cap, what nothing refers to; and deletions. */
+#include "storage/index/index_retention.h"
+
+#include "storage/index/index_internal.h"
+
+int index_expired_crashes(struct index *x, struct moment received_before, unsigned max, index_crash_cb cb, void *ud)
+{
+        return index_each_crash(x, INDEX_EXPIRED_CRASHES, ARGS(arg_received(received_before), arg_int(max)), cb, ud);
+}
+
+int index_expired_log_files(struct index *x, const char *day_before, unsigned max, index_log_file_cb cb, void *ud)
+{
+        return index_each_log_file(x, INDEX_EXPIRED_LOG_FILES, ARGS(arg_text(day_before), arg_int(max)), cb, ud);
+}
+
+int index_orphan_blobs(struct index *x, unsigned max, index_blob_cb cb, void *ud)
+{
+        return index_each_blob(x, INDEX_ORPHAN_BLOBS, ARGS(arg_int(max)), cb, ud);
+}
+
+int index_plain_log_files(struct index *x, const struct index_log_file_key *after, const char *day_before, unsigned max,
+                          index_log_file_cb cb, void *ud)
+{
+        return index_each_log_file(
+                x, INDEX_PLAIN_LOG_FILES,
+                ARGS(arg_copy(after->day), arg_int(after->source_id), arg_text(day_before), arg_int(max)), cb, ud);
+}
+
+int index_project_crashes(struct index *x, const char *project, unsigned max, index_crash_cb cb, void *ud)
+{
+        return index_each_crash(x, INDEX_PROJECT_CRASHES, ARGS(arg_text(project), arg_int(max)), cb, ud);
+}
+
+int index_project_log_files(struct index *x, const char *project, const char *day_before, unsigned max,
+                            index_log_file_cb cb, void *ud)
+{
+        return index_each_log_file(x, INDEX_PROJECT_LOG_FILES,
+                                   ARGS(arg_text(project), arg_text(day_before), arg_int(max)), cb, ud);
+}
+
+int index_delete_crash(struct index *x, int64_t id)
+{
+        return index_run(x, INDEX_DELETE_CRASH, ARGS(arg_int(id)));
+}
+
+int index_delete_blob(struct index *x, const char *sha256)
+{
+        return index_run(x, INDEX_DELETE_BLOB, ARGS(arg_text(sha256)));
+}
+
+int index_delete_log_file(struct index *x, int64_t source_id, const char *day)
+{
+        return index_run(x, INDEX_DELETE_LOG_FILE, ARGS(arg_int(source_id), arg_text(day)));
+}
