@@ -31,14 +31,13 @@ struct resource {
         unsigned lines;
 };
 
-/* One request. All arrays are in the arena and have n elements. */
+/* One request. All arrays are in the arena and have request.n elements. */
 struct preparation {
         struct log_export *export;
         struct log_export_loop *loop;
         struct refusal *refusal;
         unsigned records;
-        size_t n;
-        struct otlp_resource_logs *logs;
+        struct otlp_resources request;
         struct resource *resources;
         const struct source **sources; /* into resources */
 };
@@ -82,8 +81,8 @@ static struct space *space_of(const struct log_export *e)
 static int allocate(struct preparation *p)
 {
         struct arena *arena = p->loop->arena;
-        p->resources = arena_alloc(arena, p->n * sizeof(*p->resources));
-        p->sources = arena_alloc(arena, p->n * sizeof(*p->sources));
+        p->resources = arena_alloc(arena, p->request.n * sizeof(*p->resources));
+        p->sources = arena_alloc(arena, p->request.n * sizeof(*p->sources));
         if (p->resources && p->sources)
                 return 0;
         return arena_is_full(arena) ? refuse(p->refusal, ANSWER_TOO_LARGE, "the request needs too much memory")
@@ -94,9 +93,9 @@ static int identify(struct preparation *p)
 {
         struct call *c = &p->export->call;
         const struct token *token = c->gate.principal.token;
-        for (size_t i = 0; i < p->n; i++) {
+        for (size_t i = 0; i < p->request.n; i++) {
                 struct otlp_source *s = &p->resources[i].source;
-                int r = otlp_source(&p->logs[i], call_config(c)->derive_source, token->project, s, p->refusal);
+                int r = otlp_source(&p->request.logs[i], call_config(c)->derive_source, token->project, s, p->refusal);
                 if (r != 0)
                         return r;
                 p->sources[i] = &s->id;
@@ -113,8 +112,9 @@ static int read_request(struct preparation *p, const uint8_t *data, size_t len)
         struct log_export_loop *l = p->loop;
         int r = otlp_scan(data, len, &l->limits, &p->records, p->refusal);
         if (r == 0)
-                r = otlp_split(l->arena, data, len, l->max_resources, &p->logs, &p->n, p->refusal);
-        if (r == 0 && p->n > 0)
+                r = otlp_split(l->arena, (struct otlp_span){ data, data + len }, l->max_resources, &p->request,
+                               p->refusal);
+        if (r == 0 && p->request.n > 0)
                 r = allocate(p);
         return r == 0 ? identify(p) : r;
 }
@@ -127,7 +127,7 @@ static int take_rate(struct preparation *p)
         const struct principal *who = &c->gate.principal;
         unsigned retry_ms = 0;
         int r = rate_limit_take(c->in->ingest->rate_limit, RATE_LIMIT_LOGS, &who->tokens->rate_limit, who->token->id,
-                                p->sources, p->n, clock_monotonic_ns(), &retry_ms);
+                                p->sources, p->request.n, clock_monotonic_ns(), &retry_ms);
         if (r <= 0)
                 return r;
         p->refusal->retry_after_ms = retry_ms;
@@ -139,7 +139,7 @@ static int take_rate(struct preparation *p)
 static void give_rate_back(struct preparation *p)
 {
         rate_limit_give_back(p->export->call.in->ingest->rate_limit, RATE_LIMIT_LOGS,
-                             p->export->call.gate.principal.token->id, p->sources, p->n);
+                             p->export->call.gate.principal.token->id, p->sources, p->request.n);
 }
 
 /* How many bytes the lines have is not known yet; but when there is room for none, no request need be rendered. */
@@ -154,13 +154,14 @@ static int admit(struct preparation *p)
 static int render(struct preparation *p)
 {
         struct buf *lines = &p->export->buffers.lines;
-        for (size_t i = 0; i < p->n; i++) {
+        struct otlp_output out = { .lines = lines, .scratch = &p->loop->rendering };
+        for (size_t i = 0; i < p->request.n; i++) {
                 struct resource *res = &p->resources[i];
                 res->from = lines->len;
-                int r = otlp_render(&p->logs[i], &res->source, &p->loop->limits, &p->loop->rendering, lines,
-                                    &res->lines, p->refusal);
+                int r = otlp_render(&p->request.logs[i], &res->source, &p->loop->limits, &out, p->refusal);
                 if (r != 0)
                         return r;
+                res->lines = out.n_lines;
                 res->to = lines->len;
         }
         return 0;
@@ -188,12 +189,13 @@ static int make_batch(struct preparation *p)
         struct log_export *e = p->export;
         struct log_export_buffers *b = &e->buffers;
         size_t text = 0, used = 0;
-        for (size_t i = 0; i < p->n; i++)
+        for (size_t i = 0; i < p->request.n; i++)
                 text += p->resources[i].source.platform_len + p->resources[i].source.version_len + 2;
-        if (buf_reserve(&b->appends, p->n * sizeof(*e->batch.appends)) < 0 || buf_reserve(&b->strings, text) < 0)
+        if (buf_reserve(&b->appends, p->request.n * sizeof(*e->batch.appends)) < 0 ||
+            buf_reserve(&b->strings, text) < 0)
                 return -ENOMEM;
         e->batch.appends = (struct log_append *)(void *)b->appends.data;
-        for (size_t i = 0; i < p->n; i++) {
+        for (size_t i = 0; i < p->request.n; i++) {
                 const struct resource *res = &p->resources[i];
                 if (res->from == res->to)
                         continue;
@@ -213,7 +215,7 @@ static int make_batch(struct preparation *p)
 static int prepare(struct preparation *p, const uint8_t *data, size_t len)
 {
         int r = read_request(p, data, len);
-        if (r != 0 || p->n == 0)
+        if (r != 0 || p->request.n == 0)
                 return r;
         r = admit(p);
         if (r != 0)

@@ -26,6 +26,7 @@ int ingest_setup(void **state)
         snprintf(dir, sizeof(dir), "%s/data", storage_dir);
         free(fixture_config->data_dir);
         fixture_config->data_dir = strdup(dir);
+        fixture_config->limits.disk_full_pause_secs = 3600; /* a disk that was full stays so for the test */
         fixture_ingest.config = fixture_config;
         fixture_ingest.metrics = metrics_new();
         fixture_ingest.rate_limit = rate_limit_new(64);
