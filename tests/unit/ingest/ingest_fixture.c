@@ -35,7 +35,21 @@ int ingest_setup(void **state)
                 print_error("%s\n", err.text);
                 return -1;
         }
+        return fixture_new_loop();
+}
+
+static void drop_loop(void)
+{
+        if (!fixture_loop.loop)
+                return;
+        loop_free(fixture_loop.loop);
+        ingest_loop_done(&fixture_loop);
+}
+
+int fixture_new_loop(void)
+{
         struct loop *loop;
+        drop_loop();
         return loop_new(&loop) < 0 ? -1 : ingest_loop_init(&fixture_loop, &fixture_ingest, loop);
 }
 
@@ -43,8 +57,7 @@ int ingest_teardown(void **state)
 {
         fixture_request_done();
         store_stop(fixture_ingest.store);
-        loop_free(fixture_loop.loop);
-        ingest_loop_done(&fixture_loop);
+        drop_loop();
         store_free(fixture_ingest.store);
         upload_slots_free(fixture_ingest.uploads);
         rate_limit_free(fixture_ingest.rate_limit);

@@ -13,6 +13,7 @@ extern struct ingest_loop fixture_loop;
 
 int ingest_setup(void **state); /* for a group of tests */
 int ingest_teardown(void **state);
+int fixture_new_loop(void); /* for a test that stopped the last one */
 
 /* The answer to the last request, as its transport got it. */
 struct fixture_answer {

@@ -2,7 +2,10 @@
 #include "ingest_fixture.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "protocol/grpc.h"
 
@@ -189,6 +192,36 @@ static void test_nobody_took_it_over(_unused_ void **state)
         expect_released();
 }
 
+static void *take(void *owner)
+{
+        thread_owner_take(owner);
+        return NULL;
+}
+
+/* In a process of its own, since the assertion ends it. */
+static void test_a_wrong_thread_is_caught(_unused_ void **state)
+{
+        struct call c;
+        int status;
+        start(&c, &reply_json);
+        pid_t child = fork();
+        if (child == 0) {
+                pthread_t other;
+                close(STDERR_FILENO);
+                signal(SIGABRT, SIG_DFL);
+                pthread_create(&other, NULL, take, &fixture_loop.thread);
+                pthread_join(other, NULL);
+                call_answer_json(&c, 201, "{}", 2);
+                _exit(0);
+        }
+        assert_true(child > 0);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status));
+        assert_int_equal(WTERMSIG(status), SIGABRT);
+        http_request_abort(c.request);
+        expect_released();
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -199,6 +232,7 @@ int main(void)
                 cmocka_unit_test(test_the_client_leaves_meanwhile),
                 cmocka_unit_test(test_answered_meanwhile),
                 cmocka_unit_test(test_nobody_took_it_over),
+                cmocka_unit_test(test_a_wrong_thread_is_caught),
                 cmocka_unit_test(test_a_full_disk_is_seen),
         };
         return cmocka_run_group_tests(tests, ingest_setup, ingest_teardown);
