@@ -34,7 +34,7 @@ struct call {
         const struct call_type *type;
         const struct reply *reply;
         struct gate_visit gate;
-        char source[SOURCE_CANONICAL_SIZE]; /* for the log; "" until known */
+        char source[SOURCE_CANONICAL_SIZE]; /* "" until known */
         void (*resumed)(struct call *c);    /* what a parked call goes on with */
         struct loop_task wake;              /* call_wake() posts it; several may be posted in one list */
 };

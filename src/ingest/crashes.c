@@ -27,7 +27,6 @@ enum crash_state {
 struct crash_call {
         struct call call;
         enum crash_state state;
-        struct source source;     /* from CRASH_PARTS on */
         struct buf early;         /* body that came before the token was known; at most a window */
         uint64_t announced_bytes; /* what the parts will have; 0: not known */
         uint64_t promised_bytes;  /* of the disk, for the parts */
@@ -68,11 +67,11 @@ static void give_slots(struct crash_call *u)
 {
         struct ingest *ingest = u->call.in->ingest;
         if (u->state >= CRASH_METADATA) {
-                upload_slots_give(ingest->uploads);
+                slots_give(ingest->uploads);
                 metrics_gauge_add(ingest->metrics, METRICS_UPLOADS, -1);
         }
         if (u->state >= CRASH_PARTS)
-                upload_slots_give_source(ingest->uploads, &u->source);
+                slots_give_key(ingest->uploads, u->call.source, strlen(u->call.source));
 }
 
 static void release(struct call *c)
@@ -158,7 +157,7 @@ static int admit(void *userdata, const struct crash_metadata *m, struct refusal 
         unsigned retry_ms = 0;
 
         assert(u->state == CRASH_METADATA && u->call.gate.state == GATE_INSIDE);
-        source_canonical(source, u->call.source);
+        size_t source_len = source_canonical(source, u->call.source);
         if (!token_permits(p->token, source))
                 return refuse(r, ANSWER_FORBIDDEN, "token is not permitted to write this source");
         int e = space_promise(space_of(u), SPACE_UPLOADS, u->announced_bytes, &u->promised_bytes, r);
@@ -172,11 +171,10 @@ static int admit(void *userdata, const struct crash_metadata *m, struct refusal 
                 r->retry_after_ms = retry_ms;
                 return refuse(r, ANSWER_RATE_LIMITED, "crash rate limit exceeded");
         }
-        if (!upload_slots_take_source(ingest->uploads, source)) {
+        if (!slots_take_key(ingest->uploads, u->call.source, source_len)) {
                 r->retry_after_ms = 1000;
                 return refuse(r, ANSWER_UNAVAILABLE, "too many uploads of this source at once");
         }
-        u->source = *source;
         move_to(u, CRASH_PARTS);
         return 0;
 }
@@ -273,7 +271,7 @@ static int open_upload(struct crash_call *u, const char *boundary, enum encoding
         int r = space_check(space_of(u), SPACE_UPLOADS, u->announced_bytes, refusal);
         if (r != 0)
                 return r;
-        if (!upload_slots_take(ingest->uploads)) {
+        if (!slots_take(ingest->uploads)) {
                 refusal->retry_after_ms = 1000;
                 return refuse(refusal, ANSWER_UNAVAILABLE, "too many uploads at once");
         }

@@ -7,10 +7,10 @@
 #include "auth/token_use.h"
 #include "auth/verifier.h"
 #include "config/config.h"
-#include "ingest/upload_slots.h"
 #include "metrics/metrics.h"
 #include "net/loop.h"
 #include "storage/store/store.h"
+#include "util/slots.h"
 #include "util/thread_owner.h"
 
 /* Shared by all loops; everything is borrowed from the server and safe for any thread. */
@@ -21,7 +21,7 @@ struct ingest {
         struct verifier *verifier;
         struct token_use *token_use;
         struct rate_limit *rate_limit;
-        struct upload_slots *uploads;
+        struct slots *uploads;           /* in all, and by source */
         atomic_uint_fast64_t body_bytes; /* of log requests held in memory, against limits.inflight_body_bytes */
 };
 

@@ -30,7 +30,7 @@ int ingest_setup(void **state)
         fixture_ingest.config = fixture_config;
         fixture_ingest.metrics = metrics_new();
         fixture_ingest.rate_limit = rate_limit_new(64);
-        fixture_ingest.uploads = upload_slots_new(4, 2);
+        fixture_ingest.uploads = slots_new(4, 2);
         if (store_open(fixture_config, fixture_ingest.metrics, &fixture_ingest.store, &err) != 0) {
                 print_error("%s\n", err.text);
                 return -1;
@@ -59,7 +59,7 @@ int ingest_teardown(void **state)
         store_stop(fixture_ingest.store);
         drop_loop();
         store_free(fixture_ingest.store);
-        upload_slots_free(fixture_ingest.uploads);
+        slots_free(fixture_ingest.uploads);
         rate_limit_free(fixture_ingest.rate_limit);
         metrics_free(fixture_ingest.metrics);
         config_free(fixture_config);
