@@ -152,12 +152,17 @@ static int charge(struct rate_limit *r, const char *key, size_t key_len, const s
         return rate->burst >= 1 && b->taken > rate->burst ? RATE_LIMIT_NEVER : 0; /* 0: shut for now, not for ever */
 }
 
-static void give_back(struct rate_limit *r, const char *key, size_t key_len)
+static void give_back(struct rate_limit *r, enum rate_limit_kind kind, const char *token_id,
+                      const struct source *const sources[], size_t n)
 {
-        struct bucket *b = NULL;
-        HASH_FIND(hh, r->table, key, key_len, b);
-        if (b) /* else it left to make room for a later one of the same call */
-                b->units += 1;
+        char key[KEY_MAX];
+        for (size_t i = 0; i < n; i++) {
+                struct bucket *b = NULL;
+                size_t len = make_key(r, kind, token_id, sources[i], key);
+                HASH_FIND(hh, r->table, key, len, b);
+                if (b) /* else it left to make room for another */
+                        b->units += 1;
+        }
 }
 
 static unsigned wait_ms(const struct rate *rate, double deficit)
@@ -185,8 +190,8 @@ static int take_locked(struct rate_limit *r, enum rate_limit_kind kind, const st
         }
         if (result == 0 && lowest < -ROUNDING)
                 result = RATE_LIMIT_EMPTY;
-        for (size_t i = 0; result != 0 && i < charged; i++)
-                give_back(r, key, make_key(r, kind, token_id, sources[i], key));
+        if (result != 0)
+                give_back(r, kind, token_id, sources, charged);
         *ret_lowest = lowest;
         return result;
 }
@@ -207,4 +212,12 @@ int rate_limit_take(struct rate_limit *r, enum rate_limit_kind kind, const struc
         if (result == RATE_LIMIT_EMPTY)
                 *ret_retry_after_ms = wait_ms(&rate, -lowest);
         return result;
+}
+
+void rate_limit_give_back(struct rate_limit *r, enum rate_limit_kind kind, const char *token_id,
+                          const struct source *const sources[], size_t n)
+{
+        pthread_mutex_lock(&r->lock);
+        give_back(r, kind, token_id, sources, n);
+        pthread_mutex_unlock(&r->lock);
 }

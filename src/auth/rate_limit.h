@@ -27,3 +27,6 @@ enum {
 int rate_limit_take(struct rate_limit *r, enum rate_limit_kind kind, const struct tokens_rate_limit *limits,
                     const char *token_id, const struct source *const sources[], size_t n, uint64_t now_ns,
                     unsigned *ret_retry_after_ms);
+/* What a rate_limit_take() that succeeded took: the request was refused for another reason. */
+void rate_limit_give_back(struct rate_limit *r, enum rate_limit_kind kind, const char *token_id,
+                          const struct source *const sources[], size_t n);

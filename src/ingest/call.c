@@ -1,43 +1,72 @@
 /* How every request starts, waits and ends, whatever it is about: counted while it lives, timed, logged when it is
- * refused, answered in JSON or in gRPC trailers from the one table of outcomes (protocol/answer.h). */
+ * refused, and answered in its own way (reply.h). */
 
 #include "ingest/call.h"
 
+#include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "protocol/grpc.h"
-#include "protocol/json/json_text.h"
 #include "util/clock.h"
 #include "util/log.h"
 
-void call_start(struct call *c, struct ingest_loop *in, struct http_request *r, const struct http_request_ops *ops,
-                enum metrics_endpoint endpoint, bool grpc, void (*release)(struct call *c))
+/* The allowed moves; nothing follows CALL_CLOSED. */
+static void move_to(struct call *c, enum call_state next)
 {
+        static const unsigned allowed[] = {
+                [CALL_OPEN] = 1u << CALL_PARKED | 1u << CALL_CLOSED,
+                [CALL_PARKED] = 1u << CALL_OPEN | 1u << CALL_ORPHANED,
+                [CALL_ORPHANED] = 1u << CALL_CLOSED,
+                [CALL_CLOSED] = 0,
+        };
+        assert_on_thread(&c->in->thread);
+        assert(allowed[c->state] & 1u << next);
+        c->state = next;
+}
+
+static void close_and_release(struct call *c)
+{
+        move_to(c, CALL_CLOSED);
+        c->type->release(c);
+}
+
+static void on_wake(struct loop_task *task)
+{
+        call_resume(container_of(task, struct call, wake));
+}
+
+void call_start(struct call *c, struct ingest_loop *in, struct http_request *r, const struct call_type *type,
+                const struct reply *reply)
+{
+        assert_on_thread(&in->thread);
+        assert(!c->request && c->state == CALL_OPEN && c->gate.state == GATE_OUTSIDE);
+        assert(type->ops.close == call_on_close);
         c->request = r;
         c->in = in;
-        c->endpoint = endpoint;
-        c->grpc = grpc;
-        c->release = release;
-        r->ops = ops;
+        c->type = type;
+        c->reply = reply;
+        c->wake.run = on_wake;
+        r->ops = &type->ops;
         r->state = c;
         metrics_gauge_add(in->ingest->metrics, METRICS_REQUESTS, 1);
 }
 
 void call_done(struct call *c)
 {
-        principal_done(&c->principal);
-        principal_done(&c->verification.principal); /* verified after the client had gone */
+        assert(c->state == CALL_CLOSED);
+        gate_visit_done(&c->gate);
         metrics_gauge_add(c->in->ingest->metrics, METRICS_REQUESTS, -1);
 }
 
 void call_on_close(struct http_request *r)
 {
         struct call *c = r->state;
+        assert(c->request == r);
         c->request = NULL;
-        if (!c->parked)
-                c->release(c);
+        if (c->state == CALL_PARKED)
+                move_to(c, CALL_ORPHANED);
+        else
+                close_and_release(c);
 }
 
 void call_on_timeout(struct http_request *r)
@@ -47,25 +76,26 @@ void call_on_timeout(struct http_request *r)
         call_refuse(r->state, &refusal);
 }
 
-void call_resume(struct call *c)
-{
-        c->parked = false;
-        if (c->request)
-                c->resumed(c);
-        else
-                c->release(c);
-}
-
-static void on_wake(struct loop_task *task)
-{
-        call_resume(container_of(task, struct call, wake));
-}
-
 void call_park(struct call *c, void (*resumed)(struct call *c))
 {
-        c->parked = true;
+        move_to(c, CALL_PARKED);
         c->resumed = resumed;
-        c->wake.run = on_wake;
+}
+
+void call_unpark(struct call *c)
+{
+        move_to(c, CALL_OPEN);
+}
+
+void call_resume(struct call *c)
+{
+        if (c->state == CALL_ORPHANED) {
+                close_and_release(c);
+                return;
+        }
+        move_to(c, CALL_OPEN);
+        assert(c->request);
+        c->resumed(c);
 }
 
 void call_wake(struct call *c)
@@ -99,9 +129,14 @@ int call_check_grpc(const struct http_request *request, struct refusal *r)
         return 0;
 }
 
+/* Before the request is answered, which is the last that may be done with it. */
 static void count(struct call *c, int status)
 {
-        metrics_request(c->in->ingest->metrics, c->endpoint, status, clock_monotonic_ns() - c->request->started_ns);
+        assert_on_thread(&c->in->thread);
+        assert(c->state == CALL_OPEN || c->state == CALL_PARKED);
+        assert(c->request);
+        metrics_request(c->in->ingest->metrics, c->type->endpoint, status,
+                        clock_monotonic_ns() - c->request->started_ns);
 }
 
 static const char *endpoint_name(enum metrics_endpoint e)
@@ -116,75 +151,22 @@ static const char *endpoint_name(enum metrics_endpoint e)
 static void log_refusal(const struct call *c, const struct refusal *r, int status)
 {
         log_info("request refused", LOG_STR("request_id", c->request->id), LOG_STR("peer", c->request->peer),
-                 LOG_STR("endpoint", endpoint_name(c->endpoint)), LOG_INT("status", status),
-                 LOG_STR("token", c->principal.token ? c->principal.token->id : ""), LOG_STR("source", c->source),
-                 LOG_STR("reason", r->message));
-}
-
-static void respond_json_error(struct call *c, const struct refusal *r)
-{
-        int status = answer_http_status(r->answer);
-        _cleanup_(buf_done) struct buf body = { 0 };
-        struct json_text text = { .buf = &body, .end_max = SIZE_MAX };
-        json_text_literal(&text, "{\"error\":{\"code\":");
-        json_text_i64(&text, status);
-        json_text_literal(&text, ",\"message\":");
-        json_text_string(&text, r->message, strlen(r->message));
-        json_text_literal(&text, "}}");
-
-        struct http_field fields[3] = { { "content-type", "application/json" } };
-        size_t n = 1;
-        char retry[16];
-        if (answer_is_retryable(r->answer) && r->retry_after_ms > 0) {
-                snprintf(retry, sizeof(retry), "%u", (r->retry_after_ms + 999) / 1000);
-                fields[n++] = (struct http_field){ "retry-after", retry };
-        }
-        if (r->answer == ANSWER_UNAUTHENTICATED)
-                fields[n++] = (struct http_field){ "www-authenticate", "Bearer" };
-        if (r->answer == ANSWER_METHOD && r->allow)
-                fields[n++] = (struct http_field){ "allow", r->allow };
-        http_respond(c->request, &(struct http_response){ .status = status,
-                                                          .fields = fields,
-                                                          .n_fields = n,
-                                                          .body = body.data,
-                                                          .body_len = text.error ? 0 : body.len,
-                                                          .may_compress = true });
-}
-
-/* Trailers-only: everything is in the one HEADERS frame (gRPC "PROTOCOL-HTTP2", Responses). */
-static void respond_grpc_error(struct call *c, const struct refusal *r)
-{
-        _cleanup_(buf_done) struct buf message = { 0 }, details = { 0 };
-        char code[12];
-        struct http_field fields[5] = { { "content-type", "application/grpc" } };
-        size_t n = 1;
-
-        snprintf(code, sizeof(code), "%d", answer_grpc_code(r->answer));
-        fields[n++] = (struct http_field){ "grpc-status", code };
-        if (grpc_encode_message(r->message, &message) == 0 && buf_append_char(&message, '\0') == 0)
-                fields[n++] = (struct http_field){ "grpc-message", (char *)message.data };
-        if (answer_is_retryable(r->answer) && r->retry_after_ms > 0 && grpc_encode_details(r, &details) == 0 &&
-            buf_append_char(&details, '\0') == 0)
-                fields[n++] = (struct http_field){ "grpc-status-details-bin", (char *)details.data };
-        if (r->answer == ANSWER_MEDIA_TYPE)
-                fields[n++] = (struct http_field){ "grpc-accept-encoding", "identity,gzip,zstd" };
-        http_respond(c->request,
-                     &(struct http_response){ .status = 200, .fields = fields, .n_fields = n, .no_length = true });
+                 LOG_STR("endpoint", endpoint_name(c->type->endpoint)), LOG_INT("status", status),
+                 LOG_STR("token", c->gate.state == GATE_INSIDE ? c->gate.principal.token->id : ""),
+                 LOG_STR("source", c->source), LOG_STR("reason", r->message));
 }
 
 void call_refuse(struct call *c, const struct refusal *r)
 {
-        int status = c->grpc ? answer_metric_status(r->answer) : answer_http_status(r->answer);
+        assert(r->answer > ANSWER_OK && r->answer < ANSWER_MAX_);
+        int status = c->reply->status(r->answer);
         count(c, status);
         log_refusal(c, r, status);
-        if (c->grpc)
-                respond_grpc_error(c, r);
-        else
-                respond_json_error(c, r);
+        c->reply->refuse(c->request, r);
 }
 
-/* What may be over when the client comes again, in words for it; NULL: a bug of ours. A client throws away what is
- * refused for any other reason. */
+/* Troubles that may be over when the client comes again, in words for it. NULL: a bug of ours. A client throws away what
+ * is refused for any other reason. */
 static const char *passing_trouble(int error)
 {
         switch (-error) {
@@ -204,6 +186,7 @@ void call_fail(struct call *c, int error, const char *what)
 {
         struct refusal refusal = { 0 };
         const char *trouble = passing_trouble(error);
+        assert(error < 0);
         log_error("request failed", LOG_STR("request_id", c->request->id), LOG_STR("what", what),
                   LOG_STR("error", strerror(-error)));
         if (error == -ENOSPC || error == -EDQUOT)
@@ -219,15 +202,10 @@ void call_fail(struct call *c, int error, const char *what)
 
 void call_refuse_unborn(struct ingest_loop *in, struct http_request *request, enum metrics_endpoint endpoint)
 {
-        static const char body[] = "{\"error\":{\"code\":503,\"message\":\"out of memory\"}}";
-        static const struct http_field fields[] = { { "content-type", "application/json" }, { "retry-after", "5" } };
+        assert_on_thread(&in->thread);
         log_error("request refused", LOG_STR("request_id", request->id), LOG_STR("reason", "out of memory"));
         metrics_request(in->ingest->metrics, endpoint, 503, 0);
-        http_respond(request, &(struct http_response){ .status = 503,
-                                                       .fields = fields,
-                                                       .n_fields = ARRAY_LEN(fields),
-                                                       .body = body,
-                                                       .body_len = sizeof(body) - 1 });
+        reply_out_of_memory(request);
 }
 
 void call_answer(struct call *c, const struct http_response *response)
@@ -238,29 +216,12 @@ void call_answer(struct call *c, const struct http_response *response)
 
 void call_answer_json(struct call *c, int status, const void *body, size_t len)
 {
-        const struct http_field type = { "content-type", "application/json" };
-        call_answer(c, &(struct http_response){
-                               .status = status, .fields = &type, .n_fields = 1, .body = body, .body_len = len });
+        count(c, status);
+        reply_json_body(c->request, status, body, len);
 }
 
 void call_answer_grpc(struct call *c, const void *message, size_t len)
 {
-        static const struct http_field fields[] = { { "content-type", "application/grpc" },
-                                                    { "grpc-accept-encoding", "identity,gzip,zstd" } };
-        static const struct http_field trailer = { "grpc-status", "0" };
-        uint8_t frame[GRPC_PREFIX_SIZE + 64];
-        if (len > sizeof(frame) - GRPC_PREFIX_SIZE)
-                return call_fail(c, -EMSGSIZE, "answer");
-        grpc_write_prefix(frame, (uint32_t)len);
-        if (len > 0)
-                memcpy(frame + GRPC_PREFIX_SIZE, message, len);
         count(c, 200);
-        http_respond(c->request, &(struct http_response){ .status = 200,
-                                                          .fields = fields,
-                                                          .n_fields = ARRAY_LEN(fields),
-                                                          .body = frame,
-                                                          .body_len = GRPC_PREFIX_SIZE + len,
-                                                          .trailers = &trailer,
-                                                          .n_trailers = 1,
-                                                          .no_length = true });
+        reply_grpc_message(c->request, message, len);
 }

@@ -4,22 +4,32 @@
  * Any failure refuses the upload, and the unlinked files it was being written to vanish with it. A client that leaves
  * after the last byte may find its report stored: sent again, it is the same report. */
 
+#include "ingest/crashes.h"
+
+#include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "ingest/call.h"
 #include "ingest/crash_upload.h"
 #include "protocol/crash/multipart.h"
+#include "protocol/json/json_write.h"
 #include "util/clock.h"
+
+enum crash_state {
+        CRASH_AT_GATE,       /* whose token? what comes of the body is kept */
+        CRASH_AT_GATE_ENDED, /* likewise, and the body is whole */
+        CRASH_METADATA,      /* the body is taken apart; the call has an upload slot */
+        CRASH_PARTS,         /* the metadata was admitted; the call has a slot of its source besides */
+        CRASH_STORING,       /* the index writer has the report */
+};
 
 struct crash_call {
         struct call call;
-        bool admitted, ended, has_slot, has_source_slot;
-        struct source source;
-        struct buf early;        /* body that came before the token was known; at most a window */
-        bool announced;          /* its length */
-        uint64_t promised_bytes; /* of the disk, for the parts */
+        enum crash_state state;
+        struct buf early;         /* body that came before the token was known; at most a window */
+        uint64_t announced_bytes; /* what the parts will have; 0: not known */
+        uint64_t promised_bytes;  /* of the disk, for the parts */
         struct crash_upload *upload;
         struct crash_report *report;
 };
@@ -34,16 +44,34 @@ static struct space *space_of(const struct crash_call *u)
         return store_space(u->call.in->ingest->store);
 }
 
+/* The allowed moves. Whatever happens, release() may follow. */
+static void move_to(struct crash_call *u, enum crash_state next)
+{
+        static const unsigned allowed[] = {
+                [CRASH_AT_GATE] = 1u << CRASH_AT_GATE_ENDED | 1u << CRASH_METADATA,
+                [CRASH_AT_GATE_ENDED] = 1u << CRASH_METADATA,
+                [CRASH_METADATA] = 1u << CRASH_PARTS,
+                [CRASH_PARTS] = 1u << CRASH_STORING,
+                [CRASH_STORING] = 0,
+        };
+        assert(allowed[u->state] & 1u << next);
+        u->state = next;
+}
+
+static bool at_gate(const struct crash_call *u)
+{
+        return u->state == CRASH_AT_GATE || u->state == CRASH_AT_GATE_ENDED;
+}
+
 static void give_slots(struct crash_call *u)
 {
         struct ingest *ingest = u->call.in->ingest;
-        if (u->has_slot) {
-                upload_slots_give(ingest->uploads);
+        if (u->state >= CRASH_METADATA) {
+                slots_give(ingest->uploads);
                 metrics_gauge_add(ingest->metrics, METRICS_UPLOADS, -1);
         }
-        if (u->has_source_slot)
-                upload_slots_give_source(ingest->uploads, &u->source);
-        u->has_slot = u->has_source_slot = false;
+        if (u->state >= CRASH_PARTS)
+                slots_give_key(ingest->uploads, u->call.source, strlen(u->call.source));
 }
 
 static void release(struct call *c)
@@ -77,21 +105,29 @@ static void answer(struct call *c)
 {
         struct crash_call *u = crash_call_of(c);
         const struct crash_report *report = u->report;
-        char body[160];
+        _cleanup_(buf_done) struct buf body = { 0 };
 
         if (report->result < 0) {
                 call_fail(c, report->result, "crash store");
                 return;
         }
         metrics_bytes(c->in->ingest->metrics, METRICS_CRASHES, report_bytes(report));
-        int n = snprintf(body, sizeof(body), "{\"id\":\"%s\",\"dedup\":%s}", blob_writer_sha256(report->dump.blob),
-                         report->dedup ? "true" : "false");
-        call_answer_json(c, 201, body, (size_t)n);
+        struct json_write w = json_write_to(&body);
+        json_write_object(&w, NULL);
+        json_write_string(&w, "id", blob_writer_sha256(report->dump.blob));
+        json_write_bool(&w, "dedup", report->dedup);
+        json_write_end(&w);
+        int r = json_write_finish(&w);
+        if (r < 0) /* it is stored: sent again, it is the same report */
+                call_fail(c, r, "answer");
+        else
+                call_answer_json(c, 201, body.data, body.len);
 }
 
 static void store(struct crash_call *u)
 {
         struct refusal refusal = { .retry_after_ms = 1000 };
+        move_to(u, CRASH_STORING);
         u->report->done = on_stored;
         u->report->userdata = &u->call;
         u->report->received_at = clock_now();
@@ -99,7 +135,7 @@ static void store(struct crash_call *u)
         int r = index_writer_submit(store_index(u->call.in->ingest->store), u->report);
         if (r == 0)
                 return;
-        u->call.parked = false;
+        call_unpark(&u->call);
         if (r < 0) {
                 call_fail(&u->call, r, "crash store");
         } else {
@@ -111,25 +147,20 @@ static void store(struct crash_call *u)
 
 /* ---- the body ---- */
 
-/* What is coming, where that is known: the length of a compressed body is not what it becomes. */
-static uint64_t announced_bytes(const struct crash_call *u)
-{
-        return u->announced ? u->call.request->content_length : 0;
-}
-
 /* The metadata is known: may this token write this source, now? */
 static int admit(void *userdata, const struct crash_metadata *m, struct refusal *r)
 {
         struct crash_call *u = userdata;
         struct ingest *ingest = u->call.in->ingest;
-        const struct principal *p = &u->call.principal;
+        const struct principal *p = &u->call.gate.principal;
         const struct source *source = &m->source;
         unsigned retry_ms = 0;
 
-        source_canonical(source, u->call.source);
+        assert(u->state == CRASH_METADATA && u->call.gate.state == GATE_INSIDE);
+        size_t source_len = source_canonical(source, u->call.source);
         if (!token_permits(p->token, source))
                 return refuse(r, ANSWER_FORBIDDEN, "token is not permitted to write this source");
-        int e = space_promise(space_of(u), SPACE_UPLOADS, announced_bytes(u), &u->promised_bytes, r);
+        int e = space_promise(space_of(u), SPACE_UPLOADS, u->announced_bytes, &u->promised_bytes, r);
         if (e != 0)
                 return e;
         e = rate_limit_take(ingest->rate_limit, RATE_LIMIT_CRASHES, &p->tokens->rate_limit, p->token->id, &source, 1,
@@ -140,17 +171,16 @@ static int admit(void *userdata, const struct crash_metadata *m, struct refusal 
                 r->retry_after_ms = retry_ms;
                 return refuse(r, ANSWER_RATE_LIMITED, "crash rate limit exceeded");
         }
-        if (!upload_slots_take_source(ingest->uploads, source)) {
+        if (!slots_take_key(ingest->uploads, u->call.source, source_len)) {
                 r->retry_after_ms = 1000;
                 return refuse(r, ANSWER_UNAVAILABLE, "too many uploads of this source at once");
         }
-        u->source = *source;
-        u->has_source_slot = true;
+        move_to(u, CRASH_PARTS);
         return 0;
 }
 
-/* False when the call is over. */
-static bool obey(struct crash_call *u, int r, const struct refusal *refusal)
+/* False when r is not 0: the call ended. */
+static bool go_on_after(struct crash_call *u, int r, const struct refusal *refusal)
 {
         if (r > 0)
                 call_refuse(&u->call, refusal);
@@ -162,13 +192,13 @@ static bool obey(struct crash_call *u, int r, const struct refusal *refusal)
 static bool take_body(struct crash_call *u, const uint8_t *data, size_t len)
 {
         struct refusal refusal = { 0 };
-        return obey(u, crash_upload_write(u->upload, data, len, &refusal), &refusal);
+        return go_on_after(u, crash_upload_write(u->upload, data, len, &refusal), &refusal);
 }
 
 static void finish(struct crash_call *u)
 {
         struct refusal refusal = { 0 };
-        if (!obey(u, crash_upload_finish(u->upload, &u->report, &refusal), &refusal))
+        if (!go_on_after(u, crash_upload_finish(u->upload, &u->report, &refusal), &refusal))
                 return;
         space_give_back(space_of(u), &u->promised_bytes);
         store(u);
@@ -177,7 +207,7 @@ static void finish(struct crash_call *u)
 static void on_data(struct http_request *r, const uint8_t *data, size_t len)
 {
         struct crash_call *u = crash_call_of(r->state);
-        if (!u->admitted) {
+        if (at_gate(u)) {
                 if (buf_append(&u->early, data, len) < 0)
                         call_fail(&u->call, -ENOMEM, "upload");
                 return;
@@ -189,8 +219,9 @@ static void on_data(struct http_request *r, const uint8_t *data, size_t len)
 static void on_end(struct http_request *r)
 {
         struct crash_call *u = crash_call_of(r->state);
-        u->ended = true;
-        if (u->admitted)
+        if (at_gate(u))
+                move_to(u, CRASH_AT_GATE_ENDED);
+        else
                 finish(u);
 }
 
@@ -234,54 +265,55 @@ static int open_upload(struct crash_call *u, const char *boundary, enum encoding
                 .admit = admit,
                 .userdata = u,
         };
-        u->announced = encoding == ENCODING_IDENTITY && u->call.request->content_length != HTTP_LENGTH_UNKNOWN;
-        int r = space_check(space_of(u), SPACE_UPLOADS, announced_bytes(u), refusal);
+        uint64_t length = u->call.request->content_length;
+        if (encoding == ENCODING_IDENTITY && length != HTTP_LENGTH_UNKNOWN) /* what else becomes of it is not known */
+                u->announced_bytes = length;
+        int r = space_check(space_of(u), SPACE_UPLOADS, u->announced_bytes, refusal);
         if (r != 0)
                 return r;
-        if (!upload_slots_take(ingest->uploads)) {
+        if (!slots_take(ingest->uploads)) {
                 refusal->retry_after_ms = 1000;
                 return refuse(refusal, ANSWER_UNAVAILABLE, "too many uploads at once");
         }
-        u->has_slot = true;
+        move_to(u, CRASH_METADATA);
         metrics_gauge_add(ingest->metrics, METRICS_UPLOADS, 1);
         return crash_upload_new(&config, boundary, encoding, &u->upload);
 }
 
-static void admitted(struct call *c)
+static void begin_body(struct call *c)
 {
         struct crash_call *u = crash_call_of(c);
         char boundary[MULTIPART_BOUNDARY_MAX + 1];
         enum encoding encoding = ENCODING_IDENTITY;
         struct refusal refusal = { 0 };
+        bool ended = u->state == CRASH_AT_GATE_ENDED;
 
         int r = check_head(u, boundary, &encoding, &refusal);
         if (r == 0)
                 r = open_upload(u, boundary, encoding, &refusal);
-        if (!obey(u, r, &refusal))
+        if (!go_on_after(u, r, &refusal))
                 return;
-        u->admitted = true;
         http_request_accept_body(c->request, call_config(c)->limits.http2_upload_window);
         if (!take_body(u, u->early.data, u->early.len))
                 return;
         buf_done(&u->early);
         http_request_consume(c->request, c->request->unconsumed);
-        if (u->ended)
+        if (ended)
                 finish(u);
 }
 
 void crashes_begin(struct ingest_loop *in, struct http_request *r)
 {
-        static const struct http_request_ops ops = {
-                .data = on_data,
-                .end = on_end,
-                .timeout = call_on_timeout,
-                .close = call_on_close,
+        static const struct call_type type = {
+                METRICS_CRASHES,
+                { .data = on_data, .end = on_end, .timeout = call_on_timeout, .close = call_on_close },
+                release,
         };
         struct crash_call *u = calloc(1, sizeof(*u));
         if (!u) {
                 call_refuse_unborn(in, r, METRICS_CRASHES);
                 return;
         }
-        call_start(&u->call, in, r, &ops, METRICS_CRASHES, false, release);
-        gate_enter(&u->call, admitted);
+        call_start(&u->call, in, r, &type, &reply_json);
+        gate_admit(&u->call, begin_body);
 }

@@ -1,30 +1,31 @@
-/* The gate: every request but those of operators.c shows a bearer token here (RFC 6750 §2.1). A token seen before is
- * known at once; a new one costs an Argon2 on the verifier's threads, while the call is parked. Overload is never
- * answered with 401, which clients take for final.
+/* Bearer tokens (RFC 6750 §2.1). A token seen before is known at once; a new one costs an Argon2 on the verifier's
+ * threads, while the call is parked. Overload is never answered with 401, which clients take for final.
  *
  * The last good tokens of each network thread are compared (in constant time) before the verifier is asked, which would
- * cost a MAC and a lock that all threads share. They hold until the verifier's outcome would expire or the token set is
- * replaced; what does not hold any more is wiped with the thread's next request. */
+ * cost a MAC and a lock that all threads share. A remembered token is good until the verifier's outcome would expire or
+ * the token set is replaced. One that is no longer good is wiped with the thread's next request. */
 
+#include "ingest/gate.h"
+
+#include <assert.h>
 #include <openssl/crypto.h>
 #include <string.h>
 #include <strings.h>
 
 #include "ingest/call.h"
 
-static void refuse_token(struct call *c, enum answer answer, const char *why)
-{
-        struct refusal r = { 0 };
-        refuse(&r, answer, "%s", why);
-        if (answer == ANSWER_UNAVAILABLE)
-                r.retry_after_ms = 1000;
-        call_refuse(c, &r);
-}
+#define KNOWN_TOKENS 4
 
-static void on_verified(struct verification *v)
-{
-        call_wake(container_of(v, struct call, verification));
-}
+struct known_token {
+        struct principal principal;
+        size_t len; /* 0: an empty place */
+        char presented[128];
+};
+
+struct gate_loop {
+        struct known_token known[KNOWN_TOKENS];
+        unsigned next; /* the one to replace */
+};
 
 /* ---- known tokens ---- */
 
@@ -35,15 +36,22 @@ static void forget(struct known_token *k)
         k->len = 0;
 }
 
-void gate_forget(struct ingest_loop *l)
+struct gate_loop *gate_loop_new(void)
 {
-        for (size_t i = 0; i < KNOWN_TOKENS; i++)
-                forget(&l->known_tokens[i]);
+        return calloc(1, sizeof(struct gate_loop));
+}
+
+struct gate_loop *gate_loop_free(struct gate_loop *g)
+{
+        for (size_t i = 0; g && i < KNOWN_TOKENS; i++)
+                forget(&g->known[i]);
+        free(g);
+        return NULL;
 }
 
 static bool find_known(struct ingest_loop *l, const char *presented, size_t len, struct principal *ret)
 {
-        for (struct known_token *k = l->known_tokens; k < l->known_tokens + KNOWN_TOKENS; k++) {
+        for (struct known_token *k = l->gate->known; k < l->gate->known + KNOWN_TOKENS; k++) {
                 if (k->len == 0)
                         continue;
                 if (!principal_holds(l->ingest->verifier, &k->principal, loop_now_ns(l->loop))) {
@@ -56,12 +64,12 @@ static bool find_known(struct ingest_loop *l, const char *presented, size_t len,
         return false;
 }
 
-static void keep_known(struct ingest_loop *l, const char *presented, size_t len, const struct principal *p)
+static void keep_known(struct gate_loop *g, const char *presented, size_t len, const struct principal *p)
 {
-        struct known_token *k = &l->known_tokens[l->next_known_token];
+        struct known_token *k = &g->known[g->next];
         if (len > sizeof(k->presented))
                 return;
-        l->next_known_token = (l->next_known_token + 1) % KNOWN_TOKENS;
+        g->next = (g->next + 1) % KNOWN_TOKENS;
         forget(k);
         principal_copy(&k->principal, p);
         memcpy(k->presented, presented, len);
@@ -70,19 +78,45 @@ static void keep_known(struct ingest_loop *l, const char *presented, size_t len,
 
 /* ---- the way in ---- */
 
-static void admit(struct call *c)
+void gate_visit_done(struct gate_visit *v)
 {
-        token_use_note(c->in->ingest->token_use, c->principal.token);
-        c->admitted(c);
+        principal_done(&v->principal);
+        principal_done(&v->verification.principal); /* verified after the client had gone */
+}
+
+static void refuse_token(struct call *c, enum answer answer, const char *why)
+{
+        struct refusal r = { 0 };
+        refuse(&r, answer, "%s", why);
+        if (answer == ANSWER_UNAVAILABLE)
+                r.retry_after_ms = 1000;
+        call_refuse(c, &r);
+}
+
+static void let_in(struct call *c)
+{
+        assert(c->gate.state != GATE_INSIDE);
+        assert(c->gate.principal.token);
+        c->gate.state = GATE_INSIDE;
+        token_use_note(c->in->ingest->token_use, c->gate.principal.token);
+        c->gate.admitted(c);
+}
+
+/* On a verifier thread. */
+static void on_verified(struct verification *v)
+{
+        call_wake(container_of(v, struct call, gate.verification));
 }
 
 static void resumed(struct call *c)
 {
-        switch (c->verification.outcome) {
+        struct gate_visit *g = &c->gate;
+        assert(g->state == GATE_VERIFYING);
+        switch (g->verification.outcome) {
         case VERIFICATION_OK:
-                c->principal = c->verification.principal;
-                c->verification.principal = (struct principal){ 0 };
-                admit(c);
+                g->principal = g->verification.principal;
+                g->verification.principal = (struct principal){ 0 };
+                let_in(c);
                 break;
         case VERIFICATION_UNKNOWN: refuse_token(c, ANSWER_UNAUTHENTICATED, "invalid bearer token"); break;
         case VERIFICATION_UNAVAILABLE:
@@ -112,28 +146,32 @@ static const char *bearer_token(const struct http_request *r, const char **ret_r
         return field;
 }
 
-void gate_enter(struct call *c, void (*admitted)(struct call *c))
+void gate_admit(struct call *c, void (*admitted)(struct call *c))
 {
+        assert_on_thread(&c->in->thread);
+        assert(c->gate.state == GATE_OUTSIDE);
         const char *reason, *token = bearer_token(c->request, &reason);
         if (!token) {
                 refuse_token(c, ANSWER_UNAUTHENTICATED, reason);
                 return;
         }
+        struct gate_visit *g = &c->gate;
         size_t len = strlen(token);
-        c->admitted = admitted;
-        if (find_known(c->in, token, len, &c->principal)) {
-                admit(c);
+        g->admitted = admitted;
+        if (find_known(c->in, token, len, &g->principal)) {
+                let_in(c);
                 return;
         }
-        c->verification.done = on_verified;
+        g->state = GATE_VERIFYING;
+        g->verification.done = on_verified;
         call_park(c, resumed); /* before the verifier can wake it */
-        int r = verifier_check(c->in->ingest->verifier, token, len, &c->verification, &c->principal);
+        int r = verifier_check(c->in->ingest->verifier, token, len, &g->verification, &g->principal);
         if (r == VERIFIER_PENDING)
                 return;
-        c->parked = false;
+        call_unpark(c);
         if (r == 0) {
-                keep_known(c->in, token, len, &c->principal);
-                admit(c);
+                keep_known(c->in->gate, token, len, &g->principal);
+                let_in(c);
         } else if (r == VERIFIER_UNKNOWN) {
                 refuse_token(c, ANSWER_UNAUTHENTICATED, "invalid bearer token");
         } else {

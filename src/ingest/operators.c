@@ -1,6 +1,7 @@
 /* For those who run the daemon: /healthz, /metrics and the gRPC health check. No token. */
 
-#include <errno.h>
+#include "ingest/operators.h"
+
 #include <string.h>
 
 #include "ingest/call.h"
@@ -11,17 +12,14 @@ static void release(struct call *c)
         free(c);
 }
 
-static const struct http_request_ops at_once = { .close = call_on_close };
-
-static struct call *start(struct ingest_loop *l, struct http_request *r, const struct http_request_ops *ops,
-                          enum metrics_endpoint endpoint, bool grpc)
+static struct call *start(struct ingest_loop *l, struct http_request *r, const struct call_type *type,
+                          const struct reply *reply)
 {
         struct call *c = calloc(1, sizeof(*c));
-        if (!c) {
-                call_refuse_unborn(l, r, endpoint);
-                return NULL;
-        }
-        call_start(c, l, r, ops, endpoint, grpc, release);
+        if (c)
+                call_start(c, l, r, type, reply);
+        else
+                call_refuse_unborn(l, r, type->endpoint);
         return c;
 }
 
@@ -49,7 +47,8 @@ static int check_health(const struct ingest *ingest, struct refusal *r)
 
 void operators_health(struct ingest_loop *l, struct http_request *r)
 {
-        struct call *c = start(l, r, &at_once, METRICS_HEALTHZ, false);
+        static const struct call_type type = { METRICS_HEALTHZ, { .close = call_on_close }, release };
+        struct call *c = start(l, r, &type, &reply_json);
         if (!c || !is_get(c))
                 return;
         struct refusal refusal = { 0 };
@@ -62,10 +61,11 @@ void operators_health(struct ingest_loop *l, struct http_request *r)
 
 void operators_metrics(struct ingest_loop *l, struct http_request *r)
 {
-        static const struct http_field type = { "content-type",
-                                                "application/openmetrics-text; version=1.0.0; charset=utf-8" };
+        static const struct call_type type = { METRICS_METRICS, { .close = call_on_close }, release };
+        static const struct http_field text_type = { "content-type",
+                                                     "application/openmetrics-text; version=1.0.0; charset=utf-8" };
         _cleanup_(buf_done) struct buf text = { 0 };
-        struct call *c = start(l, r, &at_once, METRICS_METRICS, false);
+        struct call *c = start(l, r, &type, &reply_json);
         if (!c || !is_get(c))
                 return;
         struct refusal refusal = { 0 };
@@ -78,7 +78,7 @@ void operators_metrics(struct ingest_loop *l, struct http_request *r)
                 return;
         }
         call_answer(c, &(struct http_response){ .status = 200,
-                                                .fields = &type,
+                                                .fields = &text_type,
                                                 .n_fields = 1,
                                                 .body = text.data,
                                                 .body_len = text.len,
@@ -100,21 +100,20 @@ static void answer_health(struct http_request *r)
         call_answer_grpc(c, message, sizeof(message));
 }
 
-static const struct http_request_ops health_ops = {
-        .data = drop,
-        .end = answer_health,
-        .timeout = call_on_timeout,
-        .close = call_on_close,
-};
-
 void operators_grpc_health(struct ingest_loop *l, struct http_request *r)
 {
+        static const struct call_type grpc = {
+                METRICS_OTHER,
+                { .data = drop, .end = answer_health, .timeout = call_on_timeout, .close = call_on_close },
+                release,
+        };
+        static const struct call_type not_grpc = { METRICS_OTHER, { .close = call_on_close }, release };
         struct refusal refusal = { 0 };
-        bool grpc = call_check_grpc(r, &refusal) == 0;
-        struct call *c = start(l, r, grpc ? &health_ops : &at_once, METRICS_OTHER, grpc);
+        bool is_grpc = call_check_grpc(r, &refusal) == 0;
+        struct call *c = is_grpc ? start(l, r, &grpc, &reply_grpc) : start(l, r, &not_grpc, &reply_json);
         if (!c)
                 return;
-        if (grpc)
+        if (is_grpc)
                 http_request_accept_body(r, 0);
         else
                 call_refuse(c, &refusal);

@@ -1,50 +1,13 @@
-/* Which use case a path belongs to. */
+/* Which use case a path belongs to. A path that nobody serves is refused, but only people with a token learn that. */
 
-#include <errno.h>
+#include "ingest/route.h"
+
 #include <string.h>
 
 #include "ingest/call.h"
-
-static const struct {
-        const char *path;
-        void (*begin)(struct ingest_loop *l, struct http_request *r);
-} routes[] = {
-        { "/opentelemetry.proto.collector.logs.v1.LogsService/Export", logs_begin },
-        { "/v1/crashes", crashes_begin },
-        { "/healthz", operators_health },
-        { "/metrics", operators_metrics },
-        { "/grpc.health.v1.Health/Check", operators_grpc_health },
-};
-
-void route_begin(void *ingest_loop, struct http_request *r)
-{
-        for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
-                if (strcmp(r->path, routes[i].path) == 0) {
-                        routes[i].begin(ingest_loop, r);
-                        return;
-                }
-        }
-        unknown_begin(ingest_loop, r);
-}
-
-int ingest_loop_init(struct ingest_loop *l, struct ingest *ingest, struct loop *loop)
-{
-        *l = (struct ingest_loop){ .ingest = ingest, .loop = loop };
-        logs_init(l);
-        l->arena = arena_new(ingest->config->limits.otlp_arena_bytes);
-        return l->arena ? 0 : -ENOMEM;
-}
-
-void ingest_loop_done(struct ingest_loop *l)
-{
-        l->arena = arena_free(l->arena);
-        buf_done(&l->inflated);
-        buf_done(&l->rendering);
-        logs_drop_spare(l);
-        gate_forget(l);
-}
-
-/* ---- a path that nobody serves: still only told to those with a token ---- */
+#include "ingest/crashes.h"
+#include "ingest/logs.h"
+#include "ingest/operators.h"
 
 static void release(struct call *c)
 {
@@ -52,23 +15,48 @@ static void release(struct call *c)
         free(c);
 }
 
-static void admitted(struct call *c)
+static void refuse_path(struct call *c)
 {
         struct refusal refusal = { 0 };
-        refuse(&refusal, ANSWER_NOT_FOUND, c->grpc ? "no such gRPC method" : "no such path");
+        refuse(&refusal, ANSWER_NOT_FOUND, "%s", c->reply->unknown_path);
         call_refuse(c, &refusal);
 }
 
-void unknown_begin(struct ingest_loop *l, struct http_request *r)
+static bool wants_grpc(const struct http_request *r)
 {
-        static const struct http_request_ops ops = { .close = call_on_close };
         const char *type = http_request_field(r, "content-type");
+        return r->version == 20 && type && strncmp(type, "application/grpc", 16) == 0;
+}
+
+static void begin_unknown(struct ingest_loop *l, struct http_request *r)
+{
+        static const struct call_type type = { METRICS_OTHER, { .close = call_on_close }, release };
         struct call *c = calloc(1, sizeof(*c));
         if (!c) {
                 call_refuse_unborn(l, r, METRICS_OTHER);
                 return;
         }
-        call_start(c, l, r, &ops, METRICS_OTHER, r->version == 20 && type && strncmp(type, "application/grpc", 16) == 0,
-                   release);
-        gate_enter(c, admitted);
+        call_start(c, l, r, &type, wants_grpc(r) ? &reply_grpc : &reply_json);
+        gate_admit(c, refuse_path);
+}
+
+void route_begin(void *ingest_loop, struct http_request *r)
+{
+        static const struct {
+                const char *path;
+                void (*begin)(struct ingest_loop *l, struct http_request *r);
+        } routes[] = {
+                { "/opentelemetry.proto.collector.logs.v1.LogsService/Export", logs_begin },
+                { "/v1/crashes", crashes_begin },
+                { "/healthz", operators_health },
+                { "/metrics", operators_metrics },
+                { "/grpc.health.v1.Health/Check", operators_grpc_health },
+        };
+        for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
+                if (strcmp(r->path, routes[i].path) == 0) {
+                        routes[i].begin(ingest_loop, r);
+                        return;
+                }
+        }
+        begin_unknown(ingest_loop, r);
 }

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "http/connection.h"
+#include "ingest/route.h"
 #include "net/listener.h"
 #include "util/log.h"
 
@@ -60,7 +61,9 @@ static void *run(void *thread)
 {
         struct network_thread *t = thread;
         metrics_thread_counts_much();
+        thread_owner_take(&t->ingest.thread);
         int r = loop_run(t->loop);
+        thread_owner_release(&t->ingest.thread);
         if (r < 0)
                 log_error("network thread stopped", LOG_STR("error", strerror(-r)));
         return NULL;

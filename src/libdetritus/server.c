@@ -115,7 +115,7 @@ static int make_shared(struct detritus *d, struct error *err)
                 .config = d->config,
                 .metrics = d->metrics,
                 .rate_limit = rate_limit_new(l->rate_limit_sources),
-                .uploads = upload_slots_new(l->uploads, l->uploads_per_source),
+                .uploads = slots_new(l->uploads, l->uploads_per_source),
         };
         if (!d->metrics || !d->addresses || !d->ingest.rate_limit || !d->ingest.uploads)
                 return -ENOMEM;
@@ -145,7 +145,7 @@ static void free_all(struct detritus *d)
                 store_stop(d->store);
         network_free(d->network);
         store_free(d->store);
-        upload_slots_free(d->ingest.uploads);
+        slots_free(d->ingest.uploads);
         rate_limit_free(d->ingest.rate_limit);
         address_table_free(d->addresses);
         metrics_free(d->metrics);

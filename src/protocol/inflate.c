@@ -250,3 +250,20 @@ int inflate_end(struct inflate *f)
 {
         return f->complete ? 0 : INFLATE_CORRUPT;
 }
+
+static int append(void *buf, const uint8_t *data, size_t len)
+{
+        return buf_append(buf, data, len);
+}
+
+int inflate_whole(enum encoding e, uint64_t max_bytes, const uint8_t *data, size_t len, struct buf *out)
+{
+        _cleanup_(inflate_freep) struct inflate *f = NULL;
+        buf_clear(out);
+        int r = inflate_new(e, max_bytes, &f);
+        if (r == 0)
+                r = inflate_write(f, data, len, append, out);
+        if (r == 0)
+                r = inflate_end(f);
+        return r == INFLATE_STOPPED ? out->error : r;
+}

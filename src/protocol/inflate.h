@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "util/buf.h"
 #include "util/cleanup.h"
 
 enum encoding { ENCODING_IDENTITY, ENCODING_GZIP, ENCODING_ZSTD, ENCODING_UNKNOWN };
@@ -37,3 +38,6 @@ int inflate_write(struct inflate *f, const uint8_t *data, size_t len, inflate_si
 /* The input is over: 0, or INFLATE_CORRUPT when it ends in the middle. An empty body of a compressed encoding is
  * corrupt. */
 int inflate_end(struct inflate *f);
+
+/* A whole body at once: replaces what out has. 0, INFLATE_CORRUPT, INFLATE_TOO_LARGE, or -ENOMEM. */
+int inflate_whole(enum encoding e, uint64_t max_bytes, const uint8_t *data, size_t len, struct buf *out);

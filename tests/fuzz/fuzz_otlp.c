@@ -69,13 +69,11 @@ static size_t check_lines(const struct buf *out, size_t from)
         return lines;
 }
 
-static size_t render_one(const struct otlp_resource_logs *logs, bool derive, struct buf *scratch, struct buf *out,
-                         bool *ret_refused)
+static size_t render_one(const struct otlp_resource_logs *logs, bool derive, struct otlp_output *out, bool *ret_refused)
 {
         struct otlp_source source = { .id = { "p", "i" }, .platform = "", .version = "" };
         struct refusal r = { 0 };
-        size_t before = out->len;
-        unsigned lines = 0;
+        size_t before = out->lines->len;
         int a = otlp_source(logs, derive, "fuzz", &source, &r);
         if (a == 0) {
                 check(source_component_valid(source.id.project, strlen(source.id.project)));
@@ -85,27 +83,28 @@ static size_t render_one(const struct otlp_resource_logs *logs, bool derive, str
         } else {
                 check_refusal(a, &r);
         }
-        a = otlp_render(logs, &source, &limits, scratch, out, &lines, &r);
+        a = otlp_render(logs, &source, &limits, out, &r);
         if (a == 0) {
-                check(check_lines(out, before) == lines);
-                return lines;
+                check(check_lines(out->lines, before) == out->n_lines);
+                return out->n_lines;
         }
         check_refusal(a, &r);
-        check(out->len == before);
+        check(out->lines->len == before);
         *ret_refused = true;
         return 0;
 }
 
-static void render_all(const struct otlp_resource_logs *logs, size_t n, unsigned records)
+static void render_all(const struct otlp_resources *resources, unsigned records)
 {
-        struct buf out = { 0 }, scratch = { 0 };
+        struct buf lines_out = { 0 }, scratch = { 0 };
+        struct otlp_output out = { .lines = &lines_out, .scratch = &scratch };
         size_t lines = 0;
         bool refused = false;
-        for (size_t i = 0; i < n; i++)
-                lines += render_one(&logs[i], i % 2 == 0, &scratch, &out, &refused);
+        for (size_t i = 0; i < resources->n; i++)
+                lines += render_one(&resources->logs[i], i % 2 == 0, &out, &refused);
         check(refused || lines == records);
-        check(out.len <= limits.output_bytes && scratch.len <= limits.scratch_bytes);
-        buf_done(&out);
+        check(lines_out.len <= limits.output_bytes && scratch.len <= limits.scratch_bytes);
+        buf_done(&lines_out);
         buf_done(&scratch);
 }
 
@@ -123,20 +122,19 @@ static void ask_the_oracle(const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         struct arena *arena = arena_new((size_t)8 << 10);
-        struct otlp_resource_logs *logs = NULL;
+        struct otlp_resources resources = { 0 };
         struct refusal r = { 0 };
         unsigned records = 0;
-        size_t n = 0;
         check(arena);
 
         int a = otlp_scan(data, size, &limits, &records, &r);
         if (a == 0) {
                 ask_the_oracle(data, size);
-                a = otlp_split(arena, data, size, 300, &logs, &n, &r);
+                a = otlp_split(arena, (struct otlp_span){ data, data + size }, 300, &resources, &r);
                 check(a == 0 || a == ANSWER_TOO_LARGE);
         }
         if (a == 0)
-                render_all(logs, n, records);
+                render_all(&resources, records);
         else
                 check_refusal(a, &r);
         arena_free(arena);

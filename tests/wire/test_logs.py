@@ -406,6 +406,20 @@ def test_more_than_a_bucket_holds_is_never_admitted(start_daemon, source):
     assert export(daemon, otlp.export(one), ACME).refused(grpc.RESOURCE_EXHAUSTED).retry_ms >= 1
 
 
+@ours
+def test_what_is_refused_for_another_reason_costs_no_unit(start_daemon, source):
+    daemon = start_daemon({"limits": {"otlp_line_bytes": "4KiB"}},
+                          rate_limit={"logs_per_minute": 1, "logs_burst": 1, "crashes_per_minute": 1,
+                                      "crashes_burst": 1})
+    too_long = export_lines(source, body="x" * 5000)
+    with daemon.unchanged():
+        for _ in range(3):
+            assert export(daemon, too_long, ACME).refused(grpc.RESOURCE_EXHAUSTED, "line is longer").retry_ms is None
+    export(daemon, export_lines(source), ACME).accepted()
+    with daemon.unchanged():  # the limit comes first now: lines are not rendered only to be refused
+        assert export(daemon, too_long, ACME).refused(grpc.RESOURCE_EXHAUSTED, "rate limit").retry_ms >= 1
+
+
 def padded(source, size):
     """A request of exactly `size` bytes."""
     for length in range(size, 0, -1):

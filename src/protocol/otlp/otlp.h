@@ -48,10 +48,15 @@ struct otlp_limits {
 int otlp_scan(const uint8_t *data, size_t len, const struct otlp_limits *limits, unsigned *ret_records,
               struct refusal *r);
 
-/* The ResourceLogs of scanned bytes, in the arena. 0, ANSWER_TOO_LARGE (more than max of them, or the arena is full) or
- * -ENOMEM. */
-int otlp_split(struct arena *arena, const uint8_t *data, size_t len, size_t max, struct otlp_resource_logs **ret,
-               size_t *ret_n, struct refusal *r);
+/* The ResourceLogs of a request: a list in an arena. */
+struct otlp_resources {
+        struct otlp_resource_logs *logs;
+        size_t n;
+};
+
+/* Finds them in scanned bytes. 0, ANSWER_TOO_LARGE (more than max of them, or the arena is full) or -ENOMEM. */
+int otlp_split(struct arena *arena, struct otlp_span request, size_t max, struct otlp_resources *ret,
+               struct refusal *r);
 
 struct otlp_source {
         struct source id;
@@ -68,12 +73,16 @@ struct otlp_source {
 int otlp_source(const struct otlp_resource_logs *logs, bool derive, const char *token_project, struct otlp_source *ret,
                 struct refusal *r);
 
-/* Appends one line per log record, keys as docs/protocol.md lists them. scratch keeps the members of objects under way,
- * limits->scratch_bytes at most. 0; ANSWER_TOO_LARGE when a line is over limits->line_bytes, out would be over
- * limits->output_bytes, or scratch over its ceiling; -ENOMEM. On any failure out is as it was.
- * ret_lines, when 0 is returned: how many. */
+struct otlp_output {
+        struct buf *lines;   /* appended to */
+        struct buf *scratch; /* for the members of objects that are being rendered */
+        unsigned n_lines;    /* set: how many lines the last call appended */
+};
+
+/* Appends one line per log record, keys as docs/protocol.md lists them. 0; ANSWER_TOO_LARGE when a line is over
+ * limits->line_bytes, all lines together are over limits->output_bytes, or the scratch over limits->scratch_bytes;
+ * -ENOMEM. On any failure out->lines is as it was. */
 int otlp_render(const struct otlp_resource_logs *logs, const struct otlp_source *source,
-                const struct otlp_limits *limits, struct buf *scratch, struct buf *out, unsigned *ret_lines,
-                struct refusal *r);
+                const struct otlp_limits *limits, struct otlp_output *out, struct refusal *r);
 
 /* The body of a successful answer: an empty ExportLogsServiceResponse has no bytes. */

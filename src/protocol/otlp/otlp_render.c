@@ -375,8 +375,7 @@ static int render_scope(struct render *r, struct otlp_span scope_logs, unsigned 
 }
 
 int otlp_render(const struct otlp_resource_logs *logs, const struct otlp_source *source,
-                const struct otlp_limits *limits, struct buf *scratch, struct buf *out, unsigned *ret_lines,
-                struct refusal *r)
+                const struct otlp_limits *limits, struct otlp_output *out, struct refusal *r)
 {
         struct render render = {
                 .resource = logs->resource,
@@ -384,23 +383,23 @@ int otlp_render(const struct otlp_resource_logs *logs, const struct otlp_source 
                 .line_bytes = limits->line_bytes,
                 .output_bytes = limits->output_bytes ? limits->output_bytes : OTLP_OUTPUT_BYTES_DEFAULT,
                 .scratch_bytes = limits->scratch_bytes ? limits->scratch_bytes : OTLP_SCRATCH_BYTES_DEFAULT,
-                .pairs = scratch,
-                .json = { .buf = out },
+                .pairs = out->scratch,
+                .json = { .buf = out->lines },
         };
         struct otlp_span rest = logs->message;
         struct otlp_field field = { 0 };
-        size_t before = out->len;
+        size_t before = out->lines->len;
         unsigned scopes = 0;
         while (otlp_next(&rest, &field)) {
                 if (field.number != 2)
                         continue;
-                buf_clear(scratch);
+                buf_clear(out->scratch);
                 int a = render_scope(&render, field.bytes, scopes++, r);
                 if (a != 0) {
-                        out->len = before;
+                        out->lines->len = before;
                         return a;
                 }
         }
-        *ret_lines = render.lines;
+        out->n_lines = render.lines;
         return 0;
 }

@@ -15,10 +15,9 @@ static struct otlp_resource_logs look_into(struct otlp_span message)
         return logs;
 }
 
-int otlp_split(struct arena *arena, const uint8_t *data, size_t len, size_t max, struct otlp_resource_logs **ret,
-               size_t *ret_n, struct refusal *r)
+int otlp_split(struct arena *arena, struct otlp_span request, size_t max, struct otlp_resources *ret, struct refusal *r)
 {
-        struct otlp_span request = { data, data + len }, rest = request;
+        struct otlp_span rest = request;
         struct otlp_field field = { 0 };
         size_t n = 0, i = 0;
         while (otlp_next(&rest, &field))
@@ -33,7 +32,6 @@ int otlp_split(struct arena *arena, const uint8_t *data, size_t len, size_t max,
                 if (field.number == 1)
                         list[i++] = look_into(field.bytes);
         }
-        *ret = list;
-        *ret_n = n;
+        *ret = (struct otlp_resources){ list, n };
         return 0;
 }

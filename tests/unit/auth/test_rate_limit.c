@@ -178,13 +178,39 @@ static void many_sources(void **state)
         }
 }
 
+static void given_back(void **state)
+{
+        (void)state;
+        _cleanup_(rate_limit_freep) struct rate_limit *r = rate_limit_new(2);
+        const struct source a = source_of("a"), b = source_of("b"), c = source_of("c");
+        const struct source *twice[] = { &a, &a }, *gone[] = { &c };
+        unsigned ms = 0;
+        for (int i = 0; i < 5; i++) {
+                assert_int_equal(rate_limit_take(r, RATE_LIMIT_LOGS, &limits, "token", twice, 2, START, &ms), 0);
+                rate_limit_give_back(r, RATE_LIMIT_LOGS, "token", twice, 2);
+        }
+        rate_limit_give_back(r, RATE_LIMIT_LOGS, "token", twice, 2); /* never more than the burst */
+        for (int i = 0; i < 3; i++)
+                assert_int_equal(take_one(r, &a, START, &ms), 0);
+        assert_int_equal(take_one(r, &a, START, &ms), RATE_LIMIT_EMPTY);
+
+        /* a bucket that left to make room has nothing to get back */
+        assert_int_equal(take_one(r, &c, START, &ms), 0);
+        assert_int_equal(take_one(r, &a, START, &ms), RATE_LIMIT_EMPTY);
+        assert_int_equal(take_one(r, &b, START, &ms), 0);
+        rate_limit_give_back(r, RATE_LIMIT_LOGS, "token", gone, 1);
+        for (int i = 0; i < 2; i++)
+                assert_int_equal(take_one(r, &b, START, &ms), 0);
+        assert_int_equal(take_one(r, &b, START, &ms), RATE_LIMIT_EMPTY);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(burst_then_refill), cmocka_unit_test(told_wait_suffices),
                 cmocka_unit_test(keys_are_apart),    cmocka_unit_test(never_filling_buckets),
                 cmocka_unit_test(all_or_none),       cmocka_unit_test(table_is_bounded),
-                cmocka_unit_test(many_sources),
+                cmocka_unit_test(many_sources),      cmocka_unit_test(given_back),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -333,6 +333,27 @@ static void a_sink_may_stop(void **state)
         }
 }
 
+static void whole_bodies(void **state)
+{
+        (void)state;
+        static uint8_t data[200000];
+        _cleanup_(buf_done) struct buf out = { 0 };
+        fill(data, sizeof(data));
+        for (size_t e = 0; e < ARRAY_LEN(encodings); e++) {
+                struct buf b = packed(encodings[e], data, sizeof(data));
+                /* what an earlier body left there is replaced */
+                assert_int_equal(inflate_whole(encodings[e], sizeof(data), b.data, b.len, &out), 0);
+                assert_int_equal(inflate_whole(encodings[e], sizeof(data), b.data, b.len, &out), 0);
+                assert_int_equal(out.len, sizeof(data));
+                assert_memory_equal(out.data, data, sizeof(data));
+                assert_int_equal(inflate_whole(encodings[e], sizeof(data) - 1, b.data, b.len, &out), INFLATE_TOO_LARGE);
+                if (encodings[e] != ENCODING_IDENTITY)
+                        assert_int_equal(inflate_whole(encodings[e], sizeof(data), b.data, b.len - 1, &out),
+                                         INFLATE_CORRUPT);
+                buf_done(&b);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -348,6 +369,7 @@ int main(void)
                 cmocka_unit_test(large_windows_are_refused),
                 cmocka_unit_test(bombs_stop_at_the_ceiling),
                 cmocka_unit_test(a_sink_may_stop),
+                cmocka_unit_test(whole_bodies),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

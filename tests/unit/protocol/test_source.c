@@ -74,14 +74,14 @@ static int drop_arena(void **state)
 /* Takes resource; NULL: a ResourceLogs without one. */
 static int source_of(struct buf *resource, bool derive, const char *project, struct otlp_source *ret, struct refusal *r)
 {
-        struct otlp_resource_logs *logs = NULL;
-        size_t n = 0;
+        struct otlp_resources resources;
         buf_done(&request);
         request = wire_request(resource, NULL, NULL);
         *r = (struct refusal){ 0 };
-        assert_int_equal(otlp_split(arena, request.data, request.len, 1, &logs, &n, r), 0);
-        assert_int_equal(n, 1);
-        return otlp_source(&logs[0], derive, project, ret, r);
+        const struct otlp_span bytes = { request.data, request.data + request.len };
+        assert_int_equal(otlp_split(arena, bytes, 1, &resources, r), 0);
+        assert_int_equal(resources.n, 1);
+        return otlp_source(&resources.logs[0], derive, project, ret, r);
 }
 
 static void assert_source(struct buf *resource, bool derive, const char *project, const char *install_id,

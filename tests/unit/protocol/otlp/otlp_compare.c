@@ -66,10 +66,10 @@ static const char *compare_lines(const OracleResourceLogs *theirs, const struct 
                                  struct texts *texts, struct otlp_compare_counts *counts)
 {
         struct refusal r = { 0 };
-        unsigned lines = 0;
+        struct otlp_output out = { .lines = &texts->ours, .scratch = &texts->scratch };
         size_t theirs_before = texts->theirs.len, ours_before = texts->ours.len;
         struct otlp_oracle_verdict v = otlp_oracle_render(theirs, &sources[0], limits, &texts->theirs);
-        int a = otlp_render(ours, &sources[1], limits, &texts->scratch, &texts->ours, &lines, &r);
+        int a = otlp_render(ours, &sources[1], limits, &out, &r);
         bool refused = v.long_line || v.long_output || v.many_members;
         if (a != (refused ? ANSWER_TOO_LARGE : 0))
                 return differ("one refuses the lines", i);
@@ -81,7 +81,7 @@ static const char *compare_lines(const OracleResourceLogs *theirs, const struct 
                 return texts->ours.len == ours_before ? NULL : differ("a refusal leaves lines behind", i);
         }
         counts->lines += v.lines;
-        if (lines != v.lines)
+        if (out.n_lines != v.lines)
                 return differ("different counts of lines", i);
         return same_text((const char *)texts->theirs.data, texts->theirs.len, (const char *)texts->ours.data,
                          texts->ours.len)
@@ -109,8 +109,7 @@ static const char *compare_resources(const OracleRequest *theirs, const struct o
 const char *otlp_compare(struct otlp_span bytes, struct otlp_span product, const struct otlp_limits *limits,
                          struct otlp_compare_counts *counts)
 {
-        struct otlp_resource_logs *ours = NULL;
-        size_t n = 0;
+        struct otlp_resources ours = { 0 };
         struct refusal r = { 0 };
         struct arena *arena = arena_new(SIZE_MAX / 2);
         OracleRequest *theirs = opentelemetry__proto__collector__logs__v1__export_logs_service_request__unpack(
@@ -120,12 +119,12 @@ const char *otlp_compare(struct otlp_span bytes, struct otlp_span product, const
         const char *wrong;
         if (!theirs)
                 wrong = "protobuf-c refuses what the scan passes";
-        else if (otlp_split(arena, product.at, (size_t)(product.end - product.at), SIZE_MAX, &ours, &n, &r) != 0)
+        else if (otlp_split(arena, product, SIZE_MAX, &ours, &r) != 0)
                 wrong = "the split refuses";
-        else if (n != theirs->n_resource_logs)
+        else if (ours.n != theirs->n_resource_logs)
                 wrong = "different counts of resource_logs";
         else
-                wrong = compare_resources(theirs, ours, limits, counts);
+                wrong = compare_resources(theirs, ours.logs, limits, counts);
         counts->requests++;
         if (theirs)
                 opentelemetry__proto__collector__logs__v1__export_logs_service_request__free_unpacked(theirs, NULL);

@@ -350,11 +350,10 @@ static void splits(void **state)
         (void)state;
         struct arena *arena = arena_new(1 << 20);
         struct buf b = { 0 }, resource = { 0 }, empty = { 0 };
-        struct otlp_resource_logs *logs;
+        struct otlp_resources resources;
         struct refusal r = { 0 };
-        size_t n;
-        assert_int_equal(otlp_split(arena, NULL, 0, 0, &logs, &n, &r), 0);
-        assert_int_equal(n, 0);
+        assert_int_equal(otlp_split(arena, (struct otlp_span){ 0 }, 0, &resources, &r), 0);
+        assert_int_equal(resources.n, 0);
 
         wire_str(&b, 99, "a field of the future");
         wire_message(&b, 1, &empty);
@@ -368,8 +367,10 @@ static void splits(void **state)
         wire_message(&b, 1, &logs_with_empty_resource);
         assert_int_equal(scan(&b, &defaults, &r), 0);
 
-        assert_int_equal(otlp_split(arena, b.data, b.len, 3, &logs, &n, &r), 0);
-        assert_int_equal(n, 3);
+        const struct otlp_span request = { b.data, b.data + b.len };
+        assert_int_equal(otlp_split(arena, request, 3, &resources, &r), 0);
+        assert_int_equal(resources.n, 3);
+        const struct otlp_resource_logs *logs = resources.logs;
         assert_ptr_equal(logs[0].message.at, logs[0].message.end);
         assert_null(logs[0].resource.at); /* absent is not empty */
         assert_int_equal(logs[1].message.end - logs[1].message.at, logs_with_resource.len);
@@ -379,7 +380,7 @@ static void splits(void **state)
         assert_non_null(logs[2].resource.at);
         assert_ptr_equal(logs[2].resource.at, logs[2].resource.end);
 
-        assert_int_equal(otlp_split(arena, b.data, b.len, 2, &logs, &n, &r), ANSWER_TOO_LARGE);
+        assert_int_equal(otlp_split(arena, request, 2, &resources, &r), ANSWER_TOO_LARGE);
         assert_string_equal(r.message, "more than 2 resource_logs in one request");
         buf_done(&logs_with_resource);
         buf_done(&resource);
@@ -395,18 +396,18 @@ static void full_arena_is_too_large(void **state)
         struct buf b = { 0 }, empty = { 0 };
         for (int i = 0; i < MOST; i++)
                 wire_message(&b, 1, &empty);
-        struct otlp_resource_logs *logs = NULL;
+        struct otlp_resources resources = { 0 };
         struct refusal r = { 0 };
-        size_t n = 0;
-        struct arena *arena = arena_new(MOST * sizeof(*logs));
-        assert_int_equal(otlp_split(arena, b.data, b.len, 2 * MOST, &logs, &n, &r), 0);
-        assert_int_equal(n, MOST);
+        struct arena *arena = arena_new(MOST * sizeof(*resources.logs));
+        assert_int_equal(otlp_split(arena, (struct otlp_span){ b.data, b.data + b.len }, 2 * MOST, &resources, &r), 0);
+        assert_int_equal(resources.n, MOST);
         arena_reset(arena);
         wire_message(&b, 1, &empty);
-        logs = NULL;
-        assert_int_equal(otlp_split(arena, b.data, b.len, 2 * MOST, &logs, &n, &r), ANSWER_TOO_LARGE);
+        resources.logs = NULL;
+        assert_int_equal(otlp_split(arena, (struct otlp_span){ b.data, b.data + b.len }, 2 * MOST, &resources, &r),
+                         ANSWER_TOO_LARGE);
         assert_string_equal(r.message, "the request needs too much memory");
-        assert_null(logs);
+        assert_null(resources.logs);
         arena_free(arena);
         buf_done(&b);
 }

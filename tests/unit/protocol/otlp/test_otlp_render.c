@@ -25,17 +25,17 @@ static int render(struct buf *b, const struct otlp_limits *limits, struct buf *o
 {
         struct arena *arena = arena_new(1 << 20);
         _cleanup_(buf_done) struct buf scratch = { 0 };
-        struct otlp_resource_logs *logs = NULL;
-        unsigned records, lines = 0;
-        size_t n;
+        struct otlp_output output = { .lines = out, .scratch = &scratch };
+        struct otlp_resources resources;
+        unsigned records;
         *r = (struct refusal){ 0 };
         assert_int_equal(otlp_scan(b->data, b->len, limits, &records, r), 0);
-        assert_int_equal(otlp_split(arena, b->data, b->len, 1, &logs, &n, r), 0);
-        assert_int_equal(n, 1);
+        assert_int_equal(otlp_split(arena, (struct otlp_span){ b->data, b->data + b->len }, 1, &resources, r), 0);
+        assert_int_equal(resources.n, 1);
         assert_int_equal(buf_append_str(out, "before\n"), 0);
-        int a = otlp_render(&logs[0], &source, limits, &scratch, out, &lines, r);
+        int a = otlp_render(&resources.logs[0], &source, limits, &output, r);
         if (a == 0)
-                assert_int_equal(lines, records);
+                assert_int_equal(output.n_lines, records);
         assert_in_range(scratch.len, 0, limits->scratch_bytes ? limits->scratch_bytes : OTLP_SCRATCH_BYTES_DEFAULT);
         arena_free(arena);
         buf_done(b);

@@ -1,0 +1,276 @@
+/* From decoded OTLP bytes to a batch of lines: scan, split, find out who sent it, admit, render, make the batch. Nothing
+ * here knows which protocol brought the bytes.
+ *
+ * Admission comes before rendering, so that a refused request is cheap. What can only be known by rendering (a line too
+ * long, too much output, the bytes to promise) is refused afterwards, and then the rate limit gets its units back.
+ * Failure at any step refuses the whole request. */
+
+#include "ingest/log_export.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "protocol/otlp/otlp.h"
+#include "util/arena.h"
+#include "util/clock.h"
+
+#define SCRATCH_KEPT_BYTES ((size_t)1024 * 1024) /* what a loop's scratch buffer keeps between requests */
+
+struct log_export_loop {
+        struct arena *arena; /* one request's at a time */
+        struct buf rendering;
+        struct otlp_limits limits;
+        size_t max_resources;
+};
+
+/* What one ResourceLogs becomes. */
+struct resource {
+        struct otlp_source source;
+        size_t from, to; /* its lines, offsets into the buffer of lines */
+        unsigned lines;
+};
+
+/* One request. All arrays are in the arena and have request.n elements. */
+struct preparation {
+        struct log_export *export;
+        struct log_export_loop *loop;
+        struct refusal *refusal;
+        unsigned records;
+        struct otlp_resources request;
+        struct resource *resources;
+        const struct source **sources; /* into resources */
+};
+
+struct log_export_loop *log_export_loop_new(const struct config_limits *limits)
+{
+        struct log_export_loop *l = calloc(1, sizeof(*l));
+        if (!l)
+                return NULL;
+        l->arena = arena_new(limits->otlp_arena_bytes);
+        l->max_resources = limits->otlp_resources;
+        l->limits = (struct otlp_limits){
+                .depth = limits->otlp_depth,
+                .records = limits->otlp_records,
+                .submessages = limits->otlp_submessages,
+                .attributes = limits->otlp_attributes,
+                .line_bytes = limits->otlp_line_bytes,
+                .scratch_bytes = limits->otlp_arena_bytes,
+                .output_bytes = limits->otlp_rendered_bytes,
+        };
+        return l->arena ? l : log_export_loop_free(l);
+}
+
+struct log_export_loop *log_export_loop_free(struct log_export_loop *l)
+{
+        if (!l)
+                return NULL;
+        arena_free(l->arena);
+        buf_done(&l->rendering);
+        free(l);
+        return NULL;
+}
+
+static struct space *space_of(const struct log_export *e)
+{
+        return store_space(e->call.in->ingest->store);
+}
+
+/* ---- who sent it ---- */
+
+static int allocate(struct preparation *p)
+{
+        struct arena *arena = p->loop->arena;
+        p->resources = arena_alloc(arena, p->request.n * sizeof(*p->resources));
+        p->sources = arena_alloc(arena, p->request.n * sizeof(*p->sources));
+        if (p->resources && p->sources)
+                return 0;
+        return arena_is_full(arena) ? refuse(p->refusal, ANSWER_TOO_LARGE, "the request needs too much memory")
+                                    : -ENOMEM;
+}
+
+static int identify(struct preparation *p)
+{
+        struct call *c = &p->export->call;
+        const struct token *token = c->gate.principal.token;
+        for (size_t i = 0; i < p->request.n; i++) {
+                struct otlp_source *s = &p->resources[i].source;
+                int r = otlp_source(&p->request.logs[i], call_config(c)->derive_source, token->project, s, p->refusal);
+                if (r != 0)
+                        return r;
+                p->sources[i] = &s->id;
+                source_canonical(&s->id, c->source);
+                if (!token_permits(token, &s->id))
+                        return refuse(p->refusal, ANSWER_FORBIDDEN, "token is not permitted to write this source");
+        }
+        return 0;
+}
+
+/* Everything about the request that can be wrong before it is rendered. */
+static int read_request(struct preparation *p, const uint8_t *data, size_t len)
+{
+        struct log_export_loop *l = p->loop;
+        int r = otlp_scan(data, len, &l->limits, &p->records, p->refusal);
+        if (r == 0)
+                r = otlp_split(l->arena, (struct otlp_span){ data, data + len }, l->max_resources, &p->request,
+                               p->refusal);
+        if (r == 0 && p->request.n > 0)
+                r = allocate(p);
+        return r == 0 ? identify(p) : r;
+}
+
+/* ---- admission ---- */
+
+static int take_rate(struct preparation *p)
+{
+        const struct call *c = &p->export->call;
+        const struct principal *who = &c->gate.principal;
+        unsigned retry_ms = 0;
+        int r = rate_limit_take(c->in->ingest->rate_limit, RATE_LIMIT_LOGS, &who->tokens->rate_limit, who->token->id,
+                                p->sources, p->request.n, clock_monotonic_ns(), &retry_ms);
+        if (r <= 0)
+                return r;
+        p->refusal->retry_after_ms = retry_ms;
+        return refuse(p->refusal, ANSWER_RATE_LIMITED,
+                      r == RATE_LIMIT_NEVER ? "one source has more resource_logs in this request than logs_burst allows"
+                                            : "log rate limit exceeded");
+}
+
+static void give_rate_back(struct preparation *p)
+{
+        rate_limit_give_back(p->export->call.in->ingest->rate_limit, RATE_LIMIT_LOGS,
+                             p->export->call.gate.principal.token->id, p->sources, p->request.n);
+}
+
+/* How many bytes the lines have is not known yet; but when there is room for none, no request need be rendered. */
+static int admit(struct preparation *p)
+{
+        int r = p->records > 0 ? space_check(space_of(p->export), SPACE_LOGS, 0, p->refusal) : 0;
+        return r == 0 ? take_rate(p) : r;
+}
+
+/* ---- the lines ---- */
+
+static int render(struct preparation *p)
+{
+        struct buf *lines = &p->export->buffers.lines;
+        struct otlp_output out = { .lines = lines, .scratch = &p->loop->rendering };
+        for (size_t i = 0; i < p->request.n; i++) {
+                struct resource *res = &p->resources[i];
+                res->from = lines->len;
+                int r = otlp_render(&p->request.logs[i], &res->source, &p->loop->limits, &out, p->refusal);
+                if (r != 0)
+                        return r;
+                res->lines = out.n_lines;
+                res->to = lines->len;
+        }
+        return 0;
+}
+
+static int promise_space(struct preparation *p)
+{
+        struct log_export *e = p->export;
+        size_t bytes = e->buffers.lines.len;
+        return bytes > 0 ? space_promise(space_of(e), SPACE_LOGS, bytes, &e->promised_bytes, p->refusal) : 0;
+}
+
+/* Up to a U+0000, which the index cannot keep. The room is there. */
+static const char *keep_text(struct buf *strings, const char *text, size_t len)
+{
+        const char *kept = (const char *)strings->data + strings->len;
+        buf_append(strings, text, strnlen(text, len));
+        buf_append_char(strings, '\0');
+        return kept;
+}
+
+/* Copies what the committer needs; the buffers grow no more afterwards, so pointers hold. */
+static int make_batch(struct preparation *p)
+{
+        struct log_export *e = p->export;
+        struct log_export_buffers *b = &e->buffers;
+        size_t text = 0, used = 0;
+        for (size_t i = 0; i < p->request.n; i++)
+                text += p->resources[i].source.platform_len + p->resources[i].source.version_len + 2;
+        if (buf_reserve(&b->appends, p->request.n * sizeof(*e->batch.appends)) < 0 ||
+            buf_reserve(&b->strings, text) < 0)
+                return -ENOMEM;
+        e->batch.appends = (struct log_append *)(void *)b->appends.data;
+        for (size_t i = 0; i < p->request.n; i++) {
+                const struct resource *res = &p->resources[i];
+                if (res->from == res->to)
+                        continue;
+                e->batch.appends[used++] = (struct log_append){
+                        .source = res->source.id,
+                        .platform = keep_text(&b->strings, res->source.platform, res->source.platform_len),
+                        .version = keep_text(&b->strings, res->source.version, res->source.version_len),
+                        .data = b->lines.data + res->from,
+                        .len = res->to - res->from,
+                        .lines = res->lines,
+                };
+        }
+        e->batch.n_appends = used;
+        return 0;
+}
+
+static int prepare(struct preparation *p, const uint8_t *data, size_t len)
+{
+        int r = read_request(p, data, len);
+        if (r != 0 || p->request.n == 0)
+                return r;
+        r = admit(p);
+        if (r != 0)
+                return r;
+        r = render(p);
+        if (r == 0)
+                r = promise_space(p);
+        if (r == 0)
+                r = make_batch(p);
+        if (r != 0)
+                give_rate_back(p);
+        return r;
+}
+
+int log_export_prepare(struct log_export *e, const uint8_t *data, size_t len, struct refusal *r)
+{
+        struct log_export_loop *l = e->call.in->log_export;
+        struct preparation p = { .export = e, .loop = l, .refusal = r };
+        assert_on_thread(&e->call.in->thread);
+        assert(e->state == LOG_EXPORT_OPEN && e->buffers.lines.len == 0);
+        assert(e->call.state == CALL_OPEN && e->call.gate.state == GATE_INSIDE);
+        e->message_bytes = len;
+        int result = prepare(&p, data, len);
+        if (result == 0)
+                e->state = LOG_EXPORT_READY;
+        arena_reset(l->arena);
+        if (l->rendering.cap > SCRATCH_KEPT_BYTES)
+                buf_done(&l->rendering);
+        return result;
+}
+
+/* ---- life ---- */
+
+void log_export_done(struct log_export *e)
+{
+        space_give_back(space_of(e), &e->promised_bytes);
+        call_done(&e->call);
+}
+
+void log_export_reset(struct log_export *e)
+{
+        *e = (struct log_export){ .buffers = e->buffers };
+        buf_clear(&e->buffers.lines);
+        buf_clear(&e->buffers.strings);
+        buf_clear(&e->buffers.appends);
+}
+
+size_t log_export_buffers_cap(const struct log_export *e)
+{
+        return e->buffers.lines.cap + e->buffers.strings.cap + e->buffers.appends.cap;
+}
+
+void log_export_buffers_done(struct log_export *e)
+{
+        buf_done(&e->buffers.lines);
+        buf_done(&e->buffers.strings);
+        buf_done(&e->buffers.appends);
+}
