@@ -1,11 +1,13 @@
-/* HTTP/1.1 (RFC 9112) over http_parser. One request at a time: while one is being answered the connection reads no
- * further, so pipelined requests wait in the socket and in `in`, and answers keep their order.
+/* HTTP/1.1 (RFC 9112) through llhttp, which only this file knows. One request at a time: while one is being answered
+ * the connection reads no further, so pipelined requests wait in the socket and in `in`, and answers keep their order.
  *
- * A head is gathered whole and checked (http1_head.c) before the parser sees it. A refused head is answered and the connection closed. When a
- * handler answers before the body is over, a short rest is read and dropped; otherwise the connection closes. */
+ * A head is gathered whole and checked (http1_head.c) before llhttp sees it. What stands between the pieces of a
+ * chunked body is checked here: llhttp sets no bound to it, and some versions forgive a bare CR or LF. A refused
+ * request is answered and the connection closed. When a handler answers before the body is over, a short rest is read
+ * and dropped; otherwise the connection closes. */
 
 #include <errno.h>
-#include <http_parser.h>
+#include <llhttp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,7 +15,7 @@
 #include "http/http1_head.h"
 
 #define DROPPED_BODY_BYTES ((uint64_t)64 * 1024) /* a rest of a body worth reading to keep the connection */
-#define TRAILER_BYTES 4096
+#define FRAMING_BYTES 4096                       /* of a chunked body: between two pieces of it, or after the last */
 
 enum state {
         STATE_HEAD,   /* gathering a head in `in` */
@@ -23,7 +25,7 @@ enum state {
 
 struct http1 {
         struct connection *c;
-        http_parser parser;
+        llhttp_t parser;
         struct http_request request;
         enum state state;
         struct buf in;     /* a head being gathered, or bytes that came before their turn */
@@ -31,12 +33,15 @@ struct http1 {
         uint64_t head_ns;  /* when the first byte of this head came */
         uint64_t idle_ns;  /* since when no request is under way */
         unsigned requests; /* served */
-        size_t trailer_bytes;
         const char *field; /* name under way, in `in` */
         size_t field_len;
-        bool keep_alive, answered, complete, draining;
-        const char *refusal; /* set by a callback that fails */
+        const char *framing;  /* in the bytes being parsed: where the last piece of body ended */
+        size_t framing_bytes; /* since that piece */
+        char framing_last;    /* the last byte of these */
+        bool keep_alive, answered, complete, draining, chunked;
+        const char *refusal; /* why the request is refused; NULL: llhttp knows */
         int refusal_status;  /* 0: 400 */
+        int error;           /* of ours, -errno, met by a callback */
 };
 
 static const struct http_transport transport;
@@ -46,69 +51,100 @@ static struct http1 *http1_of(struct http_request *r)
         return container_of(r, struct http1, request);
 }
 
-static int refuse_head(struct http1 *h, int status, const char *why)
+/* What a callback returns in order to refuse the request. */
+static int refuse(struct http1 *h, int status, const char *why)
 {
         h->refusal_status = status;
         h->refusal = why;
-        return -1;
+        return HPE_USER;
 }
 
-/* ---- the parser's callbacks; pointers into the head stay put, as it was gathered whole ---- */
-
-static int on_url(http_parser *p, const char *at, size_t len)
+/* Bytes up to `to` are no body: chunk sizes with their extensions, line ends, trailers. RFC 9112 §7.1. */
+static int take_framing(struct http1 *h, const char *to)
 {
-        struct http1 *h = p->data;
-        const char *method = http_method_str((enum http_method)p->method);
-        if (http_request_set_method(&h->request, method, strlen(method)) < 0)
-                return -1;
-        return http_request_set_target(&h->request, at, len) < 0 ? -1 : 0;
-}
-
-static int on_header_field(http_parser *p, const char *at, size_t len)
-{
-        struct http1 *h = p->data;
-        if (h->state == STATE_BODY) { /* trailers: read over, bounded */
-                h->trailer_bytes += len;
-                return h->trailer_bytes > TRAILER_BYTES ? refuse_head(h, 431, "trailer section too large") : 0;
+        h->framing_bytes += (size_t)(to - h->framing);
+        if (h->framing_bytes > FRAMING_BYTES)
+                return refuse(h, 431, "chunk extensions or trailer section too large");
+        for (; h->framing < to; h->framing_last = *h->framing++) {
+                if ((*h->framing == '\n') != (h->framing_last == '\r'))
+                        return refuse(h, 400, "bare CR or LF in a chunked body");
         }
-        if (memchr(at, ' ', len)) /* RFC 9112 §5.1; the parser takes it for part of the name */
-                return refuse_head(h, 400, "space in a header field's name");
+        return 0;
+}
+
+/* ---- what llhttp calls; pointers into the head stay put, as it was gathered whole ---- */
+
+/* Why a callback stops the parser, when the peer is not to blame. */
+static int fail(struct http1 *h, int error)
+{
+        h->error = error;
+        return HPE_USER;
+}
+
+static int on_url(llhttp_t *p, const char *at, size_t len)
+{
+        struct http1 *h = p->data;
+        const char *method = llhttp_method_name((llhttp_method_t)llhttp_get_method(p));
+        int r = http_request_set_method(&h->request, method, strlen(method));
+        if (r == 0)
+                r = http_request_set_target(&h->request, at, len);
+        return r < 0 ? fail(h, r) : 0;
+}
+
+/* Trailers are read over: take_framing() bounds them. */
+static int on_header_field(llhttp_t *p, const char *at, size_t len)
+{
+        struct http1 *h = p->data;
         h->field = at;
         h->field_len = len;
         return 0;
 }
 
-static int on_header_value(http_parser *p, const char *at, size_t len)
+static int on_header_value(llhttp_t *p, const char *at, size_t len)
 {
         struct http1 *h = p->data;
-        if (h->state == STATE_BODY) {
-                h->trailer_bytes += len;
-                return h->trailer_bytes > TRAILER_BYTES ? refuse_head(h, 431, "trailer section too large") : 0;
-        }
+        if (h->state == STATE_BODY)
+                return 0;
         if (h->request.n_fields >= connection_limits(h->c)->head_fields)
-                return refuse_head(h, 431, "too many header fields");
-        return http_request_add_field(&h->request, h->field, h->field_len, at, len) < 0 ? -1 : 0;
+                return refuse(h, 431, "too many header fields");
+        int r = http_request_add_field(&h->request, h->field, h->field_len, at, len);
+        return r < 0 ? fail(h, r) : 0;
 }
 
-static int on_body(http_parser *p, const char *at, size_t len)
+static int on_headers_complete(llhttp_t *p)
 {
         struct http1 *h = p->data;
+        h->request.version = llhttp_get_http_minor(p) >= 1 ? 11 : 10;
+        h->keep_alive = llhttp_should_keep_alive(p) && !h->draining && h->request.version == 11 &&
+                        h->requests < connection_limits(h->c)->http1_requests;
+        h->chunked = p->flags & F_CHUNKED;
+        return 0;
+}
+
+static int on_body(llhttp_t *p, const char *at, size_t len)
+{
+        struct http1 *h = p->data;
+        if (take_framing(h, at) != 0)
+                return HPE_USER;
+        h->framing = at + len;
+        h->framing_bytes = 0;
+        h->framing_last = '\0';
         http_request_deliver(&h->request, (const uint8_t *)at, len, connection_now_ns(h->c));
         return 0;
 }
 
-static int on_message_complete(http_parser *p)
+static int on_message_complete(llhttp_t *p)
 {
         struct http1 *h = p->data;
         h->complete = true;
-        http_parser_pause(p, 1); /* what follows is the next request */
-        return 0;
+        return HPE_PAUSED; /* what follows is the next request */
 }
 
-static const http_parser_settings settings = {
+static const llhttp_settings_t settings = {
         .on_url = on_url,
         .on_header_field = on_header_field,
         .on_header_value = on_header_value,
+        .on_headers_complete = on_headers_complete,
         .on_body = on_body,
         .on_message_complete = on_message_complete,
 };
@@ -117,16 +153,17 @@ static const http_parser_settings settings = {
 
 static void begin_head(struct http1 *h)
 {
-        http_parser_init(&h->parser, HTTP_REQUEST);
+        llhttp_init(&h->parser, HTTP_REQUEST, &settings);
         h->parser.data = h;
         http_request_reset(&h->request);
         h->request.transport = &transport;
         h->state = STATE_HEAD;
         h->checked = 0;
-        h->trailer_bytes = 0;
-        h->answered = h->complete = false;
+        h->framing_bytes = 0;
+        h->framing_last = '\0';
+        h->answered = h->complete = h->chunked = false;
         h->refusal = NULL;
-        h->refusal_status = 0;
+        h->refusal_status = h->error = 0;
         h->idle_ns = connection_now_ns(h->c);
         h->head_ns = h->in.len > 0 ? h->idle_ns : 0;
         if (h->in.len == 0)
@@ -135,28 +172,24 @@ static void begin_head(struct http1 *h)
 
 static const char *parser_error(const struct http1 *h)
 {
-        enum http_errno e = HTTP_PARSER_ERRNO(&h->parser);
-        if (h->refusal)
-                return h->refusal;
-        switch (e) {
+        switch (llhttp_get_errno(&h->parser)) {
         case HPE_UNEXPECTED_CONTENT_LENGTH: return "both content-length and transfer-encoding, or two lengths";
         case HPE_INVALID_CONTENT_LENGTH: return "bad content-length field";
         case HPE_INVALID_CHUNK_SIZE: return "bad chunk size";
+        case HPE_INVALID_CONSTANT: /* a method of another protocol */
         case HPE_INVALID_METHOD: return "bad request method";
-        case HPE_INVALID_VERSION: return "bad HTTP version";
         case HPE_INVALID_URL: return "bad request target";
         case HPE_INVALID_HEADER_TOKEN: return "bad header field";
         case HPE_INVALID_TRANSFER_ENCODING: return "transfer coding not understood";
-        default: return "bad HTTP/1.1 request";
+        default: return h->state == STATE_BODY ? "bad chunked body" : "bad HTTP/1.1 request";
         }
 }
 
 static int refuse_and_close(struct http1 *h)
 {
-        const char *reason = parser_error(h), *unused;
-        enum http_errno e = HTTP_PARSER_ERRNO(&h->parser);
-        if (!h->refusal && (e == HPE_CB_url || e == HPE_CB_header_value))
-                return -ENOMEM; /* why these callbacks fail otherwise */
+        const char *reason = h->refusal ? h->refusal : parser_error(h), *unused;
+        if (h->error < 0)
+                return h->error;
         h->keep_alive = false;
         if (h->answered)
                 return CONNECTION_CLOSE;
@@ -170,36 +203,33 @@ static int refuse_and_close(struct http1 *h)
         return CONNECTION_CLOSE;
 }
 
-static void set_version(struct http1 *h)
+/* RFC 9110 §2.5: a higher minor version is read as 1.1. llhttp refuses it. */
+static void lower_version(struct http1 *h, size_t end)
 {
-        h->request.version = h->parser.http_major == 1 && h->parser.http_minor >= 1 ? 11 : 10;
-        h->keep_alive = http_should_keep_alive(&h->parser) && !h->draining && h->request.version == 11 &&
-                        h->requests < connection_limits(h->c)->http1_requests;
+        uint8_t *minor = (uint8_t *)memchr(h->in.data, '\r', end) - 1;
+        if (*minor > '1')
+                *minor = '1';
 }
 
-/* RFC 9112 §3.2: a Host field, once, unless HTTP/1.0. */
+/* RFC 9112 §3.2: a Host field, once, unless HTTP/1.0. §6.3: the length of the body is certain; llhttp passes over an
+ * empty transfer-encoding. */
 static int check_request(struct http1 *h)
 {
         const char *reason = NULL;
-        if (h->parser.http_major != 1)
-                return refuse_head(h, 505, "HTTP version not supported");
         if (http_request_finish_head(&h->request, connection_now_ns(h->c), &reason) != 0)
-                return refuse_head(h, 400, reason);
+                return refuse(h, 400, reason);
         if (h->request.version == 11 && !http_request_field(&h->request, "host"))
-                return refuse_head(h, 400, "missing host field");
+                return refuse(h, 400, "missing host field");
+        if (!h->chunked && http_request_field(&h->request, "transfer-encoding"))
+                return refuse(h, 400, "transfer coding not understood");
         return 0;
 }
 
 static int parse(struct http1 *h, const uint8_t *data, size_t len, size_t *ret_used)
 {
-        size_t used = http_parser_execute(&h->parser, &settings, (const char *)data, len);
-        enum http_errno e = HTTP_PARSER_ERRNO(&h->parser);
-        if (e == HPE_PAUSED && h->complete) {
-                http_parser_pause(&h->parser, 0);
-                e = HPE_OK;
-        }
-        *ret_used = used;
-        return e == HPE_OK ? 0 : -1;
+        llhttp_errno_t e = llhttp_execute(&h->parser, (const char *)data, len);
+        *ret_used = e == HPE_OK ? len : (size_t)(llhttp_get_error_pos(&h->parser) - (const char *)data);
+        return e == HPE_OK || (e == HPE_PAUSED && h->complete) ? 0 : -1;
 }
 
 /* A complete head is in in[0..end). Parses it and begins the request. */
@@ -207,11 +237,8 @@ static int take_head(struct http1 *h, size_t end)
 {
         size_t used;
         h->requests++;
-        int r = parse(h, h->in.data, end, &used);
-        if (r < 0)
-                return refuse_and_close(h);
-        set_version(h);
-        if (check_request(h) < 0)
+        lower_version(h, end);
+        if (parse(h, h->in.data, end, &used) < 0 || check_request(h) != 0)
                 return refuse_and_close(h);
         buf_consume(&h->in, end);
         h->state = STATE_BODY;
@@ -225,8 +252,8 @@ static int take_head(struct http1 *h, size_t end)
 
 static int take_body(struct http1 *h, const uint8_t *data, size_t len, size_t *ret_used)
 {
-        int r = parse(h, data, len, ret_used);
-        if (r < 0)
+        h->framing = (const char *)data;
+        if (parse(h, data, len, ret_used) < 0 || take_framing(h, (const char *)data + *ret_used) != 0)
                 return refuse_and_close(h);
         if (h->complete)
                 http_request_deliver_end(&h->request);
@@ -316,10 +343,24 @@ static int http1_feed(struct connection *c, const uint8_t *data, size_t len)
 static const char *reason_phrase(int status)
 {
         switch (status) {
-#define XX(num, name, string)                                                                                          \
-        case num: return #string;
-                HTTP_STATUS_MAP(XX)
-#undef XX
+        case 200: return "OK";
+        case 201: return "Created";
+        case 204: return "No Content";
+        case 400: return "Bad Request";
+        case 401: return "Unauthorized";
+        case 403: return "Forbidden";
+        case 404: return "Not Found";
+        case 405: return "Method Not Allowed";
+        case 408: return "Request Timeout";
+        case 412: return "Precondition Failed";
+        case 413: return "Payload Too Large";
+        case 415: return "Unsupported Media Type";
+        case 422: return "Unprocessable Entity";
+        case 429: return "Too Many Requests";
+        case 431: return "Request Header Fields Too Large";
+        case 500: return "Internal Server Error";
+        case 503: return "Service Unavailable";
+        case 505: return "HTTP Version Not Supported";
         default: return "";
         }
 }

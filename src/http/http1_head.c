@@ -16,18 +16,20 @@ static bool is_token_char(uint8_t c)
 }
 
 /* RFC 9112 §3: method SP request-target SP HTTP-version, and no space more. */
-static bool is_request_line(const uint8_t *line, size_t len)
+static int check_request_line(const uint8_t *line, size_t len, const char **ret_reason)
 {
         const uint8_t *first = memchr(line, ' ', len), *last = memrchr(line, ' ', len);
         if (!first || first == line || first == last || last == first + 1)
-                return false;
-        if ((size_t)(line + len - last) < 6 || memcmp(last, " HTTP/", 6) != 0)
-                return false;
+                return refuse(400, "bad request line", ret_reason);
         for (const uint8_t *p = first + 1; p < last; p++) {
                 if (*p <= ' ' || *p == 0x7F)
-                        return false;
+                        return refuse(400, "bad request line", ret_reason);
         }
-        return true;
+        const uint8_t *version = last + 1;
+        if (line + len - version != 8 || memcmp(version, "HTTP/", 5) != 0 || !isdigit(version[5]) ||
+            version[6] != '.' || !isdigit(version[7]))
+                return refuse(400, "bad HTTP version", ret_reason);
+        return version[5] == '1' ? 0 : refuse(505, "HTTP version not supported", ret_reason);
 }
 
 /* RFC 9112 §5: a name of token characters, and the colon right behind it. */
@@ -47,7 +49,7 @@ static int check_line(const uint8_t *line, size_t len, bool first, const char **
         if (memchr(line, '\r', len))
                 return refuse(400, "bare CR in the request head", ret_reason);
         if (first)
-                return is_request_line(line, len) ? 0 : refuse(400, "bad request line", ret_reason);
+                return check_request_line(line, len, ret_reason);
         if (*line == ' ' || *line == '\t')
                 return refuse(400, "folded header line", ret_reason);
         return is_field_line(line, len) ? 0 : refuse(400, "bad header field", ret_reason);

@@ -58,7 +58,14 @@ static void bad_heads(void **state)
                 { "GET / /x HTTP/1.1\r\n\r\n", "bad request line" },
                 { "GET /\r\n\r\n", "bad request line" },
                 { " GET / HTTP/1.1\r\n\r\n", "bad request line" },
-                { "GET / FTP/1.1\r\n\r\n", "bad request line" },
+                { "GET / FTP/1.1\r\n\r\n", "bad HTTP version" },
+                { "GET / HTTP/\r\n\r\n", "bad HTTP version" },
+                { "GET / HTTP/1\r\n\r\n", "bad HTTP version" },
+                { "GET / HTTP/11\r\n\r\n", "bad HTTP version" },
+                { "GET / HTTP/1.10\r\n\r\n", "bad HTTP version" },
+                { "GET / HTTP/1.x\r\n\r\n", "bad HTTP version" },
+                { "GET / http/1.1\r\n\r\n", "bad HTTP version" },
+                { "GET / HTTP/1.1 \r\n\r\n", "bad request line" },
                 { "\x16\x03\x01", "bad request line" },
         };
         (void)state;
@@ -70,6 +77,26 @@ static void bad_heads(void **state)
                         assert_int_equal(check_cut(cases[i].head, len, cut, &end, &reason), 400);
                         assert_non_null(strstr(reason, cases[i].reason));
                 }
+        }
+}
+
+/* RFC 9110 §2.5: another major version is refused, a higher minor version is not. */
+static void versions(void **state)
+{
+        static const struct {
+                const char *head;
+                int status;
+        } cases[] = {
+                { "GET / HTTP/0.9\r\n\r\n", 505 }, { "GET / HTTP/1.0\r\n\r\n", 0 },   { "GET / HTTP/1.1\r\n\r\n", 0 },
+                { "GET / HTTP/1.9\r\n\r\n", 0 },   { "GET / HTTP/2.0\r\n\r\n", 505 }, { "GET / HTTP/3.0\r\n\r\n", 505 },
+        };
+        (void)state;
+        for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+                const char *reason = "";
+                size_t checked = 0, end;
+                assert_int_equal(http1_head_check((const uint8_t *)cases[i].head, strlen(cases[i].head), MAX, &checked,
+                                                  &end, &reason),
+                                 cases[i].status);
         }
 }
 
@@ -110,10 +137,8 @@ static void size_is_bounded(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(good_heads),
-                cmocka_unit_test(bad_heads),
-                cmocka_unit_test(nul_is_refused),
-                cmocka_unit_test(size_is_bounded),
+                cmocka_unit_test(good_heads),     cmocka_unit_test(bad_heads),       cmocka_unit_test(versions),
+                cmocka_unit_test(nul_is_refused), cmocka_unit_test(size_is_bounded),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
