@@ -12,14 +12,12 @@ import signal
 import struct
 import subprocess
 
-from harness.daemon import wait_until
+from harness.children import LIBC, die_with_us, wait_until
 from recorder_log import FAIL_NOTHING, Recording
 
 HERE = pathlib.Path(__file__).resolve().parent
 BLOCK_BYTES = 4096
 NEEDED = ("nbdkit", "nbdfuse", "fusermount3", "losetup", "mkfs.ext4", "debugfs", "mount", "umount")
-LIBC = ctypes.CDLL(None)
-PR_SET_PDEATHSIG = 1
 
 
 def missing():
@@ -46,11 +44,9 @@ def command(*words):
     return done.stdout
 
 
-def die_with_us():
-    """In a child before exec: out of the terminal's reach, so that Ctrl-C leaves the order of the end to us; and when we
-    are killed, nothing of ours stays."""
-    os.setsid()
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+def end_with_us():
+    """So that they end in order, one after the other."""
+    die_with_us(signal.SIGTERM)
 
 
 def make_image(path, size_bytes):
@@ -109,12 +105,12 @@ def recorded_file(directory, image):
     errors = open(directory / "errors", "wb")  # what they say about a disk that is to fail
     nbdkit = subprocess.Popen(
         ["nbdkit", "--foreground", "--unix", sock, "python", HERE / "recorder.py", f"image={image}",
-         f"log={directory / 'log'}", f"state={directory / 'state'}"], preexec_fn=die_with_us, stderr=errors)
+         f"log={directory / 'log'}", f"state={directory / 'state'}"], preexec_fn=end_with_us, stderr=errors)
     nbdfuse = None
     try:
         wait_until(lambda: sock.exists() or nbdkit.poll() is not None, "nbdkit's socket")
         nbdfuse = subprocess.Popen(["nbdfuse", f"{point}/disk", f"nbd+unix:///?socket={sock}"],
-                                   preexec_fn=die_with_us, stderr=errors)
+                                   preexec_fn=end_with_us, stderr=errors)
         wait_until(lambda: (point / "disk").exists() or nbdfuse.poll() is not None, "nbdfuse's file")
         yield point / "disk", state
     finally:

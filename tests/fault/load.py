@@ -14,7 +14,6 @@ from harness.http2 import Http2
 from harness.response import ConnectionEnded
 from ledger import Export, Part, Report, Stored, text_of
 
-TIMEOUT_SECS = 60  # only a hang ever waits so long
 SOURCES = 48
 SHARED_BLOBS = 12
 RETRYABLE_CODES = (grpc.UNAVAILABLE, grpc.RESOURCE_EXHAUSTED)
@@ -88,7 +87,7 @@ class Load:
             self.stop()
 
     def _logs(self, n, rng):
-        client = Http2(self.daemon.address, timeout=TIMEOUT_SECS)
+        client = Http2(self.daemon.address)
         serial = 0
         try:
             while not self.stopped.is_set():
@@ -136,7 +135,7 @@ class Load:
         self._answered()
 
     def _crashes(self, n, rng):
-        client = Http1(self.daemon.address, timeout=TIMEOUT_SECS)
+        client = Http1(self.daemon.address)
         serial, acknowledged = 0, []
         try:
             while not self.stopped.is_set():
@@ -159,7 +158,7 @@ class Load:
                 self._answered()
                 if response.header("connection", "") == "close":
                     client.close()
-                    client = Http1(self.daemon.address, timeout=TIMEOUT_SECS)
+                    client = Http1(self.daemon.address)
         finally:
             client.close()
 

@@ -17,6 +17,7 @@ _spec.loader.exec_module(_wire)
 pytest_configure = _wire.pytest_configure
 pytest_collection_modifyitems = _wire.pytest_collection_modifyitems
 pytest_runtest_makereport = _wire.pytest_runtest_makereport
+pytest_runtest_teardown, pytest_sessionfinish = _wire.pytest_runtest_teardown, _wire.pytest_sessionfinish
 shared_daemon, daemon, start_daemon, source = _wire.shared_daemon, _wire.daemon, _wire.start_daemon, _wire.source
 
 CACHE = pathlib.Path(os.environ.get("DETRITUS_CACHE", REPO / "build/interop"))

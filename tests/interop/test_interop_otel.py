@@ -2,14 +2,13 @@
 
 import json
 import shutil
-import subprocess
 import sys
 import uuid
 
 import pytest
 
 from conftest import CACHE, HERE, attempt
-from harness import grpc, otlp
+from harness import children, grpc, otlp
 from harness.crash import Source
 from harness.daemon import ACME
 
@@ -53,7 +52,7 @@ def sdk(request):
 
 def run(sdk, daemon, resource, compression, *metadata):
     command = [*sdk, daemon.url, ACME.secret, json.dumps(resource), compression, *metadata]
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=120)
+    done = children.run([str(word) for word in command], capture_output=True, text=True)
     assert done.returncode == 0 and "Failed to export" not in done.stderr, done
     return done
 

@@ -7,12 +7,11 @@ import json
 import os
 import pathlib
 import shutil
-import subprocess
 
 import pytest
 
 from conftest import CACHE, HERE, attempt
-from harness import daemon as harness
+from harness import children, daemon as harness
 from harness.crash import Source
 from harness.daemon import ACME, Daemon
 
@@ -74,7 +73,7 @@ def reference(reference_path, tmp_path, monkeypatch):
 
 
 def run(client, *arguments):
-    done = subprocess.run([str(client), *map(str, arguments)], capture_output=True, text=True, timeout=120)
+    done = children.run([str(client), *map(str, arguments)], capture_output=True, text=True)
     assert done.returncode == 0, done
     assert "[observability]" not in done.stderr, done.stderr
     return done.stdout.strip()

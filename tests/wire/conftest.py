@@ -4,12 +4,15 @@ settings. Every test ends with "nothing left alive", on every daemon it used.
 DETRITUS_TEST_FRESH=1 gives each test a daemon of its own, to find the test behind what a daemon says when it ends."""
 
 import os
+import signal
 
 import pytest
 
-from harness import crash
+from harness import children, crash
 from harness.daemon import IS_REFERENCE, Daemon
 from harness.full_disk import mounted
+
+CRASHES = [-number for number in (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGSYS)]
 
 
 def pytest_configure(config):
@@ -27,15 +30,30 @@ def pytest_collection_modifyitems(items):
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
-    if call.when == "call":
-        item.passed = report.passed
+    item.failed = getattr(item, "failed", False) or report.failed
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item):
+    """No child of a test that failed lives on: it would keep a file system mounted, or a directory in use."""
+    if item.failed:
+        children.end_all()
+
+
+def pytest_sessionfinish():
+    children.end_all()
 
 
 def finish(node, daemon):
-    """After a test that passed: nothing is left, and the daemon ends well. After another one it is only taken away."""
-    if not getattr(node, "passed", False):
+    """After a test that passed: nothing is left, and the daemon ends well. Another one's has been killed."""
+    if daemon.process is None:
+        return
+    if node.failed:
         print("--- log of the daemon\n" + daemon.log.text())
         daemon.kill()
+        return
+    if not daemon.running:
+        assert daemon.process.returncode not in CRASHES, daemon.log.text()
         return
     try:
         daemon.nothing_left()
@@ -49,12 +67,14 @@ def shared_daemon(request, tmp_path_factory):
     """The present daemon of a file, in a list; the next test makes a new one where the last is gone."""
     alive = []
     yield alive
-    if alive:
+    if alive and alive[0].running:
         alive[0].stop()
 
 
 @pytest.fixture
 def daemon(request, shared_daemon, tmp_path_factory):
+    if shared_daemon and not shared_daemon[0].running:
+        shared_daemon.clear()
     if not shared_daemon:
         config = getattr(request.module, "CONFIG", None)
         shared_daemon.append(Daemon(tmp_path_factory.mktemp("daemon"), config).start())
@@ -80,10 +100,9 @@ def start_daemon(request, tmp_path):
 
     yield start
     for daemon in started:
+        finish(request.node, daemon)
         if daemon.running:
-            finish(request.node, daemon)
-            if daemon.running:
-                daemon.stop()
+            daemon.stop()
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ once. How fast anything is does not matter here."""
 import json
 import os
 import pathlib
-import subprocess
 import sys
 
 import pytest
 
+from harness import children
 from harness.daemon import DETRITUSCTL, DETRITUSD, REPO
 
 sys.path.insert(0, str(REPO / "tests/bench"))
@@ -56,8 +56,8 @@ def bench(tmp_path, build, *arguments):
     out = tmp_path / "bench.json"
     data = tmp_path / "data"
     data.mkdir()
-    done = subprocess.run([REPO / "tools/bench", "--build", build, "--data", data, "--json", out, *SMALL, *arguments],
-                          capture_output=True, text=True, timeout=240)
+    done = children.run([REPO / "tools/bench", "--build", build, "--data", data, "--json", out, *SMALL, *arguments],
+                        capture_output=True, text=True)
     assert done.returncode in (0, 1), done
     assert list(data.iterdir()) == []
     return done.returncode, done.stdout, json.loads(out.read_text())

@@ -4,12 +4,12 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import threading
 
 import pytest
 
-from harness import crash
+from harness import children, crash
+from harness.children import DEADLINE_SECS, joined
 from harness.daemon import ACME
 
 pytestmark = pytest.mark.ours
@@ -21,7 +21,7 @@ VIEWS = ("crash_overview", "crash_by_version", "top_crashes", "source_overview",
 def test_systemd_is_told(start_daemon, tmp_path, monkeypatch):
     told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     told.bind(str(tmp_path / "notify"))
-    told.settimeout(20)
+    told.settimeout(DEADLINE_SECS)
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
     with told:
         daemon = start_daemon()
@@ -38,7 +38,7 @@ class Uploads:
     def __init__(self, daemon, source):
         self.daemon, self.source = daemon, source
         self.answers, self.over, self.first = [], threading.Event(), threading.Event()
-        self.thread = threading.Thread(target=self._work)
+        self.thread = threading.Thread(target=self._work, daemon=True)
 
     def _work(self):
         while not self.over.is_set():
@@ -50,26 +50,26 @@ class Uploads:
 
     def __enter__(self):
         self.thread.start()
-        assert self.first.wait(20)
+        assert self.first.wait(DEADLINE_SECS)
         return self
 
     def __exit__(self, *_):
         self.over.set()
-        self.thread.join()
+        joined(self.thread)
 
 
 @pytest.mark.skipif(not shutil.which("sqlite3"), reason="no sqlite3")
 def test_sqlite3_answers_while_uploads_run(daemon, source):
     def ask(sql):
-        done = subprocess.run(["sqlite3", "-readonly", f"{daemon.data_dir}/detritus.db", sql], capture_output=True, text=True)
+        done = children.run(["sqlite3", "-readonly", f"{daemon.data_dir}/detritus.db", sql], capture_output=True, text=True)
         assert done.returncode == 0 and done.stderr == "", done
         return done.stdout
 
     with Uploads(daemon, source) as uploads:
         for view in VIEWS * 4:
             ask(f"SELECT * FROM {view}")
-        refused = subprocess.run(["sqlite3", "-readonly", f"{daemon.data_dir}/detritus.db", "DELETE FROM crash"],
-                                 capture_output=True, text=True)
+        refused = children.run(["sqlite3", "-readonly", f"{daemon.data_dir}/detritus.db", "DELETE FROM crash"],
+                               capture_output=True, text=True)
         assert refused.returncode != 0 and "readonly" in refused.stderr
     assert set(uploads.answers) == {201}
     count = ask(f"SELECT count(*) FROM crash_overview WHERE install_id = '{source.install_id}'")
@@ -78,7 +78,7 @@ def test_sqlite3_answers_while_uploads_run(daemon, source):
 
 def test_detritusctl_answers_while_uploads_run(daemon, source):
     def ask(*arguments):
-        done = subprocess.run([DETRITUSCTL, "--data-dir", str(daemon.data_dir), *arguments], capture_output=True, text=True)
+        done = children.run([DETRITUSCTL, "--data-dir", str(daemon.data_dir), *arguments], capture_output=True, text=True)
         assert done.returncode == 0, done
         return done.stdout
 

@@ -4,13 +4,12 @@ import gzip
 import json
 import re
 import shutil
-import subprocess
 
 import pytest
 
-from harness import crash, grpc, otlp
+from harness import children, crash, grpc, otlp
 from harness.crash import body, dump_part, metadata_part
-from harness.daemon import ACME, DEADLINE_SECS, IS_REFERENCE, sha256
+from harness.daemon import ACME, IS_REFERENCE, sha256
 
 
 def tool(name):
@@ -18,7 +17,7 @@ def tool(name):
 
 
 def run(*command):
-    done = subprocess.run(command, capture_output=True, text=True, timeout=2 * DEADLINE_SECS)
+    done = children.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done
     return done.stdout
 
@@ -114,8 +113,7 @@ def test_nghttp_uploads(daemon, source, tmp_path, options):
 @tool("nghttp")
 def test_nghttp_upgrades_to_nothing(daemon):
     """`-u` asks for h2c by Upgrade, which is ignored: nghttp then says so and fails."""
-    done = subprocess.run(["nghttp", "-u", "-v", daemon.url + "/healthz"], capture_output=True, text=True,
-                          timeout=DEADLINE_SECS)
+    done = children.run(["nghttp", "-u", "-v", daemon.url + "/healthz"], capture_output=True, text=True)
     assert "101 Switching" not in done.stdout
 
 

@@ -16,6 +16,7 @@ import zstandard
 
 from harness import crash, ctl
 from harness.bulk import fill
+from harness.children import DEADLINE_SECS
 from harness.daemon import ACME, Daemon, wait_until
 from harness.generate import generate
 from harness.grpc import export
@@ -161,7 +162,7 @@ def test_the_daemon_is_killed_midway(start_daemon, source, tmp_path):
         with ctl.started(daemon.data_dir, "backup", "--copy", copy) as process:
             wait_until(lambda: (copy / path).exists() or process.poll() is not None, path)
             daemon.kill()
-            assert process.wait(60) == 0
+            assert process.wait(DEADLINE_SECS) == 0
         ctl.run(copy, "verify", "--deep")
         daemon.start()
         assert len(daemon.rows("SELECT 1 FROM crash")) == len(rows_of(copy)["crash"]) == 1500

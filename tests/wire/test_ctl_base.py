@@ -12,8 +12,9 @@ import subprocess
 
 import pytest
 
-from harness import crash, ctl, grpc, otlp
+from harness import children, crash, ctl, grpc, otlp
 from harness.bulk import Control, Uploads, fill
+from harness.children import DEADLINE_SECS
 from harness.crash import attachment_part, dump_part, metadata_part, upload
 from harness.daemon import ACME, DETRITUSCTL, OTHER, sha256, wait_until
 from harness.full_disk import fill_up
@@ -219,8 +220,8 @@ def test_a_wrong_name_stops_it_all(daemon, source):
 def test_nobody_to_ask(daemon, source):
     [first, *_] = reports(daemon, source)
     for arguments in (("crashes", "delete", first), ("purge", "--project", "acme")):
-        done = subprocess.run([DETRITUSCTL, "--data-dir", str(daemon.data_dir), *map(str, arguments)], text=True,
-                              stdin=subprocess.DEVNULL, capture_output=True, timeout=20)
+        done = children.run([DETRITUSCTL, "--data-dir", str(daemon.data_dir), *map(str, arguments)], text=True,
+                            stdin=subprocess.DEVNULL, capture_output=True)
         assert done.returncode == 1 and "--yes" in done.stderr
     assert len(daemon.crash_rows(source)) == 3
 
@@ -433,10 +434,10 @@ def test_two_at_once_beside_a_daemon(start_daemon, source):
     daemon = bulky(start_daemon, source)
     other = crash.Source.fresh()
     with Uploads(daemon, other):
-        both = [subprocess.Popen([DETRITUSCTL, "--data-dir", str(daemon.data_dir), "--json", "purge", "--project", "acme",
-                                  "--install", source.install_id, "--yes"], stdout=subprocess.PIPE, text=True)
+        both = [children.start([DETRITUSCTL, "--data-dir", str(daemon.data_dir), "--json", "purge", "--project", "acme",
+                                "--install", source.install_id, "--yes"], stdout=subprocess.PIPE, text=True)
                 for _ in range(2)]
-        receipts = [json.loads(process.communicate(timeout=60)[0]) for process in both]
+        receipts = [json.loads(process.communicate(timeout=DEADLINE_SECS)[0]) for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert sum(receipt["crashes"] for receipt in receipts) == 1200
     tidy(daemon)
@@ -445,9 +446,9 @@ def test_two_at_once_beside_a_daemon(start_daemon, source):
 def test_two_at_once_without_one(start_daemon, source):
     daemon = bulky(start_daemon, source)
     daemon.stop()
-    both = [subprocess.Popen([DETRITUSCTL, "--data-dir", str(daemon.data_dir), "--json", "purge", "--project", "acme", "--yes"],
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    ended = [(process.communicate(timeout=60), process.returncode) for process in both]
+    both = [children.start([DETRITUSCTL, "--data-dir", str(daemon.data_dir), "--json", "purge", "--project", "acme", "--yes"],
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    ended = [(process.communicate(timeout=DEADLINE_SECS), process.returncode) for process in both]
     done = [json.loads(out) for (out, _), status in ended if status == 0]
     assert sum(receipt["crashes"] for receipt in done) == 1200
     for (_, complaint), status in ended:
@@ -470,8 +471,8 @@ def test_a_daemon_that_only_starts(start_daemon, source):
 def test_a_daemon_does_not_start_beside_it(start_daemon, source, tmp_path):
     daemon = bulky(start_daemon, source)
     daemon.stop()
-    purge = subprocess.Popen([DETRITUSCTL, "--data-dir", str(daemon.data_dir), "purge", "--project", "acme", "--yes"],
-                             stdout=subprocess.DEVNULL)
+    purge = children.start([DETRITUSCTL, "--data-dir", str(daemon.data_dir), "purge", "--project", "acme", "--yes"],
+                           stdout=subprocess.DEVNULL)
     wait_until(lambda: len(daemon.crash_rows(source)) < 1200, "the first step")
     os.kill(purge.pid, signal.SIGSTOP)  # wherever it is
     try:
@@ -479,7 +480,7 @@ def test_a_daemon_does_not_start_beside_it(start_daemon, source, tmp_path):
             assert f"in use by another detritusd or detritusctl (pid {purge.pid})" in daemon.refuses_to_start()
     finally:
         os.kill(purge.pid, signal.SIGCONT)
-    assert purge.wait(60) == 0
+    assert purge.wait(DEADLINE_SECS) == 0
     daemon = start_daemon(KEPT, directory=daemon.directory)
     tidy(daemon)
 
@@ -521,13 +522,13 @@ def test_the_daemon_is_killed_midway(start_daemon, source, steps):
 def test_it_says_that_the_daemon_went_away(start_daemon, source):
     daemon = bulky(start_daemon, source)
     os.kill(daemon.process.pid, signal.SIGSTOP)
-    purge = subprocess.Popen([DETRITUSCTL, "--data-dir", str(daemon.data_dir), "purge", "--project", "acme", "--yes"],
-                             stderr=subprocess.PIPE, text=True)
+    purge = children.start([DETRITUSCTL, "--data-dir", str(daemon.data_dir), "purge", "--project", "acme", "--yes"],
+                           stderr=subprocess.PIPE, text=True)
     wait_until(lambda: os.path.basename(os.readlink(f"/proc/{purge.pid}/exe")).startswith("detritusctl")
                and any(os.readlink(entry.path).startswith("socket:") for entry in os.scandir(f"/proc/{purge.pid}/fd")),
                "its connection")
     daemon.kill()
-    complaint = purge.communicate(timeout=60)[1]
+    complaint = purge.communicate(timeout=DEADLINE_SECS)[1]
     assert purge.returncode in (0, 1)
     if purge.returncode == 1:
         assert "went away" in complaint or "does not answer" in complaint or "is held by" in complaint, complaint
@@ -582,7 +583,7 @@ def test_root_leaves_no_files_of_its_own(start_daemon, source):
     daemon = start_daemon(KEPT)
     ids = reports(daemon, source)
     daemon.stop()
-    subprocess.run(["chown", "-R", "65534:65534", str(daemon.data_dir)], check=True)
+    children.run(["chown", "-R", "65534:65534", str(daemon.data_dir)], check=True)
     for path in [daemon.data_dir, *daemon.data_dir.parents][:5]:
         os.chmod(path, 0o755)
     ctl.run(daemon.data_dir, "crashes", "delete", "--yes", ids[0])

@@ -6,14 +6,14 @@ import os
 import re
 import shutil
 import socket
-import subprocess
 import threading
 
 import hpack
 import pytest
 from hyperframe import frame as frames
 
-from harness import crash
+from harness import children, crash
+from harness.children import joined
 from harness.ctl import call as ctl
 from harness.daemon import ACME, DETRITUSCTL, OTHER, RATE_UNLIMITED, tokens_toml
 from harness.generate import generate
@@ -68,8 +68,8 @@ def test_sql_takes_every_kind_of_value(tmp_path):
 def test_sql_only_reads(tmp_path, query, says):
     generate(tmp_path / "data", "--crashes", 20, "--sources", 3)
     before = (tmp_path / "data/detritus.db").read_bytes()
-    done = subprocess.run([DETRITUSCTL, "--data-dir", tmp_path / "data", "sql", query], cwd=tmp_path, capture_output=True,
-                          text=True)
+    done = children.run([DETRITUSCTL, "--data-dir", tmp_path / "data", "sql", query], cwd=tmp_path, capture_output=True,
+                        text=True)
     assert done.returncode == 1 and says in done.stderr and not done.stdout, done
     assert (tmp_path / "data/detritus.db").read_bytes() == before and os.listdir(tmp_path) == ["data"]
 
@@ -90,8 +90,8 @@ def test_sql_starts_sqlite_on_a_terminal(tmp_path):
     stand_in.chmod(0o755)
 
     def on_a_terminal(path):
-        return subprocess.run(["script", "-qec", f"{DETRITUSCTL} --data-dir {tmp_path}/data sql", "/dev/null"],
-                              capture_output=True, text=True, env={"PATH": path}, timeout=60)
+        return children.run(["script", "-qec", f"{DETRITUSCTL} --data-dir {tmp_path}/data sql", "/dev/null"],
+                            capture_output=True, text=True, env={"PATH": path})
 
     if not shutil.which("script"):
         pytest.skip("needs script(1)")
@@ -203,8 +203,8 @@ def test_doctor_without_a_directory(tmp_path):
 
 def test_doctor_counts_descriptors(tmp_path):
     def limited(number):
-        done = subprocess.run(["prlimit", f"--nofile={number}:{number}", DETRITUSCTL, "--data-dir", tmp_path, "doctor",
-                               "--json"], capture_output=True, text=True)
+        done = children.run(["prlimit", f"--nofile={number}:{number}", DETRITUSCTL, "--data-dir", tmp_path, "doctor",
+                             "--json"], capture_output=True, text=True)
         return checks(done)["descriptors"]["state"]
 
     assert [limited(500), limited(1024), limited(10000)] == ["bad", "warn", "warn"]
@@ -342,7 +342,7 @@ def stranger(body):
         yield "%s:%d" % listener.getsockname()
     finally:
         listener.shutdown(socket.SHUT_RDWR)
-        thread.join(20)
+        joined(thread)
         listener.close()
 
 

@@ -4,11 +4,10 @@ was, and with space the same command does all of it. How far it comes is tried f
 import json
 import os
 import shutil
-import subprocess
 
 import pytest
 
-from harness import ctl
+from harness import children, ctl
 from harness.daemon import COMPLAINTS, DETRITUSCTL, Daemon
 from harness.full_disk import fill_up
 from harness.generate import generate
@@ -35,8 +34,8 @@ def tried(disk, data_dir, *command, failed, spaces=SPACES):
     failures = 0
     for space in spaces:
         fill_up(disk, space)
-        done = subprocess.run([DETRITUSCTL, "--data-dir", str(data_dir), "--json", *map(str, command)], capture_output=True,
-                              text=True, timeout=120)
+        done = children.run([DETRITUSCTL, "--data-dir", str(data_dir), "--json", *map(str, command)], capture_output=True,
+                            text=True)
         (disk / "filling").unlink()
         assert not COMPLAINTS.search(done.stderr), done.stderr
         if done.returncode == 0:

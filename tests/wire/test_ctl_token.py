@@ -10,6 +10,8 @@ import threading
 
 import pytest
 
+from harness import children
+from harness.children import DEADLINE_SECS, joined
 from harness.ctl import call as ctl
 from harness.daemon import ACME, DETRITUSCTL, OTHER, RATE_UNLIMITED, tokens_toml, wait_until
 from harness.stock import Load
@@ -215,11 +217,10 @@ def test_many_at_once_lose_nothing(tmp_path):
     def add(n):
         done.append(ctl("token", "add", "--id", f"t{n}", "--project", "acme", "--tokens-config", path).stdout)
 
-    threads = [threading.Thread(target=add, args=(n,)) for n in range(8)]
+    threads = [threading.Thread(target=add, args=(n,), daemon=True) for n in range(8)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    joined(*threads)
     listed = {json.loads(line)["id"] for line in
               ctl("token", "list", "--json", "--tokens-config", path, data_dir=tmp_path).stdout.splitlines()}
     assert listed == {"acme-prod", "other-prod", *(f"t{n}" for n in range(8))} and len(set(done)) == 8
@@ -241,12 +242,12 @@ def test_two_that_make_the_file_at_once(tmp_path):
     """Both see that there is none, and wait: the second one must not begin anew."""
     path = tmp_path / "tokens.toml"
     with locked(tmp_path):
-        adding = [subprocess.Popen([DETRITUSCTL, "token", "add", "--id", f"t{n}", "--project", "acme", "--tokens-config",
-                                    path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for n in range(2)]
+        adding = [children.start([DETRITUSCTL, "token", "add", "--id", f"t{n}", "--project", "acme", "--tokens-config",
+                                  path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for n in range(2)]
         inode = f":{tmp_path.stat().st_ino} "
         wait_until(lambda: sum("->" in line and inode in line for line in open("/proc/locks")) == 2, "both to wait")
     for process in adding:
-        assert process.communicate(timeout=60)[0].startswith("dt_t") and process.returncode == 0
+        assert process.communicate(timeout=DEADLINE_SECS)[0].startswith("dt_t") and process.returncode == 0
     assert {line for line in path.read_text().splitlines() if line.startswith("id")} == {'id = "t0"', 'id = "t1"'}
 
 
@@ -313,12 +314,12 @@ def test_nobody_is_told_who_is_no_daemon(tmp_path):
     data_dir.mkdir()
     add = ("token", "add", "--project", "acme", "--tokens-config", path, "--id")
     assert "no daemon runs" in ctl(*add, "a", data_dir=data_dir).stderr
-    ended = subprocess.Popen(["true"])
+    ended = children.start(["true"])
     ended.wait()
     (data_dir / "lock").write_text(f"{ended.pid}\nrunning\n")
     assert "no daemon runs" in ctl(*add, "b", data_dir=data_dir).stderr
-    holder = subprocess.Popen(["flock", str(data_dir / "lock"), "sh", "-c", "echo held; read line"],
-                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    holder = children.start(["flock", str(data_dir / "lock"), "sh", "-c", "echo held; read line"],
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         assert holder.stdout.readline() == "held\n"
         (data_dir / "lock").write_text(f"{holder.pid}\nrunning\n")

@@ -3,10 +3,10 @@
 import hashlib
 import json
 import os
-import subprocess
 
 import pytest
 
+from harness import children
 from harness.daemon import ACME, NARROW, REPO
 
 LOAD = os.environ.get("DETRITUS_LOAD", str(REPO / "build/tools/load/detritus-load"))
@@ -15,8 +15,8 @@ COMMON = ["--connections", "6", "--threads", "2"]
 
 
 def load(daemon, *arguments, token=ACME):
-    done = subprocess.run([LOAD, "--url", daemon.url, "--token", token.secret, "--project", "acme", "--json", *COMMON,
-                           *arguments], capture_output=True, text=True, timeout=120)
+    done = children.run([LOAD, "--url", daemon.url, "--token", token.secret, "--project", "acme", "--json", *COMMON,
+                         *arguments], capture_output=True, text=True)
     assert done.returncode in (0, 1) and not done.stderr, done
     return done.returncode, json.loads(done.stdout)
 
@@ -88,7 +88,7 @@ def test_a_daemon_that_is_gone_is_an_error(start_daemon):
 
 def test_idle_connections_are_held(start_daemon):
     daemon = start_daemon()
-    process = subprocess.Popen([LOAD, "--url", daemon.url, "--mode", "idle", "--seconds", "3600", *COMMON])
+    process = children.start([LOAD, "--url", daemon.url, "--mode", "idle", "--seconds", "3600", *COMMON])
     try:
         daemon.wait_metric("detritus_connections", lambda n: n == 7)  # and the one that asks
     finally:

@@ -6,7 +6,8 @@ import socket
 import threading
 
 from . import crash
-from .daemon import ACME, DEADLINE_SECS, sha256
+from .children import DEADLINE_SECS, joined
+from .daemon import ACME, sha256
 
 
 def fill(data_dir, source, count, first=0):
@@ -32,7 +33,7 @@ class Uploads:
     def __init__(self, daemon, source):
         self.daemon, self.source, self.sent, self.failure = daemon, source, 0, None
         self.over, self.first = threading.Event(), threading.Event()
-        self.thread = threading.Thread(target=self._work)
+        self.thread = threading.Thread(target=self._work, daemon=True)
 
     def _work(self):
         try:
@@ -52,7 +53,7 @@ class Uploads:
 
     def __exit__(self, *_):
         self.over.set()
-        self.thread.join()
+        joined(self.thread)
         assert self.failure is None, self.failure
 
 

@@ -5,13 +5,13 @@ import json
 import os
 import subprocess
 
-from .daemon import COMPLAINTS, DEADLINE_SECS, DETRITUSCTL
+from . import children
+from .daemon import COMPLAINTS, DETRITUSCTL
 
 
 def run(data_dir, *arguments, status=0):
     """detritusctl --data-dir data_dir arguments, which must end with that status."""
-    done = subprocess.run([DETRITUSCTL, "--data-dir", str(data_dir), *map(str, arguments)], capture_output=True, text=True,
-                          timeout=DEADLINE_SECS * 3)
+    done = children.run([DETRITUSCTL, "--data-dir", str(data_dir), *map(str, arguments)], capture_output=True, text=True)
     assert done.returncode == status, done
     assert not COMPLAINTS.search(done.stderr), done.stderr
     return done
@@ -26,8 +26,7 @@ def call(*arguments, data_dir=None, stdin="", environment=None, status=0):
     """detritusctl as a shell without any of its variables calls it; --data-dir only when it is given."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("DETRITUS_")}
     command = [DETRITUSCTL, *(["--data-dir", str(data_dir)] if data_dir else []), *map(str, arguments)]
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60,
-                          env={**clean, **(environment or {})})
+    done = children.run(command, input=stdin, capture_output=True, text=True, env={**clean, **(environment or {})})
     assert done.returncode == status, done
     return done
 
@@ -35,10 +34,9 @@ def call(*arguments, data_dir=None, stdin="", environment=None, status=0):
 @contextlib.contextmanager
 def started(data_dir, *arguments):
     """The process, which the caller kills; it is gone afterwards."""
-    process = subprocess.Popen([DETRITUSCTL, "--data-dir", str(data_dir), *map(str, arguments)], stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL)
+    process = children.start([DETRITUSCTL, "--data-dir", str(data_dir), *map(str, arguments)], stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL)
     try:
         yield process
     finally:
-        process.kill()
-        process.wait()
+        children.end(process)

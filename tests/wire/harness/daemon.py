@@ -21,15 +21,18 @@ import time
 import pytest
 import yaml
 
-from . import http1, http2, response
+from . import children, http1, http2, response
+from .children import DEADLINE_SECS, wait_until
 
 REPO = pathlib.Path(__file__).resolve().parents[3]
 DETRITUSD = os.environ.get("DETRITUSD", str(REPO / "build/src/detritusd/detritusd"))
 DETRITUSCTL = os.environ.get("DETRITUSCTL", str(REPO / "build/src/detritusctl/detritusctl"))
 IS_REFERENCE = os.environ.get("DETRITUSD_IS_REFERENCE", "0") not in ("", "0")
 
-# Only a hang ever waits so long.
-DEADLINE_SECS = float(os.environ.get("DETRITUS_TEST_DEADLINE", "20"))
+# The daemon's own limits of time are beyond what a slow machine needs: a test that is about one sets that one.
+PATIENT = {"limits": {f"{name}_secs": 86400 for name in (
+    "head_timeout", "body_idle_timeout", "write_timeout", "idle_timeout", "drain_timeout", "control_idle_timeout",
+    "control_write_timeout", "token_cache", "token_cache_bad")}}
 
 
 class Token:
@@ -81,21 +84,13 @@ def slow_tokens(count):
     return tuple(Token("", f"slow-{n}", SLOW_PHC, "acme", "acme/") for n in range(count))
 
 
+# A verification of an unknown token takes minutes. stop() does not wait for its end.
+ENDLESS_TOKENS = slow_tokens(5000)
+
+
 def stranger(name):
     """A token that is in no file."""
     return Token(name, "", "", "", "")
-
-
-def wait_until(check, what, deadline_secs=None):
-    """Asks until check() is true and returns what it said. The pause only keeps the asking cheap."""
-    deadline = time.monotonic() + (deadline_secs or DEADLINE_SECS)
-    while True:
-        outcome = check()
-        if outcome:
-            return outcome
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited in vain for {what() if callable(what) else what}")
-        time.sleep(0.003)
 
 
 def tokens_toml(tokens, rate_limit):
@@ -140,9 +135,9 @@ class Log:
         with self.changed:
             return len(self.lines)
 
-    def wait(self, pattern, since=0, deadline_secs=None):
+    def wait(self, pattern, since=0):
         """The match of the first line from `since` on that matches."""
-        deadline = time.monotonic() + (deadline_secs or DEADLINE_SECS)
+        deadline = time.monotonic() + DEADLINE_SECS
         with self.changed:
             while True:
                 for line in self.lines[since:]:
@@ -181,7 +176,7 @@ class Daemon:
     def _own_arguments(self, config):
         defaults = {"bind": "127.0.0.1:0", "data_dir": str(self.data_dir), "tokens_config": str(self.tokens_file)}
         path = self.directory / "detritusd.yaml"
-        path.write_text(yaml.safe_dump(merged(defaults, config)))
+        path.write_text(yaml.safe_dump(merged(merged(defaults, PATIENT), config)))
         return ["--config", str(path)]
 
     def _reference_arguments(self, config):
@@ -210,10 +205,10 @@ class Daemon:
         environment = dict(os.environ, NO_COLOR="1", **self.environment)
         environment.setdefault("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0")
         environment.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
-        self.process = subprocess.Popen([self.binary, *self._arguments], stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.PIPE if self.reference else subprocess.DEVNULL,
-                                        stderr=subprocess.STDOUT if self.reference else subprocess.PIPE,
-                                        env=environment)
+        self.process = children.start([self.binary, *self._arguments], stdin=subprocess.DEVNULL,
+                                      stdout=subprocess.PIPE if self.reference else subprocess.DEVNULL,
+                                      stderr=subprocess.STDOUT if self.reference else subprocess.PIPE,
+                                      env=environment)
         self.log = Log(self.process.stdout if self.reference else self.process.stderr)
         return self
 
@@ -248,8 +243,7 @@ class Daemon:
         try:
             return self.process.wait(DEADLINE_SECS)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            children.end(self.process)
             raise AssertionError("the daemon does not end\n" + self.log.text())
 
     def stop(self):
@@ -264,14 +258,13 @@ class Daemon:
 
     def kill(self):
         self.close_clients()
-        if self.running:
-            self.process.kill()
-            self.process.wait()
+        if self.process:
+            children.end(self.process)
 
     # -- talking
 
     def connect(self, http="1.1", **options):
-        client = (http1.Http1 if http == "1.1" else http2.Http2)(self.address, timeout=DEADLINE_SECS, **options)
+        client = (http1.Http1 if http == "1.1" else http2.Http2)(self.address, **options)
         self.clients.append(client)
         return client
 
@@ -342,7 +335,8 @@ class Daemon:
         return self.data_dir / "crashes/by-hash" / sha256[:2] / (sha256 + ".bin")
 
     def rows(self, sql, parameters=()):
-        with contextlib.closing(sqlite3.connect(f"file:{self.data_dir}/detritus.db?mode=ro", uri=True)) as database:
+        with contextlib.closing(sqlite3.connect(f"file:{self.data_dir}/detritus.db?mode=ro", uri=True,
+                                                timeout=DEADLINE_SECS)) as database:
             database.row_factory = sqlite3.Row
             return [dict(row) for row in database.execute(sql, parameters)]
 
@@ -376,7 +370,7 @@ class Daemon:
 
     def _alive(self):
         """The gauges of what is alive, and the open descriptors by kind, while one connection asks."""
-        client = http1.Http1(self.address, timeout=DEADLINE_SECS)
+        client = http1.Http1(self.address)
         try:
             values = samples(self.metrics_text(client))
             gauges = {name: values.get(name) for name in GAUGES}
@@ -461,7 +455,7 @@ class Daemon:
 
 def run(*arguments, stdin=""):
     """detritusd with a command line that ends by itself."""
-    return subprocess.run([DETRITUSD, *arguments], input=stdin, capture_output=True, text=True, timeout=DEADLINE_SECS)
+    return children.run([DETRITUSD, *arguments], input=stdin, capture_output=True, text=True)
 
 
 def strict_object(pairs):

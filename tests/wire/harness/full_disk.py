@@ -3,9 +3,10 @@
 import contextlib
 import os
 import pathlib
-import subprocess
 
 import pytest
+
+from . import children
 
 
 @contextlib.contextmanager
@@ -18,13 +19,13 @@ def mounted(directory, size=64 << 20):
     path.mkdir()
     with open(image, "wb") as file:
         file.truncate(size)
-    subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", "-b", "4096", str(image)], check=True)
-    if subprocess.run(["mount", "-o", "loop", str(image), str(path)], capture_output=True).returncode != 0:
+    children.run(["mkfs.ext4", "-q", "-F", "-m", "0", "-b", "4096", str(image)], check=True)
+    if children.run(["mount", "-o", "loop", str(image), str(path)], capture_output=True).returncode != 0:
         pytest.skip("needs a free loop device to mount a small file system")
     try:
         yield path
     finally:
-        subprocess.run(["umount", str(path)], check=True)
+        children.run(["umount", str(path)], check=True)
 
 
 def fill_up(path, leave=0):

@@ -1,8 +1,8 @@
 """Data directories full of made-up crashes (tools/generate-crashes)."""
 
 import os
-import subprocess
 
+from . import children
 from .daemon import REPO
 
 GENERATE = os.environ.get("DETRITUS_GENERATE", str(REPO / "build/tools/generate-crashes/generate-crashes"))
@@ -10,7 +10,6 @@ GENERATE = os.environ.get("DETRITUS_GENERATE", str(REPO / "build/tools/generate-
 
 def generate(data_dir, *arguments, status=0):
     """Fills it; no daemon may run there. What it said."""
-    done = subprocess.run([GENERATE, "--data-dir", str(data_dir), *map(str, arguments)], capture_output=True, text=True,
-                          timeout=240)
+    done = children.run([GENERATE, "--data-dir", str(data_dir), *map(str, arguments)], capture_output=True, text=True)
     assert done.returncode == status, done
     return done.stdout + done.stderr

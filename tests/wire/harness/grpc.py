@@ -7,6 +7,7 @@ import struct
 import urllib.parse
 
 from . import otlp
+from .children import DEADLINE_SECS
 
 EXPORT = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
 HEALTH = "/grpc.health.v1.Health/Check"
@@ -104,7 +105,7 @@ def export(daemon, message, token, version="1", encoding=None, flag=None, extra=
         client.close()
 
 
-def export_grpcio(daemon, message, token, version="1", compression=None, path=EXPORT, timeout=20):
+def export_grpcio(daemon, message, token, version="1", compression=None, path=EXPORT):
     """The same through grpcio, as any client would do it."""
     import grpc
 
@@ -114,7 +115,7 @@ def export_grpcio(daemon, message, token, version="1", compression=None, path=EX
                                                                  ("grpc.enable_http_proxy", 0)]) as channel:
         method = channel.unary_unary(path, request_serializer=None, response_deserializer=None)
         try:
-            response, call_ = method.with_call(message, metadata=metadata, timeout=timeout,
+            response, call_ = method.with_call(message, metadata=metadata, timeout=DEADLINE_SECS,
                                                compression=getattr(grpc.Compression, compression or "NoCompression"))
             return Outcome(call_.code().value[0], call_.details() or "", response)
         except grpc.RpcError as error:

@@ -4,6 +4,7 @@ import select
 import socket
 
 from . import tcp
+from .children import DEADLINE_SECS
 from .response import ConnectionEnded, Response
 
 
@@ -24,7 +25,7 @@ def chunks(body, size):
 
 
 class Http1:
-    def __init__(self, address, timeout=20.0, receive_buffer=None):
+    def __init__(self, address, timeout=DEADLINE_SECS, receive_buffer=None):
         self.socket = tcp.dial(address, timeout, receive_buffer)
         self.timeout = timeout
         self.buffer = b""

@@ -7,6 +7,7 @@ import hpack
 from hyperframe import frame as frames
 
 from . import tcp
+from .children import DEADLINE_SECS
 from .response import ConnectionEnded, Response
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -27,7 +28,7 @@ class Stream:
 class Http2:
     """settings: sent in our first SETTINGS. ack: whether the peer's SETTINGS are acknowledged."""
 
-    def __init__(self, address, timeout=20.0, settings=None, ack=True, start=True, receive_buffer=None):
+    def __init__(self, address, timeout=DEADLINE_SECS, settings=None, ack=True, start=True, receive_buffer=None):
         self.socket = tcp.dial(address, timeout, receive_buffer)
         self.timeout = timeout
         self.encoder, self.decoder = hpack.Encoder(), hpack.Decoder()

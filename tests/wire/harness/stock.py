@@ -6,6 +6,7 @@ import sqlite3
 import threading
 
 from . import crash, ctl
+from .children import DEADLINE_SECS, joined
 from .daemon import ACME, OTHER
 from .grpc import export
 from .otlp import export_lines
@@ -70,7 +71,8 @@ class Load:
         self.daemon, self.token, self.over, self.failure = daemon, token, threading.Event(), []
         self.sent = self.lines = 0  # acknowledged
         self.started = threading.Event()
-        self.threads = [threading.Thread(target=self._guard, args=(work,)) for work in (self._uploads, self._exports)]
+        self.threads = [threading.Thread(target=self._guard, args=(work,), daemon=True)
+                        for work in (self._uploads, self._exports)]
 
     def _guard(self, work):
         try:
@@ -97,13 +99,12 @@ class Load:
     def __enter__(self):
         for thread in self.threads:
             thread.start()
-        assert self.started.wait(20)
+        assert self.started.wait(DEADLINE_SECS)
         return self
 
     def __exit__(self, *_):
         self.over.set()
-        for thread in self.threads:
-            thread.join()
+        joined(*self.threads)
         assert not self.failure, self.failure
 
 
