@@ -9,14 +9,15 @@ import os
 import re
 import socket
 import sqlite3
-import subprocess
+import threading
 import time
 
 import pytest
 
 from harness import crash, ctl
 from harness.bulk import fill
-from harness.daemon import ACME, DETRITUSCTL, wait_until
+from harness.children import joined
+from harness.daemon import ACME, wait_until
 from harness.grpc import export
 from harness.otlp import export_lines
 from harness.stock import KEPT, ROWS, Load, Stock, all_rows, change
@@ -284,22 +285,60 @@ def test_a_daemon_mends_beside_uploads(start_daemon):
     ctl.run(daemon.data_dir, "verify", "--deep")
 
 
+@contextlib.contextmanager
+def killed_at_the_second(daemon, operation):
+    """Stands before the control socket. The daemon is killed when a second request for the operation comes."""
+    path, behind = daemon.data_dir / "control.sock", daemon.data_dir / "control.behind"
+    path.rename(behind)
+    directory = os.open(daemon.data_dir, os.O_PATH)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(f"/proc/self/fd/{directory}/{path.name}")
+    listener.listen()
+    seen = 0
+
+    def relay(client, server):
+        nonlocal seen
+        for request in client.makefile("rb"):
+            seen += json.loads(request)["op"] == operation
+            if seen == 2:
+                return daemon.kill()
+            server.sendall(request)
+            for answer in server.makefile("rb"):
+                client.sendall(answer)
+                if json.loads(answer).keys() & {"ok", "error"}:
+                    break
+
+    def serve():
+        while seen < 2:
+            client, _ = listener.accept()
+            with client, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+                server.connect(f"/proc/self/fd/{directory}/{behind.name}")
+                relay(client, server)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield
+    joined(thread)
+    listener.close()
+    os.close(directory)
+    behind.unlink()
+
+
 def test_the_daemon_is_killed_while_it_mends(start_daemon, source, tmp_path):
     """What was mended stays so, and a further run does the rest."""
-    fill(tmp_path / "data", source, 1500)
+    fill(tmp_path / "data", source, 300)
     daemon = start_daemon(KEPT, data_dir=tmp_path / "data")
     daemon.stop()
     change(daemon.data_dir, "UPDATE blob SET refs = refs + 1; UPDATE usage SET crash_bytes = 1")
     daemon.start()
-    process = subprocess.Popen([DETRITUSCTL, "--data-dir", str(daemon.data_dir), "verify", "--repair", "--json"],
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wait_until(lambda: len(daemon.rows("SELECT 1 FROM blob WHERE refs = 1")) > 0, "the first request")
-    daemon.kill()
-    out, words = process.communicate(timeout=60)
-    assert process.returncode == 1 and "went away" in words
-    *found, totals = (json.loads(line) for line in out.splitlines())
-    left = re.search(r"(\d+) more findings were not dealt with", words)
-    assert len(found) + (int(left[1]) if left else 0) == totals["findings"] > 1500
+    with killed_at_the_second(daemon, "repair"):
+        done = ctl.run(daemon.data_dir, "verify", "--repair", "--json", status=1)
+    assert "went away" in done.stderr
+    mended = len(daemon.rows("SELECT 1 FROM blob WHERE refs = 1"))
+    assert 0 < mended < 300
+    *found, totals = (json.loads(line) for line in done.stdout.splitlines())
+    left = re.search(r"(\d+) more findings were not dealt with", done.stderr)
+    assert len(found) + (int(left[1]) if left else 0) == totals["findings"] > 300
     daemon.start()
     ctl.run(daemon.data_dir, "verify", "--repair")
     ctl.run(daemon.data_dir, "verify", "--deep")

@@ -2,12 +2,11 @@
 
 import os
 import pathlib
-import subprocess
 
 import pytest
 
 from conftest import both
-from harness import crash, grpc, http1, otlp
+from harness import children, crash, grpc, http1, otlp
 from harness.crash import attachment_part, body, dump_part, headers, metadata_part, upload
 from harness.daemon import ACME, OTHER, sha256, wait_until
 from test_janitor import again, edit
@@ -71,11 +70,11 @@ def disk(tmp_path):
     path.mkdir()
     with open(image, "wb") as file:
         file.truncate(DISK_BYTES)
-    subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", str(image)], check=True)
-    if subprocess.run(["mount", "-o", "loop", str(image), str(path)], capture_output=True).returncode != 0:
+    children.run(["mkfs.ext4", "-q", "-F", "-m", "0", str(image)], check=True)
+    if children.run(["mount", "-o", "loop", str(image), str(path)], capture_output=True).returncode != 0:
         pytest.skip("needs a free loop device to mount a small file system")
     yield Disk(path)
-    subprocess.run(["umount", str(path)], check=True)
+    children.run(["umount", str(path)], check=True)
 
 
 @pytest.fixture
@@ -189,10 +188,9 @@ def test_what_is_announced_is_kept_free(disk, start_on, source):
 
 def test_what_nobody_announced_is_refused_on_its_way(disk, start_on, source):
     daemon = start_on()
+    whole = body(metadata_part(source), dump_part(b"x" * (60 * MIB)))
     with daemon.unchanged():
-        client = daemon.connect()
-        response = client.request("POST", crash.PATH, headers(ACME),
-                                  body(metadata_part(source), dump_part(b"x" * (60 * MIB))), chunk=MIB)
+        response = daemon.connect().request("POST", crash.PATH, headers(ACME), whole, chunk=MIB)
         response.refused(503, "disk reserve for uploads")
     assert disk.free() > UPLOADS_REFUSED
     assert upload(daemon, "1.1", ACME, metadata_part(source), dump_part()).status == 201
