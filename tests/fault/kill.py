@@ -10,6 +10,7 @@ import shutil
 import time
 
 import aged
+from harness.children import DEADLINE_SECS
 from harness.daemon import Daemon, merged
 from ledger import Ledger
 from load import Load
@@ -38,7 +39,7 @@ def kill_while_starting(daemon, rng):
     daemon.launch()
     lines = rng.randrange(4)
     with daemon.log.changed:
-        daemon.log.changed.wait_for(lambda: len(daemon.log.lines) >= lines or daemon.log.closed, 20)
+        daemon.log.changed.wait_for(lambda: len(daemon.log.lines) >= lines or daemon.log.closed, DEADLINE_SECS)
     daemon.kill()
 
 
