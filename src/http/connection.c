@@ -6,6 +6,7 @@
 
 #include "http/connection_internal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,6 +23,18 @@
 #define LINGER_BYTES ((uint64_t)4 * 1024 * 1024)
 
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+static void move(struct connection *c, enum connection_state to)
+{
+        static const unsigned allowed[] = {
+                [CONNECTION_OPENING] = 1u << CONNECTION_SERVING,
+                [CONNECTION_SERVING] = 1u << CONNECTION_CLOSING,
+                [CONNECTION_CLOSING] = 1u << CONNECTION_LINGERING,
+                [CONNECTION_LINGERING] = 0,
+        };
+        assert(allowed[c->state] & 1u << to);
+        c->state = to;
+}
 
 static void tell_if_empty(struct connection_set *s)
 {
@@ -80,7 +93,7 @@ void connection_begin_request(struct connection *c, struct http_request *r)
 {
         const struct http_handler *h = &c->set->config.handler;
         r->peer = c->peer;
-        r->begun = true;
+        http_request_begin(r);
         h->begin(h->userdata, r);
 }
 
@@ -96,7 +109,8 @@ void connection_refuse_request(struct connection *c, struct http_request *r, int
 static bool obey(struct connection *c, int r)
 {
         if (r == CONNECTION_CLOSE) {
-                c->closing = true;
+                if (c->state == CONNECTION_SERVING)
+                        move(c, CONNECTION_CLOSING);
                 connection_wants_flush(c);
         }
         return r >= 0;
@@ -108,6 +122,7 @@ static int choose_protocol(struct connection *c, const struct connection_protoco
         if (r < 0)
                 return r;
         c->protocol = p;
+        move(c, CONNECTION_SERVING);
         r = p->feed(c, c->first, c->n_first);
         return r == 0 && c->set->draining ? p->drain(c) : r;
 }
@@ -127,15 +142,15 @@ static int sniff(struct connection *c, const uint8_t **data, size_t *len)
 
 static int feed(struct connection *c, const uint8_t *data, size_t len)
 {
-        if (c->lingering) {
+        if (c->state == CONNECTION_LINGERING) {
                 c->linger_bytes += len;
                 return c->linger_bytes > LINGER_BYTES ? -ECONNRESET : 0;
         }
-        if (c->closing)
+        if (c->state == CONNECTION_CLOSING)
                 return 0;
-        if (!c->protocol) {
+        if (c->state == CONNECTION_OPENING) {
                 int r = sniff(c, &data, &len);
-                if (r != 0 || !c->protocol || len == 0)
+                if (r != 0 || c->state == CONNECTION_OPENING || len == 0)
                         return r;
         }
         return c->protocol->feed(c, data, len);
@@ -145,9 +160,9 @@ static bool peer_ended(struct connection *c)
 {
         c->peer_ended = true;
         watch(c);
-        if (c->lingering || !c->protocol)
+        if (c->state == CONNECTION_LINGERING || c->state == CONNECTION_OPENING)
                 return false;
-        return c->closing || obey(c, c->protocol->end(c));
+        return c->state == CONNECTION_CLOSING || obey(c, c->protocol->end(c));
 }
 
 /* False when the connection is to go. */
@@ -174,7 +189,7 @@ static bool start_linger(struct connection *c)
         if (c->peer_ended)
                 return false;
         shutdown(c->io.fd, SHUT_WR);
-        c->lingering = true;
+        move(c, CONNECTION_LINGERING);
         c->write_ns = connection_now_ns(c);
         c->read_paused = false;
         return true;
@@ -185,13 +200,14 @@ static bool write_some(struct connection *c)
 {
         for (int i = 0; i < WRITES_PER_PASS; i++) {
                 if (c->out_done == c->out.len) {
-                        c->out.len = c->out_done = 0;
+                        buf_clear(&c->out);
+                        c->out_done = 0;
                         if (c->out.cap > OUT_KEPT_BYTES)
                                 buf_done(&c->out);
-                        if (c->protocol && !c->lingering && !obey(c, c->protocol->produce(c)))
+                        if (c->protocol && c->state != CONNECTION_LINGERING && !obey(c, c->protocol->produce(c)))
                                 return false;
                         if (c->out.len == 0)
-                                return c->closing && !c->lingering ? start_linger(c) : true;
+                                return c->state == CONNECTION_CLOSING ? start_linger(c) : true;
                 }
                 ssize_t n = send(c->io.fd, c->out.data + c->out_done, c->out.len - c->out_done, MSG_NOSIGNAL);
                 if (n < 0)
@@ -232,11 +248,11 @@ static void on_ready(struct loop_io *io, uint32_t events)
 static bool tick_one(struct connection *c, uint64_t now)
 {
         const struct config_limits *l = connection_limits(c);
-        if (c->lingering)
+        if (c->state == CONNECTION_LINGERING)
                 return now - c->write_ns < (c->set->draining ? 1 : LINGER_SECS) * second_ns;
         if (c->out_done < c->out.len && now - c->write_ns > l->write_timeout_secs * second_ns)
                 return false;
-        if (!c->protocol)
+        if (c->state == CONNECTION_OPENING)
                 return now - c->opened_ns < (c->set->draining ? DRAIN_GRACE_SECS : l->head_timeout_secs) * second_ns;
         return obey(c, c->protocol->tick(c, now));
 }

@@ -35,6 +35,13 @@ struct connection_protocol {
         void (*free)(struct connection *c); /* aborts its requests */
 };
 
+enum connection_state {
+        CONNECTION_OPENING,   /* the first bytes have not said which protocol it is */
+        CONNECTION_SERVING,   /* the protocol reads and writes */
+        CONNECTION_CLOSING,   /* no more is read; when out is empty it is shut down */
+        CONNECTION_LINGERING, /* shut down for writing; what the peer still sends is dropped until it closes */
+};
+
 struct connection {
         struct loop_io io;
         struct connection_set *set;
@@ -42,7 +49,7 @@ struct connection {
         struct sockaddr_storage address;
         char peer[64];
 
-        const struct connection_protocol *protocol; /* NULL until the first bytes tell */
+        const struct connection_protocol *protocol; /* NULL while OPENING */
         void *session;                              /* the protocol's */
         uint8_t first[CONNECTION_PREFACE_BYTES];
         size_t n_first;
@@ -51,9 +58,9 @@ struct connection {
         size_t out_done; /* bytes of out already written */
         uint32_t watching;
         struct loop_task flush;
-        bool flush_queued, read_paused, peer_ended;
-        bool closing;   /* when out is empty: shut down, and drain what the peer still sends */
-        bool lingering; /* shut down; only waiting for the peer to close */
+        bool flush_queued, read_paused;
+        bool peer_ended; /* it sends no more; it may still read */
+        enum connection_state state;
         uint64_t linger_bytes;
 
         uint64_t opened_ns, read_ns, write_ns; /* last progress */
@@ -81,6 +88,11 @@ void http2_streams_drop_spare(struct connection_set *s);
 void connection_wants_flush(struct connection *c);
 /* Stop or go on reading from the socket (HTTP/1.1 back-pressure). */
 void connection_pause_read(struct connection *c, bool pause);
+
+static inline bool connection_is_closing(const struct connection *c)
+{
+        return c->state >= CONNECTION_CLOSING;
+}
 
 static inline const struct config_limits *connection_limits(const struct connection *c)
 {

@@ -5,6 +5,7 @@
  * Draining sends GOAWAY with the highest id, then, once a PING has come back so that nothing can be on its way, GOAWAY
  * with the last stream taken (§6.8). */
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -16,7 +17,13 @@
 #define SENT_RESETS_PER_SEC 10
 #define OUTBOUND_FRAMES_MAX 1000 /* waiting to be sent; well-behaved peers stay below some per stream */
 
-/* ---- what nghttp2 tells ---- */
+static void move(struct http2 *h, enum http2_state to)
+{
+        assert(to == h->state + 1); /* in their order, none left out */
+        h->state = to;
+}
+
+/* ---- what nghttp2 calls ---- */
 
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
 {
@@ -86,14 +93,19 @@ static void count_leaking(struct http2 *h, struct leak *l, unsigned burst, unsig
                 nghttp2_session_terminate_session(h->session, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
+/* The last stream that was taken is named: what comes after it is refused (RFC 9113 §6.8). */
+static void go_away(struct http2 *h)
+{
+        move(h, HTTP2_GONE_AWAY);
+        nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(h->session),
+                              NGHTTP2_NO_ERROR, NULL, 0);
+}
+
 static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
 {
         struct http2 *h = user_data;
-        if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) && h->draining && !h->went_away) {
-                h->went_away = true;
-                nghttp2_submit_goaway(session, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session),
-                                      NGHTTP2_NO_ERROR, NULL, 0);
-        }
+        if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) && h->state == HTTP2_DRAINING)
+                go_away(h);
         if (frame->hd.type == NGHTTP2_RST_STREAM)
                 count_leaking(h, &h->resets, RESETS_BURST, RESETS_PER_SEC); /* CVE-2023-44487 */
         if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
@@ -177,9 +189,9 @@ static int http2_produce(struct connection *c)
                 if (r < 0)
                         return r;
         }
-        bool over = (h->went_away && h->n_streams == 0) ||
+        bool over = (h->state == HTTP2_GONE_AWAY && h->n_streams == 0) ||
                     (!nghttp2_session_want_read(h->session) && !nghttp2_session_want_write(h->session));
-        return over && !c->closing ? CONNECTION_CLOSE : 0;
+        return over && !connection_is_closing(c) ? CONNECTION_CLOSE : 0;
 }
 
 static int http2_end(struct connection *c _unused_)
@@ -194,10 +206,8 @@ static int http2_tick(struct connection *c, uint64_t now)
         int r = http2_stream_check_all(h, now);
         if (r < 0)
                 return r;
-        if (h->draining && !h->went_away && now - h->drain_ns > second_ns) { /* no answer to our PING */
-                h->went_away = true;
-                nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE,
-                                      nghttp2_session_get_last_proc_stream_id(h->session), NGHTTP2_NO_ERROR, NULL, 0);
+        if (h->state == HTTP2_DRAINING && now - h->drain_ns > second_ns) { /* no answer to our PING */
+                go_away(h);
                 http2_flush(h);
         }
         if (h->n_streams == 0 && now - h->active_ns > connection_limits(c)->idle_timeout_secs * second_ns) {
@@ -212,7 +222,7 @@ static int http2_drain(struct connection *c)
 {
         static const uint8_t opaque[8] = "drained";
         struct http2 *h = c->session;
-        h->draining = true;
+        move(h, HTTP2_DRAINING);
         h->drain_ns = connection_now_ns(c);
         nghttp2_submit_shutdown_notice(h->session);
         nghttp2_submit_ping(h->session, NGHTTP2_FLAG_NONE, opaque);

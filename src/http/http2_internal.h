@@ -15,12 +15,18 @@ struct leak {
         uint64_t since_ns;
 };
 
+enum http2_state {
+        HTTP2_SERVING,
+        HTTP2_DRAINING,  /* GOAWAY with the highest id and a PING are out */
+        HTTP2_GONE_AWAY, /* so is GOAWAY with the last stream taken */
+};
+
 struct http2 {
         struct connection *c;
         nghttp2_session *session;
         struct http2_stream *first;
         unsigned n_streams;
-        bool draining, went_away;
+        enum http2_state state;
         uint64_t drain_ns, active_ns;
         struct leak resets, sent_resets;
 };

@@ -36,8 +36,7 @@ void http2_stream_free(struct http2_stream *s)
         if (s->next)
                 s->next->prev = s->prev;
         s->h->n_streams--;
-        if (s->request.begun)
-                http_request_abort(&s->request);
+        http_request_abort(&s->request);
         if (set->n_spare_streams == SPARE_STREAMS_MAX || !worth_keeping(s)) {
                 release_stream(s);
                 return;
@@ -207,13 +206,14 @@ static const struct http_transport transport = {
 /* The peer opens no window for an answer that is due. */
 static bool is_stalled(const struct http2_stream *s, uint64_t now, unsigned timeout_secs)
 {
-        return s->request.answered && s->body_done < s->body.len && now - s->progress_ns > timeout_secs * second_ns;
+        return s->request.progress == HTTP_REQUEST_OVER && s->body_done < s->body.len &&
+               now - s->progress_ns > timeout_secs * second_ns;
 }
 
 /* A head that was begun and does not end: nothing else can come before its end (RFC 9113 §6.10). */
 static bool is_head_late(const struct http2_stream *s, uint64_t now, unsigned timeout_secs)
 {
-        return !s->request.begun && !s->request.answered && now - s->progress_ns > timeout_secs * second_ns;
+        return s->request.progress == HTTP_REQUEST_HEAD && now - s->progress_ns > timeout_secs * second_ns;
 }
 
 /* A request that does not end although it is answered. */

@@ -4,6 +4,7 @@
 
 #include "http/request_internal.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -18,8 +19,26 @@
 
 #define NOT_THERE UINT32_MAX
 
+static void move(struct http_request *r, enum http_request_state to)
+{
+        static const unsigned allowed[] = {
+                [HTTP_REQUEST_HEAD] = 1u << HTTP_REQUEST_BODY | 1u << HTTP_REQUEST_OVER, /* over: refused */
+                [HTTP_REQUEST_BODY] = 1u << HTTP_REQUEST_ENDED | 1u << HTTP_REQUEST_OVER,
+                [HTTP_REQUEST_ENDED] = 1u << HTTP_REQUEST_OVER,
+                [HTTP_REQUEST_OVER] = 0, /* until it is reset */
+        };
+        assert(allowed[r->progress] & 1u << to);
+        r->progress = to;
+}
+
+static bool is_handlers(const struct http_request *r)
+{
+        return r->progress == HTTP_REQUEST_BODY || r->progress == HTTP_REQUEST_ENDED;
+}
+
 void http_request_reset(struct http_request *r)
 {
+        assert(!is_handlers(r));
         struct buf head = r->head;
         struct http_field_ref *fields = r->fields;
         unsigned cap = r->cap_fields;
@@ -36,8 +55,14 @@ void http_request_done(struct http_request *r)
         r->fields = NULL;
 }
 
+void http_request_begin(struct http_request *r)
+{
+        move(r, HTTP_REQUEST_BODY);
+}
+
 static int add_text(struct http_request *r, const char *text, size_t len, uint32_t *ret_offset)
 {
+        assert(r->progress == HTTP_REQUEST_HEAD); /* later the head has pointers into it */
         int e = buf_reserve(&r->head, len + 1);
         if (e < 0)
                 return e;
@@ -241,36 +266,42 @@ void http_request_deliver(struct http_request *r, const uint8_t *data, size_t le
         r->body_bytes += len;
         r->body_active_ns = now_ns;
         r->unconsumed += len;
-        if (r->answered || !r->ops || !r->ops->data)
-                http_request_consume(r, len);
-        else
+        if (r->progress == HTTP_REQUEST_BODY && r->ops && r->ops->data)
                 r->ops->data(r, data, len);
+        else
+                http_request_consume(r, len);
 }
 
 void http_request_deliver_end(struct http_request *r)
 {
-        if (r->ended)
+        if (r->progress != HTTP_REQUEST_BODY)
                 return;
-        r->ended = true;
-        if (!r->answered && r->ops && r->ops->end)
+        move(r, HTTP_REQUEST_ENDED);
+        if (r->ops && r->ops->end)
                 r->ops->end(r);
 }
 
-void http_request_abort(struct http_request *r)
+/* The handler, if there is one, loses the request. */
+static void release(struct http_request *r)
 {
-        if (r->answered)
-                return;
-        r->answered = true;
         http_request_consume(r, r->unconsumed); /* the streams beside it share the connection's window */
         const struct http_request_ops *ops = TAKE_PTR(r->ops);
         if (ops && ops->close)
                 ops->close(r);
 }
 
+void http_request_abort(struct http_request *r)
+{
+        if (!is_handlers(r))
+                return;
+        move(r, HTTP_REQUEST_OVER);
+        release(r);
+}
+
 bool http_request_is_slow(struct http_request *r, uint64_t now_ns, unsigned idle_secs, unsigned min_rate)
 {
         const uint64_t second = 1000000000u;
-        if (!r->begun || r->ended || r->answered)
+        if (r->progress != HTTP_REQUEST_BODY)
                 return false;
         if (r->unconsumed > 0) { /* held up by us: the clock starts again */
                 r->body_active_ns = r->body_started_ns = now_ns;
@@ -295,6 +326,7 @@ void http_request_consume(struct http_request *r, size_t n)
 
 void http_request_accept_body(struct http_request *r, unsigned window_bytes)
 {
+        assert(is_handlers(r));
         r->transport->accept_body(r, window_bytes);
         r->expects_continue = false;
 }
@@ -365,8 +397,8 @@ void http_respond(struct http_request *r, const struct http_response *response)
         char length[24];
         size_t n = response->n_fields;
 
-        if (r->answered || n > ARRAY_LEN(fields) - HTTP_FIELDS_EXTRA)
-                return;
+        assert(r->progress != HTTP_REQUEST_OVER);
+        assert(n <= ARRAY_LEN(fields) - HTTP_FIELDS_EXTRA);
         if (n > 0)
                 memcpy(fields, response->fields, n * sizeof(fields[0]));
         if (full.may_compress && full.body_len >= COMPRESS_FROM_BYTES &&
@@ -387,9 +419,8 @@ void http_respond(struct http_request *r, const struct http_response *response)
         full.fields = fields;
         full.n_fields = n;
 
-        r->answered = true;
-        size_t held = r->unconsumed;
-        http_request_consume(r, held);
+        move(r, HTTP_REQUEST_OVER);
+        http_request_consume(r, r->unconsumed);
         const struct http_request_ops *ops = TAKE_PTR(r->ops);
         r->transport->respond(r, &full);
         if (ops && ops->close)
@@ -401,6 +432,8 @@ void http_request_refuse(struct http_request *r, int status, const char *message
         char body[256];
         int n = snprintf(body, sizeof(body), "{\"error\":{\"code\":%d,\"message\":\"%s\"}}", status, message);
         const struct http_field type = { "content-type", "application/json" };
+        assert(n > 0 && (size_t)n < sizeof(body)); /* our own words */
+        release(r);
         http_respond(r,
                      &(struct http_response){
                              .status = status, .fields = &type, .n_fields = 1, .body = body, .body_len = (size_t)n });

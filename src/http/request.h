@@ -51,6 +51,13 @@ struct http_field_ref {
         uint32_t name_len;
 };
 
+enum http_request_state {
+        HTTP_REQUEST_HEAD,  /* the transport's: the head is being received */
+        HTTP_REQUEST_BODY,  /* the handler's: begin() was called, body may come */
+        HTTP_REQUEST_ENDED, /* the handler's: the body is over, the answer is due */
+        HTTP_REQUEST_OVER,  /* answered or aborted; what still comes of the body is dropped */
+};
+
 struct http_request {
         /* The head; read-only for handlers. */
         const char *method;
@@ -75,10 +82,10 @@ struct http_request {
         unsigned n_fields, cap_fields;
         size_t unconsumed; /* body bytes lent and not yet consumed */
         uint64_t body_bytes;
-        uint64_t body_active_ns;  /* when the body last moved, or was last held up by us */
-        uint64_t body_started_ns; /* when the body began, or was last held up by us */
-        uint64_t body_since;      /* body_bytes at body_started_ns */
-        bool begun, ended, answered;
+        uint64_t body_active_ns;          /* when the body last moved, or was last held up by us */
+        uint64_t body_started_ns;         /* when the body began, or was last held up by us */
+        uint64_t body_since;              /* body_bytes at body_started_ns */
+        enum http_request_state progress; /* changed by request.c alone */
 };
 
 /* The first field of that lower-case name; NULL when absent. */
