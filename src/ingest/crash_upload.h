@@ -23,7 +23,7 @@ struct crash_upload_config {
         void *userdata;
 };
 
-/* boundary as from multipart_boundary(). 0 or -errno. */
+/* boundary as from multipart_head_boundary(). 0 or -errno. */
 int crash_upload_new(const struct crash_upload_config *config, const char *boundary, enum encoding encoding,
                      struct crash_upload **ret);
 struct crash_upload *crash_upload_free(struct crash_upload *u); /* NULL-safe; what was not taken is gone */
