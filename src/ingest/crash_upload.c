@@ -4,12 +4,21 @@
 
 #include "ingest/crash_upload.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
 #include "protocol/crash/multipart.h"
 
-enum part { PART_NONE, PART_METADATA, PART_DUMP, PART_ATTACHMENT };
+enum state {
+        BEFORE_METADATA,
+        IN_METADATA,
+        BEFORE_DUMP, /* the metadata is admitted */
+        IN_DUMP,
+        AFTER_DUMP, /* before, between and after attachments */
+        IN_ATTACHMENT,
+        OVER, /* refused, failed, or the report was taken */
+};
 
 struct crash_upload {
         struct crash_upload_config config;
@@ -17,15 +26,28 @@ struct crash_upload {
         struct multipart *multipart;
         struct crash_report *report;
         struct buf metadata;
-        enum part part;
+        enum state state;
         size_t cap_attachments;
         uint64_t spent_bytes;   /* of the disk, for the parts so far */
-        struct refusal refusal; /* what an event refused with */
+        struct refusal refusal; /* an event's */
 };
+
+/* The allowed moves; from anywhere it may be over. */
+static void move_to(struct crash_upload *u, enum state next)
+{
+        static const unsigned allowed[] = {
+                [BEFORE_METADATA] = 1u << IN_METADATA, [IN_METADATA] = 1u << BEFORE_DUMP,
+                [BEFORE_DUMP] = 1u << IN_DUMP,         [IN_DUMP] = 1u << AFTER_DUMP,
+                [AFTER_DUMP] = 1u << IN_ATTACHMENT,    [IN_ATTACHMENT] = 1u << AFTER_DUMP,
+        };
+        assert(next == OVER ? u->state != OVER : allowed[u->state] & 1u << next);
+        u->state = next;
+}
 
 static struct crash_file *current_file(struct crash_upload *u)
 {
-        return u->part == PART_DUMP ? &u->report->dump : &u->report->attachments[u->report->n_attachments - 1];
+        assert(u->state == IN_DUMP || u->state == IN_ATTACHMENT);
+        return u->state == IN_DUMP ? &u->report->dump : &u->report->attachments[u->report->n_attachments - 1];
 }
 
 static int copy_text(const char *text, char **ret)
@@ -66,7 +88,7 @@ static int add_attachment(struct crash_upload *u, const char *key, const struct 
         }
         struct crash_file *f = &report->attachments[report->n_attachments++];
         *f = (struct crash_file){ 0 };
-        u->part = PART_ATTACHMENT;
+        move_to(u, IN_ATTACHMENT);
         int r = copy_text(key, &f->key);
         if (r == 0)
                 r = copy_text(file_name(report->metadata, key, part), &f->filename);
@@ -80,7 +102,7 @@ static int begin_attachment(struct crash_upload *u, const struct multipart_part 
         const char *key = part->name + strlen("attach:");
         if (!*key)
                 return refuse(&u->refusal, ANSWER_MALFORMED, "attachment part without a key");
-        if (!u->report->dump.blob)
+        if (u->state == BEFORE_DUMP)
                 return refuse(&u->refusal, ANSWER_MALFORMED, "part `%s` before `dump`", part->name);
         if (u->report->n_attachments >= u->config.config->limits.multipart_parts)
                 return refuse(&u->refusal, ANSWER_TOO_LARGE, "more than %u attachments",
@@ -92,17 +114,17 @@ static int on_begin(void *userdata, const struct multipart_part *part)
 {
         struct crash_upload *u = userdata;
         if (strcmp(part->name, "metadata") == 0) {
-                if (u->report->metadata)
+                if (u->state != BEFORE_METADATA)
                         return refuse(&u->refusal, ANSWER_MALFORMED, "metadata part must appear exactly once");
-                u->part = PART_METADATA;
+                move_to(u, IN_METADATA);
                 return 0;
         }
-        if (!u->report->metadata)
+        if (u->state == BEFORE_METADATA)
                 return refuse(&u->refusal, ANSWER_MALFORMED, "first multipart part must be `metadata`");
         if (strcmp(part->name, "dump") == 0) {
-                if (u->report->dump.blob)
+                if (u->state != BEFORE_DUMP)
                         return refuse(&u->refusal, ANSWER_MALFORMED, "dump part must appear exactly once");
-                u->part = PART_DUMP;
+                move_to(u, IN_DUMP);
                 return open_blob(u, part);
         }
         if (strncmp(part->name, "attach:", 7) == 0)
@@ -110,7 +132,7 @@ static int on_begin(void *userdata, const struct multipart_part *part)
         return refuse(&u->refusal, ANSWER_MALFORMED, "unexpected part `%s`", part->name);
 }
 
-/* What nobody announced is asked for as it comes. */
+/* Bytes that the content length did not announce are promised as they come. */
 static int write_blob(struct crash_upload *u, struct blob_writer *blob, const uint8_t *data, size_t len)
 {
         uint64_t *promised = u->config.promised_bytes;
@@ -128,7 +150,7 @@ static int write_blob(struct crash_upload *u, struct blob_writer *blob, const ui
 static int on_data(void *userdata, const uint8_t *data, size_t len)
 {
         struct crash_upload *u = userdata;
-        if (u->part == PART_METADATA) {
+        if (u->state == IN_METADATA) {
                 if (u->metadata.len + len > CRASH_METADATA_MAX_BYTES)
                         return refuse(&u->refusal, ANSWER_TOO_LARGE, "metadata exceeds maximum size of %d bytes",
                                       CRASH_METADATA_MAX_BYTES);
@@ -157,8 +179,9 @@ static int end_metadata(struct crash_upload *u)
 static int on_end(void *userdata)
 {
         struct crash_upload *u = userdata;
-        int r = u->part == PART_METADATA ? end_metadata(u) : blob_writer_finish(current_file(u)->blob);
-        u->part = PART_NONE;
+        int r = u->state == IN_METADATA ? end_metadata(u) : blob_writer_finish(current_file(u)->blob);
+        if (r == 0)
+                move_to(u, u->state == IN_METADATA ? BEFORE_DUMP : AFTER_DUMP);
         return r;
 }
 
@@ -201,6 +224,7 @@ struct crash_upload *crash_upload_free(struct crash_upload *u)
         return NULL;
 }
 
+/* stopped: what the parser of parts returned, for INFLATE_STOPPED. */
 static int explain(struct crash_upload *u, int r, int stopped, struct refusal *refusal)
 {
         uint64_t max = u->config.config->crashes_max_request_bytes;
@@ -216,7 +240,7 @@ static int explain(struct crash_upload *u, int r, int stopped, struct refusal *r
 
 struct decoding {
         struct crash_upload *upload;
-        int stopped; /* what stopped it */
+        int stopped; /* what the parser of parts returned */
 };
 
 static int decode_piece(void *userdata, const uint8_t *data, size_t len)
@@ -229,22 +253,34 @@ static int decode_piece(void *userdata, const uint8_t *data, size_t len)
 int crash_upload_write(struct crash_upload *u, const uint8_t *data, size_t len, struct refusal *r)
 {
         struct decoding d = { .upload = u };
+        assert(u->state != OVER);
         int e = inflate_write(u->inflate, data, len, decode_piece, &d);
+        if (e != 0)
+                move_to(u, OVER);
         return explain(u, e, d.stopped, r);
+}
+
+static int check_whole(struct crash_upload *u, struct refusal *r)
+{
+        int e = explain(u, inflate_end(u->inflate), 0, r);
+        if (e == 0)
+                e = multipart_end(u->multipart, r);
+        if (e != 0)
+                return e;
+        if (u->state == BEFORE_METADATA)
+                return refuse(r, ANSWER_MALFORMED, "missing multipart part `metadata`");
+        if (u->state == BEFORE_DUMP)
+                return refuse(r, ANSWER_MALFORMED, "missing multipart part `dump`");
+        assert(u->state == AFTER_DUMP);
+        return 0;
 }
 
 int crash_upload_finish(struct crash_upload *u, struct crash_report **ret, struct refusal *r)
 {
-        int e = explain(u, inflate_end(u->inflate), 0, r);
-        if (e != 0)
-                return e;
-        e = multipart_end(u->multipart, r);
-        if (e != 0)
-                return e;
-        if (!u->report->metadata)
-                return refuse(r, ANSWER_MALFORMED, "missing multipart part `metadata`");
-        if (!u->report->dump.blob)
-                return refuse(r, ANSWER_MALFORMED, "missing multipart part `dump`");
-        *ret = TAKE_PTR(u->report);
-        return 0;
+        assert(u->state != OVER);
+        int e = check_whole(u, r);
+        if (e == 0)
+                *ret = TAKE_PTR(u->report);
+        move_to(u, OVER);
+        return e;
 }

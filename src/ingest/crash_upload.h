@@ -1,6 +1,6 @@
 #pragma once
 /* A crash report being taken apart: the parts of its multipart body become a checked metadata object and blobs on disk.
- * Knows nothing of HTTP or tokens; crashes.c asks it and decides. Loop's thread. */
+ * Knows nothing of HTTP or tokens: crashes.c feeds it and decides. Loop's thread. */
 
 #include "config/config.h"
 #include "protocol/answer.h"
@@ -23,14 +23,16 @@ struct crash_upload_config {
         void *userdata;
 };
 
-/* boundary as from multipart_boundary(). 0 or -errno. */
+/* boundary as from multipart_head_boundary(). 0 or -errno. */
 int crash_upload_new(const struct crash_upload_config *config, const char *boundary, enum encoding encoding,
                      struct crash_upload **ret);
-struct crash_upload *crash_upload_free(struct crash_upload *u); /* NULL-safe; what was not taken is gone */
+struct crash_upload *crash_upload_free(struct crash_upload *u); /* NULL-safe; a report not taken leaves nothing */
 DEFINE_FREEP(crash_upload_free, struct crash_upload)
 
-/* The next bytes of the body as sent. 0, -errno, or an answer in *r; then the upload is over. */
+/* The next bytes of the body as sent. 0; -errno, or an answer in *r: then the upload is over, and only
+ * crash_upload_free() may follow. */
 int crash_upload_write(struct crash_upload *u, const uint8_t *data, size_t len, struct refusal *r);
 
-/* The body is over and must be whole. *ret: the report, now the caller's. 0, -errno, or an answer in *r. */
+/* The body is over and must be whole. *ret: the report, now the caller's. 0, -errno, or an answer in *r; the upload is
+ * over in any case. */
 int crash_upload_finish(struct crash_upload *u, struct crash_report **ret, struct refusal *r);

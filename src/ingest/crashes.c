@@ -13,6 +13,7 @@
 #include "ingest/call.h"
 #include "ingest/crash_upload.h"
 #include "protocol/crash/multipart.h"
+#include "protocol/crash/multipart_head.h"
 #include "protocol/json/json_write.h"
 #include "util/clock.h"
 
@@ -240,7 +241,7 @@ static int check_head(struct crash_call *u, char boundary[MULTIPART_BOUNDARY_MAX
         }
         if (!type)
                 return refuse(refusal, ANSWER_MEDIA_TYPE, "missing content-type header");
-        int e = multipart_boundary(type, boundary, refusal);
+        int e = multipart_head_boundary(type, boundary, refusal);
         if (e == 0)
                 e = call_check_version(&u->call, false, refusal);
         if (e != 0)

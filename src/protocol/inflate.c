@@ -4,16 +4,15 @@
  * The ceiling: a piece has room for one byte more than may still come, so that max_bytes passes and the next byte is
  * seen, and refused, before it is delivered. Input that decodes to nothing is bounded by the caller, who counts it.
  *
- * Failure: INFLATE_CORRUPT for anything that the formats do not allow, bytes behind the last member or frame included;
+ * Failure: INFLATE_CORRUPT for anything that the formats do not allow, bytes after the last member or frame included;
  * INFLATE_TOO_LARGE for the ceiling and for zstd windows over 8 MiB. Formats older than RFC 8878, which libzstd can
  * still read, are corrupt: their decoders know no window limit. */
 
 #include "protocol/inflate.h"
 
+#include <assert.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
-#include <strings.h>
 #include <zlib.h>
 #include <zstd.h>
 #include <zstd_errors.h>
@@ -22,10 +21,16 @@
 #define ZSTD_WINDOW_LOG_MAX 23
 #define ZSTD_MAGIC_SIZE 4
 
+enum state {
+        UNFINISHED, /* within a member or frame; or nothing has come yet */
+        COMPLETE,   /* the input may end here: the last member or frame is whole */
+        FAILED,
+};
+
 struct inflate {
         enum encoding encoding;
+        enum state state;
         uint64_t left; /* how much may still come out */
-        bool complete; /* the input may end here: the last member or frame is whole */
         z_stream gzip;
         ZSTD_DStream *zstd;
         uint8_t magic[ZSTD_MAGIC_SIZE]; /* of the frame that begins */
@@ -33,36 +38,10 @@ struct inflate {
         uint8_t piece[];
 };
 
-static const struct {
-        const char *name;
-        enum encoding encoding;
-} encodings[] = {
-        { "identity", ENCODING_IDENTITY }, { "gzip", ENCODING_GZIP }, { "zstd", ENCODING_ZSTD },
-        { "x-gzip", ENCODING_GZIP },       { "", ENCODING_IDENTITY },
-};
-
-enum encoding encoding_from_name(const char *name, size_t len)
-{
-        for (size_t i = 0; i < ARRAY_LEN(encodings); i++) {
-                if (strlen(encodings[i].name) == len && strncasecmp(encodings[i].name, name, len) == 0)
-                        return encodings[i].encoding;
-        }
-        return ENCODING_UNKNOWN;
-}
-
-const char *encoding_name(enum encoding e)
-{
-        for (size_t i = 0; i < ARRAY_LEN(encodings); i++) {
-                if (encodings[i].encoding == e)
-                        return encodings[i].name;
-        }
-        return "unknown";
-}
-
 static int start_decoder(struct inflate *f)
 {
         switch (f->encoding) {
-        case ENCODING_IDENTITY: f->complete = true; return 0;
+        case ENCODING_IDENTITY: f->state = COMPLETE; return 0;
         case ENCODING_GZIP: return inflateInit2(&f->gzip, 15 + 16) == Z_OK ? 0 : -ENOMEM; /* 16: gzip alone */
         case ENCODING_ZSTD:
                 f->zstd = ZSTD_createDStream();
@@ -143,7 +122,7 @@ static int step_gzip(struct inflate *f, const struct out *out, bool *ret_more)
                 return -ENOMEM;
         if (z != Z_OK && z != Z_STREAM_END && z != Z_BUF_ERROR)
                 return INFLATE_CORRUPT;
-        f->complete = z == Z_STREAM_END;
+        f->state = z == Z_STREAM_END ? COMPLETE : UNFINISHED;
         *ret_more = z == Z_OK && f->gzip.avail_out == 0;
         return deliver(f, out, f->piece, room - f->gzip.avail_out);
 }
@@ -156,9 +135,9 @@ static int write_gzip(struct inflate *f, const uint8_t *data, size_t len, const 
                 f->gzip.next_in = (Bytef *)data;
                 f->gzip.avail_in = slice;
                 while (f->gzip.avail_in > 0 || more) {
-                        if (f->complete) { /* RFC 1952 §2.2: members simply follow one another */
+                        if (f->state == COMPLETE) { /* RFC 1952 §2.2: members simply follow one another */
                                 inflateReset(&f->gzip);
-                                f->complete = false;
+                                f->state = UNFINISHED;
                         }
                         int r = step_gzip(f, out, &more);
                         if (r != 0)
@@ -192,7 +171,7 @@ static int feed_zstd(struct inflate *f, ZSTD_inBuffer *in, const struct out *out
                 if (r != 0)
                         return r;
                 if (hint == 0) {
-                        f->complete = true;
+                        f->state = COMPLETE;
                         f->magic_len = 0;
                         return 0;
                 }
@@ -214,7 +193,7 @@ static bool is_zstd_magic(const uint8_t magic[ZSTD_MAGIC_SIZE])
 /* Collects the magic number of the frame that begins, however the input is cut, and feeds it once it is whole. */
 static int begin_zstd_frame(struct inflate *f, ZSTD_inBuffer *in, const struct out *out)
 {
-        f->complete = false;
+        f->state = UNFINISHED;
         while (in->pos < in->size && f->magic_len < ZSTD_MAGIC_SIZE)
                 f->magic[f->magic_len++] = ((const uint8_t *)in->src)[in->pos++];
         if (f->magic_len < ZSTD_MAGIC_SIZE)
@@ -239,16 +218,22 @@ static int write_zstd(struct inflate *f, const uint8_t *data, size_t len, const 
 int inflate_write(struct inflate *f, const uint8_t *data, size_t len, inflate_sink sink, void *userdata)
 {
         struct out out = { sink, userdata };
+        int r;
+        assert(f->state != FAILED);
         switch (f->encoding) {
-        case ENCODING_GZIP: return write_gzip(f, data, len, &out);
-        case ENCODING_ZSTD: return write_zstd(f, data, len, &out);
-        default: return write_identity(f, data, len, &out);
+        case ENCODING_GZIP: r = write_gzip(f, data, len, &out); break;
+        case ENCODING_ZSTD: r = write_zstd(f, data, len, &out); break;
+        default: r = write_identity(f, data, len, &out); break;
         }
+        if (r != 0)
+                f->state = FAILED;
+        return r;
 }
 
-int inflate_end(struct inflate *f)
+int inflate_end(const struct inflate *f)
 {
-        return f->complete ? 0 : INFLATE_CORRUPT;
+        assert(f->state != FAILED);
+        return f->state == COMPLETE ? 0 : INFLATE_CORRUPT;
 }
 
 static int append(void *buf, const uint8_t *data, size_t len)

@@ -5,19 +5,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "protocol/encoding.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
-
-enum encoding { ENCODING_IDENTITY, ENCODING_GZIP, ENCODING_ZSTD, ENCODING_UNKNOWN };
-
-/* A Content-Encoding or grpc-encoding value, case-insensitive; "" and "identity" are identity, "x-gzip" is gzip. */
-enum encoding encoding_from_name(const char *name, size_t len);
-const char *encoding_name(enum encoding e);
 
 struct inflate;
 
 enum {
-        INFLATE_CORRUPT = 1, /* not what the encoding says, or bytes behind its end */
+        INFLATE_CORRUPT = 1, /* not what the encoding says, or bytes after its end */
         INFLATE_TOO_LARGE,   /* more than max_bytes come out */
         INFLATE_STOPPED,     /* the sink said so; see its own state */
 };
@@ -31,13 +26,14 @@ int inflate_new(enum encoding e, uint64_t max_bytes, struct inflate **ret);
 struct inflate *inflate_free(struct inflate *f); /* NULL-safe */
 DEFINE_FREEP(inflate_free, struct inflate)
 
-/* Decodes data into sink, in pieces of at most 64 KiB. 0, one of the codes above, or -ENOMEM. Identity passes
- * through (and counts). Concatenated gzip members and zstd frames are one stream. */
+/* Decodes data into sink, in pieces of at most 64 KiB. 0, one of the codes above, or -ENOMEM; after any but 0 only
+ * inflate_free() may follow. Identity passes through (and counts). Concatenated gzip members and zstd frames are one
+ * stream. */
 int inflate_write(struct inflate *f, const uint8_t *data, size_t len, inflate_sink sink, void *userdata);
 
 /* The input is over: 0, or INFLATE_CORRUPT when it ends in the middle. An empty body of a compressed encoding is
  * corrupt. */
-int inflate_end(struct inflate *f);
+int inflate_end(const struct inflate *f);
 
 /* A whole body at once: replaces what out has. 0, INFLATE_CORRUPT, INFLATE_TOO_LARGE, or -ENOMEM. */
 int inflate_whole(enum encoding e, uint64_t max_bytes, const uint8_t *data, size_t len, struct buf *out);

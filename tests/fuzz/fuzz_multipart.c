@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "protocol/crash/multipart.h"
+#include "protocol/crash/multipart_head.h"
 #include "util/buf.h"
 #include "util/text/utf8.h"
 
@@ -90,7 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         _cleanup_(freep) char *content_type = strndup((const char *)data, line);
 
         CHECK(content_type);
-        if (multipart_boundary(content_type, boundary, &r) != 0 || size - line < 2)
+        if (multipart_head_boundary(content_type, boundary, &r) != 0 || size - line < 2)
                 return 0;
         const uint8_t *body = lf + 2;
         size_t len = size - line - 2;

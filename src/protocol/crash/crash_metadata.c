@@ -13,10 +13,11 @@
 #include "util/arena.h"
 
 /* Text to tree (checked to the letter first, see json_document.h), tree to fields, tree to normalised text. json-c's
- * tree is gone when this returns: 64 KiB of "{}," make one of 15 MiB, which may live for a moment but not as long as an
+ * tree is gone when this returns: 64 KiB of "{}," make a tree of 15 MiB, which may live for a moment but not as long as an
  * upload. What stays is one arena, at most ARENA_MAX.
  *
- * Failure: the first field that is wrong, by its path; its value is never repeated. */
+ * Failure: the first field that is wrong, by its path; its value is never repeated. The first failure sticks to the
+ * reader, which then reads nothing more. */
 
 #define DEPTH_MAX 32
 #define TEXT_MAX 1024        /* platform, version and the like: they become columns and labels */
@@ -34,7 +35,8 @@ struct parsed {
 struct reader {
         struct crash_metadata *m;
         struct arena *arena;
-        struct refusal *r;
+        struct refusal *refusal;
+        int result; /* 0, an answer in *refusal, or -ENOMEM; never changes once it is not 0 */
 };
 
 static void json_putp(struct json_object **o)
@@ -48,15 +50,24 @@ static void tokener_freep(struct json_tokener **t)
                 json_tokener_free(*t);
 }
 
-static int malformed(const struct reader *rd, const char *path, const char *what)
+static void malformed(struct reader *rd, const char *path, const char *what)
 {
-        refuse(rd->r, ANSWER_MALFORMED, "metadata.%s: %s", path, what);
-        return ANSWER_MALFORMED; /* a constant: the analyser must see that it is not 0 */
+        if (rd->result == 0)
+                rd->result = refuse(rd->refusal, ANSWER_MALFORMED, "metadata.%s: %s", path, what);
 }
 
-static const char *copy(const struct reader *rd, const char *s, size_t len)
+/* NULL when memory is out. */
+static void *allocate(struct reader *rd, size_t n)
 {
-        char *to = arena_alloc(rd->arena, len + 1);
+        void *p = arena_alloc(rd->arena, n);
+        if (!p && rd->result == 0)
+                rd->result = -ENOMEM;
+        return p;
+}
+
+static const char *copy(struct reader *rd, const char *s, size_t len)
+{
+        char *to = allocate(rd, len + 1);
         if (to) {
                 memcpy(to, s, len);
                 to[len] = '\0';
@@ -71,138 +82,128 @@ static bool find(struct json_object *parent, const char *path, struct json_objec
         return json_object_object_get_ex(parent, dot ? dot + 1 : path, ret);
 }
 
-static int find_typed(const struct reader *rd, struct json_object *parent, const char *path, enum json_type type,
-                      struct json_object **ret)
+static const char *not_a(enum json_type type)
 {
-        struct json_object *value;
-        if (!find(parent, path, &value))
-                return malformed(rd, path, "missing");
-        if (json_object_is_type(value, type)) {
-                *ret = value;
-                return 0;
-        }
         switch (type) {
-        case json_type_object: return malformed(rd, path, "not an object");
-        case json_type_array: return malformed(rd, path, "not an array");
-        case json_type_string: return malformed(rd, path, "not a string");
-        default: return malformed(rd, path, "not an integer");
+        case json_type_object: return "not an object";
+        case json_type_array: return "not an array";
+        case json_type_string: return "not a string";
+        default: return "not an integer";
         }
 }
 
-static int read_text(const struct reader *rd, struct json_object *parent, const char *path, size_t max,
-                     const char **ret)
+/* NULL when the reader has failed, now or before. */
+static struct json_object *find_typed(struct reader *rd, struct json_object *parent, const char *path,
+                                      enum json_type type)
 {
-        struct json_object *value;
-        int r = find_typed(rd, parent, path, json_type_string, &value);
-        if (r != 0)
-                return r;
+        struct json_object *value = NULL;
+        if (rd->result != 0)
+                return NULL;
+        if (!find(parent, path, &value))
+                malformed(rd, path, "missing");
+        else if (!json_object_is_type(value, type))
+                malformed(rd, path, not_a(type));
+        return rd->result == 0 ? value : NULL;
+}
+
+/* Likewise. */
+static const char *read_text(struct reader *rd, struct json_object *parent, const char *path, size_t max)
+{
+        struct json_object *value = find_typed(rd, parent, path, json_type_string);
+        if (!value)
+                return NULL;
         const char *s = json_object_get_string(value);
         size_t len = (size_t)json_object_get_string_len(value);
         if (memchr(s, '\0', len))
-                return malformed(rd, path, "holds a NUL");
-        if (len > max)
-                return malformed(rd, path, "longer than " STRINGIFY(TEXT_MAX) " bytes");
-        *ret = copy(rd, s, len);
-        return *ret ? 0 : -ENOMEM;
+                malformed(rd, path, "holds a NUL");
+        else if (len > max)
+                malformed(rd, path, "longer than " STRINGIFY(TEXT_MAX) " bytes");
+        return rd->result == 0 ? copy(rd, s, len) : NULL;
 }
 
-/* Absent and null are both NULL. */
-static int read_optional_text(const struct reader *rd, struct json_object *parent, const char *path, const char **ret)
+/* NULL also when it is absent or null. */
+static const char *read_optional_text(struct reader *rd, struct json_object *parent, const char *path)
 {
         struct json_object *value;
-        if (!find(parent, path, &value) || !value) {
-                *ret = NULL;
-                return 0;
-        }
-        return read_text(rd, parent, path, NO_MAX, ret);
+        return find(parent, path, &value) && value ? read_text(rd, parent, path, NO_MAX) : NULL;
 }
 
-static int read_unsigned(const struct reader *rd, struct json_object *parent, const char *path, uint64_t *ret)
+static uint64_t read_unsigned(struct reader *rd, struct json_object *parent, const char *path)
 {
-        struct json_object *value;
-        int r = find_typed(rd, parent, path, json_type_int, &value);
-        if (r != 0)
-                return r;
-        if (json_object_get_int64(value) < 0)
-                return malformed(rd, path, "less than 0");
-        *ret = json_object_get_uint64(value);
-        return 0;
+        struct json_object *value = find_typed(rd, parent, path, json_type_int);
+        if (value && json_object_get_int64(value) < 0)
+                malformed(rd, path, "less than 0");
+        return json_object_get_uint64(value);
 }
 
-static int read_version(const struct reader *rd, struct json_object *root)
+static void read_version(struct reader *rd, struct json_object *root)
 {
-        struct json_object *value;
-        int r = find_typed(rd, root, "schema_version", json_type_int, &value);
-        if (r != 0)
-                return r;
+        struct json_object *value = find_typed(rd, root, "schema_version", json_type_int);
+        if (!value)
+                return;
         int64_t n = json_object_get_int64(value); /* clamped to INT64_MAX, get_uint64 to 0 */
         if (n < 0)
-                return refuse(rd->r, ANSWER_VERSION, "protocol version %lld does not match 1", (long long)n);
-        if (n != 1)
-                return refuse(rd->r, ANSWER_VERSION, "protocol version %llu does not match 1",
-                              (unsigned long long)json_object_get_uint64(value));
-        return 0;
+                rd->result =
+                        refuse(rd->refusal, ANSWER_VERSION, "protocol version %lld does not match 1", (long long)n);
+        else if (n != 1)
+                rd->result = refuse(rd->refusal, ANSWER_VERSION, "protocol version %llu does not match 1",
+                                    (unsigned long long)json_object_get_uint64(value));
 }
 
-static int read_source(const struct reader *rd, struct json_object *root)
+static void read_project(struct reader *rd, struct json_object *source)
 {
-        struct json_object *source;
-        const char *project, *install_id;
+        const char *project = read_text(rd, source, "source.project", NO_MAX);
+        if (!project)
+                return;
+        size_t len = strlen(project);
+        if (source_component_valid(project, len))
+                memcpy(rd->m->source.project, project, len + 1);
+        else
+                malformed(rd, "source.project", "not 1 to 128 of A-Z a-z 0-9 . _ - @ + : ~, or begins with a dot");
+}
+
+static void read_source(struct reader *rd, struct json_object *root)
+{
+        struct json_object *source = find_typed(rd, root, "source", json_type_object);
         char uuid[UUID_SIZE];
 
-        int r = find_typed(rd, root, "source", json_type_object, &source);
-        if (r != 0 || (r = read_text(rd, source, "source.project", NO_MAX, &project)) != 0)
-                return r;
-        size_t len = strlen(project);
-        if (!source_component_valid(project, len))
-                return malformed(rd, "source.project",
-                                 "not 1 to 128 of A-Z a-z 0-9 . _ - @ + : ~, or begins with a dot");
-        if ((r = read_text(rd, source, "source.platform", TEXT_MAX, &rd->m->platform)) != 0 ||
-            (r = read_text(rd, source, "source.version", TEXT_MAX, &rd->m->version)) != 0 ||
-            (r = read_text(rd, source, "source.install_id", NO_MAX, &install_id)) != 0)
-                return r;
-        if (!uuid_normalise(install_id, uuid))
-                return malformed(rd, "source.install_id", "not a UUID");
-        memcpy(rd->m->source.project, project, len + 1);
-        memcpy(rd->m->source.install_id, uuid, sizeof(uuid));
-        return 0;
+        read_project(rd, source);
+        rd->m->platform = read_text(rd, source, "source.platform", TEXT_MAX);
+        rd->m->version = read_text(rd, source, "source.version", TEXT_MAX);
+        const char *install_id = read_text(rd, source, "source.install_id", NO_MAX);
+        if (!install_id)
+                return;
+        if (uuid_normalise(install_id, uuid))
+                memcpy(rd->m->source.install_id, uuid, sizeof(uuid));
+        else
+                malformed(rd, "source.install_id", "not a UUID");
 }
 
-static int read_timestamp(const struct reader *rd, struct json_object *root)
+static void read_timestamp(struct reader *rd, struct json_object *root)
 {
-        const char *text;
-        int r = read_text(rd, root, "timestamp", NO_MAX, &text);
-        if (r != 0)
-                return r;
-        if (clock_parse_rfc3339(text, strlen(text), &rd->m->timestamp) != 0)
-                return malformed(rd, "timestamp", "not an RFC 3339 date and time");
-        return 0;
+        const char *text = read_text(rd, root, "timestamp", NO_MAX);
+        if (text && clock_parse_rfc3339(text, strlen(text), &rd->m->timestamp) != 0)
+                malformed(rd, "timestamp", "not an RFC 3339 date and time");
 }
 
-static int read_kind(const struct reader *rd, struct json_object *root)
+static void read_kind(struct reader *rd, struct json_object *root)
 {
         static const char *const kinds[] = { "Minidump", "PanicTarball", "RustcIce" };
-        const char *text;
-        int r = read_text(rd, root, "kind", NO_MAX, &text);
-        if (r != 0)
-                return r;
-        for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-                if (strcmp(text, kinds[i]) == 0) {
+        const char *text = read_text(rd, root, "kind", NO_MAX);
+        for (size_t i = 0; text && i < ARRAY_LEN(kinds); i++) {
+                if (strcmp(text, kinds[i]) == 0)
                         rd->m->kind = kinds[i];
-                        return 0;
-                }
         }
-        return malformed(rd, "kind", "not one of Minidump, PanicTarball, RustcIce");
+        if (text && !rd->m->kind)
+                malformed(rd, "kind", "not one of Minidump, PanicTarball, RustcIce");
 }
 
-static int read_build(const struct reader *rd, struct json_object *root)
+static void read_build(struct reader *rd, struct json_object *root)
 {
-        struct json_object *build;
-        int r = find_typed(rd, root, "build", json_type_object, &build);
-        if (r != 0 || (r = read_text(rd, build, "build.git_sha", TEXT_MAX, &rd->m->git_sha)) != 0 ||
-            (r = read_text(rd, build, "build.profile", TEXT_MAX, &rd->m->profile)) != 0)
-                return r;
-        return read_text(rd, build, "build.target_triple", TEXT_MAX, &rd->m->target_triple);
+        struct json_object *build = find_typed(rd, root, "build", json_type_object);
+        rd->m->git_sha = read_text(rd, build, "build.git_sha", TEXT_MAX);
+        rd->m->profile = read_text(rd, build, "build.profile", TEXT_MAX);
+        rd->m->target_triple = read_text(rd, build, "build.target_triple", TEXT_MAX);
 }
 
 /* What the check lets through and no double holds: 1e400. */
@@ -226,75 +227,78 @@ static bool all_finite(struct json_object *value)
         return true;
 }
 
-static int read_context(const struct reader *rd, struct json_object *root)
+static void read_context(struct reader *rd, struct json_object *root)
 {
         struct json_object *context;
-        if (!find(root, "context", &context))
-                return malformed(rd, "context", "missing");
-        return crash_metadata_print(context, rd->arena, &rd->m->context);
+        if (rd->result != 0)
+                return;
+        if (find(root, "context", &context))
+                rd->result = crash_metadata_print(context, rd->arena, &rd->m->context);
+        else
+                malformed(rd, "context", "missing");
 }
 
-static int read_entry(const struct reader *rd, struct json_object *entry, size_t i, struct crash_manifest *entries)
+static bool has_key(const struct crash_manifest *entries, size_t n, const char *key)
+{
+        for (size_t i = 0; i < n; i++) {
+                if (strcmp(entries[i].key, key) == 0)
+                        return true;
+        }
+        return false;
+}
+
+static void read_entry(struct reader *rd, struct json_object *entry, size_t i, struct crash_manifest *entries)
 {
         struct crash_manifest *e = entries + i;
         char path[PATH_SIZE];
-        int r;
 
         snprintf(path, sizeof(path), "attachments[%u]", (unsigned)i);
-        if (!json_object_is_type(entry, json_type_object))
-                return malformed(rd, path, "not an object");
-        snprintf(path, sizeof(path), "attachments[%u].key", (unsigned)i);
-        if ((r = read_text(rd, entry, path, NO_MAX, &e->key)) != 0)
-                return r;
-        if (*e->key == '\0')
-                return malformed(rd, path, "empty");
-        for (size_t other = 0; other < i; other++) {
-                if (strcmp(entries[other].key, e->key) == 0)
-                        return malformed(rd, path, "the same as another attachment's");
+        if (!json_object_is_type(entry, json_type_object)) {
+                malformed(rd, path, "not an object");
+                return;
         }
+        snprintf(path, sizeof(path), "attachments[%u].key", (unsigned)i);
+        e->key = read_text(rd, entry, path, NO_MAX);
+        if (e->key && *e->key == '\0')
+                malformed(rd, path, "empty");
+        else if (e->key && has_key(entries, i, e->key))
+                malformed(rd, path, "the same as another attachment's");
         snprintf(path, sizeof(path), "attachments[%u].filename", (unsigned)i);
-        if ((r = read_optional_text(rd, entry, path, &e->filename)) != 0)
-                return r;
+        e->filename = read_optional_text(rd, entry, path);
         snprintf(path, sizeof(path), "attachments[%u].content_type", (unsigned)i);
-        if ((r = read_text(rd, entry, path, NO_MAX, &e->content_type)) != 0)
-                return r;
+        e->content_type = read_text(rd, entry, path, NO_MAX);
         snprintf(path, sizeof(path), "attachments[%u].len", (unsigned)i);
-        return read_unsigned(rd, entry, path, &e->len);
+        e->len = read_unsigned(rd, entry, path);
 }
 
-static int read_manifest(const struct reader *rd, struct json_object *root, unsigned max)
+static void read_manifest(struct reader *rd, struct json_object *root, unsigned max)
 {
-        struct json_object *array;
-        int r = find_typed(rd, root, "attachments", json_type_array, &array);
-        if (r != 0)
-                return r;
-        size_t n = json_object_array_length(array);
-        if (n > max)
-                return refuse(rd->r, ANSWER_MALFORMED, "metadata.attachments: more than %u", max);
-        struct crash_manifest *entries = arena_alloc(rd->arena, n * sizeof(*entries));
-        if (!entries)
-                return -ENOMEM;
-        for (size_t i = 0; i < n; i++) {
-                r = read_entry(rd, json_object_array_get_idx(array, i), i, entries);
-                if (r != 0)
-                        return r;
+        struct json_object *array = find_typed(rd, root, "attachments", json_type_array);
+        size_t n = array ? json_object_array_length(array) : 0;
+        if (n > max) {
+                rd->result = refuse(rd->refusal, ANSWER_MALFORMED, "metadata.attachments: more than %u", max);
+                return;
         }
+        struct crash_manifest *entries = allocate(rd, n * sizeof(*entries));
+        for (size_t i = 0; i < n && rd->result == 0; i++)
+                read_entry(rd, json_object_array_get_idx(array, i), i, entries);
         rd->m->manifest = entries;
         rd->m->n_manifest = n;
-        return 0;
 }
 
-static int read_fields(const struct reader *rd, struct json_object *root, unsigned max_manifest)
+static int read_fields(struct reader *rd, struct json_object *root, unsigned max_manifest)
 {
-        int r = read_version(rd, root);
-        if (r != 0 || (r = read_source(rd, root)) != 0 || (r = read_timestamp(rd, root)) != 0 ||
-            (r = read_kind(rd, root)) != 0 || (r = read_build(rd, root)) != 0 ||
-            (r = read_optional_text(rd, root, "panic_text", &rd->m->panic_text)) != 0 ||
-            (r = read_context(rd, root)) != 0 || (r = read_manifest(rd, root, max_manifest)) != 0)
-                return r;
-        if (!all_finite(root))
-                return refuse(rd->r, ANSWER_MALFORMED, "metadata: a number is too large");
-        return 0;
+        read_version(rd, root);
+        read_source(rd, root);
+        read_timestamp(rd, root);
+        read_kind(rd, root);
+        read_build(rd, root);
+        rd->m->panic_text = read_optional_text(rd, root, "panic_text");
+        read_context(rd, root);
+        read_manifest(rd, root, max_manifest);
+        if (rd->result == 0 && !all_finite(root))
+                rd->result = refuse(rd->refusal, ANSWER_MALFORMED, "metadata: a number is too large");
+        return rd->result;
 }
 
 static bool begins_object(const struct buf *text)
@@ -345,7 +349,7 @@ static struct parsed *parsed_new(void)
 
 static int fill(struct parsed *p, struct json_object *root, unsigned max_manifest, struct refusal *r)
 {
-        const struct reader rd = { &p->metadata, p->arena, r };
+        struct reader rd = { .m = &p->metadata, .arena = p->arena, .refusal = r };
         int answer = read_fields(&rd, root, max_manifest);
         if (answer != 0)
                 return answer;

@@ -1,5 +1,6 @@
 #include "protocol/crash/multipart.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,22 +12,22 @@
 /* One pass over the body, in chunks cut anywhere. Content goes to the data event straight from the caller's bytes.
  *
  * What ends a part is CRLF "--" boundary. No boundary holds a CR, so the only byte where a delimiter can start is CR:
- * memchr finds it, and a candidate that fails never hides another one behind it. A candidate cut by the end of a chunk
- * is remembered as a count (`matched`): the bytes held back are the delimiter's own, so there is nothing to copy.
+ * memchr finds it, and a candidate that fails never hides a later one. A candidate cut by the end of a chunk is
+ * remembered as a count (`matched`): the bytes held back are the delimiter's own, so there is nothing to copy.
  *
- * The body's first boundary needs no CRLF before it, nor does one right behind a part's empty line, whose CRLF then
+ * The body's first boundary needs no CRLF before it, nor does one right after a part's empty line, whose CRLF then
  * serves (RFC 2046 §5.1.1: body-part). So both places start with CRLF matched already; `borrowed` keeps those two bytes
  * from becoming content when the candidate fails.
  *
- * Failure: the state machine names the part it is in, or before which it is, and what it wanted to see. */
+ * Failure: the message names the part that was read, or the one that would have come next, and what was expected. */
 
 #define PREAMBLE_MAX 8192 /* bytes before the first boundary: nobody sends any */
 #define CRLF_LEN 2
 
 enum state {
         PREAMBLE,
-        DELIMITER,         /* behind the boundary: '-', padding or CR */
-        DELIMITER_DASH,    /* behind its first '-' */
+        DELIMITER,         /* after the boundary: '-', padding or CR */
+        DELIMITER_DASH,    /* after its first '-' */
         DELIMITER_PADDING, /* RFC 2046 §5.1.1: transport-padding */
         DELIMITER_LF,
         HEAD,
@@ -34,6 +35,7 @@ enum state {
         CLOSED_PADDING,
         CLOSED_LF,
         EPILOGUE,
+        FAILED,
 };
 
 struct multipart {
@@ -44,7 +46,7 @@ struct multipart {
         unsigned part; /* 1-based; 0 before the first */
         size_t preamble_bytes;
         size_t matched;  /* of the delimiter, at the end of what was read */
-        size_t borrowed; /* of these, so many are not content if the match fails */
+        size_t borrowed; /* that many of them are not content if the match fails */
         struct buf head; /* the header lines so far */
         size_t line;     /* where the current one starts in head */
         size_t delimiter_len;
@@ -78,7 +80,7 @@ struct multipart *multipart_free(struct multipart *m)
         return NULL;
 }
 
-/* What the parser is after, for the words of a refusal: the part it is in or the one that would come next. */
+/* Which part the message is about: the one being read, or the one that would come next. */
 static int malformed(const struct multipart *m, struct refusal *r, const char *expected)
 {
         bool inside = m->state == HEAD || m->state == CONTENT;
@@ -96,7 +98,7 @@ static int pass(struct multipart *m, const uint8_t *data, size_t len, struct ref
         return m->preamble_bytes > PREAMBLE_MAX ? malformed(m, r, "a boundary within 8 KiB") : 0;
 }
 
-/* The candidate was none: what was held back of it is content. */
+/* The candidate was not a delimiter: what was held back of it is content. */
 static int release(struct multipart *m, struct refusal *r)
 {
         size_t from = m->borrowed, to = m->matched;
@@ -112,9 +114,10 @@ static int delimiter_found(struct multipart *m)
         return in_part ? m->events->end(m->userdata) : 0;
 }
 
-/* Extends the match by what data holds of the delimiter's rest; returns how many bytes that were. */
+/* Extends the match by what data holds of the rest of the delimiter. Returns how many bytes. */
 static size_t match(struct multipart *m, const uint8_t *data, size_t len)
 {
+        assert(m->borrowed <= m->matched && m->matched < m->delimiter_len);
         size_t want = m->delimiter_len - m->matched, n = len < want ? len : want;
         if (memcmp(data, m->delimiter + m->matched, n) != 0)
                 return 0;
@@ -122,7 +125,7 @@ static size_t match(struct multipart *m, const uint8_t *data, size_t len)
         return n;
 }
 
-/* Takes content up to the chunk's end or behind the next delimiter. *ret_used may be 0 once, after a release. */
+/* Takes content up to the end of the chunk or of the next delimiter. *ret_used may be 0 once, after a release. */
 static int take_content(struct multipart *m, const uint8_t *data, size_t len, size_t *ret_used, struct refusal *r)
 {
         size_t content = 0, delimiter = 0;
@@ -194,6 +197,7 @@ static int next_part(struct multipart *m, struct refusal *r)
 {
         if (m->part >= m->limits.parts)
                 return refuse(r, ANSWER_TOO_LARGE, "more than %u multipart parts", m->limits.parts);
+        assert(m->head.len == 0 && m->line == 0);
         m->part++;
         m->state = HEAD;
         return 0;
@@ -204,7 +208,7 @@ static bool is_padding(uint8_t c)
         return c == ' ' || c == '\t';
 }
 
-/* One byte of what stands behind a boundary on its line. */
+/* One byte of what follows a boundary on its line. */
 static int take_delimiter_byte(struct multipart *m, uint8_t c, struct refusal *r)
 {
         switch (m->state) {
@@ -219,22 +223,23 @@ static int take_delimiter_byte(struct multipart *m, uint8_t c, struct refusal *r
                 if (is_padding(c))
                         return 0;
                 m->state = DELIMITER_LF;
-                return c == '\r' ? 0 : malformed(m, r, "CRLF behind the boundary");
-        case DELIMITER_LF: return c == '\n' ? next_part(m, r) : malformed(m, r, "CRLF behind the boundary");
+                return c == '\r' ? 0 : malformed(m, r, "CRLF after the boundary");
+        case DELIMITER_LF: return c == '\n' ? next_part(m, r) : malformed(m, r, "CRLF after the boundary");
         case DELIMITER_DASH: m->state = CLOSED_PADDING; return c == '-' ? 0 : malformed(m, r, "'--' or CRLF");
         case CLOSED_PADDING:
                 if (is_padding(c))
                         return 0;
                 m->state = CLOSED_LF;
-                return c == '\r' ? 0 : malformed(m, r, "CRLF or the end behind the closing boundary");
+                return c == '\r' ? 0 : malformed(m, r, "CRLF or the end after the closing boundary");
         default: /* CLOSED_LF */
                 m->state = EPILOGUE;
-                return c == '\n' ? 0 : malformed(m, r, "CRLF or the end behind the closing boundary");
+                return c == '\n' ? 0 : malformed(m, r, "CRLF or the end after the closing boundary");
         }
 }
 
 int multipart_write(struct multipart *m, const uint8_t *data, size_t len, struct refusal *r)
 {
+        assert(m->state != FAILED);
         while (len > 0 && m->state != EPILOGUE) {
                 size_t used = 1;
                 int answer;
@@ -244,8 +249,11 @@ int multipart_write(struct multipart *m, const uint8_t *data, size_t len, struct
                         answer = take_head(m, data, len, &used, r);
                 else
                         answer = take_delimiter_byte(m, *data, r);
-                if (answer != 0)
+                assert(used <= len);
+                if (answer != 0) {
+                        m->state = FAILED;
                         return answer;
+                }
                 data += used;
                 len -= used;
         }
@@ -254,6 +262,7 @@ int multipart_write(struct multipart *m, const uint8_t *data, size_t len, struct
 
 int multipart_end(const struct multipart *m, struct refusal *r)
 {
+        assert(m->state != FAILED);
         if (m->state == EPILOGUE || m->state == CLOSED_PADDING)
                 return 0;
         return malformed(m, r, "the closing boundary, but the body ended");

@@ -19,8 +19,8 @@ struct multipart_part {
         const char *content_encoding; /* NULL when absent */
 };
 
-/* Called as the body arrives. Strings live for the call only. Each returns 0, or an answer (with its words put where
- * the callee keeps them) that stops the parser and comes back from multipart_write. */
+/* Called as the body arrives. Strings live for the call only. Each returns 0, or anything else to stop the parser: then
+ * multipart_write() returns that. */
 struct multipart_events {
         int (*begin)(void *userdata, const struct multipart_part *part);
         int (*data)(void *userdata, const uint8_t *data, size_t len);
@@ -34,20 +34,15 @@ struct multipart_limits {
 
 struct multipart;
 
-/* The boundary of a Content-Type value. The media type must be multipart/form-data (any case), else
- * ANSWER_MEDIA_TYPE; a boundary missing, over 70 bytes or not of RFC 2046's characters: ANSWER_MALFORMED
- * ("missing multipart boundary"). Quoted or bare. */
-int multipart_boundary(const char *content_type, char ret[MULTIPART_BOUNDARY_MAX + 1], struct refusal *r);
-
 /* boundary: 1 to 70 bytes without CR (else -EINVAL), copied. events and userdata must outlive the parser. 0 or -ENOMEM. */
 int multipart_new(const char *boundary, const struct multipart_limits *limits, const struct multipart_events *events,
                   void *userdata, struct multipart **ret);
 struct multipart *multipart_free(struct multipart *m); /* NULL-safe */
 DEFINE_FREEP(multipart_free, struct multipart)
 
-/* The next bytes of the body, in pieces of any size. 0; ANSWER_MALFORMED (says what was wrong: the part's number and
- * what was expected); ANSWER_TOO_LARGE for the limits; -ENOMEM; or what an event returned. Bytes behind the closing boundary
- * (the epilogue) are ignored. Do not call again after a non-zero return. */
+/* The next bytes of the body, in pieces of any size. 0; ANSWER_MALFORMED (the message has the part's number and what
+ * was expected); ANSWER_TOO_LARGE for the limits; -ENOMEM; or what an event returned. Bytes after the closing boundary
+ * (the epilogue) are ignored. After any return but 0 only multipart_free() may follow. */
 int multipart_write(struct multipart *m, const uint8_t *data, size_t len, struct refusal *r);
 
 /* The body is over. ANSWER_MALFORMED unless the closing boundary was seen. */

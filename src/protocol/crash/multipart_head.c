@@ -52,7 +52,7 @@ static bool param_is(const struct param *p, const char *name)
 
 enum next { NEXT_FOUND, NEXT_END, NEXT_BAD };
 
-/* Behind the opening quote: up to the closing one. Only \" and \\ are escapes: browsers send a lone backslash as is. */
+/* From after the opening quote to the closing one. Only \" and \\ are escapes: browsers send a lone backslash as is. */
 static const char *quoted_end(const char *s)
 {
         while (*s && *s != '"')
@@ -100,7 +100,7 @@ static enum next next_param(const char **at, struct param *ret)
         return next_value(at, ret);
 }
 
-/* The word that value starts with; *at: behind it. */
+/* Is word the first of value? *at: what follows it. */
 static bool starts_with_word(const char *value, const char *word, const char **at)
 {
         size_t n = strlen(word);
@@ -125,7 +125,7 @@ static bool boundary_valid(const char *s, size_t len)
         return true;
 }
 
-int multipart_boundary(const char *content_type, char ret[MULTIPART_BOUNDARY_MAX + 1], struct refusal *r)
+int multipart_head_boundary(const char *content_type, char ret[MULTIPART_BOUNDARY_MAX + 1], struct refusal *r)
 {
         struct param p, boundary = { 0 };
         const char *at;
@@ -226,7 +226,7 @@ static int parse_line(char *line, size_t len, unsigned number, struct headers *h
                 return malformed(number, "a header's name and a colon", r);
         while (end > colon + 1 && is_space(end[-1]))
                 end--;
-        *colon = *end = '\0'; /* len bytes, and CR behind them */
+        *colon = *end = '\0'; /* within the line: a CR follows its len bytes */
         value = colon + 1;
         value += strspn(value, " \t");
 

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "protocol/crash/multipart.h"
+#include "protocol/crash/multipart_head.h"
 #include "util/buf.h"
 
 /* Every fixture is parsed whole, cut in two at every byte, and in pieces of one to seven bytes; the transcript must come
@@ -147,15 +148,15 @@ static void test_content_that_looks_like_a_boundary(void **state)
 static void test_after_the_boundary(void **state)
 {
         (void)state;
-        EXPECT("--bx\r\n", MALFORMED "1: expected CRLF behind the boundary");
-        EXPECT("--b\n" NAMED("a"), MALFORMED "1: expected CRLF behind the boundary");
-        EXPECT("--b \rx", MALFORMED "1: expected CRLF behind the boundary");
-        EXPECT("--b -", MALFORMED "1: expected CRLF behind the boundary");
+        EXPECT("--bx\r\n", MALFORMED "1: expected CRLF after the boundary");
+        EXPECT("--b\n" NAMED("a"), MALFORMED "1: expected CRLF after the boundary");
+        EXPECT("--b \rx", MALFORMED "1: expected CRLF after the boundary");
+        EXPECT("--b -", MALFORMED "1: expected CRLF after the boundary");
         EXPECT("--b-x", MALFORMED "1: expected '--' or CRLF");
         EXPECT("--b\r\n" NAMED("a") "\r\nx\r\n--b-\r\n", "<a|-|-|->x</>" MALFORMED "2: expected '--' or CRLF");
-        EXPECT("--b--x", MALFORMED "1: expected CRLF or the end behind the closing boundary");
-        EXPECT("--b--\n", MALFORMED "1: expected CRLF or the end behind the closing boundary");
-        EXPECT("--b--\rx", MALFORMED "1: expected CRLF or the end behind the closing boundary");
+        EXPECT("--b--x", MALFORMED "1: expected CRLF or the end after the closing boundary");
+        EXPECT("--b--\n", MALFORMED "1: expected CRLF or the end after the closing boundary");
+        EXPECT("--b--\rx", MALFORMED "1: expected CRLF or the end after the closing boundary");
 }
 
 #define ENDED ": expected the closing boundary, but the body ended"
@@ -371,7 +372,7 @@ static void expect_boundary(const char *content_type, int answer, const char *ex
 {
         char boundary[MULTIPART_BOUNDARY_MAX + 1] = "untouched";
         struct refusal r = { 0 };
-        assert_int_equal(multipart_boundary(content_type, boundary, &r), answer);
+        assert_int_equal(multipart_head_boundary(content_type, boundary, &r), answer);
         if (answer == 0)
                 assert_string_equal(boundary, expected);
         else

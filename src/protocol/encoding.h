@@ -1,0 +1,10 @@
+#pragma once
+/* The codings of bodies and messages that are understood here. Pure. Source: RFC 9110 §8.4.1, RFC 8878. */
+
+#include <stddef.h>
+
+enum encoding { ENCODING_IDENTITY, ENCODING_GZIP, ENCODING_ZSTD, ENCODING_UNKNOWN };
+
+/* A Content-Encoding or grpc-encoding value, case-insensitive; "" and "identity" are identity, "x-gzip" is gzip. */
+enum encoding encoding_from_name(const char *name, size_t len);
+const char *encoding_name(enum encoding e);
