@@ -10,6 +10,7 @@
  * that cannot be retired stays as it is, and its lines are brought back twice to the same place. */
 #include "storage/logs/journal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -22,6 +23,7 @@
 #include "storage/logs/journal_frame.h"
 #include "util/files/durable.h"
 #include "util/log.h"
+#include "util/thread_owner.h"
 
 #define SMALL_DISK_SHARE 16                 /* of the file system, at most, for the journal */
 #define SEGMENT_MIN_BYTES ((uint64_t)65536) /* even there */
@@ -45,6 +47,7 @@ struct staged {
 };
 
 struct journal {
+        struct thread_owner owner; /* the committer's thread */
         int datadir_fd;
         uint64_t segment_bytes;
         uint64_t generation, sequence; /* of the next */
@@ -147,6 +150,11 @@ struct journal *journal_free(struct journal *j)
         return NULL;
 }
 
+void journal_begin(struct journal *j)
+{
+        thread_owner_take(&j->owner);
+}
+
 uint64_t journal_room(const struct journal *j, size_t appends)
 {
         uint64_t heads = JOURNAL_BLOCK + JOURNAL_FRAME_HEAD_SIZE + (uint64_t)appends * JOURNAL_RECORD_MAX_HEAD;
@@ -170,11 +178,13 @@ int journal_reserve(struct journal *j, size_t records)
 
 void journal_stage(struct journal *j, const struct log_append *a, uint64_t offset)
 {
+        assert(j->n_staged < j->cap_staged);
         j->staged[j->n_staged++] = (struct staged){ .append = a, .offset = offset };
 }
 
 void journal_stage_forget(struct journal *j, const struct log_unlink *u)
 {
+        assert(j->n_staged < j->cap_staged);
         j->staged[j->n_staged++] = (struct staged){ .forget = u };
 }
 
@@ -185,12 +195,8 @@ size_t journal_staged(const struct journal *j)
 
 void journal_unstage(struct journal *j, size_t n)
 {
+        assert(n <= j->n_staged);
         j->n_staged = n;
-}
-
-void journal_clear(struct journal *j)
-{
-        j->n_staged = 0;
 }
 
 static int build_frame(struct journal *j, const char *day)
@@ -221,6 +227,14 @@ static int build_frame(struct journal *j, const char *day)
 
 /* ---- segments ---- */
 
+/* The only moves: FREE to ACTIVE to FULL to RETIRING, all by the committer, and back to FREE by the checkpoint. */
+static void move(struct segment *s, enum segment_state from, enum segment_state to)
+{
+        enum segment_state was = atomic_exchange(&s->state, to);
+        assert(was == from);
+        (void)was;
+}
+
 static int open_segment(struct journal *j, struct segment *s)
 {
         char path[JOURNAL_PATH_SIZE];
@@ -250,7 +264,7 @@ static int activate(struct journal *j)
         int r = open_segment(j, s);
         if (r < 0)
                 return r;
-        atomic_store(&s->state, SEGMENT_ACTIVE);
+        move(s, SEGMENT_FREE, SEGMENT_ACTIVE);
         j->active = s;
         s->generation = j->generation++;
         j->end = 0;
@@ -260,7 +274,7 @@ static int activate(struct journal *j)
 static void set_aside(struct journal *j)
 {
         if (j->active)
-                atomic_store(&j->active->state, SEGMENT_FULL);
+                move(j->active, SEGMENT_ACTIVE, SEGMENT_FULL);
         j->active = NULL;
 }
 
@@ -347,6 +361,7 @@ static int find_segment(struct journal *j, const char *day)
 
 int journal_commit(struct journal *j, const char *day)
 {
+        assert_on_thread(&j->owner);
         if (j->n_staged == 0)
                 return 0;
         int r = find_segment(j, day);
@@ -391,10 +406,11 @@ bool journal_is_live(const struct journal *j)
 
 void journal_seal(struct journal *j)
 {
+        assert_on_thread(&j->owner);
         set_aside(j);
-        for (unsigned i = 0; i < JOURNAL_SEGMENTS; i++) {
-                enum segment_state full = SEGMENT_FULL;
-                atomic_compare_exchange_strong(&j->segments[i].state, &full, SEGMENT_RETIRING);
+        for (struct segment *s = j->segments; s < j->segments + JOURNAL_SEGMENTS; s++) {
+                if (atomic_load(&s->state) == SEGMENT_FULL) /* which only this thread changes */
+                        move(s, SEGMENT_FULL, SEGMENT_RETIRING);
         }
 }
 
@@ -420,11 +436,12 @@ static struct segment *oldest_retiring(struct journal *j)
 int journal_retire(struct journal *j)
 {
         struct segment *s;
+        assert_not_on_thread(&j->owner); /* it would wait for a sync */
         while ((s = oldest_retiring(j))) {
                 int r = journal_free_segment(s->fd, s->generation);
                 if (r < 0)
                         return r;
-                atomic_store(&s->state, SEGMENT_FREE);
+                move(s, SEGMENT_RETIRING, SEGMENT_FREE);
         }
         return 0;
 }

@@ -26,6 +26,7 @@ struct journal;
 int journal_open(int datadir_fd, uint64_t bytes, struct journal **ret);
 struct journal *journal_free(struct journal *j); /* NULL-safe; keeps what is on disk */
 DEFINE_FREEP(journal_free, struct journal)
+void journal_begin(struct journal *j); /* the calling thread is the committer's from now on */
 
 /* The most bytes of lines that fit into one commit of so many appends. */
 uint64_t journal_room(const struct journal *j, size_t appends);
@@ -38,7 +39,6 @@ void journal_stage(struct journal *j, const struct log_append *a,
 void journal_stage_forget(struct journal *j, const struct log_unlink *u);
 size_t journal_staged(const struct journal *j);
 void journal_unstage(struct journal *j, size_t n); /* back to the first n */
-void journal_clear(struct journal *j);
 
 /* Makes what is staged durable and clears it; `day` is that of all its files. 0.
  * JOURNAL_FULL: no segment is free; nothing was done: seal, checkpoint, try again.

@@ -11,6 +11,7 @@
 #define HASH_NONFATAL_OOM 1 /* before uthash.h comes in: a failed insertion is seen in hh.tbl */
 #include "storage/logs/log_cache.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -23,12 +24,14 @@
 #include "util/cleanup.h"
 #include "util/files/durable.h"
 #include "util/log.h"
+#include "util/thread_owner.h"
 
 #define SWEEP_INTERVAL_NS (1 * UINT64_C(1000000000))
 #define NOTE_INTERVAL_NS (5 * UINT64_C(1000000000))
 
 struct log_cache {
         const struct log_committer_config *config;
+        struct thread_owner owner;
         struct log_file *by_source; /* uthash */
         struct log_file *lru, *touched, *dirty;
         unsigned n_touched, n_dirty;
@@ -46,6 +49,11 @@ struct log_cache *log_cache_new(const struct log_committer_config *config)
         if (c)
                 c->config = config;
         return c;
+}
+
+void log_cache_begin(struct log_cache *c)
+{
+        thread_owner_take(&c->owner);
 }
 
 static void note(struct log_cache *c, struct log_file *f, uint64_t now_ns)
@@ -97,6 +105,7 @@ static void remove_file(struct log_cache *c, struct log_file *f)
 
 static void retire(struct log_cache *c, struct log_file *f)
 {
+        assert(!f->run_first); /* its batches would be lost */
         if (f->lines > 0 || f->noted_ns == 0)
                 note(c, f, clock_monotonic_ns());
         c->closed_touched = c->closed_touched || f->touched;
@@ -115,6 +124,7 @@ struct log_cache *log_cache_free(struct log_cache *c)
 {
         if (!c)
                 return NULL;
+        assert_on_thread(&c->owner);
         retire_all(c);
         free(c);
         return NULL;
@@ -125,6 +135,8 @@ void log_cache_set_time(struct log_cache *c, struct moment at)
         char day[CLOCK_DAY_SIZE];
         c->at = at;
         clock_format_day(at, day);
+        assert_on_thread(&c->owner);
+        assert(c->n_touched == 0); /* the last group has been committed */
         if (strcmp(day, c->day) == 0)
                 return;
         retire_all(c);
@@ -192,6 +204,7 @@ static int open_file(struct log_cache *c, struct log_file *f, const struct sourc
 
 int log_cache_open(struct log_cache *c, const struct source *source, struct log_file **ret)
 {
+        assert_on_thread(&c->owner);
         if (log_cache_full(c))
                 retire_oldest(c);
         _cleanup_(freep) struct log_file *f = malloc(sizeof(*f));
@@ -290,6 +303,7 @@ int log_cache_sync(struct log_cache *c)
 
 void log_cache_leave(struct log_cache *c)
 {
+        assert_on_thread(&c->owner);
         c->closed_dirty = c->closed_dirty || c->closed_touched;
         c->closed_touched = false;
         while (c->touched) {
@@ -334,6 +348,7 @@ void log_cache_notes(struct log_cache *c)
         struct log_file *f;
         uint64_t now_ns = clock_monotonic_ns();
 
+        assert_on_thread(&c->owner);
         if (!c->config->note || (!c->opened && now_ns - c->swept_ns < SWEEP_INTERVAL_NS))
                 return;
         c->swept_ns = now_ns;

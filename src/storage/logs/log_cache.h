@@ -13,6 +13,7 @@ struct log_cache *log_cache_new(const struct log_committer_config *config);
 /* Gives the last notes and closes the files, syncing nothing. NULL-safe. */
 struct log_cache *log_cache_free(struct log_cache *c);
 DEFINE_FREEP(log_cache_free, struct log_cache)
+void log_cache_begin(struct log_cache *c); /* the calling thread is the committer's from now on */
 
 /* The receipt time of everything until the next call. Files of another day than its own are closed; none of them may have
  * been touched. */

@@ -5,6 +5,7 @@
  * the next start writes their lines anew. */
 #include "storage/logs/log_checkpoint.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -121,6 +122,7 @@ void log_checkpoint_start(struct log_checkpoint *k, struct log_checkpoint_work *
 {
         journal_seal(k->journal);
         pthread_mutex_lock(&k->lock);
+        assert(!k->running && !k->stopping);
         k->work = *work;
         k->running = true;
         pthread_cond_broadcast(&k->changed);

@@ -6,7 +6,7 @@
  * Invariants:
  *   1. A batch is in its files whole or not at all: a failed append is cut off again before the next batch.
  *   2. After a failed sync nothing is acknowledged any more (log_committer_failed()).
- *   3. done() runs on the committer's thread and is told of each accepted batch once; it must not block.
+ *   3. done() runs on the committer's thread and is called exactly once for each accepted batch; it must not block.
  */
 
 #include <stdbool.h>
@@ -53,7 +53,8 @@ struct log_committer_config {
 /* First in everything that is queued; the committer's alone, need not be initialised. */
 struct log_work {
         struct work item; /* weight: bytes */
-        enum { LOG_WORK_BATCH, LOG_WORK_UNLINK } kind;
+        enum { LOG_WORK_BATCH, LOG_WORK_UNLINK, LOG_WORK_BARRIER } kind;
+        enum { LOG_WORK_QUEUED = 1, LOG_WORK_ANSWERED } state;
 };
 
 /* The lines of one source within a batch. */
@@ -115,3 +116,7 @@ struct log_unlink {
         int result; /* the committer's */
 };
 int log_committer_unlink(struct log_committer *c, struct log_unlink *u);
+
+/* Waits until all that was submitted before has been answered, and the note of each file that it began has been given. 0;
+ * -EAGAIN: the committer takes no work now; -EROFS or -EIO: a sync failed. Any thread but the committer's. */
+int log_committer_barrier(struct log_committer *c);

@@ -9,8 +9,10 @@
  * would stay: LOG_FILE_BROKEN, logged here once. EIO while directories are made counts as a failed sync of theirs. */
 #include "storage/logs/log_file.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -240,6 +242,7 @@ static size_t iov_advance(struct iovec *iov, size_t count, size_t n)
 int log_file_append(struct log_file *f, struct iovec *iov, size_t n)
 {
         size_t used = iov_advance(iov, n, 0);
+        assert(f->fd >= 0 && n <= IOV_MAX);
         while (used < n) {
                 ssize_t written = writev(f->fd, iov + used, (int)(n - used));
                 if (written < 0 && errno == EINTR)
@@ -254,6 +257,7 @@ int log_file_append(struct log_file *f, struct iovec *iov, size_t n)
 
 int log_file_cut(struct log_file *f, uint64_t size)
 {
+        assert(f->fd >= 0 && size <= f->size); /* it only becomes shorter */
         if (ftruncate(f->fd, (off_t)size) < 0)
                 return broken(f, "cut", -errno);
         f->size = size;
@@ -278,6 +282,7 @@ static int sync_names(const struct log_file *f)
 
 int log_file_sync(struct log_file *f)
 {
+        assert(f->fd >= 0);
         int r = durable_sync(f->fd);
         if (r == 0 && f->unnamed)
                 r = sync_names(f);

@@ -1,0 +1,425 @@
+/* Writes groups of batches.
+ *
+ * Batches of one append, nearly all there are, first wait at their file (a run) and are written together by one writev.
+ * A batch over several files comes between two runs: the runs are written, then its appends one by one, so that on a
+ * failure they are the tails of their files and can be cut off again. So does an unlink. Then all of it is committed, as
+ * one frame of the journal or, where few files got many bytes, by syncing the files; a group too large for one frame is
+ * committed in parts.
+ *
+ * Failure modes: a write that fails (ENOSPC) is cut back to the last whole batch; that batch and those after it in the
+ * same run fail, the rest of the group goes on. When the journal cannot grow, the files are synced instead.
+ * LOG_FILE_BROKEN (a failed sync, or a cut that failed) fails the group, and no file is touched or synced again. */
+#include "storage/logs/log_writer.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "storage/logs/journal.h"
+#include "storage/logs/log_cache.h"
+#include "storage/logs/log_checkpoint.h"
+#include "storage/logs/log_file.h"
+#include "storage/logs/log_work.h"
+#include "util/log.h"
+#include "util/thread_owner.h"
+
+#define CHECKPOINT_INTERVAL_NS (5 * UINT64_C(1000000000))
+
+/* That few files with that many bytes each are synced themselves: writing them twice would cost more (docs/adr/0007). */
+#define DIRECT_FILES_MAX 8
+#define DIRECT_BYTES_PER_FILE ((uint64_t)96 * 1024)
+
+struct log_writer {
+        const struct log_committer_config *config;
+        struct thread_owner owner;
+        atomic_bool failed;
+        struct journal *journal;           /* NULL without sync */
+        struct log_checkpoint *checkpoint; /* likewise */
+        uint64_t frames_since_ns;          /* when the first frame that no checkpoint has seen was written */
+        struct log_cache *files;
+        uint64_t part_bytes; /* of lines, since the last commit */
+        size_t part_records; /* appends, and files forgotten */
+        bool part_forgets;
+        struct log_file *runs; /* files with a run */
+        struct iovec iov[IOV_MAX];
+};
+
+static struct iovec piece(const struct log_append *a)
+{
+        return (struct iovec){ .iov_base = (void *)a->data, .iov_len = a->len };
+}
+
+/* For the journal: these lines begin there in their file. */
+static void stage(struct log_writer *w, const struct log_append *a, uint64_t offset)
+{
+        if (w->journal)
+                journal_stage(w->journal, a, offset);
+}
+
+/* Part of a run, at most IOV_MAX batches: all that got in whole stay, what follows is cut off. first has at least one
+ * batch; *ret_next is the batch after the part. 0, -errno or LOG_FILE_BROKEN. */
+static int write_part(struct log_writer *w, struct log_file *f, struct log_batch *first, struct log_batch **ret_next)
+{
+        uint64_t whole = f->size, lines = 0;
+        size_t n = 0;
+        const struct log_append *newest = NULL;
+        struct log_batch *b;
+
+        for (b = first; b && n < IOV_MAX; b = b->next)
+                w->iov[n++] = piece(&b->appends[0]);
+        *ret_next = b;
+        log_cache_touch(w->files, f);
+        int r = log_file_append(f, w->iov, n);
+        for (b = first; b != *ret_next && b->appends[0].len <= f->size - whole; b = b->next) {
+                newest = &b->appends[0];
+                stage(w, newest, whole);
+                whole += newest->len;
+                lines += newest->lines;
+        }
+        if (newest)
+                log_cache_count(w->files, f, newest, lines);
+        for (; b != *ret_next; b = b->next)
+                b->result = r;
+        return f->size > whole && log_file_cut(f, whole) != 0 ? LOG_FILE_BROKEN : r;
+}
+
+static int write_run(struct log_writer *w, struct log_file *f)
+{
+        struct log_batch *b = f->run_first;
+        int r = 0;
+        while (b && r == 0)
+                r = write_part(w, f, b, &b);
+        for (; b; b = b->next)
+                b->result = r;
+        f->run_first = NULL;
+        f->run_last = &f->run_first;
+        return r < 0 ? 0 : r;
+}
+
+/* 0 or LOG_FILE_BROKEN; what concerns single batches is in their results. */
+static int write_runs(struct log_writer *w)
+{
+        int r = 0;
+        while (w->runs && r == 0) {
+                struct log_file *f = w->runs;
+                w->runs = f->run_next;
+                r = write_run(w, f);
+        }
+        return r;
+}
+
+static void join_run(struct log_writer *w, struct log_file *f, struct log_batch *b)
+{
+        if (!f->run_first) {
+                f->run_next = w->runs;
+                w->runs = f;
+        }
+        b->next = NULL;
+        *f->run_last = b;
+        f->run_last = &b->next;
+}
+
+/* Opening may close another file, so no run may wait there. */
+static int open_file(struct log_writer *w, const struct source *source, struct log_file **ret)
+{
+        *ret = log_cache_find(w->files, source);
+        if (*ret)
+                return 0;
+        int r = log_cache_full(w->files) ? write_runs(w) : 0;
+        return r != 0 ? r : log_cache_open(w->files, source, ret);
+}
+
+/* One append of several: whole or not at all. 0, -errno or LOG_FILE_BROKEN. */
+static int append_one(struct log_writer *w, const struct log_append *a)
+{
+        struct log_file *f;
+        int r = open_file(w, &a->source, &f);
+        if (r != 0)
+                return r;
+        uint64_t before = f->size;
+        struct iovec iov = piece(a);
+        log_cache_touch(w->files, f);
+        r = log_file_append(f, &iov, 1);
+        if (r == 0) {
+                stage(w, a, before);
+                log_cache_count(w->files, f, a, a->lines);
+        } else if (f->size > before && log_file_cut(f, before) != 0) {
+                return LOG_FILE_BROKEN;
+        }
+        return r;
+}
+
+/* Cuts off an append that is the tail of its file, which may have been closed meanwhile. 0 or LOG_FILE_BROKEN. */
+static int undo_one(struct log_writer *w, const struct log_append *a)
+{
+        struct log_file *f;
+        int r = open_file(w, &a->source, &f);
+        if (r < 0)
+                log_error("log store failed, a batch could not be taken back", LOG_STR("project", a->source.project),
+                          LOG_STR("install_id", a->source.install_id), LOG_STR("error", strerror(-r)));
+        if (r != 0)
+                return LOG_FILE_BROKEN;
+        log_cache_touch(w->files, f);
+        log_cache_uncount(f, a);
+        return log_file_cut(f, f->size - a->len);
+}
+
+static int write_together(struct log_writer *w, struct log_batch *b)
+{
+        size_t n = 0;
+        int r = write_runs(w);
+        if (r != 0)
+                return r;
+        size_t staged = w->journal ? journal_staged(w->journal) : 0;
+        while (n < b->n_appends && r == 0)
+                r = append_one(w, &b->appends[n++]);
+        if (r >= 0)
+                return r;
+        b->result = r;
+        r = 0;
+        if (w->journal)
+                journal_unstage(w->journal, staged);
+        for (n--; n > 0 && r == 0; n--)
+                r = undo_one(w, &b->appends[n - 1]);
+        return r;
+}
+
+/* ---- commits ---- */
+
+static void begin_checkpoint(struct log_writer *w)
+{
+        struct log_checkpoint_work work;
+        log_cache_hand_over(w->files, &work);
+        log_checkpoint_start(w->checkpoint, &work);
+}
+
+static void checkpoint_if_due(struct log_writer *w)
+{
+        if (!w->journal || !journal_has_frames(w->journal) || log_checkpoint_is_running(w->checkpoint) ||
+            log_writer_failed(w))
+                return;
+        if (journal_has_full(w->journal) || clock_monotonic_ns() - w->frames_since_ns >= CHECKPOINT_INTERVAL_NS)
+                begin_checkpoint(w);
+}
+
+/* Every segment is in use: waits for a checkpoint. 0 or LOG_FILE_BROKEN. */
+static int free_a_segment(struct log_writer *w)
+{
+        if (!log_checkpoint_is_running(w->checkpoint))
+                begin_checkpoint(w);
+        log_checkpoint_wait(w->checkpoint);
+        return log_checkpoint_failed(w->checkpoint) ? LOG_FILE_BROKEN : 0;
+}
+
+/* A file is not synced alone while a checkpoint makes its name durable. */
+static int sync_files(struct log_writer *w)
+{
+        log_checkpoint_wait(w->checkpoint);
+        journal_unstage(w->journal, 0);
+        metrics_count(w->config->metrics, METRICS_LOG_SYNCED_DIRECTLY, 1);
+        return log_checkpoint_failed(w->checkpoint) ? LOG_FILE_BROKEN : log_cache_sync(w->files);
+}
+
+static int write_journal(struct log_writer *w)
+{
+        int r;
+        if (!journal_has_frames(w->journal))
+                w->frames_since_ns = clock_monotonic_ns();
+        while ((r = journal_commit(w->journal, log_cache_day(w->files))) == JOURNAL_FULL) {
+                r = free_a_segment(w);
+                if (r != 0)
+                        return r;
+        }
+        if (r < 0)
+                return sync_files(w); /* no room to grow */
+        if (r > 0)
+                return LOG_FILE_BROKEN;
+        log_cache_leave(w->files);
+        return 0;
+}
+
+static bool goes_round_journal(const struct log_writer *w)
+{
+        unsigned files = log_cache_touched(w->files);
+        if (w->part_forgets)
+                return false;
+        if (w->part_bytes > journal_room(w->journal, w->part_records))
+                return true; /* one batch, and no segment would hold it */
+        return files > 0 && files <= DIRECT_FILES_MAX && w->part_bytes / files >= DIRECT_BYTES_PER_FILE &&
+               !log_checkpoint_is_running(w->checkpoint);
+}
+
+/* Writes what waits and makes it durable. 0 or LOG_FILE_BROKEN. */
+static int commit_part(struct log_writer *w)
+{
+        int r = write_runs(w);
+        if (r == 0 && !w->journal)
+                log_cache_leave(w->files);
+        else if (r == 0)
+                r = goes_round_journal(w) ? sync_files(w) : write_journal(w);
+        w->part_bytes = 0;
+        w->part_records = 0;
+        w->part_forgets = false;
+        return r;
+}
+
+/* A part is what fits into one frame of the journal, or a single batch that does not. 0, -errno or LOG_FILE_BROKEN. */
+static int join_part(struct log_writer *w, uint64_t bytes, size_t records)
+{
+        int r = 0;
+        if (w->journal && w->part_records > 0 &&
+            w->part_bytes + bytes > journal_room(w->journal, w->part_records + records))
+                r = commit_part(w);
+        if (r == 0 && w->journal)
+                r = journal_reserve(w->journal, w->part_records + records);
+        if (r == 0) {
+                w->part_bytes += bytes;
+                w->part_records += records;
+        }
+        return r;
+}
+
+/* 0 or LOG_FILE_BROKEN. */
+static int stage_batch(struct log_writer *w, struct log_batch *b)
+{
+        struct log_file *f;
+        b->result = 0;
+        int r = join_part(w, b->work.item.weight, b->n_appends);
+        if (r == 0 && b->n_appends != 1)
+                return write_together(w, b);
+        if (r == 0)
+                r = open_file(w, &b->appends[0].source, &f);
+        if (r == 0)
+                join_run(w, f, b);
+        else if (r < 0)
+                b->result = r;
+        return r < 0 ? 0 : r;
+}
+
+/* Lines of the file that are only in the journal must not bring it back. */
+static int stage_unlink(struct log_writer *w, struct log_unlink *u)
+{
+        int r = commit_part(w);
+        if (r != 0)
+                return r;
+        r = join_part(w, 0, 1);
+        u->result = r < 0 ? r : log_cache_unlink(w->files, u);
+        if ((u->result == 0 || u->result == -ENOENT) && w->journal && journal_is_live(w->journal)) {
+                journal_stage_forget(w->journal, u);
+                w->part_forgets = true;
+        }
+        return r < 0 ? 0 : r;
+}
+
+static int stage_work(struct log_writer *w, struct log_work *work)
+{
+        switch (work->kind) {
+        case LOG_WORK_BATCH: return stage_batch(w, log_work_batch(work));
+        case LOG_WORK_UNLINK: return stage_unlink(w, log_work_unlink(work));
+        case LOG_WORK_BARRIER: log_work_set_result(work, 0); return 0;
+        }
+        return 0;
+}
+
+int log_writer_store(struct log_writer *w, struct log_work *list)
+{
+        int r = 0;
+        assert_on_thread(&w->owner);
+        assert(!w->runs && w->part_records == 0); /* the last group has been committed */
+        log_cache_set_time(w->files, clock_now());
+        for (struct log_work *work = list; work && r == 0; work = log_work_next(work))
+                r = stage_work(w, work);
+        if (r == 0)
+                r = commit_part(w);
+        if (r == 0)
+                return 0;
+        atomic_store(&w->failed, true);
+        return -EIO;
+}
+
+/* ---- life ---- */
+
+void log_writer_tick(struct log_writer *w)
+{
+        assert_on_thread(&w->owner);
+        checkpoint_if_due(w);
+        log_cache_notes(w->files);
+}
+
+bool log_writer_needs_ticks(const struct log_writer *w)
+{
+        return log_cache_has_news(w->files) || (w->journal && journal_has_frames(w->journal));
+}
+
+size_t log_writer_open_files(const struct log_writer *w)
+{
+        return log_cache_size(w->files);
+}
+
+bool log_writer_failed(const struct log_writer *w)
+{
+        return atomic_load(&w->failed) || (w->checkpoint && log_checkpoint_failed(w->checkpoint));
+}
+
+void log_writer_begin(struct log_writer *w)
+{
+        thread_owner_take(&w->owner);
+        log_cache_begin(w->files);
+        if (w->journal)
+                journal_begin(w->journal);
+}
+
+static void checkpoint_at_the_end(struct log_writer *w)
+{
+        if (!w->journal)
+                return;
+        log_checkpoint_wait(w->checkpoint);
+        if (journal_has_frames(w->journal) && !log_writer_failed(w))
+                begin_checkpoint(w);
+        log_checkpoint_wait(w->checkpoint);
+}
+
+void log_writer_end(struct log_writer *w)
+{
+        checkpoint_at_the_end(w);
+        w->files = log_cache_free(w->files);
+        thread_owner_release(&w->owner);
+}
+
+static int open_journal(struct log_writer *w)
+{
+        int r = journal_open(w->config->datadir_fd, w->config->journal_bytes, &w->journal);
+        return r < 0 ? r : log_checkpoint_new(w->config->datadir_fd, w->journal, w->config->metrics, &w->checkpoint);
+}
+
+int log_writer_new(const struct log_committer_config *config, struct log_writer **ret)
+{
+        struct log_writer *w = calloc(1, sizeof(*w));
+        if (!w)
+                return -ENOMEM;
+        w->config = config;
+        w->files = log_cache_new(config);
+        int r = w->files ? 0 : -ENOMEM;
+        if (r == 0 && config->sync)
+                r = open_journal(w);
+        if (r < 0) {
+                log_writer_free(w);
+                return r;
+        }
+        *ret = w;
+        return 0;
+}
+
+struct log_writer *log_writer_free(struct log_writer *w)
+{
+        if (!w)
+                return NULL;
+        log_cache_free(w->files);
+        log_checkpoint_free(w->checkpoint);
+        journal_free(w->journal);
+        free(w);
+        return NULL;
+}
