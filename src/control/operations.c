@@ -1,6 +1,7 @@
 /* A request becomes a call, the table finds its function, the function puts members into the answer. */
 #include "control/operations.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -140,15 +141,16 @@ int operation_emit(struct operation_call *c, const char *kind, const struct buf 
 
 /* ---- calls ---- */
 
-int operation_help(struct operation_call *c, struct janitor **ret)
+int operation_begin_deletion(struct operation_call *c, struct deletion **ret)
 {
-        int r = store_new_helper(c->operations->config.store, ret);
+        assert(!c->deletion);
+        int r = store_new_deletion(c->operations->config.store, ret);
         if (r < 0)
                 return r;
         pthread_mutex_lock(&c->operations->lock);
-        c->helper = *ret;
+        c->deletion = *ret;
         if (c->operations->stopping)
-                janitor_stop(*ret);
+                deletion_stop(*ret);
         pthread_mutex_unlock(&c->operations->lock);
         return 0;
 }
@@ -169,7 +171,7 @@ static void leave(struct operations *o, const struct operation_call *c)
                 at = &(*at)->next;
         *at = c->next;
         pthread_mutex_unlock(&o->lock);
-        janitor_free(c->helper);
+        deletion_free(c->deletion);
 }
 
 static int find_and_run(struct operation_call *c)
@@ -272,8 +274,8 @@ void operations_stop(struct operations *o)
         pthread_mutex_lock(&o->lock);
         o->stopping = true;
         for (struct operation_call *c = o->calls; c; c = c->next) {
-                if (c->helper)
-                        janitor_stop(c->helper);
+                if (c->deletion)
+                        deletion_stop(c->deletion);
         }
         pthread_mutex_unlock(&o->lock);
 }

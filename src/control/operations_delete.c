@@ -1,5 +1,5 @@
-/* What deletes, and what keeps from being deleted. The work is the janitor's (storage/retention/janitor.h): short transactions of
- * the index writer, rows before files. With "dry_run" a read-only connection counts what would go.
+/* What deletes, and what keeps from being deleted. The work is done in the short steps of storage/retention/deletion.h, on the
+ * caller's thread; a gc is the janitor's. With "dry_run" a read-only connection counts what would go.
  *
  * Failure modes: a request that names nothing is refused; work that ends early says what was done in its error line. */
 #include <errno.h>
@@ -12,7 +12,7 @@
 
 #define AFTER_ANY_DAY "9999-99-99"
 
-static int put_tally(struct buf *out, const struct janitor_tally *t)
+static int put_tally(struct buf *out, const struct deletion_tally *t)
 {
         return buf_printf(
                 out, ",\"crashes\":%llu,\"blobs\":%llu,\"blob_bytes\":%llu,\"log_files\":%llu,\"log_bytes\":%llu",
@@ -22,11 +22,11 @@ static int put_tally(struct buf *out, const struct janitor_tally *t)
 
 static int put_survey(struct buf *out, const struct index_survey *s)
 {
-        const struct janitor_tally t = { .crashes = s->crashes,
-                                         .blobs = s->blobs,
-                                         .blob_bytes = s->blob_bytes,
-                                         .log_files = s->log_files,
-                                         .log_bytes = s->log_bytes };
+        const struct deletion_tally t = { .crashes = s->crashes,
+                                          .blobs = s->blobs,
+                                          .blob_bytes = s->blob_bytes,
+                                          .log_files = s->log_files,
+                                          .log_bytes = s->log_bytes };
         int r = put_tally(out, &t);
         return r == 0 ? operation_put_flag(out, "dry_run", true) : r;
 }
@@ -100,23 +100,33 @@ static int survey_cycle(struct operation_call *c)
         return r == 0 ? put_caps(&c->answer, index, config) : r;
 }
 
+/* On the janitor's thread, or on this one where there is no janitor. */
+static int run_cycle(struct operation_call *c, struct retention_cycle *ret)
+{
+        const struct operations_config *config = &c->operations->config;
+        struct retention here = { .config = config->config, .metrics = config->metrics };
+        struct janitor *janitor = store_janitor(config->store);
+        if (janitor)
+                return janitor_run_cycle(janitor, ret);
+        int r = operation_begin_deletion(c, &here.deletion);
+        if (r == 0)
+                retention_run(&here, ret);
+        return r;
+}
+
 int operation_gc(struct operation_call *c)
 {
-        struct janitor *janitor = store_janitor(c->operations->config.store);
-        struct janitor_cycle cycle = { 0 };
+        struct retention_cycle cycle = { 0 };
         bool dry_run = false;
         int r = operation_flag(c, "dry_run", &dry_run);
         if (r < 0 || dry_run)
                 return r < 0 ? r : survey_cycle(c);
-        if (!janitor)
-                r = operation_help(c, &janitor);
-        if (r == 0)
-                r = janitor_run_cycle(janitor, &cycle);
+        r = run_cycle(c, &cycle);
         if (r < 0)
                 return r;
-        r = put_tally(&c->answer, &cycle.tally);
+        r = put_tally(&c->answer, &cycle.deleted);
         if (r == 0)
-                r = operation_put_number(&c->answer, "log_files_compressed", cycle.tally.log_files_compressed);
+                r = operation_put_number(&c->answer, "log_files_compressed", cycle.log_files_compressed);
         if (r == 0)
                 r = operation_put_number(&c->answer, "duration_ms", cycle.duration_ns / 1000000);
         return r == 0 ? cycle.result : r;
@@ -168,7 +178,7 @@ static int read_scope(struct operation_call *c, struct index_scope *scope, char 
         return 0;
 }
 
-static int told(void *userdata, const struct janitor_tally *tally)
+static int report(void *userdata, const struct deletion_tally *tally)
 {
         struct operation_call *c = userdata;
         _cleanup_(buf_done) struct buf body = { 0 };
@@ -201,9 +211,9 @@ static int survey_purge(struct operation_call *c, const struct index_scope *scop
 
 int operation_purge(struct operation_call *c)
 {
+        const struct deletion_progress progress = { report, c };
         struct index_scope scope = { 0 };
-        struct janitor_tally tally = { 0 };
-        struct janitor *helper = NULL;
+        struct deletion *deletion = NULL;
         char day[CLOCK_DAY_SIZE];
         bool dry_run = false;
         int r = read_scope(c, &scope, day);
@@ -211,10 +221,11 @@ int operation_purge(struct operation_call *c)
                 r = operation_flag(c, "dry_run", &dry_run);
         if (r < 0 || dry_run)
                 return r < 0 ? r : survey_purge(c, &scope);
-        r = operation_help(c, &helper);
+        r = operation_begin_deletion(c, &deletion);
         if (r < 0)
                 return r;
-        r = janitor_purge(helper, &scope, store_totals(c->operations->config.store), told, c, &tally);
+        r = deletion_purge(deletion, &scope, &progress);
+        struct deletion_tally tally = deletion_take_tally(deletion);
         int e = put_tally(&c->answer, &tally);
         if (e == 0)
                 e = operation_put_number(&c->answer, "sources", tally.sources);
@@ -228,7 +239,7 @@ int operation_purge(struct operation_call *c)
 struct ids {
         size_t n;
         int64_t *ids;
-        enum janitor_outcome *outcomes;
+        enum deletion_outcome *outcomes;
 };
 
 static void ids_done(struct ids *ids)
@@ -264,9 +275,9 @@ static int emit_outcomes(struct operation_call *c, const struct ids *ids, const 
         int r = 0;
         for (size_t i = 0; r == 0 && i < ids->n; i++) {
                 _cleanup_(buf_done) struct buf body = { 0 };
-                const char *what = ids->outcomes[i] == JANITOR_DONE     ? done
-                                   : ids->outcomes[i] == JANITOR_ABSENT ? "absent"
-                                                                        : "held";
+                const char *what = ids->outcomes[i] == DELETION_DONE     ? done
+                                   : ids->outcomes[i] == DELETION_ABSENT ? "absent"
+                                                                         : "held";
                 r = operation_put_number(&body, "id", (uint64_t)ids->ids[i]);
                 if (r == 0)
                         r = operation_put_text(&body, "result", what);
@@ -281,26 +292,26 @@ static int put_outcomes(struct operation_call *c, const struct ids *ids)
         uint64_t counts[3] = { 0 };
         for (size_t i = 0; i < ids->n; i++)
                 counts[ids->outcomes[i]]++;
-        int r = operation_put_number(&c->answer, "done", counts[JANITOR_DONE]);
+        int r = operation_put_number(&c->answer, "done", counts[DELETION_DONE]);
         if (r == 0)
-                r = operation_put_number(&c->answer, "absent", counts[JANITOR_ABSENT]);
-        return r == 0 ? operation_put_number(&c->answer, "held", counts[JANITOR_HELD]) : r;
+                r = operation_put_number(&c->answer, "absent", counts[DELETION_ABSENT]);
+        return r == 0 ? operation_put_number(&c->answer, "held", counts[DELETION_HELD]) : r;
 }
 
 int operation_delete(struct operation_call *c)
 {
         _cleanup_(ids_done) struct ids ids = { 0 };
-        struct janitor_tally tally = { 0 };
-        struct janitor *helper = NULL;
+        struct deletion *deletion = NULL;
         bool held_too = false;
         int r = operation_flag(c, "held", &held_too);
         if (r == 0)
                 r = read_ids(c, &ids);
         if (r == 0)
-                r = operation_help(c, &helper);
+                r = operation_begin_deletion(c, &deletion);
         if (r < 0)
                 return r;
-        r = janitor_delete_crashes(helper, ids.ids, ids.n, held_too, ids.outcomes, &tally);
+        r = deletion_crashes_by_id(deletion, ids.ids, ids.n, held_too, ids.outcomes);
+        struct deletion_tally tally = deletion_take_tally(deletion);
         int e = put_tally(&c->answer, &tally);
         if (e == 0 && r == 0)
                 e = put_outcomes(c, &ids);
@@ -312,12 +323,12 @@ int operation_delete(struct operation_call *c)
 static int set_held(struct operation_call *c, bool held)
 {
         _cleanup_(ids_done) struct ids ids = { 0 };
-        struct janitor *helper = NULL;
+        struct deletion *deletion = NULL;
         int r = read_ids(c, &ids);
         if (r == 0)
-                r = operation_help(c, &helper);
+                r = operation_begin_deletion(c, &deletion);
         if (r == 0)
-                r = janitor_hold_crashes(helper, ids.ids, ids.n, held, ids.outcomes);
+                r = deletion_crashes_hold(deletion, ids.ids, ids.n, held, ids.outcomes);
         if (r == 0)
                 r = put_outcomes(c, &ids);
         return r == 0 ? emit_outcomes(c, &ids, held ? "held" : "released") : r;

@@ -26,7 +26,7 @@ struct operation_call {
         int emitted; /* what emit said */
         struct buf answer;
         struct error err;
-        struct janitor *helper; /* what is to be told to stop */
+        struct deletion *deletion; /* that operations_stop() stops; NULL: none */
         struct operation_call *next;
 };
 
@@ -45,8 +45,8 @@ int operation_put_flag(struct buf *out, const char *key, bool value);
 /* {"item":{...}}: body has members as above. What emit said. */
 int operation_emit(struct operation_call *c, const char *kind, const struct buf *body);
 
-/* A helper that operations_stop() reaches; freed with the call. */
-int operation_help(struct operation_call *c, struct janitor **ret);
+/* A deletion that operations_stop() stops; freed with the call, which may have one. */
+int operation_begin_deletion(struct operation_call *c, struct deletion **ret);
 
 int operation_status(struct operation_call *c);
 int operation_gc(struct operation_call *c);

@@ -116,7 +116,7 @@ static int put_rates(struct buf *out, struct rates *rates)
 
 static int put_cycle(struct buf *out, struct janitor *janitor)
 {
-        struct janitor_cycle cycle;
+        struct retention_cycle cycle;
         if (!janitor || !janitor_last_cycle(janitor, &cycle))
                 return buf_append_str(out, ",\"last_cycle\":null");
         char at[CLOCK_RFC3339_SIZE];
@@ -126,9 +126,9 @@ static int put_cycle(struct buf *out, struct janitor *janitor)
                           ",\"last_cycle\":{\"began_at\":\"%s\",\"duration_ms\":%llu,\"ok\":%s,\"crashes\":%llu,"
                           "\"blobs\":%llu,\"blob_bytes\":%llu,\"log_files\":%llu,\"log_bytes\":%llu}",
                           at, (unsigned long long)(cycle.duration_ns / 1000000), cycle.result == 0 ? "true" : "false",
-                          (unsigned long long)cycle.tally.crashes, (unsigned long long)cycle.tally.blobs,
-                          (unsigned long long)cycle.tally.blob_bytes, (unsigned long long)cycle.tally.log_files,
-                          (unsigned long long)cycle.tally.log_bytes);
+                          (unsigned long long)cycle.deleted.crashes, (unsigned long long)cycle.deleted.blobs,
+                          (unsigned long long)cycle.deleted.blob_bytes, (unsigned long long)cycle.deleted.log_files,
+                          (unsigned long long)cycle.deleted.log_bytes);
 }
 
 int operation_status(struct operation_call *c)

@@ -27,7 +27,7 @@ struct store {
         struct index_writer *writer;
         struct log_totals *totals;
         struct log_committer *logs;
-        struct janitor_config keeping;
+        struct deletion_stores stores;
         struct janitor *janitor; /* NULL: opened for a job */
 };
 
@@ -97,23 +97,16 @@ static int start_logs(struct store *s, const struct config *config, struct metri
 
 static int start_janitor(struct store *s, const struct config *config, struct metrics *metrics, bool for_a_job)
 {
-        s->keeping = (struct janitor_config){
-                .logs_ttl_days = config->logs_ttl_days,
-                .crashes_ttl_days = config->crashes_ttl_days,
-                .compress_after_days = config->logs_compress_after_days,
-                .interval_secs = config->janitor_interval_secs,
-                .caps = config->caps,
-                .projects = config->projects,
-                .n_projects = config->n_projects,
-                .space = s->space,
+        s->stores = (struct deletion_stores){
                 .datadir_fd = s->dir.fd,
                 .blobs = s->blobs,
-                .untidy = &s->untidy,
                 .index = s->writer,
                 .logs = s->logs,
-                .metrics = metrics,
+                .totals = s->totals,
+                .space = s->space,
+                .untidy = &s->untidy,
         };
-        return for_a_job ? 0 : janitor_new(&s->keeping, &s->janitor);
+        return for_a_job ? 0 : janitor_new(config, &s->stores, metrics, &s->janitor);
 }
 
 static int take_directory(struct store *s, bool for_a_job, struct error *err)
@@ -235,19 +228,14 @@ struct space *store_space(struct store *s)
         return s->space;
 }
 
-struct log_totals *store_totals(struct store *s)
-{
-        return s->totals;
-}
-
 struct janitor *store_janitor(struct store *s)
 {
         return s->janitor;
 }
 
-int store_new_helper(struct store *s, struct janitor **ret)
+int store_new_deletion(struct store *s, struct deletion **ret)
 {
-        return janitor_new_helper(&s->keeping, ret);
+        return deletion_new(&s->stores, ret);
 }
 
 int store_datadir_fd(const struct store *s)

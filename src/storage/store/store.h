@@ -16,7 +16,8 @@
 struct store;
 
 /* Makes the directory when it is missing, takes <data_dir>/lock (flock; held by another process: an error that says
- * so), opens or migrates the index, indexes a data directory of the reference, starts the threads. 0 or < 0 with err. */
+ * so), opens or migrates the index, indexes a data directory of the reference, starts the threads. config and metrics are
+ * borrowed until store_free(). 0 or < 0 with err. */
 int store_open(const struct config *config, struct metrics *metrics, struct store **ret, struct error *err);
 /* The same for one who does a job and closes again: the directory and its database must be there, and no retention runs
  * by itself. -ENOENT: they are not. -EBUSY: somebody holds the lock; *ret_holder: who (0: unknown). */
@@ -33,10 +34,9 @@ struct index_writer *store_index(struct store *s);
 struct blob_store *store_blobs(struct store *s);
 struct space *store_space(struct store *s);
 
-struct log_totals *store_totals(struct store *s);
 struct janitor *store_janitor(struct store *s); /* NULL: opened for a job */
-/* For deletions that operators ask for; the store outlives it. 0 or -ENOMEM. */
-int store_new_helper(struct store *s, struct janitor **ret);
+/* For what an operator deletes; the store outlives it. 0 or -ENOMEM. */
+int store_new_deletion(struct store *s, struct deletion **ret);
 int store_datadir_fd(const struct store *s);
 
 /* NULL while every store takes writes, else why not, in words for /healthz and the log. Any thread. */

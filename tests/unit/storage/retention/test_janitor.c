@@ -1,5 +1,5 @@
 /* Retention over a real index, real files and the real log committer. */
-#include "storage_fixture.h"
+#include "retention_fixture.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,115 +9,20 @@
 #include <string.h>
 
 #include "storage/crashes/mirror.h"
-#include "storage/retention/janitor.h"
-
 #include "storage/index/index_read.h"
+#include "storage/retention/janitor.h"
+#include "storage/retention/step.h"
 #include "storage/space/space.h"
 
-#define DAY_SECS 86400
 #define JANITOR_STEP 250
 #define JANITOR_GENTLE_STEP 16
-
-static struct blob_store *blobs;
-static struct metrics *metrics;
-static struct index_writer *writer;
-static struct log_committer *logs;
-static struct janitor_config config;
-static atomic_bool untidy;
-
-static int setup(void **state)
-{
-        struct index *index;
-        bool created;
-        if (storage_setup(state) != 0 || blob_store_new(storage_fd, &blobs) != 0 ||
-            index_open(storage_dir, &index, &created, NULL) != 0)
-                return -1;
-        metrics = metrics_new();
-        struct index_writer_config writing = {
-                .datadir_fd = storage_fd,
-                .blobs = blobs,
-                .metrics = metrics,
-                .untidy = &untidy,
-                .queue_reports = 1000,
-        };
-        struct log_committer_config committing = {
-                .datadir_fd = storage_fd,
-                .metrics = metrics,
-                .queue_batches = 100,
-                .queue_bytes = 1024 * 1024,
-                .open_files = 16,
-                .sync = true,
-        };
-        if (index_writer_new(&writing, index, &writer) != 0 || log_committer_new(&committing, &logs) != 0)
-                return -1;
-        config = (struct janitor_config){
-                .logs_ttl_days = 14,
-                .crashes_ttl_days = 90,
-                .interval_secs = 3600,
-                .datadir_fd = storage_fd,
-                .blobs = blobs,
-                .untidy = &untidy,
-                .index = writer,
-                .logs = logs,
-                .metrics = metrics,
-        };
-        return 0;
-}
-
-static int teardown(void **state)
-{
-        logs = log_committer_free(logs);
-        writer = index_writer_free(writer);
-        assert_int_equal(metrics_gauge_get(metrics, METRICS_INDEX_QUEUE), 0);
-        metrics = metrics_free(metrics);
-        blobs = blob_store_free(blobs);
-        return storage_teardown(state);
-}
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-
-static void on_done(struct crash_report *report)
-{
-        pthread_mutex_lock(&lock);
-        *(bool *)report->userdata = true;
-        pthread_cond_broadcast(&changed);
-        pthread_mutex_unlock(&lock);
-}
-
-static int put(const char *install_id, const char *timestamp, const char *dump, const char *attachment,
-               struct moment received_at)
-{
-        bool done = false;
-        struct crash_report *report =
-                storage_report(blobs, install_id, timestamp, dump, (const char *[]){ attachment, NULL, NULL });
-        report->received_at = received_at;
-        report->done = on_done;
-        report->userdata = &done;
-        if (index_writer_submit(writer, report) != 0)
-                abort();
-        pthread_mutex_lock(&lock);
-        while (!done)
-                pthread_cond_wait(&changed, &lock);
-        pthread_mutex_unlock(&lock);
-        int r = report->result;
-        crash_report_free(report);
-        return r;
-}
-
-static struct moment days_ago(unsigned days)
-{
-        struct moment at = clock_now();
-        at.sec -= (int64_t)days * DAY_SECS;
-        return at;
-}
 
 /* One whole cycle. */
 static void cycle(void)
 {
         struct janitor *j;
         unsigned before = storage_cycles();
-        assert_int_equal(janitor_new(&config, &j), 0);
+        assert_int_equal(janitor_new(&config, &stores, metrics, &j), 0);
         storage_await_cycles(before + 1);
         janitor_free(j);
 }
@@ -127,26 +32,6 @@ static void expect_gauges(int64_t log_files, int64_t crashes, int64_t freed)
         assert_int_equal(metrics_gauge_get(metrics, METRICS_JANITOR_LAST_LOGS_DELETED), log_files);
         assert_int_equal(metrics_gauge_get(metrics, METRICS_JANITOR_LAST_INDEXES_DELETED), crashes);
         assert_int_equal(metrics_gauge_get(metrics, METRICS_JANITOR_LAST_BLOBS_DELETED), freed);
-}
-
-static bool blob_exists(const char *content)
-{
-        char sha256[BLOB_HEX_SIZE], path[BLOB_PATH_SIZE];
-        blob_path(storage_hash(content, sha256), path);
-        return storage_exists(path);
-}
-
-/* What the index says is what is on disk. */
-static void expect_consistent(void)
-{
-        char n[16];
-        snprintf(n, sizeof(n), "%zu", storage_count("crashes/by-hash"));
-        storage_expect("SELECT count(*) FROM blob", n);
-        snprintf(n, sizeof(n), "%zu", storage_count("crashes/by-source"));
-        storage_expect("SELECT count(*) FROM crash", n);
-        storage_expect("SELECT count(*) FROM blob WHERE refs <> (SELECT count(*) FROM crash WHERE dump_sha256 = sha256)"
-                       " + (SELECT count(*) FROM attachment WHERE attachment.sha256 = blob.sha256)",
-                       "0");
 }
 
 static void test_nothing_to_do(_unused_ void **state)
@@ -225,49 +110,6 @@ static void test_many_steps(_unused_ void **state)
         assert_int_equal(storage_count("crashes"), 0);
 }
 
-struct log_job {
-        struct index_job job;
-        struct source source;
-        char day[CLOCK_DAY_SIZE];
-        bool done;
-};
-
-static int upsert_run(struct index_job *job, struct index *index)
-{
-        struct log_job *j = container_of(job, struct log_job, job);
-        return storage_log_file(index, &j->source, "linux", "1", j->day, 6, 1, clock_now());
-}
-
-static void upsert_done(struct index_job *job, int result)
-{
-        assert_int_equal(result, 0);
-        pthread_mutex_lock(&lock);
-        container_of(job, struct log_job, job)->done = true;
-        pthread_cond_broadcast(&changed);
-        pthread_mutex_unlock(&lock);
-}
-
-/* A log file's row, and the file itself when asked. */
-static void put_log_file(const char *install_id, unsigned days, bool file)
-{
-        struct log_job j = { .job = { .run = upsert_run, .done = upsert_done } };
-        snprintf(j.source.project, sizeof(j.source.project), "acme");
-        snprintf(j.source.install_id, sizeof(j.source.install_id), "%s", install_id);
-        clock_format_day(days_ago(days), j.day);
-        assert_int_equal(index_writer_submit_job(writer, &j.job), 0);
-        pthread_mutex_lock(&lock);
-        while (!j.done)
-                pthread_cond_wait(&changed, &lock);
-        pthread_mutex_unlock(&lock);
-        if (!file)
-                return;
-        char path[256];
-        snprintf(path, sizeof(path), "logs/acme/%s", install_id);
-        storage_make_dirs(path);
-        snprintf(path, sizeof(path), "logs/acme/%s/%s.ndjson", install_id, j.day);
-        storage_put(path, "{...}\n");
-}
-
 static void test_old_log_files_go(_unused_ void **state)
 {
         put_log_file(INSTALL_A, 0, true);
@@ -307,19 +149,6 @@ static void test_log_file_that_cannot_go_keeps_its_row(_unused_ void **state)
 }
 
 /* ---- caps ---- */
-
-/* Dump i is 10 bytes; received i hours after the first. */
-static void put_tens(unsigned n, const char *attachment)
-{
-        for (unsigned i = 0; i < n; i++) {
-                char timestamp[40], dump[16];
-                struct moment at = days_ago(10);
-                at.sec += i * 3600;
-                snprintf(timestamp, sizeof(timestamp), "2026-05-19T08:30:00.%03uZ", i);
-                snprintf(dump, sizeof(dump), "dump %05u", i);
-                assert_int_equal(put(INSTALL_A, timestamp, dump, attachment, at), 0);
-        }
-}
 
 static void test_crashes_at_their_cap_stay(_unused_ void **state)
 {
@@ -420,7 +249,7 @@ static void test_caps_are_kept_between_cycles(_unused_ void **state)
         struct janitor *j;
         unsigned before = storage_cycles();
         config.caps.crashes_max_bytes = 20;
-        assert_int_equal(janitor_new(&config, &j), 0);
+        assert_int_equal(janitor_new(&config, &stores, metrics, &j), 0);
         storage_await_cycles(before + 1);
         put_tens(4, NULL);
         while (blob_exists("dump 00001"))
@@ -464,7 +293,7 @@ static void test_the_reserve_file_is_for_deletions(_unused_ void **state)
         struct space *space;
         const struct space_config governing = { .datadir_fd = storage_fd, .metrics = metrics };
         assert_int_equal(space_new(&governing, &space), 0);
-        config.space = space;
+        stores.space = space;
         config.crashes_ttl_days = 1;
         put_tens(20, NULL);
         cycle();
@@ -510,15 +339,14 @@ struct sender {
 };
 
 struct check {
-        struct index_job job;
+        struct step step;
         const char *content;
-        bool done;
 };
 
 /* On the index writer's thread no deletion is half done: a blob that has a row has a file. */
-static int check_run(struct index_job *job, struct index *index)
+static int check_run(struct step *step, struct index *index)
 {
-        const struct check *c = container_of(job, struct check, job);
+        const struct check *c = container_of(step, struct check, step);
         char sha256[BLOB_HEX_SIZE];
         bool known;
         if (index_has_blob(index, storage_hash(c->content, sha256), &known) != 0 || known != blob_exists(c->content))
@@ -526,23 +354,11 @@ static int check_run(struct index_job *job, struct index *index)
         return 0;
 }
 
-static void check_done(struct index_job *job, _unused_ int result)
-{
-        pthread_mutex_lock(&lock);
-        container_of(job, struct check, job)->done = true;
-        pthread_cond_broadcast(&changed);
-        pthread_mutex_unlock(&lock);
-}
-
 static void check(const char *content)
 {
-        struct check c = { .job = { .run = check_run, .done = check_done }, .content = content };
-        if (index_writer_submit_job(writer, &c.job) != 0)
+        struct check c = { .step.run = check_run, .content = content };
+        if (step_run(&c.step, writer, false) != 0)
                 abort();
-        pthread_mutex_lock(&lock);
-        while (!c.done)
-                pthread_cond_wait(&changed, &lock);
-        pthread_mutex_unlock(&lock);
 }
 
 static void *send_same_dumps(void *userdata)
@@ -566,9 +382,9 @@ static void test_uploads_beside_deletion_lose_nothing(_unused_ void **state)
         pthread_t threads[2];
         struct janitor *j;
         config.crashes_ttl_days = 0;
-        config.interval_secs = 0; /* one cycle after the other */
+        config.janitor_interval_secs = 0; /* one cycle after the other */
         unsigned before = storage_cycles();
-        assert_int_equal(janitor_new(&config, &j), 0);
+        assert_int_equal(janitor_new(&config, &stores, metrics, &j), 0);
         for (size_t i = 0; i < 2; i++)
                 assert_int_equal(pthread_create(&threads[i], NULL, send_same_dumps, &senders[i]), 0);
         for (size_t i = 0; i < 2; i++)
@@ -576,7 +392,7 @@ static void test_uploads_beside_deletion_lose_nothing(_unused_ void **state)
         janitor_free(j);
         assert_true(storage_cycles() > before);
 
-        config.interval_secs = 3600;
+        config.janitor_interval_secs = 3600;
         config.crashes_ttl_days = 90; /* the last: only blobs left over when it was stopped */
         cycle();
         expect_consistent();
@@ -588,27 +404,35 @@ static void test_uploads_beside_deletion_lose_nothing(_unused_ void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_nothing_to_do, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_old_crashes_go_with_their_blobs, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_zero_is_everything, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_held_crashes_stay, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_many_steps, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_old_log_files_go, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_zero_is_todays_logs_too, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_log_file_that_cannot_go_keeps_its_row, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_crashes_at_their_cap_stay, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_eviction_frees_no_more_than_it_must, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_many_steps_of_eviction, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_held_crashes_are_not_evicted, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_log_files_at_their_cap_stay, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_a_projects_cap_is_its_own, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_caps_are_kept_between_cycles, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_steps_become_smaller_on_a_full_disk, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_a_disk_too_full_to_delete_fails_the_cycle, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_the_reserve_file_is_for_deletions, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_blob_file_gone_already, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_failed_store_fails_the_cycle_only, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_uploads_beside_deletion_lose_nothing, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_nothing_to_do, retention_setup, retention_teardown),
+                cmocka_unit_test_setup_teardown(test_old_crashes_go_with_their_blobs, retention_setup,
+                                                retention_teardown),
+                cmocka_unit_test_setup_teardown(test_zero_is_everything, retention_setup, retention_teardown),
+                cmocka_unit_test_setup_teardown(test_held_crashes_stay, retention_setup, retention_teardown),
+                cmocka_unit_test_setup_teardown(test_many_steps, retention_setup, retention_teardown),
+                cmocka_unit_test_setup_teardown(test_old_log_files_go, retention_setup, retention_teardown),
+                cmocka_unit_test_setup_teardown(test_zero_is_todays_logs_too, retention_setup, retention_teardown),
+                cmocka_unit_test_setup_teardown(test_log_file_that_cannot_go_keeps_its_row, retention_setup,
+                                                retention_teardown),
+                cmocka_unit_test_setup_teardown(test_crashes_at_their_cap_stay, retention_setup, retention_teardown),
+                cmocka_unit_test_setup_teardown(test_eviction_frees_no_more_than_it_must, retention_setup,
+                                                retention_teardown),
+                cmocka_unit_test_setup_teardown(test_many_steps_of_eviction, retention_setup, retention_teardown),
+                cmocka_unit_test_setup_teardown(test_held_crashes_are_not_evicted, retention_setup, retention_teardown),
+                cmocka_unit_test_setup_teardown(test_log_files_at_their_cap_stay, retention_setup, retention_teardown),
+                cmocka_unit_test_setup_teardown(test_a_projects_cap_is_its_own, retention_setup, retention_teardown),
+                cmocka_unit_test_setup_teardown(test_caps_are_kept_between_cycles, retention_setup, retention_teardown),
+                cmocka_unit_test_setup_teardown(test_steps_become_smaller_on_a_full_disk, retention_setup,
+                                                retention_teardown),
+                cmocka_unit_test_setup_teardown(test_a_disk_too_full_to_delete_fails_the_cycle, retention_setup,
+                                                retention_teardown),
+                cmocka_unit_test_setup_teardown(test_the_reserve_file_is_for_deletions, retention_setup,
+                                                retention_teardown),
+                cmocka_unit_test_setup_teardown(test_blob_file_gone_already, retention_setup, retention_teardown),
+                cmocka_unit_test_setup_teardown(test_failed_store_fails_the_cycle_only, retention_setup,
+                                                retention_teardown),
+                cmocka_unit_test_setup_teardown(test_uploads_beside_deletion_lose_nothing, retention_setup,
+                                                retention_teardown),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -279,16 +279,16 @@ static void test_mark_fails(_unused_ void **state)
 static struct store *open_store(void)
 {
         static struct metrics *metrics;
-        struct config *config;
+        static struct config *config; /* the store borrows it */
         struct store *store;
         struct error err = { "" };
         metrics = metrics ? metrics : metrics_new();
+        config_free(config);
         assert_int_equal(config_new(&config), 0);
         free(config->data_dir);
         config->data_dir = strdup(storage_dir);
         if (store_open(config, metrics, &store, &err) != 0)
                 fail_msg("%s", err.text);
-        config_free(config);
         return store;
 }
 

@@ -1,0 +1,115 @@
+/* One cycle: log files go first, then crashes, then what is beyond a cap, then the blobs that these were the last to use.
+ * Compression comes last, because it makes room only slowly.
+ *
+ * Failure modes: a step that fails ends its part of the cycle, and the next cycle goes on from there. */
+#include "storage/retention/retention.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "storage/retention/retention_internal.h"
+#include "util/log.h"
+
+static void count_freed(const struct retention *r, const struct deletion_tally *t)
+{
+        metrics_count(r->metrics, METRICS_JANITOR_BLOBS_FREED, t->blobs);
+        metrics_count(r->metrics, METRICS_JANITOR_BYTES_FREED, t->blob_bytes + t->log_bytes);
+}
+
+static void publish(const struct retention *r, const struct retention_cycle *cycle)
+{
+        struct metrics *m = r->metrics;
+        const struct deletion_tally *t = &cycle->deleted;
+        bool ok = cycle->result == 0;
+        count_freed(r, t);
+        metrics_count(m, METRICS_JANITOR_CYCLES, 1);
+        metrics_gauge_set(m, METRICS_JANITOR_LAST_LOGS_DELETED, (int64_t)t->log_files);
+        metrics_gauge_set(m, METRICS_JANITOR_LAST_INDEXES_DELETED, (int64_t)t->crashes);
+        metrics_gauge_set(m, METRICS_JANITOR_LAST_BLOBS_DELETED, (int64_t)t->blobs);
+        metrics_janitor_cycle(m, ok, cycle->duration_ns);
+        log_at(ok ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, ok ? "retention cycle finished" : "retention cycle failed",
+               LOG_INT("log_files_deleted", t->log_files), LOG_INT("log_bytes_deleted", t->log_bytes),
+               LOG_INT("log_files_compressed", cycle->log_files_compressed), LOG_INT("crashes_deleted", t->crashes),
+               LOG_INT("blobs_deleted", t->blobs), LOG_INT("blob_bytes_deleted", t->blob_bytes),
+               LOG_INT("duration_ms", cycle->duration_ns / 1000000),
+               LOG_STR("result", ok ? "ok" : strerror(-cycle->result)));
+}
+
+static int expire_logs(const struct retention *r, struct moment now)
+{
+        char day[CLOCK_DAY_SIZE] = DELETION_AFTER_ANY_DAY;
+        now.sec -= (int64_t)r->config->logs_ttl_days * RETENTION_SECONDS_PER_DAY;
+        if (r->config->logs_ttl_days > 0)
+                clock_format_day(now, day);
+        return deletion_logs_expire(r->deletion, day);
+}
+
+/* Received up to now: whatever comes in during the cycle is the next one's. */
+static int expire_crashes(const struct retention *r, struct moment now)
+{
+        now.sec -= (int64_t)r->config->crashes_ttl_days * RETENTION_SECONDS_PER_DAY;
+        now.nsec += 1000000; /* the index keeps milliseconds, and what is exactly that old goes too */
+        if (now.nsec >= 1000000000) {
+                now.sec++;
+                now.nsec -= 1000000000;
+        }
+        return deletion_crashes_expire(r->deletion, now);
+}
+
+/* What only is old goes gently. What is beyond a cap goes as fast as uploads may come, and nothing rests while a cap waits
+ * for the end of the cycle. */
+static void set_pace(const struct retention *r, enum deletion_pace pace)
+{
+        deletion_set_pace(r->deletion, r->considerate ? pace : DELETION_FAST);
+}
+
+static int first_failure(const int *results, size_t n)
+{
+        for (size_t i = 0; i < n; i++) {
+                if (results[i] < 0 && results[i] != -ECANCELED)
+                        return results[i];
+        }
+        return 0;
+}
+
+void retention_run(struct retention *r, struct retention_cycle *ret)
+{
+        struct moment now = clock_now();
+        uint64_t started = clock_monotonic_ns(), compressed_files = 0;
+        bool caps = retention_has_caps(r);
+        deletion_take_tally(r->deletion);
+        set_pace(r, caps ? DELETION_SMALL : DELETION_GENTLE);
+        int logs = expire_logs(r, now);
+        int crashes = expire_crashes(r, now);
+        set_pace(r, DELETION_FAST);
+        int evicted = retention_caps_evict(r, now);
+        set_pace(r, caps ? DELETION_FAST : DELETION_GENTLE);
+        int blobs = deletion_blobs_free(r->deletion);
+        set_pace(r, DELETION_FAST);
+        int compressed = retention_compress(r, now, &compressed_files);
+        const int results[] = { logs, compressed, crashes, evicted, blobs };
+        *ret = (struct retention_cycle){ .deleted = deletion_take_tally(r->deletion),
+                                         .log_files_compressed = compressed_files,
+                                         .began = now,
+                                         .duration_ns = clock_monotonic_ns() - started,
+                                         .result = first_failure(results, ARRAY_LEN(results)) };
+        publish(r, ret);
+}
+
+void retention_keep_caps(struct retention *r)
+{
+        struct deletion *d = r->deletion;
+        if (index_writer_commits(d->stores.index) - deletion_commits(d) == r->seen_commits)
+                return;
+        int e = retention_caps_evict(r, clock_now());
+        if (e == 0 && d->tally.crashes > 0)
+                e = deletion_blobs_free(d);
+        struct deletion_tally t = deletion_take_tally(d);
+        count_freed(r, &t);
+        if (t.crashes + t.log_files > 0)
+                log_info("evicted what was beyond a cap", LOG_INT("log_files_deleted", t.log_files),
+                         LOG_INT("log_bytes_deleted", t.log_bytes), LOG_INT("crashes_deleted", t.crashes),
+                         LOG_INT("blobs_deleted", t.blobs), LOG_INT("blob_bytes_deleted", t.blob_bytes));
+        if (e < 0 && e != -ECANCELED)
+                log_warn("cannot evict what is beyond a cap", LOG_STR("error", strerror(-e)));
+}
