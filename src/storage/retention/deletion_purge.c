@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "storage/index/index_read.h"
 #include "storage/index/index_retention.h"
 #include "storage/retention/deletion_internal.h"
 
