@@ -54,6 +54,15 @@ INSERT INTO source (project, install_id, platform, version, first_seen_at, last_
     first_seen_at = min(first_seen_at, excluded.first_seen_at),
     last_seen_at = max(last_seen_at, excluded.last_seen_at)
 
+-- name: other_has_tokens
+-- Databases from before the first release may not have the table.
+SELECT 1 FROM other.sqlite_schema WHERE type = 'table' AND name = 'token_use'
+
+-- name: take_over_tokens
+-- plan: scans
+INSERT INTO token_use (token_id, last_used_at) SELECT token_id, last_used_at FROM other.token_use WHERE true
+  ON CONFLICT (token_id) DO UPDATE SET last_used_at = max(last_used_at, excluded.last_used_at)
+
 -- name: forget_crashes_of_blob
 -- ?1 sha256.
 DELETE FROM crash WHERE dump_id = (SELECT id FROM blob WHERE sha256 = ?1)

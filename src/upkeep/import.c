@@ -28,7 +28,7 @@ void import_left(const struct import *i, const char *path, const char *why)
         i->config->left(i->config->userdata, path, why);
 }
 
-/* Which crashes are held, and so on, where it has a database of this version. */
+/* Which crashes are held, and so on, where it has a database that this detritus can read. */
 static int take_details(struct import *i)
 {
         _cleanup_(index_freep) struct index *other = NULL;
@@ -37,7 +37,7 @@ static int take_details(struct import *i)
         int n = snprintf(copy, sizeof(copy), "%s/" COPY_NAME, i->o->path);
         if (n < 0 || n >= PATH_MAX)
                 return -ENAMETOOLONG;
-        if (index_open_readonly(i->config->from, &other, &err) != 0)
+        if (index_open_any(i->config->from, &other, &err) != 0)
                 return 0;
         unlinkat(i->o->dir.fd, COPY_NAME, 0);
         int r = index_copy_to(other, copy, NULL, NULL);

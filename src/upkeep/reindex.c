@@ -53,7 +53,7 @@ static int copy_old(const char *data_dir, const char *copy, struct index_totals 
 {
         _cleanup_(index_freep) struct index *old = NULL;
         struct error err;
-        int r = index_open_readonly(data_dir, &old, &err);
+        int r = index_open_any(data_dir, &old, &err);
         if (r == 0)
                 r = index_count_all(old, ret);
         if (r == 0)
@@ -89,6 +89,8 @@ static int build(struct offline *o, const char *aside, struct reindex_counts *co
                 return error_cannot(err, r, "index the files", NULL);
         if (has_old)
                 r = index_take_over(x, copy);
+        if (has_old && r == 0)
+                r = index_take_over_tokens(x, copy);
         counts->taken_over = has_old && r == 0;
         if (is_passing(r))
                 return error_cannot(err, r, "take over what the old database says", NULL);

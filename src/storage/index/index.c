@@ -4,21 +4,28 @@
  * numbered migrations that user_version lacks. application_id is set last of all, by index_set_adopted(): a first start
  * that was cut short while it read an older data directory is known by its absence, and begins again.
  *
- * Failure modes: a database of a newer detritus (INDEX_TOO_NEW), or a SQLite file that is not ours (-EINVAL); both are
- * left as they were.
+ * user_version is UNRELEASED_VERSIONS and the number of the newest migration that ran. The versions below were of databases
+ * before the first release: reindex and import read them (index_open_any()), everything else refuses them.
+ *
+ * Failure modes: a database of a newer detritus (INDEX_TOO_NEW) or from before the first release (INDEX_TOO_OLD), or a
+ * SQLite file that is not ours (-EINVAL); all are left as they were.
  */
+#include "storage/index/index.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "storage/index/index_copy.h"
 #include "storage/index/index_internal.h"
 #include "storage/index/migrations.h"
 #include "util/files/durable.h"
 #include "util/log.h"
 
 #define APPLICATION_ID 0x64747274 /* "dtrt"; file(1) shows it */
+#define UNRELEASED_VERSIONS 7
 /* After the migrations, which may change every page there is: what a statement that fails has to put back is kept in
  * memory, and 16 MiB of pages are. */
 #define FOR_SMALL_TRANSACTIONS "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384"
@@ -42,7 +49,7 @@ static int read_number(struct index *x, const char *sql, int64_t *ret)
 static int run_migration(struct index *x, unsigned number)
 {
         char version[64];
-        snprintf(version, sizeof(version), "PRAGMA user_version = %u", number + 1);
+        snprintf(version, sizeof(version), "PRAGMA user_version = %u", UNRELEASED_VERSIONS + number + 1);
         int r = index_execute(x, "BEGIN IMMEDIATE");
         if (r == 0)
                 r = sqlite3_exec(x->db, migrations[number], NULL, NULL, NULL) == SQLITE_OK ? 0
@@ -54,6 +61,11 @@ static int run_migration(struct index *x, unsigned number)
         if (r < 0 && !sqlite3_get_autocommit(x->db))
                 index_execute(x, "ROLLBACK");
         return r;
+}
+
+static int64_t newest_version(void)
+{
+        return UNRELEASED_VERSIONS + (int64_t)migrations_count;
 }
 
 /* What SQLite says, but where it only knows of an I/O error. */
@@ -78,9 +90,9 @@ static int check_identity(struct index *x, int64_t *ret_version, bool *ret_adopt
                 error_set(err, "not a database of detritus");
                 return -EINVAL;
         }
-        if (version > (int64_t)migrations_count) {
-                error_set(err, "it has version %lld, from a newer detritus; this one knows up to %u",
-                          (long long)version, migrations_count);
+        if (version > newest_version()) {
+                error_set(err, "it has version %lld, from a newer detritus; this one knows up to %lld",
+                          (long long)version, (long long)newest_version());
                 return INDEX_TOO_NEW;
         }
         *ret_version = version;
@@ -115,12 +127,21 @@ static int configure_writer(struct index *x, struct error *err)
         return 0;
 }
 
+static int refuse_unreleased(int64_t version, struct error *err)
+{
+        if (version == 0 || version > UNRELEASED_VERSIONS)
+                return 0;
+        error_set(err,
+                  "it has version %lld, from before the first release; stop detritusd and run `detritusctl reindex` "
+                  "once, "
+                  "which makes a new database of the files and of this one",
+                  (long long)version);
+        return INDEX_TOO_OLD;
+}
+
 static int migrate(struct index *x, int64_t version, struct error *err)
 {
-        if (version > 0 && version < (int64_t)migrations_count)
-                log_info("bringing an older database up; a large one takes minutes", LOG_INT("from", version),
-                         LOG_INT("to", migrations_count));
-        for (unsigned i = (unsigned)version; i < migrations_count; i++) {
+        for (unsigned i = version > 0 ? (unsigned)(version - UNRELEASED_VERSIONS) : 0; i < migrations_count; i++) {
                 int r = run_migration(x, i);
                 if (r < 0) {
                         error_set(err, "migration %u: %s", i + 1, strerror(-r));
@@ -201,6 +222,8 @@ int index_open(const char *data_dir, struct index **ret, bool *ret_created, stru
         if (r == 0)
                 r = check_identity(x, &version, &adopted, err);
         if (r == 0)
+                r = refuse_unreleased(version, err);
+        if (r == 0)
                 r = configure_writer(x, err);
         if (r == 0)
                 r = migrate(x, version, err);
@@ -216,11 +239,9 @@ int index_open(const char *data_dir, struct index **ret, bool *ret_created, stru
         return 0;
 }
 
-int index_open_readonly(const char *data_dir, struct index **ret, struct error *err)
+static int open_readonly(const char *data_dir, struct index **ret, int64_t *ret_version, struct error *err)
 {
-        _cleanup_(index_freep) struct index *x = NULL;
         char path[PATH_MAX];
-        int64_t version;
         bool adopted;
 
         int r = database_path(data_dir, path, err);
@@ -231,18 +252,42 @@ int index_open_readonly(const char *data_dir, struct index **ret, struct error *
                 error_set(err, "cannot read %s: %s", path, strerror(errno));
                 return r;
         }
-        r = open_database(path, SQLITE_OPEN_READONLY, &x, err);
+        r = open_database(path, SQLITE_OPEN_READONLY, ret, err);
         if (r == 0) {
-                sqlite3_db_config(x->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-                r = check_identity(x, &version, &adopted, err);
+                sqlite3_db_config((*ret)->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+                r = check_identity(*ret, ret_version, &adopted, err);
         }
-        if (r == 0 && version < (int64_t)migrations_count) {
-                error_set(err, "it has version %lld, older than this detritus; start detritusd once to bring it to %u",
-                          (long long)version, migrations_count);
+        if (r != 0)
+                error_prefix(err, "%s", path);
+        return r;
+}
+
+int index_open_any(const char *data_dir, struct index **ret, struct error *err)
+{
+        _cleanup_(index_freep) struct index *x = NULL;
+        int64_t version;
+        int r = open_readonly(data_dir, &x, &version, err);
+        if (r == 0)
+                *ret = TAKE_PTR(x);
+        return r;
+}
+
+int index_open_readonly(const char *data_dir, struct index **ret, struct error *err)
+{
+        _cleanup_(index_freep) struct index *x = NULL;
+        int64_t version;
+        int r = open_readonly(data_dir, &x, &version, err);
+        if (r != 0)
+                return r;
+        r = refuse_unreleased(version, err);
+        if (r == 0 && version < newest_version()) {
+                error_set(err,
+                          "it has version %lld, older than this detritus; start detritusd once to bring it to %lld",
+                          (long long)version, (long long)newest_version());
                 r = -EINVAL;
         }
         if (r != 0) {
-                error_prefix(err, "%s", path);
+                error_prefix(err, "%s/detritus.db", data_dir);
                 return r;
         }
         *ret = TAKE_PTR(x);

@@ -30,13 +30,16 @@
 
 struct index;
 
-enum { INDEX_TOO_NEW = 1 /* user_version is from a newer detritus; err says both */ };
+enum {
+        INDEX_TOO_NEW = 1, /* user_version is from a newer detritus; err says both */
+        INDEX_TOO_OLD,     /* from before the first release; err says how to move it over */
+};
 
 /* Opens <data_dir>/detritus.db for writing, WAL, synchronous=FULL, foreign keys on, automatic checkpoints off; runs the
  * migrations of sql/ that user_version lacks, each in one transaction. *ret_created: there was no database, or
  * index_set_adopted() never said that the data directory's older files are in it. */
 int index_open(const char *data_dir, struct index **ret, bool *ret_created, struct error *err);
-/* Read-only, for people's tools: no migration, INDEX_TOO_NEW likewise. */
+/* Read-only, for people's tools: no migration, the same codes. */
 int index_open_readonly(const char *data_dir, struct index **ret, struct error *err);
 struct index *index_free(struct index *x); /* NULL-safe; a writer checkpoints (TRUNCATE) first */
 DEFINE_FREEP(index_free, struct index)

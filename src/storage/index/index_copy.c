@@ -76,22 +76,43 @@ static int take_over_crashes(struct index *x)
         return r;
 }
 
-int index_take_over(struct index *x, const char *copy_path)
+static int take_over_rows(struct index *x)
+{
+        int r = take_over_crashes(x);
+        if (r == 0)
+                r = index_run(x, INDEX_TAKE_OVER_LINES, NO_ARGS);
+        return r == 0 ? index_run(x, INDEX_TAKE_OVER_SOURCES, NO_ARGS) : r;
+}
+
+static int take_over_tokens(struct index *x)
+{
+        bool there = false;
+        int r = index_exists(x, INDEX_OTHER_HAS_TOKENS, NO_ARGS, &there);
+        return r == 0 && there ? index_run(x, INDEX_TAKE_OVER_TOKENS, NO_ARGS) : r;
+}
+
+static int with_other(struct index *x, const char *copy_path, int (*take)(struct index *x))
 {
         int r = index_run(x, INDEX_ATTACH_OTHER, ARGS(arg_text(copy_path)));
         if (r < 0)
                 return r;
         r = index_begin(x);
         if (r == 0)
-                r = take_over_crashes(x);
-        if (r == 0)
-                r = index_run(x, INDEX_TAKE_OVER_LINES, NO_ARGS);
-        if (r == 0)
-                r = index_run(x, INDEX_TAKE_OVER_SOURCES, NO_ARGS);
+                r = take(x);
         if (r == 0)
                 r = index_commit(x);
         if (r < 0)
                 index_rollback(x);
         index_run(x, INDEX_DETACH_OTHER, NO_ARGS);
         return r;
+}
+
+int index_take_over(struct index *x, const char *copy_path)
+{
+        return with_other(x, copy_path, take_over_rows);
+}
+
+int index_take_over_tokens(struct index *x, const char *copy_path)
+{
+        return with_other(x, copy_path, take_over_tokens);
 }

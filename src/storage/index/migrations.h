@@ -1,5 +1,5 @@
 #pragma once
-/* The numbered files of sql/, embedded at build time: migrations[i] takes the database to user_version i + 1. */
+/* The numbered files of sql/, embedded at build time: migrations[i] is number i + 1. */
 
 extern const char *const migrations[];
 extern const unsigned migrations_count;

@@ -88,7 +88,7 @@ static void expect_refs_right(void)
 static void expect_newest_version(void)
 {
         char version[16];
-        snprintf(version, sizeof(version), "%u", migrations_count);
+        snprintf(version, sizeof(version), "%u", 7 + migrations_count); /* 1 to 7 were never released */
         storage_expect("PRAGMA user_version", version);
 }
 
@@ -118,6 +118,25 @@ static void test_newer_is_refused_and_left(_unused_ void **state)
         assert_non_null(strstr(err.text, "detritus.db"));
         assert_int_equal(index_open_readonly(storage_dir, &x, &err), INDEX_TOO_NEW);
         storage_expect("PRAGMA user_version", "99");
+}
+
+/* Every version from before the first release, with what to do about it. */
+static void test_unreleased_is_refused_and_left(_unused_ void **state)
+{
+        struct error err;
+        x = index_free(x);
+        for (int version = 1; version <= 7; version++) {
+                char sql[64], text[16];
+                snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", version);
+                snprintf(text, sizeof(text), "%d", version);
+                storage_change(sql);
+                assert_int_equal(index_open(storage_dir, &x, &created, &err), INDEX_TOO_OLD);
+                assert_non_null(strstr(err.text, "detritus.db"));
+                assert_non_null(strstr(err.text, "detritusctl reindex"));
+                assert_int_equal(index_open_readonly(storage_dir, &x, &err), INDEX_TOO_OLD);
+                assert_non_null(strstr(err.text, "detritusctl reindex"));
+                storage_expect("PRAGMA user_version", text);
+        }
 }
 
 static void test_strange_database_is_refused(_unused_ void **state)
@@ -327,9 +346,9 @@ static void test_bad_rows_are_refused(_unused_ void **state)
                 "UPDATE source SET install_id = ''",
                 "DELETE FROM source",
                 "DELETE FROM blob",
-                "INSERT INTO log_file (source_id, day, bytes) VALUES (1, 'today', 1)",
-                "INSERT INTO log_file (source_id, day, bytes) VALUES (1, '2026-05-19', -1)",
-                "INSERT INTO log_file (source_id, day, bytes) VALUES (9, '2026-05-19', 1)",
+                "INSERT INTO log_file (source_id, day, bytes, source_project) VALUES (1, 'today', 1, 'acme')",
+                "INSERT INTO log_file (source_id, day, bytes, source_project) VALUES (1, '2026-05-19', -1, 'acme')",
+                "INSERT INTO log_file (source_id, day, bytes, source_project) VALUES (9, '2026-05-19', 1, 'acme')",
         };
         insert(INSTALL_A, TIME_1, SHA_A, 1);
         for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -568,77 +587,6 @@ static void test_usage_of_log_files(_unused_ void **state)
         expect_usage_right();
 }
 
-/* Makes of the database, which is closed, one of the first version: its tables with what they may hold. Blobs come last:
- * their uses are counted already. */
-static void back_to_first_version(void)
-{
-        static const char *const tables[][2] = {
-                { "source", "id, project, install_id, platform, version, first_seen_at, last_seen_at" },
-                { "crash", "id, source_id, dump_sha256, dump_content_encoding, kind, crashed_at, received_at, platform,"
-                           " version, git_sha, profile, target_triple, panic_text, context, metadata, dedup, held" },
-                { "attachment",
-                  "crash_id, position, key, filename, content_type, content_encoding, sha256, len, dedup" },
-                { "log_file", "source_id, day, bytes, lines, compressed" },
-                { "blob", "sha256, len, refs, created_at" },
-        };
-        char sql[1024];
-        assert_int_equal(renameat(storage_fd, "detritus.db", storage_fd, "later.db"), 0);
-        storage_put("detritus.db", "");
-        storage_change(migrations[0]);
-        for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
-                snprintf(sql, sizeof(sql),
-                         "ATTACH '%s/later.db' AS later; INSERT INTO main.%s (%s) SELECT %s FROM later.%s", storage_dir,
-                         tables[i][0], tables[i][1], tables[i][1], tables[i][0]);
-                storage_change(sql);
-        }
-        storage_change("PRAGMA user_version = 1");
-}
-
-/* A database of the first version, with what it may hold. */
-static void test_usage_is_counted_by_the_migration(_unused_ void **state)
-{
-        insert(INSTALL_A, TIME_1, SHA_A, 3);
-        insert(INSTALL_B, TIME_1, SHA_A, 1);
-        assert_int_equal(index_add_blob(x, SHA_B, 2, RECEIVED_1), 0);
-        assert_int_equal(index_add_log_file(x, &(struct source){ "other", "i" }, "2026-05-19", 7, RECEIVED_1), 0);
-        x = index_free(x);
-        back_to_first_version();
-        assert_int_equal(index_open(storage_dir, &x, &created, NULL), 0);
-        expect_newest_version();
-        expect_usage("acme", 0, 6);
-        expect_usage("other", 7, 0);
-        expect_usage("", 7, 6);
-        expect_usage_right();
-        storage_expect("SELECT group_concat(crashes) FROM source", "1,1,0");
-        assert_int_equal(index_delete_crash(x, 1), 0);
-        storage_expect("SELECT group_concat(crashes) FROM source", "0,1,0");
-        expect_usage_right();
-        storage_expect("PRAGMA integrity_check", "ok");
-}
-
-static void test_blobs_get_ids_by_the_migration(_unused_ void **state)
-{
-        insert(INSTALL_A, TIME_1, SHA_A, 3);
-        insert(INSTALL_B, TIME_1, SHA_A, 1);
-        insert(INSTALL_A, TIME_2, SHA_B, 0);
-        x = index_free(x);
-        back_to_first_version();
-        storage_change("DELETE FROM crash WHERE id = 3");
-        assert_int_equal(index_open(storage_dir, &x, &created, NULL), 0);
-        storage_expect("SELECT group_concat(id) FROM crash", "1,2");
-        storage_expect("SELECT count(*) FROM crash JOIN blob ON blob.id = dump_id AND blob.sha256 = dump_sha256", "2");
-        storage_expect("SELECT count(*) FROM attachment AS a JOIN blob ON blob.id = blob_id AND blob.sha256 = a.sha256",
-                       "4");
-        storage_expect("SELECT count(*) FROM pragma_foreign_key_check", "0");
-        storage_expect("SELECT count(*) FROM sqlite_schema WHERE name LIKE 'old%'", "0");
-        expect_refs_right();
-        expect_usage_right();
-
-        assert_int_equal(sqlite3_exec(x->db, "DELETE FROM blob", NULL, NULL, NULL), SQLITE_CONSTRAINT_FOREIGNKEY);
-        insert(INSTALL_A, TIME_2, SHA_B, 0);
-        storage_expect("SELECT max(id) FROM crash", "4"); /* never used again */
-}
-
 static int see_log_file(void *userdata, const struct index_log_file *row)
 {
         struct seen *seen = userdata;
@@ -788,13 +736,20 @@ static bool is_explained(enum index_statement i)
         return index_statements[i].plan == INDEX_PLAN_BY_INDEX || index_statements[i].plan == INDEX_PLAN_SORTS;
 }
 
-static void test_no_statement_reads_a_table(_unused_ void **state)
+/* What statements of copy.sql read. */
+static void attach_other(void)
 {
-        char bad[256], other[192];
+        char sql[256], other[192];
         snprintf(other, sizeof(other), "%s/other.db", storage_dir);
         assert_int_equal(index_copy_to(x, other, NULL, NULL), 0);
-        snprintf(bad, sizeof(bad), "ATTACH '%s' AS other", other); /* what statements of copy.sql read */
-        assert_int_equal(sqlite3_exec(x->db, bad, NULL, NULL, NULL), SQLITE_OK);
+        snprintf(sql, sizeof(sql), "ATTACH '%s' AS other", other);
+        assert_int_equal(sqlite3_exec(x->db, sql, NULL, NULL, NULL), SQLITE_OK);
+}
+
+static void test_no_statement_reads_a_table(_unused_ void **state)
+{
+        char bad[256];
+        attach_other();
         for (enum index_statement i = 0; i < INDEX_STATEMENT_MAX_; i++) {
                 sqlite3_stmt *s;
                 if (sqlite3_prepare_v2(x->db, index_statements[i].sql, -1, &s, NULL) != SQLITE_OK)
@@ -854,6 +809,7 @@ static void test_a_dropped_index_is_seen(_unused_ void **state)
                 snprintf(names[n++], sizeof(names[0]), "%.63s", sqlite3_column_text(s, 0));
         sqlite3_finalize(s);
         assert_in_range(n, 13, ARRAY_LEN(names) - 1);
+        attach_other();
         assert_false(is_missed());
         for (unsigned i = 0; i < n; i++) {
                 snprintf(sql, sizeof(sql), "SAVEPOINT one; DROP INDEX %.63s", names[i]);
@@ -1073,6 +1029,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_pages_of_log_files, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_created_until_adopted, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_newer_is_refused_and_left, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_unreleased_is_refused_and_left, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_strange_database_is_refused, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_readonly, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_rows, setup, teardown),
@@ -1089,8 +1046,6 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_usage_of_blobs, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_usage_of_shared_blobs, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_usage_of_log_files, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_usage_is_counted_by_the_migration, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_blobs_get_ids_by_the_migration, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_oldest_of_a_project, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_expired_log_files, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_no_statement_reads_a_table, setup, teardown),
