@@ -1,6 +1,6 @@
 #pragma once
 /* Deletes crashes, log files, blobs and sources in short steps, for retention (retention.h) and for operators
- * (control/operations_delete.c). A step is a job of the index writer or the log committer, and the caller's thread waits
+ * (control/operation_purge.c and its neighbours). A step is a job of the index writer or the log committer, and the caller's thread waits
  * for it, so uploads and log exports go on between two steps.
  *
  * Invariants:
