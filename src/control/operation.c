@@ -82,6 +82,7 @@ int operation_array(struct operation *o, const char *key, size_t max, struct jso
 static int send_line(struct operation *o, struct buf *line)
 {
         int r = buf_append_char(line, '\0');
+        assert(!o->answered);
         if (r < 0)
                 return r;
         if (o->emitted == 0)
@@ -137,6 +138,7 @@ int operation_answer(struct operation *o, int result)
         }
         if (r == 0)
                 r = send_line(o, &line);
+        o->answered = true;
         return r != 0 ? r : result < 0 ? OPERATIONS_FAILED : 0;
 }
 
@@ -196,6 +198,7 @@ int operation_begin_deletion(struct operation *o, struct deletion **ret)
         if (r < 0)
                 return r;
         pthread_mutex_lock(&o->operations->lock);
+        deletion_begin(*ret);
         o->deletion = *ret;
         if (o->operations->stopping)
                 deletion_stop(*ret);

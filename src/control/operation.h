@@ -26,6 +26,7 @@ struct operation {
         operations_emit emit;
         void *userdata;
         int emitted;           /* what emit returned */
+        bool answered;         /* the last line has been sent */
         struct buf answer;     /* the members of the last line, as an object */
         struct json_write out; /* writes them */
         struct error err;

@@ -58,8 +58,10 @@ static void leave(struct operations *all, const struct operation *o)
 {
         pthread_mutex_lock(&all->lock);
         struct operation **at = &all->running;
-        while (*at != o)
+        while (*at != o) {
+                assert(*at);
                 at = &(*at)->next;
+        }
         *at = o->next;
         pthread_mutex_unlock(&all->lock);
         deletion_free(o->deletion);
