@@ -1,10 +1,11 @@
 /* One thread accepts and looks at the rates; a connection gets one of CONTROL_CONNECTIONS_MAX places and a thread. A place
  * is free again when its thread has been joined.
  *
- * Failure modes: a stranger, one connection too many, a line too long: told in an error line, then closed. When no thread
- * can be had the connection is closed. Nothing here stops the daemon. */
+ * Failure modes: a stranger, one connection too many, a line that is too long: each gets an error line, then the connection
+ * is closed. Without a thread for it the connection is closed at once. Nothing here stops the daemon. */
 #include "control/control.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -16,8 +17,10 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "protocol/json/json_write.h"
 #include "util/clock.h"
 #include "util/log.h"
+#include "util/thread_owner.h"
 
 #define BACKLOG 16
 
@@ -34,6 +37,7 @@ struct control {
         struct operations *operations;
         struct rates *rates;
         pthread_t thread;
+        struct thread_owner owner; /* it accepts connections and reaps their threads */
         bool started;
         pthread_mutex_t lock;                           /* for finished and fd of the clients */
         struct client clients[CONTROL_CONNECTIONS_MAX]; /* the accepting thread's */
@@ -47,7 +51,7 @@ void control_address(int datadir_fd, struct sockaddr_un *ret)
 
 /* ---- one connection ---- */
 
-/* What is left until the deadline is the socket's own limit from now on. 0; -ETIMEDOUT: nothing is; -errno. */
+/* The time that is left until the deadline is the socket's own limit from now on. 0; -ETIMEDOUT: none is left; -errno. */
 static int set_patience(int fd, int option, uint64_t deadline_ns)
 {
         uint64_t now_ns = clock_monotonic_ns();
@@ -82,9 +86,16 @@ static int send_text(const struct control *c, int fd, const char *line, size_t l
         return r == 0 ? send_all(fd, "\n", 1, deadline_ns) : r;
 }
 
-static void send_error(const struct control *c, int fd, const char *line)
+/* Without memory for the line it is not sent: the connection ends in any case. */
+static int send_error(const struct control *c, int fd, const char *error)
 {
-        send_text(c, fd, line, strlen(line));
+        _cleanup_(buf_done) struct buf line = { 0 };
+        struct json_write w = json_write_to(&line);
+        json_write_object(&w, NULL);
+        json_write_string(&w, "error", error);
+        json_write_end(&w);
+        int r = json_write_finish(&w);
+        return r == 0 ? send_text(c, fd, (const char *)line.data, line.len) : r;
 }
 
 static int send_line(void *userdata, const char *line, size_t len)
@@ -93,8 +104,8 @@ static int send_line(void *userdata, const char *line, size_t len)
         return send_text(client->control, client->fd, line, len);
 }
 
-/* The length of the first line in b, without its newline; a piece of it now and then does not make it come in time.
- * -ENODATA: the peer is through; -EMSGSIZE; -errno. */
+/* The length of the first line in b, without its newline. The whole line must come in time: a piece now and then does not
+ * help. -ENODATA: the peer has closed; -EMSGSIZE; -errno. */
 static ssize_t read_line(int fd, struct buf *b, uint64_t idle_ns)
 {
         uint64_t deadline_ns = clock_monotonic_ns() + idle_ns;
@@ -121,9 +132,8 @@ static ssize_t read_line(int fd, struct buf *b, uint64_t idle_ns)
 
 static int run_request(struct client *client, const char *request, size_t len)
 {
-        static const char nul[] = "{\"error\":\"the request holds a NUL\"}";
         if (strlen(request) != len)
-                return send_line(client, nul, strlen(nul));
+                return send_error(client->control, client->fd, "the request holds a NUL");
         return operations_run(client->control->operations, request, send_line, client);
 }
 
@@ -133,8 +143,7 @@ static void answer_requests(struct client *client)
         for (;;) {
                 ssize_t len = read_line(client->fd, &b, client->control->idle_ns);
                 if (len == -EMSGSIZE)
-                        send_error(client->control, client->fd,
-                                   "{\"error\":\"the request is longer than 65536 bytes\"}");
+                        send_error(client->control, client->fd, "the request is longer than 65536 bytes");
                 if (len < 0)
                         return;
                 b.data[len] = '\0';
@@ -152,6 +161,7 @@ static void *serve(void *userdata)
         pthread_setname_np(pthread_self(), "control-client");
         answer_requests(client);
         pthread_mutex_lock(&c->lock);
+        assert(client->used && !client->finished && client->fd >= 0);
         close(client->fd);
         client->fd = -1;
         client->finished = true;
@@ -172,6 +182,7 @@ static bool is_ours(int fd)
 
 static void reap(struct control *c)
 {
+        assert_on_thread(&c->owner);
         for (size_t i = 0; i < CONTROL_CONNECTIONS_MAX; i++) {
                 struct client *client = &c->clients[i];
                 pthread_mutex_lock(&c->lock);
@@ -188,10 +199,11 @@ static void reap(struct control *c)
 static void admit(struct control *c, int fd)
 {
         struct client *client = NULL;
+        assert_on_thread(&c->owner);
         for (size_t i = 0; i < CONTROL_CONNECTIONS_MAX && !client; i++)
                 client = c->clients[i].used ? NULL : &c->clients[i];
         if (!client) {
-                send_error(c, fd, "{\"error\":\"too many control connections\"}");
+                send_error(c, fd, "too many control connections");
                 close(fd);
                 return;
         }
@@ -215,7 +227,7 @@ static void accept_one(struct control *c)
                 admit(c, fd);
                 return;
         }
-        send_error(c, fd, "{\"error\":\"only the daemon's own user and root are heard here\"}");
+        send_error(c, fd, "only the daemon's own user and root may ask here");
         close(fd);
 }
 
@@ -224,20 +236,23 @@ static void *run(void *userdata)
         struct control *c = userdata;
         struct pollfd fds[] = { { .fd = c->listen_fd, .events = POLLIN }, { .fd = c->wake_fd, .events = POLLIN } };
         pthread_setname_np(pthread_self(), "control");
+        thread_owner_take(&c->owner);
         for (;;) {
                 int n = poll(fds, ARRAY_LEN(fds), RATES_INTERVAL_MS);
                 rates_look(c->rates);
                 if (fds[1].revents)
-                        return NULL;
+                        break;
                 if (n > 0 && fds[0].revents)
                         accept_one(c);
                 reap(c);
         }
+        thread_owner_release(&c->owner);
+        return NULL;
 }
 
 /* ---- life ---- */
 
-/* What is no socket is somebody's file, and stays. */
+/* A file that is not a socket is somebody's, and stays. */
 static int remove_stale(int datadir_fd)
 {
         struct stat st;
@@ -248,7 +263,7 @@ static int remove_stale(int datadir_fd)
         return unlinkat(datadir_fd, CONTROL_SOCKET, 0) < 0 ? -errno : 0;
 }
 
-/* The mode that a socket is given before it is bound is that of its name (Linux), so nobody gets in meanwhile. */
+/* On Linux the mode that a socket has before it is bound becomes that of its name, so nobody gets in meanwhile. */
 static int listen_there(struct control *c)
 {
         struct sockaddr_un address;
@@ -298,7 +313,7 @@ int control_new(int datadir_fd, const struct config_limits *limits, struct opera
                 r = start(c);
         }
         if (r < 0) {
-                error_set(err, "%s", r == -EEXIST ? CONTROL_SOCKET " is in the way, and no socket" : strerror(-r));
+                error_set(err, "%s", r == -EEXIST ? CONTROL_SOCKET " is in the way and is not a socket" : strerror(-r));
                 control_free(c);
                 return r;
         }
@@ -306,7 +321,7 @@ int control_new(int datadir_fd, const struct config_limits *limits, struct opera
         return 0;
 }
 
-/* Reading ends at once; what is being answered ends between two steps and is told so. */
+/* Reading ends at once; an operation that is running ends between two steps, and its answer says so. */
 static void end_clients(struct control *c)
 {
         operations_stop(c->operations);

@@ -1,10 +1,10 @@
 #pragma once
-/* What operators have done to a data directory, asked for in JSON: by the daemon's control socket (control.h), or by a
+/* What operators do to a data directory, requested in JSON: over the daemon's control socket (control.h), or by a
  * detritusctl that holds the data directory's lock itself. One table, so that both do the same.
  *
- * A request is one object with "op"; the others depend on it (docs/architecture.md lists them). The answer is any number
- * of {"progress":{...}} and {"item":{...}} lines and then one {"ok":true,...} or {"error":"..."}. Any thread, several at
- * once; each call works on its caller's thread. */
+ * A request is one object with "op"; its other members depend on that (docs/control-socket.md lists them). The answer is any
+ * number of {"progress":{...}} and {"item":{...}} lines and then one {"ok":true,...} or {"error":"...",...}. Any thread,
+ * several at once; each call works on its caller's thread. */
 
 #include <stddef.h>
 
@@ -33,10 +33,11 @@ int operations_new(const struct operations_config *config, struct operations **r
 struct operations *operations_free(struct operations *o); /* NULL-safe; nothing may be running */
 DEFINE_FREEP(operations_free, struct operations)
 
-/* What is running ends between two steps, and says so; retention, too. For a stop. Any thread. */
+/* Running operations end between two steps, and their answers say so; a retention cycle ends, too. Any thread. */
 void operations_stop(struct operations *o);
 
-/* Takes one line of the answer, without its newline, but with a NUL behind len. Other than 0: nobody listens any more, and the work ends soon. */
+/* Takes one line of the answer, without its newline; a NUL follows after len bytes. A result other than 0 means that nobody
+ * listens any more, and the work ends soon. */
 typedef int (*operations_emit)(void *userdata, const char *line, size_t len);
 
 /* 0 when the answer was "ok", OPERATIONS_FAILED when it was an error, or what emit returned. */

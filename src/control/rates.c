@@ -1,5 +1,6 @@
 #include "control/rates.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -55,6 +56,7 @@ struct rates *rates_free(struct rates *r)
 /* i: 0 is the newest. */
 static const struct look *back(const struct rates *r, size_t i)
 {
+        assert(i < r->n);
         return &r->looks[(r->next + RATES_KEPT - 1 - i) % RATES_KEPT];
 }
 

@@ -402,7 +402,7 @@ def test_purge_up_to_a_moment(start_daemon, source):
 
 def test_a_request_that_is_refused_gets_no_receipt(daemon):
     done = ctl.run(daemon.data_dir, "purge", "--project", "../acme", "--yes", status=1)
-    assert done.stdout == "" and "can be called so" in done.stderr
+    assert done.stdout == "" and "cannot have this name" in done.stderr
 
 
 # ---- beside others ----

@@ -15,8 +15,10 @@
 
 #include "util/files/durable.h"
 #include "util/log.h"
+#include "util/thread_owner.h"
 
 struct log_checkpoint {
+        struct thread_owner owner;
         int datadir_fd;
         struct journal *journal;
         struct metrics *metrics;
@@ -49,6 +51,7 @@ static int sync_work(const struct log_checkpoint *k, const struct log_checkpoint
 
 static void run_one(struct log_checkpoint *k)
 {
+        assert_on_thread(&k->owner);
         int r = atomic_load(&k->failed) ? 0 : sync_work(k, &k->work);
         if (r == 0 && !atomic_load(&k->failed))
                 r = journal_retire(k->journal);
@@ -65,6 +68,7 @@ static void run_one(struct log_checkpoint *k)
 static void *run(void *userdata)
 {
         struct log_checkpoint *k = userdata;
+        thread_owner_take(&k->owner);
         pthread_mutex_lock(&k->lock);
         for (;;) {
                 while (!k->running && !k->stopping)
@@ -78,6 +82,7 @@ static void *run(void *userdata)
                 pthread_cond_broadcast(&k->changed);
         }
         pthread_mutex_unlock(&k->lock);
+        thread_owner_release(&k->owner);
         return NULL;
 }
 
@@ -140,6 +145,7 @@ bool log_checkpoint_is_running(struct log_checkpoint *k)
 
 void log_checkpoint_wait(struct log_checkpoint *k)
 {
+        assert_not_on_thread(&k->owner);
         pthread_mutex_lock(&k->lock);
         while (k->running)
                 pthread_cond_wait(&k->changed, &k->lock);

@@ -113,6 +113,7 @@ static int write_runs(struct log_writer *w)
 
 static void join_run(struct log_writer *w, struct log_file *f, struct log_batch *b)
 {
+        assert(b->n_appends == 1);
         if (!f->run_first) {
                 f->run_next = w->runs;
                 w->runs = f;
@@ -164,6 +165,7 @@ static int undo_one(struct log_writer *w, const struct log_append *a)
                 return LOG_FILE_BROKEN;
         log_cache_touch(w->files, f);
         log_cache_uncount(f, a);
+        assert(f->size >= a->len);
         return log_file_cut(f, f->size - a->len);
 }
 

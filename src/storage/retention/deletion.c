@@ -42,6 +42,11 @@ struct deletion *deletion_free(struct deletion *d)
         return NULL;
 }
 
+void deletion_begin(struct deletion *d)
+{
+        thread_owner_take(&d->owner);
+}
+
 void deletion_stop(struct deletion *d)
 {
         pthread_mutex_lock(&d->lock);
@@ -60,11 +65,13 @@ bool deletion_is_stopping(struct deletion *d)
 
 void deletion_set_pace(struct deletion *d, enum deletion_pace pace)
 {
+        assert_on_thread(&d->owner);
         d->pace = pace;
 }
 
 struct deletion_tally deletion_take_tally(struct deletion *d)
 {
+        assert_on_thread(&d->owner);
         struct deletion_tally tally = d->tally;
         d->tally = (struct deletion_tally){ 0 };
         return tally;
@@ -82,6 +89,7 @@ unsigned deletion_step_rows(const struct deletion *d)
 
 static int run(struct deletion *d, struct step *step, bool write_back)
 {
+        assert_on_thread(&d->owner);
         int r = step_run(step, d->stores.index, write_back);
         d->commits += r == 0;
         return r;

@@ -1,10 +1,11 @@
 #pragma once
 /* Deletes crashes, log files, blobs and sources in short steps, for retention (retention.h) and for operators
- * (control/operations_delete.c). A step is a job of the index writer or the log committer, and the caller's thread waits
+ * (control/operation_purge.c and its neighbours). A step is a job of the index writer or the log committer, and the caller's thread waits
  * for it, so uploads and log exports go on between two steps.
  *
  * Invariants:
- *   1. A struct deletion belongs to one thread at a time; only deletion_stop() and deletion_is_stopping() are for any.
+ *   1. A struct deletion belongs to the thread that called deletion_begin(); only deletion_stop() and
+ *      deletion_is_stopping() are for any.
  *   2. Rows go before files, in a committed transaction. A stop in between leaves files that no row names, which the next
  *      start finds, and never a row without its file.
  *   3. Blobs and JSON files are removed on the index writer's thread right after that commit, log files on the log
@@ -33,6 +34,7 @@ struct deletion_stores { /* all borrowed */
 int deletion_new(const struct deletion_stores *stores, struct deletion **ret); /* 0 or -ENOMEM */
 struct deletion *deletion_free(struct deletion *d);                            /* NULL-safe */
 DEFINE_FREEP(deletion_free, struct deletion)
+void deletion_begin(struct deletion *d); /* the calling thread deletes, from now on */
 
 /* What is running ends between two steps, and nothing begins any more. Any thread. */
 void deletion_stop(struct deletion *d);

@@ -6,6 +6,7 @@
 
 #include "storage/retention/deletion.h"
 #include "storage/retention/step.h"
+#include "util/thread_owner.h"
 
 #define DELETION_STEP_ROWS 250 /* rows a transaction, at most */
 /* At a gentle pace: the thread that deletes is idle and waits for its turn between two steps, and everybody else goes on.
@@ -14,6 +15,7 @@
 #define DELETION_AFTER_ANY_DAY "9999-99-99"
 
 struct deletion {
+        struct thread_owner owner;
         struct deletion_stores stores;
         enum deletion_pace pace;
         struct deletion_tally tally;

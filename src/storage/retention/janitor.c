@@ -9,9 +9,12 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "util/thread_owner.h"
+
 #define CAPS_INTERVAL_SECS 1 /* looks at a number, not at the database */
 
 struct janitor {
+        struct thread_owner owner;
         struct retention retention; /* the thread's */
         struct deletion *deletion;
         pthread_t thread;
@@ -44,6 +47,7 @@ static void note_end(struct janitor *j, const struct retention_cycle *cycle)
 static void run_cycle(struct janitor *j)
 {
         struct retention_cycle cycle;
+        assert_on_thread(&j->owner);
         note_begin(j);
         retention_run(&j->retention, &cycle);
         note_end(j, &cycle);
@@ -94,16 +98,20 @@ static void *janitor_main(void *userdata)
 {
         struct janitor *j = userdata;
         pthread_setname_np(pthread_self(), "janitor");
+        thread_owner_take(&j->owner);
+        deletion_begin(j->deletion);
         /* Uploads come first; where the kernel refuses, retention is as eager as they are. */
         pthread_setschedparam(pthread_self(), SCHED_IDLE, &(struct sched_param){ 0 });
         do
                 run_cycle(j);
         while (wait_for_next_cycle(j));
+        thread_owner_release(&j->owner);
         return NULL;
 }
 
 int janitor_run_cycle(struct janitor *j, struct retention_cycle *ret)
 {
+        assert_not_on_thread(&j->owner); /* it would wait for itself */
         pthread_mutex_lock(&j->lock);
         unsigned mine = j->cycles_begun + 1; /* the one that may be running began before */
         j->cycles_asked = mine;
@@ -178,6 +186,7 @@ struct janitor *janitor_free(struct janitor *j)
 {
         if (!j)
                 return NULL;
+        assert_not_on_thread(&j->owner);
         janitor_stop(j);
         pthread_join(j->thread, NULL);
         destroy(j);

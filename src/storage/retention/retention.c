@@ -4,6 +4,7 @@
  * Failure modes: a step that fails ends its part of the cycle, and the next cycle goes on from there. */
 #include "storage/retention/retention.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -77,6 +78,7 @@ void retention_run(struct retention *r, struct retention_cycle *ret)
         struct moment now = clock_now();
         uint64_t started = clock_monotonic_ns(), compressed_files = 0;
         bool caps = retention_has_caps(r);
+        assert(r->metrics && r->deletion);
         deletion_take_tally(r->deletion);
         set_pace(r, caps ? DELETION_SMALL : DELETION_GENTLE);
         int logs = expire_logs(r, now);

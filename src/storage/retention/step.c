@@ -18,6 +18,7 @@ static void wait_for(sem_t *ended)
 static int run_job(struct index_job *job, struct index *index)
 {
         struct step *step = container_of(job, struct step, job);
+        assert(step->running);
         return step->run(step, index);
 }
 
@@ -27,17 +28,21 @@ static void job_done(struct index_job *job, int result)
         struct step *step = container_of(job, struct step, job);
         if (result == 0 && step->committed)
                 step->committed(step);
+        assert(step->running); /* a job is done once */
+        step->running = false;
         step->result = result;
         sem_post(&step->ended);
 }
 
 int step_run(struct step *step, struct index_writer *w, bool write_back)
 {
-        assert(step->run);
+        assert(step->run && !step->running);
         step->job = (struct index_job){ .run = run_job, .done = job_done, .write_back = write_back };
+        step->running = true;
         begin(&step->ended);
         if (index_writer_submit_job(w, &step->job) != 0) {
                 sem_destroy(&step->ended);
+                step->running = false;
                 return -EAGAIN;
         }
         wait_for(&step->ended);

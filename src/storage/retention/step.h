@@ -16,6 +16,7 @@ struct step {
         /* step.c's. A semaphore, because the thread that ends the step must never wait for one of idle priority that holds
          * a lock. */
         struct index_job job;
+        bool running;
         sem_t ended;
         int result;
 };

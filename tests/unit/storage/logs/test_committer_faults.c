@@ -205,6 +205,7 @@ static void expect_failed(void)
         assert_int_equal(put("a", "more\n"), -EROFS);
         assert_int_equal(put("new", "more\n"), -EROFS);
         assert_int_equal(log_committer_unlink(committer, &u), -EROFS);
+        assert_int_equal(log_committer_barrier(committer), -EROFS);
         stop();
         assert_int_equal(faults.syncs, syncs);
         assert_int_equal(faults.dir_syncs, dir_syncs);

@@ -107,6 +107,23 @@ static void test_opened_then_growing(void **state _unused_)
         assert_int_equal(n_seen, 2);
 }
 
+/* After it everything before is answered, and the row of a new file is on its way. Many times, since a barrier that opens
+ * too soon is often late enough. */
+static void test_barrier(void **state _unused_)
+{
+        start();
+        for (size_t i = 1; i <= 50; i++) {
+                char install_id[16];
+                struct probe p = { 0 };
+                snprintf(install_id, sizeof(install_id), "source-%zu", i);
+                probe_add(&p, install_id, "1\n");
+                assert_int_equal(submit(&p), 0);
+                assert_int_equal(log_committer_barrier(committer), 0);
+                assert_true(p.answered);
+                assert_int_equal(n_seen, i);
+        }
+}
+
 static void test_existing_file(void **state _unused_)
 {
         fixture_config.note = NULL;
@@ -258,6 +275,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 CASE(test_opened_then_growing),
+                CASE(test_barrier),
                 CASE(test_existing_file),
                 CASE(test_idle),
                 CASE(test_refused_is_offered_again),
