@@ -10,7 +10,7 @@
 #include "util/clock.h"
 #include "util/log.h"
 
-/* The allowed moves; nothing follows CALL_CLOSED. */
+/* The moves that are allowed. Nothing follows CALL_CLOSED. */
 static void move_to(struct call *c, enum call_state next)
 {
         static const unsigned allowed[] = {
@@ -129,7 +129,7 @@ int call_check_grpc(const struct http_request *request, struct refusal *r)
         return 0;
 }
 
-/* Before the request is answered, which is the last that may be done with it. */
+/* Comes just before the answer: afterwards the call may be gone. */
 static void count(struct call *c, int status)
 {
         assert_on_thread(&c->in->thread);
@@ -165,8 +165,8 @@ void call_refuse(struct call *c, const struct refusal *r)
         c->reply->refuse(c->request, r);
 }
 
-/* Troubles that may be over when the client comes again, in words for it. NULL: a bug of ours. A client throws away what
- * is refused for any other reason. */
+/* A message for an error that may be gone when the client tries again. NULL: the error is a bug of ours. Only what is
+ * answered as retryable is sent again; the client throws the rest away. */
 static const char *passing_trouble(int error)
 {
         switch (-error) {

@@ -1,6 +1,6 @@
-/* From bytes to a report: inflate, multipart, then part by part in the order the protocol demands: `metadata` first and
- * once, `dump` once, then `attach:<key>`. A dump is never in memory: its bytes go to an unlinked file as they come, so an
- * upload that ends early leaves nothing. */
+/* From bytes to a report: inflate, split into parts, and take the parts in the order that the protocol demands: one
+ * `metadata`, one `dump`, then any `attach:<key>`. A dump is never held in memory. Its bytes go to an unlinked file as
+ * they come, so an upload that ends early leaves nothing behind. */
 
 #include "ingest/crash_upload.h"
 
@@ -13,11 +13,11 @@
 enum state {
         BEFORE_METADATA,
         IN_METADATA,
-        BEFORE_DUMP, /* the metadata is admitted */
+        BEFORE_DUMP, /* the metadata was admitted */
         IN_DUMP,
-        AFTER_DUMP, /* before, between and after attachments */
+        AFTER_DUMP, /* an attachment may follow, or the end */
         IN_ATTACHMENT,
-        OVER, /* refused, failed, or the report was taken */
+        OVER, /* it was refused, it failed, or the report was taken */
 };
 
 struct crash_upload {
@@ -28,11 +28,11 @@ struct crash_upload {
         struct buf metadata;
         enum state state;
         size_t cap_attachments;
-        uint64_t spent_bytes;   /* of the disk, for the parts so far */
-        struct refusal refusal; /* an event's */
+        uint64_t spent_bytes;   /* disk space that the parts have taken so far */
+        struct refusal refusal; /* from an event of the parser of parts */
 };
 
-/* The allowed moves; from anywhere it may be over. */
+/* The moves that are allowed. Any state may move to OVER. */
 static void move_to(struct crash_upload *u, enum state next)
 {
         static const unsigned allowed[] = {
@@ -65,7 +65,7 @@ static int open_blob(struct crash_upload *u, const struct multipart_part *part)
         return r < 0 ? r : blob_writer_new(u->config.blobs, &f->blob);
 }
 
-/* The file name a client declared for this key, else the one its part carries. */
+/* The file name that the metadata declares for this key, else the one in the part's head. */
 static const char *file_name(const struct crash_metadata *m, const char *key, const struct multipart_part *part)
 {
         for (size_t i = 0; i < m->n_manifest; i++) {
@@ -193,7 +193,7 @@ int crash_upload_new(const struct crash_upload_config *config, const char *bound
         const struct config *c = config->config;
         const struct multipart_limits limits = {
                 .part_head_bytes = c->limits.multipart_head_bytes,
-                .parts = c->limits.multipart_parts + 2, /* metadata and dump besides the attachments */
+                .parts = c->limits.multipart_parts + 2, /* the attachments, metadata and dump */
         };
         _cleanup_(crash_upload_freep) struct crash_upload *u = calloc(1, sizeof(*u));
         if (!u)
@@ -216,7 +216,7 @@ struct crash_upload *crash_upload_free(struct crash_upload *u)
                 return NULL;
         inflate_free(u->inflate);
         multipart_free(u->multipart);
-        if (u->report) /* nobody has taken it: its files go */
+        if (u->report) /* nobody took it, so its files are deleted */
                 space_unspend(u->config.space, u->spent_bytes);
         crash_report_free(u->report);
         buf_done(&u->metadata);

@@ -1,8 +1,8 @@
-/* Crash uploads. Reads like the contract: authenticate, look at the head, take the body apart as it streams, admit once
- * the metadata is known, store, answer 201 when blob, row and mirror are durable.
+/* Crash uploads: authenticate, check the head, take the body apart as it streams, admit the report once its metadata is
+ * known, store it, and answer 201 when blob, row and mirror are durable.
  *
- * Any failure refuses the upload, and the unlinked files it was being written to vanish with it. A client that leaves
- * after the last byte may find its report stored: sent again, it is the same report. */
+ * Any failure refuses the upload and deletes the unlinked files that it was written to. When a client leaves after the
+ * last byte, its report may be stored all the same; sent again, it is recognised as the same report. */
 
 #include "ingest/crashes.h"
 
@@ -18,10 +18,10 @@
 #include "util/clock.h"
 
 enum crash_state {
-        CRASH_AT_GATE,       /* whose token? what comes of the body is kept */
-        CRASH_AT_GATE_ENDED, /* likewise, and the body is whole */
+        CRASH_AT_GATE,       /* the token is not known yet; bytes of the body are kept */
+        CRASH_AT_GATE_ENDED, /* likewise, and the whole body is there */
         CRASH_METADATA,      /* the body is taken apart; the call has an upload slot */
-        CRASH_PARTS,         /* the metadata was admitted; the call has a slot of its source besides */
+        CRASH_PARTS,         /* the metadata was admitted; the call also has a slot of its source */
         CRASH_STORING,       /* the index writer has the report */
 };
 
@@ -29,8 +29,8 @@ struct crash_call {
         struct call call;
         enum crash_state state;
         struct buf early;         /* body that came before the token was known; at most a window */
-        uint64_t announced_bytes; /* what the parts will have; 0: not known */
-        uint64_t promised_bytes;  /* of the disk, for the parts */
+        uint64_t announced_bytes; /* the length of all parts; 0: not known */
+        uint64_t promised_bytes;  /* disk space for the parts */
         struct crash_upload *upload;
         struct crash_report *report;
 };
@@ -45,7 +45,7 @@ static struct space *space_of(const struct crash_call *u)
         return store_space(u->call.in->ingest->store);
 }
 
-/* The allowed moves. Whatever happens, release() may follow. */
+/* The moves that are allowed. release() may come in any state. */
 static void move_to(struct crash_call *u, enum crash_state next)
 {
         static const unsigned allowed[] = {
@@ -119,7 +119,7 @@ static void answer(struct call *c)
         json_write_bool(&w, "dedup", report->dedup);
         json_write_end(&w);
         int r = json_write_finish(&w);
-        if (r < 0) /* it is stored: sent again, it is the same report */
+        if (r < 0) /* the report is stored; sent again, it is recognised */
                 call_fail(c, r, "answer");
         else
                 call_answer_json(c, 201, body.data, body.len);
@@ -148,7 +148,7 @@ static void store(struct crash_call *u)
 
 /* ---- the body ---- */
 
-/* The metadata is known: may this token write this source, now? */
+/* The metadata is known: may this token write this source now? */
 static int admit(void *userdata, const struct crash_metadata *m, struct refusal *r)
 {
         struct crash_call *u = userdata;
@@ -267,7 +267,7 @@ static int open_upload(struct crash_call *u, const char *boundary, enum encoding
                 .userdata = u,
         };
         uint64_t length = u->call.request->content_length;
-        if (encoding == ENCODING_IDENTITY && length != HTTP_LENGTH_UNKNOWN) /* what else becomes of it is not known */
+        if (encoding == ENCODING_IDENTITY && length != HTTP_LENGTH_UNKNOWN) /* else it says nothing about the parts */
                 u->announced_bytes = length;
         int r = space_check(space_of(u), SPACE_UPLOADS, u->announced_bytes, refusal);
         if (r != 0)

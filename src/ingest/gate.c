@@ -1,9 +1,10 @@
-/* Bearer tokens (RFC 6750 §2.1). A token seen before is known at once; a new one costs an Argon2 on the verifier's
- * threads, while the call is parked. Overload is never answered with 401, which clients take for final.
+/* Bearer tokens (RFC 6750 §2.1). A token that was seen before is recognised at once. A new one costs an Argon2 on the
+ * verifier's threads, and the call is parked meanwhile. Overload is never answered with 401, because clients do not try
+ * again after that.
  *
- * The last good tokens of each network thread are compared (in constant time) before the verifier is asked, which would
- * cost a MAC and a lock that all threads share. A remembered token is good until the verifier's outcome would expire or
- * the token set is replaced. One that is no longer good is wiped with the thread's next request. */
+ * Each network thread remembers the last good tokens and compares with them first, in constant time. That saves a MAC
+ * and a lock that all threads share. A remembered token is good until the verifier's outcome expires or the token set
+ * is replaced; then the thread's next request wipes it. */
 
 #include "ingest/gate.h"
 
@@ -18,13 +19,13 @@
 
 struct known_token {
         struct principal principal;
-        size_t len; /* 0: an empty place */
+        size_t len; /* 0: nothing is remembered here */
         char presented[128];
 };
 
 struct gate_loop {
         struct known_token known[KNOWN_TOKENS];
-        unsigned next; /* the one to replace */
+        unsigned next; /* the one to replace next */
 };
 
 /* ---- known tokens ---- */
@@ -81,7 +82,7 @@ static void keep_known(struct gate_loop *g, const char *presented, size_t len, c
 void gate_visit_done(struct gate_visit *v)
 {
         principal_done(&v->principal);
-        principal_done(&v->verification.principal); /* verified after the client had gone */
+        principal_done(&v->verification.principal); /* verified after the client had left */
 }
 
 static void refuse_token(struct call *c, enum answer answer, const char *why)
@@ -125,7 +126,7 @@ static void resumed(struct call *c)
         }
 }
 
-/* The token of "Bearer <token>"; NULL with the reason. */
+/* The token in "Bearer <token>". NULL: there is none, *ret_reason says why. */
 static const char *bearer_token(const struct http_request *r, const char **ret_reason)
 {
         const char *field = http_request_field(r, "authorization");

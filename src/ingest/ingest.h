@@ -1,5 +1,5 @@
 #pragma once
-/* What the use cases work with. One `struct ingest` for the server, one `struct ingest_loop` for each network thread. */
+/* What the use cases work with: one `struct ingest` for the server, one `struct ingest_loop` for each network thread. */
 
 #include <stdatomic.h>
 
@@ -13,7 +13,7 @@
 #include "util/slots.h"
 #include "util/thread_owner.h"
 
-/* Shared by all loops; everything is borrowed from the server and safe for any thread. */
+/* Shared by all loops. Everything is borrowed from the server, and any thread may use it. */
 struct ingest {
         const struct config *config;
         struct metrics *metrics;
@@ -22,14 +22,14 @@ struct ingest {
         struct token_use *token_use;
         struct rate_limit *rate_limit;
         struct slots *uploads;           /* in all, and by source */
-        atomic_uint_fast64_t body_bytes; /* of log requests held in memory, against limits.inflight_body_bytes */
+        atomic_uint_fast64_t body_bytes; /* of log requests in memory; at most limits.inflight_body_bytes */
 };
 
-/* A network thread's own. What a use case keeps from request to request is opaque to the others. */
+/* One network thread's. What a use case keeps from request to request is its own, opaque struct. */
 struct ingest_loop {
         struct ingest *ingest;
         struct loop *loop;
-        struct thread_owner thread; /* everything in ingest/ runs on it, but for what says otherwise */
+        struct thread_owner thread; /* runs everything in ingest/, except what says otherwise */
         struct gate_loop *gate;
         struct log_export_loop *log_export;
         struct log_handover_loop *log_handover;

@@ -1,9 +1,9 @@
-/* From decoded OTLP bytes to a batch of lines: scan, split, find out who sent it, admit, render, make the batch. Nothing
- * here knows which protocol brought the bytes.
+/* From decoded OTLP bytes to a batch of lines: scan, split, find out who sent them, admit, render, make the batch.
+ * Nothing here knows which protocol carried the bytes.
  *
- * Admission comes before rendering, so that a refused request is cheap. What can only be known by rendering (a line too
- * long, too much output, the bytes to promise) is refused afterwards, and then the rate limit gets its units back.
- * Failure at any step refuses the whole request. */
+ * Admission comes before rendering, so that a refused request is cheap. Some refusals are known only after rendering: a
+ * line is too long, the output is too large, the disk has no room for it. Then the rate limit gets its units back. A
+ * failure at any step refuses the whole request. */
 
 #include "ingest/log_export.h"
 
@@ -15,10 +15,10 @@
 #include "util/arena.h"
 #include "util/clock.h"
 
-#define SCRATCH_KEPT_BYTES ((size_t)1024 * 1024) /* what a loop's scratch buffer keeps between requests */
+#define SCRATCH_KEPT_BYTES ((size_t)1024 * 1024) /* a larger scratch buffer is freed after the request */
 
 struct log_export_loop {
-        struct arena *arena; /* one request's at a time */
+        struct arena *arena; /* reset after each request */
         struct buf rendering;
         struct otlp_limits limits;
         size_t max_resources;
@@ -27,7 +27,7 @@ struct log_export_loop {
 /* What one ResourceLogs becomes. */
 struct resource {
         struct otlp_source source;
-        size_t from, to; /* its lines, offsets into the buffer of lines */
+        size_t from, to; /* its lines: offsets into the buffer of lines */
         unsigned lines;
 };
 
@@ -106,7 +106,7 @@ static int identify(struct preparation *p)
         return 0;
 }
 
-/* Everything about the request that can be wrong before it is rendered. */
+/* Finds everything that is wrong with the request itself and can be known without rendering. */
 static int read_request(struct preparation *p, const uint8_t *data, size_t len)
 {
         struct log_export_loop *l = p->loop;
@@ -142,7 +142,7 @@ static void give_rate_back(struct preparation *p)
                              p->export->call.gate.principal.token->id, p->sources, p->request.n);
 }
 
-/* How many bytes the lines have is not known yet; but when there is room for none, no request need be rendered. */
+/* The length of the lines is not known yet. But when there is no room at all, rendering would be in vain. */
 static int admit(struct preparation *p)
 {
         int r = p->records > 0 ? space_check(space_of(p->export), SPACE_LOGS, 0, p->refusal) : 0;
@@ -174,7 +174,7 @@ static int promise_space(struct preparation *p)
         return bytes > 0 ? space_promise(space_of(e), SPACE_LOGS, bytes, &e->promised_bytes, p->refusal) : 0;
 }
 
-/* Up to a U+0000, which the index cannot keep. The room is there. */
+/* Copies text up to a U+0000, which the index cannot keep. There is room. */
 static const char *keep_text(struct buf *strings, const char *text, size_t len)
 {
         const char *kept = (const char *)strings->data + strings->len;
@@ -183,7 +183,7 @@ static const char *keep_text(struct buf *strings, const char *text, size_t len)
         return kept;
 }
 
-/* Copies what the committer needs; the buffers grow no more afterwards, so pointers hold. */
+/* Copies what the committer needs. The buffers do not grow any more, so pointers into them stay valid. */
 static int make_batch(struct preparation *p)
 {
         struct log_export *e = p->export;

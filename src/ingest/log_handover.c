@@ -1,19 +1,19 @@
-/* A loop gathers batches in a list until its pass is over or the list is long enough, submits the list, and gets the
- * batches back, one list for each group that the committer made durable, by one post to the loop.
+/* A loop gathers batches in a list and submits the list when the pass ends or the list is long enough. The committer
+ * returns the batches of each group that it made durable as one list, which is posted to the loop at once.
  *
- * A batch that the committer does not take (its queue is full, it stops, it failed) is refused at once. A client that
- * leaves while its lines are being committed changes nothing: they stay. */
+ * A batch that the committer does not take (its queue is full, it stops, it failed) is refused at once. When a client
+ * leaves while its lines are being committed, the lines stay. */
 
 #include "ingest/log_handover.h"
 
 #include <assert.h>
 #include <errno.h>
 
-#define SUBMIT_AT 16 /* batches that do not wait for the pass to end */
+#define SUBMIT_AT 16 /* with that many the list does not wait for the pass to end */
 
 struct log_handover_loop {
         struct ingest_loop *in;
-        struct log_batch *first, **last; /* not submitted yet, in order */
+        struct log_batch *first, **last; /* not yet submitted, in order */
         unsigned n;
         struct loop_task submit; /* deferred while there are any */
 };
@@ -31,7 +31,7 @@ static void spend(struct log_export *e, uint64_t *spent)
         e->promised_bytes = 0;
 }
 
-/* On the committer's thread: all of one loop's that a sync has made durable, or failed. */
+/* On the committer's thread. list: one loop's batches of one group, durable or failed. */
 static void on_committed(struct log_batch *list)
 {
         struct ingest_loop *in = list->owner;
@@ -52,7 +52,7 @@ static void on_committed(struct log_batch *list)
         loop_post_list(in->loop, last, first);
 }
 
-/* On the loop again. Above 0: the committer did not take the batch. */
+/* On the loop again. A result above 0: the committer did not take the batch. */
 static void answer(struct call *c)
 {
         struct log_export *e = container_of(c, struct log_export, call);
@@ -80,7 +80,7 @@ static void submit(struct loop_task *task)
         assert(list && l->n <= SUBMIT_AT);
         l->last = &l->first;
         l->n = 0;
-        while (list) { /* after one that does not fit there may be some that do */
+        while (list) { /* a batch that does not fit may be followed by one that does */
                 int r = log_committer_submit_list(store_logs(l->in->ingest->store), list, &rest);
                 list = rest ? rest->next : NULL;
                 if (rest) {

@@ -1,7 +1,7 @@
-/* Log exports over gRPC: authenticate, gather one message, inflate, prepare the batch (log_export.h), hand it over
+/* Log exports over gRPC: authenticate, gather one message, inflate it, prepare the batch (log_export.h), hand it over
  * (log_handover.h), answer. The answer is OK only once the lines are durable.
  *
- * Failure at any step refuses the whole request; nothing of it is kept. */
+ * A failure at any step refuses the whole request, and nothing of it is kept. */
 
 #include "ingest/logs.h"
 
@@ -14,30 +14,30 @@
 #include "protocol/inflate.h"
 #include "util/clock.h"
 
-#define SPARE_CALLS_MAX 256                      /* that many a loop keeps for the next requests */
-#define SPARE_CALL_BYTES ((size_t)16384)         /* with buffers no larger than that */
-#define SCRATCH_KEPT_BYTES ((size_t)1024 * 1024) /* what a loop's scratch buffer keeps between requests */
+#define SPARE_CALLS_MAX 256                      /* a loop keeps at most that many for the next requests */
+#define SPARE_CALL_BYTES ((size_t)16384)         /* and only with buffers up to that size */
+#define SCRATCH_KEPT_BYTES ((size_t)1024 * 1024) /* a larger scratch buffer is freed after the request */
 
 enum log_call_state {
-        LOG_CALL_AT_GATE,       /* whose token? what comes of the body is kept */
-        LOG_CALL_AT_GATE_ENDED, /* likewise, and the body is whole */
-        LOG_CALL_PREFIX,        /* the body comes; the length in its prefix is not known yet */
-        LOG_CALL_MESSAGE,       /* the length is known */
-        LOG_CALL_WHOLE,         /* the body is whole; what remains is to process it */
+        LOG_CALL_AT_GATE,       /* the token is not known yet; bytes of the body are kept */
+        LOG_CALL_AT_GATE_ENDED, /* likewise, and the whole body is there */
+        LOG_CALL_PREFIX,        /* the body comes; the length of the message is not known yet */
+        LOG_CALL_MESSAGE,       /* the body comes, and the length is known */
+        LOG_CALL_WHOLE,         /* the whole body is there */
 };
 
 struct log_call {
         struct log_export export;
         enum log_call_state state;
         struct log_call *next_spare;
-        uint64_t deadline_ns; /* of the client; 0: none */
+        uint64_t deadline_ns; /* from grpc-timeout; 0: none */
         enum encoding encoding;
         struct buf body;
-        uint64_t counted_bytes; /* of body, in ingest->body_bytes */
+        uint64_t counted_bytes; /* what ingest->body_bytes counts for this body */
 };
 
 struct logs_loop {
-        struct log_call *spare; /* of calls that are over, for their memory */
+        struct log_call *spare; /* calls that have ended, kept for their memory */
         unsigned n_spare;
         struct buf inflated;
 };
@@ -47,7 +47,7 @@ static struct log_call *log_call_of(struct call *c)
         return container_of(c, struct log_call, export.call);
 }
 
-/* The allowed moves. Whatever happens, release() may follow. */
+/* The moves that are allowed. release() may come in any state. */
 static void move_to(struct log_call *l, enum log_call_state next)
 {
         static const unsigned allowed[] = {
@@ -75,7 +75,7 @@ static void log_call_free(struct log_call *l)
         free(l);
 }
 
-/* Small requests take no memory from the heap: they find what those before them had. */
+/* So that small requests need no memory from the heap: they use that of earlier ones. */
 static void keep_for_later(struct logs_loop *loop, struct log_call *l)
 {
         if (loop->n_spare == SPARE_CALLS_MAX || l->body.cap + log_export_buffers_cap(&l->export) > SPARE_CALL_BYTES) {
@@ -87,7 +87,7 @@ static void keep_for_later(struct logs_loop *loop, struct log_call *l)
         loop->n_spare++;
 }
 
-/* A large one is not held while the disk is waited for. */
+/* A large body is freed before the wait for the disk. */
 static void drop_body(struct log_call *l)
 {
         struct ingest *ingest = l->export.call.in->ingest;
@@ -107,7 +107,7 @@ static void release(struct call *c)
         keep_for_later(c->in->logs, l);
 }
 
-/* One with buffers from a request before, or a new one. NULL on ENOMEM. */
+/* One with the buffers of an earlier request, or a new one. NULL on ENOMEM. */
 static struct log_call *log_call_new(struct logs_loop *loop)
 {
         struct log_call *l = loop->spare;
@@ -173,7 +173,7 @@ static int prepare(struct log_call *l, struct refusal *r)
         return e == 0 ? log_export_prepare(&l->export, inflated->data, inflated->len, r) : e;
 }
 
-/* The whole body is here and whole: one frame. */
+/* The whole body is there, and it is one frame. */
 static void process(struct log_call *l)
 {
         struct call *c = &l->export.call;
@@ -196,7 +196,7 @@ static void process(struct log_call *l)
 
 /* ---- the frame ---- */
 
-/* Is what has come so far the beginning of one frame that we take? 0 or an answer in *r. */
+/* Are the bytes so far the beginning of one acceptable frame? 0, or an answer in *r. */
 static int check_frame(struct log_call *l, struct refusal *r)
 {
         uint64_t max = call_config(&l->export.call)->logs_max_message_bytes;
@@ -220,7 +220,7 @@ static int check_frame(struct log_call *l, struct refusal *r)
         return 0;
 }
 
-/* A message that one window does not hold may come faster. Most fit, and cost no frame for it. */
+/* A message larger than a window comes faster with a larger one. Most messages fit, and need no WINDOW_UPDATE. */
 static void widen_window(struct log_call *l)
 {
         struct call *c = &l->export.call;
@@ -245,7 +245,7 @@ static void go_on(struct log_call *l)
                 widen_window(l);
 }
 
-/* Counts bytes against what all requests may hold in memory. */
+/* Counts the bytes. False when all requests together hold too many in memory. */
 static bool may_hold(struct log_call *l, size_t len)
 {
         struct ingest *ingest = l->export.call.in->ingest;

@@ -1,4 +1,4 @@
-/* For those who run the daemon: /healthz, /metrics and the gRPC health check. No token. */
+/* /healthz, /metrics and the gRPC health check, which need no token. */
 
 #include "ingest/operators.h"
 
@@ -23,7 +23,7 @@ static struct call *start(struct ingest_loop *l, struct http_request *r, const s
         return c;
 }
 
-/* GET, and HEAD as its shadow (RFC 9110 §9.3.2). */
+/* GET or HEAD (RFC 9110 §9.3.2); else the call is refused. */
 static bool is_get(struct call *c)
 {
         struct refusal refusal = { .allow = "GET, HEAD" };
@@ -35,7 +35,7 @@ static bool is_get(struct call *c)
         return false;
 }
 
-/* 0 while the daemon does its work, or part of it; else why not. */
+/* 0 while the daemon takes data of at least one kind, else an answer that says why not. */
 static int check_health(const struct ingest *ingest, struct refusal *r)
 {
         const char *failure = store_failure(ingest->store);

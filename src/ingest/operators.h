@@ -1,5 +1,5 @@
 #pragma once
-/* Requests of those who run the daemon. None shows a token. Each function takes the request over. Loop's thread. */
+/* Requests of the people who run the daemon. They need no token. Each function takes its request over. Loop's thread. */
 
 #include "http/request.h"
 #include "ingest/ingest.h"

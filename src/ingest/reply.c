@@ -1,5 +1,5 @@
-/* The answers of success and failure as bytes: JSON over HTTP, and gRPC trailers (gRPC "PROTOCOL-HTTP2", Responses). When
- * memory runs out while an answer is built, the answer goes out without its body or message. */
+/* Answers as bytes: JSON over HTTP, and gRPC trailers (gRPC "PROTOCOL-HTTP2", Responses). When memory runs out while an
+ * answer is built, the answer is sent without its body or message. */
 
 #include "ingest/reply.h"
 

@@ -1,4 +1,4 @@
-/* Which use case a path belongs to. A path that nobody serves is refused, but only people with a token learn that. */
+/* Finds the use case for a path. Only a client with a good token learns that nothing serves a path. */
 
 #include "ingest/route.h"
 

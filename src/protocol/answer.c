@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What each outcome is called, in one place. gRPC: google.rpc.Code, by the mapping in docs/protocol.md. metric is what
- * /metrics shows for a gRPC outcome: the HTTP status of the same gRPC code, so that a label keeps its few values. */
+/* http and grpc: the status of each outcome, by the table in docs/protocol.md. metric: what /metrics shows for a gRPC
+ * outcome, which is the HTTP status that belongs to the gRPC code, so that the label has few values. */
 static const struct {
         int http, grpc, metric;
         bool retryable; /* OTLP "Failures": RESOURCE_EXHAUSTED is retried only with RetryInfo */
@@ -27,7 +27,7 @@ static const struct {
         [ANSWER_UNAVAILABLE] = { 503, 14, 503, true },
 };
 
-/* A value from outside the enum is a bug of ours, and is answered as one. */
+/* A value outside the enum is a bug of ours, and is answered as one. */
 static enum answer known(enum answer a)
 {
         return (unsigned)a < ANSWER_MAX_ ? a : ANSWER_INTERNAL;
@@ -53,7 +53,7 @@ bool answer_is_retryable(enum answer a)
         return table[known(a)].retryable;
 }
 
-/* vsnprintf cuts between bytes: drop what it left of a character, so that the message stays UTF-8. */
+/* vsnprintf may cut within a character. Drops the rest of it, so that the message stays UTF-8. */
 static void drop_partial_character(char *s, size_t len)
 {
         size_t start = len;

@@ -1,5 +1,5 @@
 #pragma once
-/* The codings of bodies and messages that are understood here. Pure. Source: RFC 9110 §8.4.1, RFC 8878. */
+/* The codings of bodies and messages that we can read. Pure. Sources: RFC 9110 §8.4.1, RFC 8878. */
 
 #include <stddef.h>
 

@@ -1,5 +1,5 @@
-/* gRPC's small change: message prefix, timeout, percent-encoded message and status details. All are pure; what cannot
- * be read is answered with this header's codes, and only output buffers can fail with -ENOMEM. */
+/* The small parts of gRPC: message prefix, timeout, percent-encoded message and status details. Input that cannot be
+ * read returns a code of the header; -ENOMEM comes from output buffers only. */
 
 #include "protocol/grpc.h"
 
@@ -60,7 +60,7 @@ static uint64_t timeout_unit_ns(char unit)
         }
 }
 
-/* gRPC "Timeout": 1*8DIGIT unit. 99,999,999 hours do not fit 64 bits of nanoseconds and count as for ever. */
+/* gRPC "Timeout": 1*8DIGIT unit. 99,999,999 hours do not fit into 64 bits of nanoseconds, and count as for ever. */
 int grpc_parse_timeout(const char *text, size_t len, uint64_t *ret_ns)
 {
         uint64_t value = 0, ns;
@@ -112,7 +112,7 @@ int grpc_encode_details(const struct refusal *r, struct buf *out)
         any.value.data = packed_info;
         status.code = answer_grpc_code(r->answer);
         status.message = (char *)r->message;
-        /* A RESOURCE_EXHAUSTED with RetryInfo invites a retry (OTLP "Failures"): only where one may help. */
+        /* RESOURCE_EXHAUSTED with RetryInfo invites a retry (OTLP "Failures"), so only where a retry may help. */
         if (answer_is_retryable(r->answer)) {
                 status.details = details;
                 status.n_details = 1;

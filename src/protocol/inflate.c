@@ -1,8 +1,8 @@
-/* Bounded decompression. inflate_write() decodes into one 64 KiB piece at a time and hands each to the sink; nothing else
- * is kept but the decoder's own window (32 KiB for gzip, at most 8 MiB for zstd).
+/* Bounded decompression. inflate_write() decodes one piece of 64 KiB at a time and gives it to the sink. Besides that,
+ * only the decoder's own window takes memory (32 KiB for gzip, at most 8 MiB for zstd).
  *
- * The ceiling: a piece has room for one byte more than may still come, so that max_bytes passes and the next byte is
- * seen, and refused, before it is delivered. Input that decodes to nothing is bounded by the caller, who counts it.
+ * The ceiling: a piece has room for one byte more than is allowed, so that a byte beyond max_bytes is noticed and
+ * refused before it is delivered. Input that decodes to nothing is bounded by the caller, who counts it.
  *
  * Failure: INFLATE_CORRUPT for anything that the formats do not allow, bytes after the last member or frame included;
  * INFLATE_TOO_LARGE for the ceiling and for zstd windows over 8 MiB. Formats older than RFC 8878, which libzstd can
@@ -22,7 +22,7 @@
 #define ZSTD_MAGIC_SIZE 4
 
 enum state {
-        UNFINISHED, /* within a member or frame; or nothing has come yet */
+        UNFINISHED, /* within a member or frame, or nothing has come yet */
         COMPLETE,   /* the input may end here: the last member or frame is whole */
         FAILED,
 };
@@ -33,7 +33,7 @@ struct inflate {
         uint64_t left; /* how much may still come out */
         z_stream gzip;
         ZSTD_DStream *zstd;
-        uint8_t magic[ZSTD_MAGIC_SIZE]; /* of the frame that begins */
+        uint8_t magic[ZSTD_MAGIC_SIZE]; /* the first bytes of a frame, while they are collected */
         size_t magic_len;
         uint8_t piece[];
 };
@@ -111,7 +111,7 @@ static int write_identity(struct inflate *f, const uint8_t *data, size_t len, co
         return r;
 }
 
-/* One piece out of the current member; *ret_more when the decoder has not said all about the input it took. */
+/* One piece out of the current member. *ret_more: the decoder has more output for the input that it has taken. */
 static int step_gzip(struct inflate *f, const struct out *out, bool *ret_more)
 {
         size_t room = piece_room(f);
@@ -135,7 +135,7 @@ static int write_gzip(struct inflate *f, const uint8_t *data, size_t len, const 
                 f->gzip.next_in = (Bytef *)data;
                 f->gzip.avail_in = slice;
                 while (f->gzip.avail_in > 0 || more) {
-                        if (f->state == COMPLETE) { /* RFC 1952 §2.2: members simply follow one another */
+                        if (f->state == COMPLETE) { /* RFC 1952 §2.2: another member follows */
                                 inflateReset(&f->gzip);
                                 f->state = UNFINISHED;
                         }
@@ -190,7 +190,7 @@ static bool is_zstd_magic(const uint8_t magic[ZSTD_MAGIC_SIZE])
         return (magic[0] & 0xF0) == 0x50 && memcmp(magic + 1, skippable, sizeof(skippable)) == 0;
 }
 
-/* Collects the magic number of the frame that begins, however the input is cut, and feeds it once it is whole. */
+/* Collects the magic number of the next frame, however the input is cut, and feeds it once it is whole. */
 static int begin_zstd_frame(struct inflate *f, ZSTD_inBuffer *in, const struct out *out)
 {
         f->state = UNFINISHED;

@@ -14,26 +14,25 @@ struct inflate;
 enum {
         INFLATE_CORRUPT = 1, /* not what the encoding says, or bytes after its end */
         INFLATE_TOO_LARGE,   /* more than max_bytes come out */
-        INFLATE_STOPPED,     /* the sink said so; see its own state */
+        INFLATE_STOPPED,     /* the sink returned something else than 0 */
 };
 
-/* Takes decoded bytes; 0 to go on, anything else stops with INFLATE_STOPPED. */
+/* Takes decoded bytes. Returns 0 to go on; anything else stops with INFLATE_STOPPED. */
 typedef int (*inflate_sink)(void *userdata, const uint8_t *data, size_t len);
 
-/* max_bytes: of output, over the whole body. zstd windows above 8 MiB are refused as INFLATE_TOO_LARGE.
- * 0 or -ENOMEM. */
+/* max_bytes: of the whole output. zstd windows above 8 MiB count as INFLATE_TOO_LARGE. 0 or -ENOMEM. */
 int inflate_new(enum encoding e, uint64_t max_bytes, struct inflate **ret);
 struct inflate *inflate_free(struct inflate *f); /* NULL-safe */
 DEFINE_FREEP(inflate_free, struct inflate)
 
 /* Decodes data into sink, in pieces of at most 64 KiB. 0, one of the codes above, or -ENOMEM; after any but 0 only
- * inflate_free() may follow. Identity passes through (and counts). Concatenated gzip members and zstd frames are one
+ * inflate_free() may follow. Identity passes through, and is counted. Concatenated gzip members and zstd frames are one
  * stream. */
 int inflate_write(struct inflate *f, const uint8_t *data, size_t len, inflate_sink sink, void *userdata);
 
-/* The input is over: 0, or INFLATE_CORRUPT when it ends in the middle. An empty body of a compressed encoding is
+/* The input has ended: 0, or INFLATE_CORRUPT when it ends in the middle. An empty body of a compressed encoding is
  * corrupt. */
 int inflate_end(const struct inflate *f);
 
-/* A whole body at once: replaces what out has. 0, INFLATE_CORRUPT, INFLATE_TOO_LARGE, or -ENOMEM. */
+/* Decodes a whole body into *out, whose old content goes. 0, INFLATE_CORRUPT, INFLATE_TOO_LARGE, or -ENOMEM. */
 int inflate_whole(enum encoding e, uint64_t max_bytes, const uint8_t *data, size_t len, struct buf *out);

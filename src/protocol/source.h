@@ -1,5 +1,6 @@
 #pragma once
-/* Who sends: project and install_id name the source and become path components, so their alphabet is narrow. Pure. */
+/* Who sent something: project and install_id name the source. Both become names of directories, so few characters are
+ * allowed. Pure. */
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -12,12 +12,12 @@
 #include "protocol/uuid.h"
 #include "util/arena.h"
 
-/* Text to tree (checked to the letter first, see json_document.h), tree to fields, tree to normalised text. json-c's
- * tree is gone when this returns: 64 KiB of "{}," make a tree of 15 MiB, which may live for a moment but not as long as an
- * upload. What stays is one arena, at most ARENA_MAX.
+/* From text to a tree (after the strict check of json_document.h), from the tree to fields and to normalised text. The
+ * tree is freed before crash_metadata_parse() returns: 64 KiB of "{}," make a tree of 15 MiB, which may exist for a
+ * moment but not for the time of an upload. What stays is one arena of at most ARENA_MAX.
  *
- * Failure: the first field that is wrong, by its path; its value is never repeated. The first failure sticks to the
- * reader, which then reads nothing more. */
+ * Failure: the message names the path of the first field that is wrong, and never repeats its value. The reader keeps
+ * the first failure and then reads nothing more. */
 
 #define DEPTH_MAX 32
 #define TEXT_MAX 1024        /* platform, version and the like: they become columns and labels */
@@ -56,7 +56,7 @@ static void malformed(struct reader *rd, const char *path, const char *what)
                 rd->result = refuse(rd->refusal, ANSWER_MALFORMED, "metadata.%s: %s", path, what);
 }
 
-/* NULL when memory is out. */
+/* NULL when there is no memory. */
 static void *allocate(struct reader *rd, size_t n)
 {
         void *p = arena_alloc(rd->arena, n);
@@ -75,7 +75,7 @@ static const char *copy(struct reader *rd, const char *s, size_t len)
         return to;
 }
 
-/* The member that path's last component names. False when there is none; null is a NULL value. */
+/* The member that the last component of path names. False: there is none. A JSON null is NULL. */
 static bool find(struct json_object *parent, const char *path, struct json_object **ret)
 {
         const char *dot = strrchr(path, '.');
@@ -92,7 +92,7 @@ static const char *not_a(enum json_type type)
         }
 }
 
-/* NULL when the reader has failed, now or before. */
+/* NULL: the reader has failed, now or before. */
 static struct json_object *find_typed(struct reader *rd, struct json_object *parent, const char *path,
                                       enum json_type type)
 {
@@ -115,13 +115,13 @@ static const char *read_text(struct reader *rd, struct json_object *parent, cons
         const char *s = json_object_get_string(value);
         size_t len = (size_t)json_object_get_string_len(value);
         if (memchr(s, '\0', len))
-                malformed(rd, path, "holds a NUL");
+                malformed(rd, path, "contains a NUL");
         else if (len > max)
                 malformed(rd, path, "longer than " STRINGIFY(TEXT_MAX) " bytes");
         return rd->result == 0 ? copy(rd, s, len) : NULL;
 }
 
-/* NULL also when it is absent or null. */
+/* NULL also when the member is absent or null. */
 static const char *read_optional_text(struct reader *rd, struct json_object *parent, const char *path)
 {
         struct json_object *value;
@@ -159,7 +159,8 @@ static void read_project(struct reader *rd, struct json_object *source)
         if (source_component_valid(project, len))
                 memcpy(rd->m->source.project, project, len + 1);
         else
-                malformed(rd, "source.project", "not 1 to 128 of A-Z a-z 0-9 . _ - @ + : ~, or begins with a dot");
+                malformed(rd, "source.project",
+                          "not 1 to 128 characters of A-Z a-z 0-9 . _ - @ + : ~, or begins with a dot");
 }
 
 static void read_source(struct reader *rd, struct json_object *root)
@@ -206,7 +207,7 @@ static void read_build(struct reader *rd, struct json_object *root)
         rd->m->target_triple = read_text(rd, build, "build.target_triple", TEXT_MAX);
 }
 
-/* What the check lets through and no double holds: 1e400. */
+/* A number like 1e400 passes the check of the text, but fits no double. */
 static bool all_finite(struct json_object *value)
 {
         if (json_object_is_type(value, json_type_double))
@@ -305,7 +306,7 @@ static bool begins_object(const struct buf *text)
 {
         size_t i = 0;
         while (i < text->len && text->data[i] <= ' ')
-                i++; /* it was checked: only white space */
+                i++; /* only white space, since the text was checked */
         return i < text->len && text->data[i] == '{';
 }
 
@@ -322,12 +323,12 @@ static int parse_tree(const uint8_t *data, size_t len, struct json_object **ret,
                 return refuse(r, ANSWER_MALFORMED, "metadata: not JSON: %s", err.text);
         if (!begins_object(&text))
                 return refuse(r, ANSWER_MALFORMED, "metadata: not an object");
-        tokener = json_tokener_new_ex(DEPTH_MAX + 1); /* json-c counts the scalar inside, too */
+        tokener = json_tokener_new_ex(DEPTH_MAX + 1); /* json-c counts the innermost scalar as a level */
         if (!tokener)
                 return -ENOMEM;
         json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
         *ret = json_tokener_parse_ex(tokener, (const char *)text.data, (int)text.len);
-        return *ret ? 0 : -ENOMEM; /* it was JSON */
+        return *ret ? 0 : -ENOMEM; /* it is JSON, so only memory can be missing */
 }
 
 static struct parsed *parsed_free(struct parsed *p)

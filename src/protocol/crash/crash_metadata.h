@@ -1,7 +1,7 @@
 #pragma once
-/* The `metadata` part of a crash report: JSON checked field by field. Pure; the object is immutable once parsed, so any
- * thread may read it. JSON by json-c, which keeps 64-bit unsigned numbers (an RNG seed in `context` is one).
- * Source: docs/protocol.md "Crashes". */
+/* The `metadata` part of a crash report: JSON, checked field by field. Pure. The object does not change once it is
+ * parsed, so any thread may read it. json-c reads it, because it keeps unsigned numbers of 64 bits, such as an RNG seed
+ * in `context`. Source: docs/protocol.md "Crashes". */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -22,7 +22,7 @@ struct crash_manifest {
         uint64_t len;
 };
 
-/* All strings are owned by the object, valid UTF-8 without NUL. */
+/* The object owns all strings. They are valid UTF-8 without NUL. */
 struct crash_metadata {
         struct source source; /* install_id is the UUID in lower-case hyphenated form */
         const char *platform;
@@ -41,8 +41,8 @@ struct crash_metadata {
 
 /* Parses and checks. Over CRASH_METADATA_MAX_BYTES: ANSWER_TOO_LARGE. Order: JSON syntax, then schema_version
  * (ANSWER_VERSION, "protocol version 2 does not match 1"), then each field: ANSWER_MALFORMED with its path and what was
- * expected ("metadata.source.install_id: not a UUID"). Nesting over 32, NaN and Infinity, duplicate manifest keys, and a
- * manifest longer than max_manifest are ANSWER_MALFORMED. -ENOMEM. */
+ * expected ("metadata.source.install_id: not a UUID"). Nesting over 32, NaN and Infinity, duplicate manifest keys, and
+ * a manifest longer than max_manifest are ANSWER_MALFORMED. -ENOMEM. */
 int crash_metadata_parse(const uint8_t *data, size_t len, unsigned max_manifest, struct crash_metadata **ret,
                          struct refusal *r);
 struct crash_metadata *crash_metadata_free(struct crash_metadata *m); /* NULL-safe */

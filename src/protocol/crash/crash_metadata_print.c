@@ -4,8 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* New objects are put together from the old ones' members, which both then share: the tree that was read stays as it
- * is. Failure: only memory. */
+/* New objects share their members with the tree that was read, which stays as it is. Only memory can fail. */
 
 static void json_putp(struct json_object **o)
 {
@@ -50,7 +49,7 @@ static bool is_listed(const char *key, const char *const keys[])
         return false;
 }
 
-/* The same members: those of keys (NULL-terminated) first, null where absent, then the others as they came. */
+/* A new object with the same members: first those of keys (NULL-terminated), null where absent, then the others. */
 static int order(struct json_object *from, const char *const keys[], struct json_object **ret)
 {
         _cleanup_(json_putp) struct json_object *to = json_object_new_object();

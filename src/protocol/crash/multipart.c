@@ -9,9 +9,9 @@
 #include "protocol/crash/multipart_head.h"
 #include "util/buf.h"
 
-/* One pass over the body, in chunks cut anywhere. Content goes to the data event straight from the caller's bytes.
+/* One pass over the body, in chunks that may be cut anywhere. The data event gets content from the caller's own bytes.
  *
- * What ends a part is CRLF "--" boundary. No boundary holds a CR, so the only byte where a delimiter can start is CR:
+ * A part ends with CRLF "--" boundary. No boundary contains a CR, so the only byte where a delimiter can start is CR:
  * memchr finds it, and a candidate that fails never hides a later one. A candidate cut by the end of a chunk is
  * remembered as a count (`matched`): the bytes held back are the delimiter's own, so there is nothing to copy.
  *
@@ -21,7 +21,7 @@
  *
  * Failure: the message names the part that was read, or the one that would have come next, and what was expected. */
 
-#define PREAMBLE_MAX 8192 /* bytes before the first boundary: nobody sends any */
+#define PREAMBLE_MAX 8192 /* bytes before the first boundary; no known client sends any */
 #define CRLF_LEN 2
 
 enum state {

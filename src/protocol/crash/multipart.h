@@ -34,7 +34,8 @@ struct multipart_limits {
 
 struct multipart;
 
-/* boundary: 1 to 70 bytes without CR (else -EINVAL), copied. events and userdata must outlive the parser. 0 or -ENOMEM. */
+/* boundary: 1 to 70 bytes without CR (else -EINVAL), copied. events and userdata must outlive the parser. 0 or
+ * -ENOMEM. */
 int multipart_new(const char *boundary, const struct multipart_limits *limits, const struct multipart_events *events,
                   void *userdata, struct multipart **ret);
 struct multipart *multipart_free(struct multipart *m); /* NULL-safe */

@@ -5,10 +5,11 @@
 
 #include "util/text/utf8.h"
 
-/* Header values of multipart: Content-Type with its boundary, and a part's own lines. Of these three count, and each may
- * come once: Content-Disposition (RFC 7578 §4.2), Content-Type, Content-Encoding. Others are checked for form alone.
+/* Header values of multipart: Content-Type with its boundary, and the header lines of a part. Three of these have a
+ * meaning, and each may come once: Content-Disposition (RFC 7578 §4.2), Content-Type, Content-Encoding. Of the others
+ * only the form is checked.
  *
- * Failure: every refusal says which part and what was expected there. Values never come back in a message. */
+ * Failure: the message says which part is wrong and what was expected there. It never repeats a value. */
 
 static bool is_space(char c)
 {
@@ -38,7 +39,7 @@ static const char *skip_space(const char *s)
         return s;
 }
 
-/* A value as it stands between its quotes, or bare. */
+/* value: the text between the quotes, escapes included, or the bare token. */
 struct param {
         const char *name, *value;
         size_t name_len, value_len;
@@ -155,7 +156,7 @@ static int malformed(unsigned number, const char *expected, struct refusal *r)
         return refuse(r, ANSWER_MALFORMED, "multipart part %u: expected %s", number, expected);
 }
 
-/* Takes the escapes out and ends the string where it then ends: over its closing quote or what followed it. */
+/* Removes the escapes and terminates the string, over its closing quote or the byte after it. */
 static const char *unquote(const struct param *p)
 {
         char *to = (char *)p->value, *start = to;
@@ -169,7 +170,7 @@ static const char *unquote(const struct param *p)
         return start;
 }
 
-/* Control characters but HTAB are refused with the line already. */
+/* Other control characters than HTAB were refused with the whole line. */
 static bool is_text(const struct param *p)
 {
         if (!p->quoted && !is_token(p->value, p->value_len))
@@ -191,7 +192,7 @@ static int parse_disposition(const char *value, unsigned number, struct multipar
                 if (slot->name)
                         return malformed(number, "one name and one filename in Content-Disposition", r);
                 if (!is_text(&p))
-                        return malformed(number, "name and filename of UTF-8 without control characters", r);
+                        return malformed(number, "name and filename in UTF-8 without control characters", r);
                 *slot = p;
         }
         if (next == NEXT_BAD)
@@ -237,9 +238,9 @@ static int parse_line(char *line, size_t len, unsigned number, struct headers *h
         if (!slot)
                 return 0;
         if (*slot)
-                return malformed(number, "no header twice", r);
+                return malformed(number, "each header at most once", r);
         if (slot != &headers->disposition && !utf8_valid(value, strlen(value)))
-                return malformed(number, "headers of UTF-8", r);
+                return malformed(number, "headers in UTF-8", r);
         *slot = value;
         return 0;
 }

@@ -1,11 +1,12 @@
 #pragma once
-/* OTLP log exports: from wire bytes to NDJSON lines. Network threads; nothing here blocks. Three steps, in this order:
+/* OTLP log exports: from wire bytes to NDJSON lines. Runs on network threads and never blocks. Three steps, in this
+ * order:
  *
  *   otlp_scan()    walks the wire bytes and refuses what is deep, wide, not UTF-8 or not protobuf
  *   otlp_split()   finds the ResourceLogs in them
  *   otlp_source(), otlp_render()  per ResourceLogs: who sent it, and its lines
  *
- * Nothing is unpacked: source and lines are read out of the wire bytes, which must stay until they are made.
+ * Nothing is unpacked. Source and lines are read straight from the wire bytes, which must stay until that is done.
  *
  * Sources: opentelemetry-proto 1.x logs/v1, common/v1; docs/protocol.md "Logs". */
 
@@ -18,7 +19,7 @@
 #include "util/arena.h"
 #include "util/buf.h"
 
-/* Bytes of a request, borrowed. at is NULL: absent. */
+/* Bytes of a request, borrowed. at NULL: absent. */
 struct otlp_span {
         const uint8_t *at, *end;
 };
@@ -34,15 +35,15 @@ struct otlp_limits {
         unsigned submessages; /* all embedded messages a request */
         unsigned attributes;  /* attributes a record, a scope or a resource */
         size_t line_bytes;    /* one rendered line, newline included */
-        size_t scratch_bytes; /* for the members of objects that are being rendered at once; 0: the default */
-        size_t output_bytes;  /* out of otlp_render() as a whole, lines of earlier calls included; 0: the default. The
-                                 resource is repeated on each line, so a small request could otherwise ask for GiBs */
+        size_t scratch_bytes; /* for the members of objects that are being rendered; 0: the default */
+        size_t output_bytes;  /* all lines of a request; 0: the default. The resource is repeated on each line, so a
+                                 small request could otherwise become GiBs */
 };
 
 #define OTLP_SCRATCH_BYTES_DEFAULT ((size_t)64 * 1024 * 1024)
 #define OTLP_OUTPUT_BYTES_DEFAULT ((size_t)64 * 1024 * 1024)
 
-/* 0, or an answer with its words in *r: ANSWER_MALFORMED (INVALID_ARGUMENT; says which field: "log_records[3].body:
+/* 0, or an answer with its message in *r: ANSWER_MALFORMED (INVALID_ARGUMENT; says which field: "log_records[3].body:
  * invalid UTF-8") or ANSWER_TOO_LARGE for the limits on counts; depth is ANSWER_MALFORMED.
  * ret_records, when 0 is returned: how many log records the request has. */
 int otlp_scan(const uint8_t *data, size_t len, const struct otlp_limits *limits, unsigned *ret_records,
@@ -60,7 +61,7 @@ int otlp_split(struct arena *arena, struct otlp_span request, size_t max, struct
 
 struct otlp_source {
         struct source id;
-        const char *platform; /* points into the request; UTF-8, may hold U+0000; no NUL behind it */
+        const char *platform; /* points into the request; UTF-8, may contain U+0000, not NUL-terminated */
         const char *version;
         size_t platform_len, version_len;
 };

@@ -1,5 +1,5 @@
-/* Up to 64 entries, which is nearly always: from the last entry to the first, a 64-bit filter of what was seen says "new
- * key" without comparing anything in most cases. Longer lists are sorted. */
+/* Lists of up to 64 entries are the usual case. They are walked from the last entry to the first, and a 64-bit filter
+ * of the keys seen so far shows in most cases, without a comparison, that a key is new. Longer lists are sorted. */
 
 #include "protocol/otlp/otlp_keys.h"
 

@@ -1,6 +1,6 @@
 #pragma once
-/* Which entries of a key-value list an object shows: those that have a value, and of several with the same key the last
- * one. Bounded work for hostile lists: O(n log n). */
+/* Which entries of a key-value list become members of an object: those that have a value, and the last one of several
+ * with the same key. The work is bounded for hostile lists: O(n log n). */
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,12 +1,12 @@
-/* Log records to NDJSON lines, straight from the wire bytes to a buffer that the caller keeps from request to request: no
- * allocation but its growth. What is the same for all records of a scope (platform, version, scope, resource) is rendered
- * into the first line and copied from there into the others.
+/* From log records to NDJSON lines, straight from the wire bytes into a buffer that the caller keeps from request to
+ * request: only its growth allocates. What all records of a scope have in common (platform, version, scope, resource)
+ * is rendered into the first line and copied from there into the others.
  *
- * A record's fields may come in any order, so they are noted first and then written. The members of an object are noted on
- * a stack, since of those with the same key only the last is shown.
+ * The fields of a record may come in any order, so they are noted first and written afterwards. The members of an
+ * object are noted on a stack, because only the last one of each key is written.
  *
- * Every line, and the output as a whole, is bounded while it is written: a line far over its limit stops within a few
- * KiB. On any failure the buffer is cut back to what it was. Values may nest as deep as otlp_scan() let them. */
+ * Every line, and the output as a whole, is bounded while it is written: a line that is too long stops within a few
+ * KiB. On any failure the buffer is cut back to its old length. Values may nest as deep as otlp_scan() allows. */
 
 #include <errno.h>
 
@@ -22,9 +22,9 @@ struct render {
         const struct otlp_source *source;
         size_t line_bytes, output_bytes, scratch_bytes;
         size_t end_max;           /* where the present line must end */
-        size_t tail_at, tail_len; /* what the lines of this scope share, in the buffer; len 0: not yet there */
+        size_t tail_at, tail_len; /* what the lines of this scope share, in the buffer; len 0: not yet rendered */
         unsigned lines;
-        struct buf *pairs; /* a stack of struct otlp_pair: the members of the objects under way */
+        struct buf *pairs; /* a stack of struct otlp_pair: the members of the objects being rendered */
         struct json_text json;
 };
 
@@ -56,13 +56,13 @@ static void push_pair(struct render *r, struct otlp_span message)
         b->len += sizeof(struct otlp_pair);
 }
 
-/* May move when more is pushed. */
+/* The pointer is valid until more is pushed. */
 static struct otlp_pair *pairs_from(const struct render *r, size_t at)
 {
         return (struct otlp_pair *)(void *)(r->pairs->data + at);
 }
 
-/* The members that were pushed from `at` on, which go from the stack. Returns how many were written. */
+/* Writes the members that were pushed from `at` on and pops them. Returns how many were written. */
 static size_t put_members(struct render *r, size_t at, bool with_source_keys)
 {
         _cleanup_(otlp_keys_done) struct otlp_keys keys = { 0 };
@@ -85,7 +85,7 @@ static size_t put_members(struct render *r, size_t at, bool with_source_keys)
         return members;
 }
 
-/* Pushes the KeyValues that are a message's field of that number. Returns where they begin. */
+/* Pushes the KeyValues in the field of that number of a message. Returns where they begin on the stack. */
 static size_t push_pairs(struct render *r, struct otlp_span message, unsigned number)
 {
         size_t at = r->pairs->len;
@@ -160,7 +160,7 @@ struct record {
         struct otlp_span severity_text, body, trace_id, span_id, event_name;
 };
 
-/* The attributes go to the stack of members, from *ret_pairs on. */
+/* Pushes the attributes, from *ret_pairs on. */
 static void read_record(struct render *r, struct otlp_span message, struct record *ret, size_t *ret_pairs)
 {
         struct otlp_field f = { 0 };
@@ -244,7 +244,7 @@ static void put_scope_text(struct json_text *j, const char *name, struct otlp_sp
         json_text_literal(j, ",");
 }
 
-/* Members that are not empty; without any, no scope. Each leaves a comma behind, which the brace overwrites. */
+/* Writes the members that are not empty; without any, no scope. Each ends in a comma; the brace overwrites the last. */
 static void put_scope(struct render *r, struct otlp_span scope)
 {
         struct json_text *j = &r->json;
@@ -284,7 +284,7 @@ static void put_resource(struct render *r)
                 j->buf->len = before;
 }
 
-/* What put_scope() and put_resource() may write and take back: it must not count against a line's limit. */
+/* put_scope() and put_resource() may write that much and take it back. It must not count against a line's limit. */
 #define TAKEN_BACK_BYTES 64
 
 static void put_new_tail(struct render *r, struct otlp_span scope)
@@ -318,7 +318,7 @@ static void put_line(struct render *r, struct otlp_span scope, struct otlp_span 
         j->buf->len += r->tail_len;
 }
 
-/* The lower of the two limits, seen from where the line begins. */
+/* The line must end where the lower of the two limits is. */
 static void begin_line(struct render *r)
 {
         size_t at = r->json.buf->len;

@@ -1,14 +1,14 @@
-/* Walks the wire bytes of an ExportLogsServiceRequest before anything is allocated for them. Who reads them afterwards
- * (otlp_view.h) checks nothing again: bounds, wire types, depth, counts and UTF-8 are seen to here, once.
+/* Walks the wire bytes of an ExportLogsServiceRequest before anything is allocated for them. Bounds, wire types, depth,
+ * counts and UTF-8 are checked here, and not again by the functions that read the bytes later (otlp_view.h).
  *
- * The walk is a loop over an explicit stack of open messages, driven by one table of fields per message type. Every
- * field costs a few compares; the path of a failure ("resource_logs[0].scope_logs[2].log_records[3].body") is put
- * together from the stack only when there is one.
+ * The walk is a loop over an explicit stack of open messages, driven by one table of fields for each message type. A
+ * field costs a few compares. The path of a failure ("resource_logs[0].scope_logs[2].log_records[3].body") is built
+ * from the stack only when there is a failure.
  *
  * Failures: ANSWER_MALFORMED for bytes that are not this message and for values nested too deep, ANSWER_TOO_LARGE for
- * counts. A singular message that is given twice is refused although the protobuf encoding says "merge": no exporter
- * writes that, merged attributes would pass by their limit, and a reader in place has nowhere to merge to. Fields
- * of a `oneof` that is given several times are not merged: the last one wins, as the encoding says.
+ * counts. A singular message that comes twice is refused, although the protobuf encoding says "merge": no exporter
+ * writes that, merged attributes would escape their limit, and a reader in place has nowhere to merge to. When the
+ * fields of a `oneof` come several times, the last one wins, as the encoding says.
  *
  * Source: protobuf encoding specification; field numbers: opentelemetry-proto 1.x. */
 
@@ -19,7 +19,7 @@
 #include "util/text/utf8.h"
 
 #define FIELD_NUMBER_MAX 12
-#define DEPTH_MAX 64 /* of AnyValues, whatever the configuration says: the stack below is fixed */
+#define DEPTH_MAX 64 /* of AnyValues, whatever the configuration says, because the stack has a fixed size */
 #define STACK_MAX (5 + 3 * (DEPTH_MAX + 1)) /* request to KeyValue, then AnyValue, list and KeyValue per level */
 #define PATH_SIZE 280
 
@@ -40,7 +40,7 @@ struct message;
 
 struct field {
         enum kind kind;
-        bool attributes; /* a list that limits->attributes bounds */
+        bool attributes; /* a list of at most limits->attributes entries */
         const char *name;
         const struct message *type;
 };
@@ -55,7 +55,7 @@ static const struct message array_value, kvlist_value;
 static const struct message any_value = {
         .is_any_value = true,
         .fields = {
-                /* The scalars have no name: "body: string is not UTF-8" says it all. */
+                /* The scalars have no name: "body: string is not UTF-8" says enough. */
                 [1] = { STRING, .name = "" },
                 [2] = { VARINT, .name = "" },
                 [3] = { VARINT, .name = "" },
@@ -126,9 +126,9 @@ struct frame {
         const struct message *type;
         const struct field *via; /* the parent's field that led here */
         const uint8_t *end;
-        unsigned repeated; /* how many of the repeated field came so far */
-        unsigned seen;     /* bit per singular message field */
-        unsigned depth;    /* AnyValues open, this one included */
+        unsigned repeated; /* how many of the repeated field have come so far */
+        unsigned seen;     /* one bit for each singular message field */
+        unsigned depth;    /* how many AnyValues are open, this one included */
 };
 
 struct scan {
@@ -170,7 +170,7 @@ static void path_append_field(struct path *p, const struct field *field, unsigne
         }
 }
 
-/* field: where in the innermost message, NULL when that is not known. */
+/* field: of the innermost message; NULL when it is not known. */
 static struct path path_to(const struct scan *s, const struct field *field)
 {
         struct path p = { 0 };
@@ -196,8 +196,8 @@ static int refuse_count(struct scan *s, const struct field *field, unsigned limi
                       p.len == PATH_SIZE - 1 ? "..." : "", limit, what);
 }
 
-/* At most max bytes; NULL when it does not end within them or within the message, or has more than 64 bits, of which
- * readers make different things. */
+/* Reads at most max bytes. NULL when the varint does not end within them or within the message, or has more than 64
+ * bits, which readers treat differently. */
 static inline const uint8_t *read_varint(const uint8_t *p, const uint8_t *end, unsigned max, uint64_t *ret)
 {
         if (p < end && *p < 0x80) {
@@ -216,7 +216,7 @@ static inline const uint8_t *read_varint(const uint8_t *p, const uint8_t *end, u
         return NULL;
 }
 
-/* What lies behind a tag: for WIRE_LENGTH, at and len are its bytes. Lengths and tags have 32 bits, so they
+/* The value after a tag. For WIRE_LENGTH, *ret_at and *ret_len are its bytes. Lengths and tags have 32 bits, so they
  * take at most 5 bytes. NULL: out of bounds or a wire type that OTLP never uses. */
 static inline const uint8_t *read_value(const uint8_t *p, const uint8_t *end, unsigned wire, const uint8_t **ret_at,
                                         size_t *ret_len)
@@ -291,7 +291,7 @@ static const unsigned wire_of_kind[] = {
 
 static int check_field(struct scan *s, const struct field *field, unsigned wire, const uint8_t *at, size_t len)
 {
-        if (field->kind == UNKNOWN) /* each is walked over again later, so they count like messages */
+        if (field->kind == UNKNOWN) /* later readers walk over them too, so they count like messages */
                 return count_submessage(s, NULL);
         if (wire != wire_of_kind[field->kind])
                 return refuse_at(s, field, "wrong wire type");
@@ -303,7 +303,7 @@ static int check_field(struct scan *s, const struct field *field, unsigned wire,
         }
 }
 
-/* One field of the innermost message; *p moves behind it, or into it when it is a message. */
+/* One field of the innermost message. *p moves past it, or into it when it is a message. */
 static inline int scan_field(struct scan *s, const uint8_t **p)
 {
         static const struct field unknown = { UNKNOWN };
@@ -327,7 +327,7 @@ static inline int scan_field(struct scan *s, const uint8_t **p)
 int otlp_scan(const uint8_t *data, size_t len, const struct otlp_limits *limits, unsigned *ret_records,
               struct refusal *r)
 {
-        struct scan s; /* the stack is written before it is read */
+        struct scan s; /* not zeroed: the stack is written before it is read */
         s.limits = limits;
         s.depth_max = limits->depth < DEPTH_MAX ? limits->depth : DEPTH_MAX;
         s.records = s.submessages = 0;
@@ -340,7 +340,7 @@ int otlp_scan(const uint8_t *data, size_t len, const struct otlp_limits *limits,
                 if (p == s.top->end) {
                         if (s.top == s.stack)
                                 break;
-                        s.top--; /* p is where the parent goes on */
+                        s.top--; /* p is where the parent continues */
                         continue;
                 }
                 int answer = scan_field(&s, &p);

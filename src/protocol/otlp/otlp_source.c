@@ -1,13 +1,13 @@
-/* Who sent a ResourceLogs: the four source.* attributes that detritus-client sets, or, for stock exporters, what the
- * OpenTelemetry resource conventions offer in their place. The first attribute of a name counts, and only when it is a
- * string, as in the reference. */
+/* Who sent a ResourceLogs: the four source.* attributes that detritus-client sets or, for stock exporters, what the
+ * OpenTelemetry resource conventions offer in their place. Of several attributes with one name the first counts, and
+ * only if it is a string, as in detritus-server 0.1.0. */
 
 #include <string.h>
 
 #include "protocol/otlp/otlp.h"
 #include "protocol/otlp/otlp_view.h"
 
-/* In the order of preference for each; the first of each is ours, the others count only with derive. */
+/* For each label in order of preference. The first is ours; the others count only with derive. */
 enum key {
         PROJECT,
         PLATFORM,
@@ -60,7 +60,7 @@ static enum key find_key(struct otlp_span name)
 static void read_attributes(struct otlp_span resource, struct text texts[KEYS])
 {
         struct otlp_field field = { 0 };
-        unsigned met = 0; /* bit per key */
+        unsigned met = 0; /* one bit for each key */
         while (otlp_next(&resource, &field)) {
                 if (field.number != 1)
                         continue;

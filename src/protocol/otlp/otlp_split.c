@@ -1,4 +1,4 @@
-/* Where in scanned bytes each ResourceLogs is, and its resource. */
+/* Finds each ResourceLogs in scanned bytes, and its resource. */
 
 #include <errno.h>
 

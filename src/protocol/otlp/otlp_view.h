@@ -1,7 +1,7 @@
 #pragma once
-/* Reads scanned OTLP bytes in place: a message is a span of them, its fields are met one by one. Only for what otlp_scan()
- * has passed, since nothing is checked again: tags, lengths and wire types are right, and a singular message comes at most
- * once. Pure. Source: protobuf encoding specification; field numbers: opentelemetry-proto 1.x. */
+/* Reads OTLP bytes in place: a message is a span of bytes, and its fields are read one by one. Only for bytes that
+ * passed otlp_scan(), because nothing is checked again: tags, lengths and wire types are right, and a singular message
+ * comes at most once. Pure. Source: protobuf encoding specification; field numbers: opentelemetry-proto 1.x. */
 
 #include <stdint.h>
 #include <string.h>
@@ -43,7 +43,7 @@ static inline uint64_t otlp_take_fixed(const uint8_t **p, unsigned bytes)
         return value;
 }
 
-/* The next field of the message that rest is of; rest moves behind it. False at the end. */
+/* The next field of a message of which *rest remains; *rest moves past it. False at the end. */
 static inline bool otlp_next(struct otlp_span *rest, struct otlp_field *ret)
 {
         const uint8_t *p = rest->at;

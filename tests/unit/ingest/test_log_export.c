@@ -1,4 +1,4 @@
-/* From decoded bytes to a batch: what is refused before rendering, and what a refusal costs. otlp_render() is counted. */
+/* From decoded bytes to a batch: what is refused before rendering, and what a refusal costs. Counts otlp_render(). */
 #include "ingest_fixture.h"
 
 #include <errno.h>

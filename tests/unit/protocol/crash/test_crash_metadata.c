@@ -183,7 +183,7 @@ static void test_project(void **state)
 {
         (void)state;
         const char *message =
-                "metadata.source.project: not 1 to 128 of A-Z a-z 0-9 . _ - @ + : ~, or begins with a dot";
+                "metadata.source.project: not 1 to 128 characters of A-Z a-z 0-9 . _ - @ + : ~, or begins with a dot";
         expect_edit_refused("\"acme\"", "\"\"", message);
         expect_edit_refused("\"acme\"", "\"..\"", message);
         expect_edit_refused("\"acme\"", "\"a/b\"", message);
@@ -242,10 +242,10 @@ static void test_nul(void **state)
 {
         (void)state;
         expect_edit_accepted("\"context\":{}", "\"context\":[\"a\\u0000b\"],\"u\":\"\\u0000\"", "[\"a\\u0000b\"]");
-        expect_edit_refused("\"linux\"", "\"lin\\u0000ux\"", "metadata.source.platform: holds a NUL");
-        expect_edit_refused("\"acme\"", "\"acme\\u0000\"", "metadata.source.project: holds a NUL");
-        expect_edit_refused("\"Minidump\"", "\"Minidump\\u0000\"", "metadata.kind: holds a NUL");
-        expect_edit_refused("\"panic_text\":null", "\"panic_text\":\"\\u0000\"", "metadata.panic_text: holds a NUL");
+        expect_edit_refused("\"linux\"", "\"lin\\u0000ux\"", "metadata.source.platform: contains a NUL");
+        expect_edit_refused("\"acme\"", "\"acme\\u0000\"", "metadata.source.project: contains a NUL");
+        expect_edit_refused("\"Minidump\"", "\"Minidump\\u0000\"", "metadata.kind: contains a NUL");
+        expect_edit_refused("\"panic_text\":null", "\"panic_text\":\"\\u0000\"", "metadata.panic_text: contains a NUL");
         char *text = edit("\"context\":{}", "\"context\":{\"a\\u0000b\":1}");
         struct refusal r = { 0 };
         parse_bytes(text, strlen(text), 64, ANSWER_MALFORMED, &r);
@@ -263,7 +263,7 @@ static void test_manifest_malformed(void **state)
                 { "{}", "attachments[0].key: missing" },
                 { ENTRY("\"\""), "attachments[0].key: empty" },
                 { ENTRY("1"), "attachments[0].key: not a string" },
-                { ENTRY("\"\\u0000\""), "attachments[0].key: holds a NUL" },
+                { ENTRY("\"\\u0000\""), "attachments[0].key: contains a NUL" },
                 { ENTRY("\"a\"") "," ENTRY("\"b\"") "," ENTRY("\"a\""),
                   "attachments[2].key: the same as another attachment's" },
                 { "{\"key\":\"a\",\"filename\":1}", "attachments[0].filename: not a string" },
