@@ -45,6 +45,7 @@ static void tell_if_empty(struct connection_set *s)
 static void connection_free(struct connection *c)
 {
         struct connection_set *s = c->set;
+        assert(loop_is_mine(s->loop));
         if (c->protocol)
                 c->protocol->free(c);
         if (c->flush_queued)
@@ -92,6 +93,8 @@ void connection_wants_flush(struct connection *c)
 void connection_begin_request(struct connection *c, struct http_request *r)
 {
         const struct http_handler *h = &c->set->config.handler;
+        assert(loop_is_mine(c->set->loop));
+        assert(c->state == CONNECTION_SERVING); /* what comes after CONNECTION_CLOSE is not read */
         r->peer = c->peer;
         http_request_begin(r);
         h->begin(h->userdata, r);
@@ -306,6 +309,7 @@ static void connection_open(struct connection_set *s, int fd, const struct socka
 void connection_set_accept(void *set, int fd, const struct sockaddr_storage *peer)
 {
         struct connection_set *s = set;
+        assert(loop_is_mine(s->loop));
         if (address_table_enter(s->config.addresses, peer))
                 connection_open(s, fd, peer);
         else
@@ -337,6 +341,8 @@ struct connection_set *connection_set_free(struct connection_set *s)
 
 void connection_set_drain(struct connection_set *s, void (*empty)(void *userdata), void *userdata)
 {
+        assert(loop_is_mine(s->loop));
+        assert(!s->draining);
         for (struct connection *c = s->first, *next; c; c = next) {
                 next = c->next;
                 bool alive = c->peer_ended || read_some(c); /* what came in time is served */

@@ -159,9 +159,10 @@ static bool accept_one(struct listener *l)
         int one = 1;
         int fd = accept4(l->io.fd, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0) {
-                if (errno == EMFILE || errno == ENFILE)
+                int why = errno;
+                if (why == EMFILE || why == ENFILE)
                         turn_away(l);
-                return errno == ECONNABORTED || errno == EINTR;
+                return why == ECONNABORTED || why == EINTR;
         }
         if (peer.ss_family == AF_INET || peer.ss_family == AF_INET6)
                 setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));

@@ -6,11 +6,11 @@
 
 #include <errno.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
 #include "util/clock.h"
+#include "util/thread_owner.h"
 
 #define EVENTS_PER_PASS 128
 #define TICK_NS 1000000000u
@@ -20,6 +20,7 @@ struct task_list {
 };
 
 struct loop {
+        struct thread_owner owner; /* while it runs */
         int epoll_fd;
         struct loop_io wakeup;
         uint64_t now_ns;
@@ -115,6 +116,7 @@ struct loop *loop_free(struct loop *l)
 {
         if (!l)
                 return NULL;
+        assert_on_thread(&l->owner);
         while (run_posted(l) || run_deferred(l))
                 ;
         if (l->wakeup.fd >= 0)
@@ -127,24 +129,29 @@ struct loop *loop_free(struct loop *l)
 
 void loop_set_tick(struct loop *l, void (*tick)(void *userdata), void *userdata)
 {
+        assert_on_thread(&l->owner);
         l->tick = tick;
         l->tick_userdata = userdata;
 }
 
 int loop_add(struct loop *l, struct loop_io *io, uint32_t events)
 {
+        assert_on_thread(&l->owner);
+        assert(io->fd >= 0 && io->ready);
         struct epoll_event e = { .events = events, .data.ptr = io };
         return epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, io->fd, &e) < 0 ? -errno : 0;
 }
 
 int loop_modify(struct loop *l, struct loop_io *io, uint32_t events)
 {
+        assert_on_thread(&l->owner);
         struct epoll_event e = { .events = events, .data.ptr = io };
         return epoll_ctl(l->epoll_fd, EPOLL_CTL_MOD, io->fd, &e) < 0 ? -errno : 0;
 }
 
 void loop_remove(struct loop *l, struct loop_io *io)
 {
+        assert_on_thread(&l->owner);
         epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, io->fd, NULL);
         for (int i = l->next_event; i < l->n_events; i++) {
                 if (l->events[i].data.ptr == io)
@@ -172,24 +179,32 @@ void loop_post_list(struct loop *l, struct loop_task *last, struct loop_task *fi
 
 void loop_post(struct loop *l, struct loop_task *task)
 {
+        assert(task->run);
         loop_post_list(l, task, task);
 }
 
 void loop_defer(struct loop *l, struct loop_task *task)
 {
+        assert_on_thread(&l->owner);
+        assert(task->run);
         list_append(&l->deferred, task);
 }
 
 void loop_undefer(struct loop *l, struct loop_task *task)
 {
         struct loop_task **p = &l->deferred.first;
+        assert_on_thread(&l->owner);
         while (*p && *p != task)
                 p = &(*p)->next;
-        if (!*p)
-                return;
+        assert(*p); /* it is deferred */
         *p = task->next;
         if (l->deferred.last == &task->next)
                 l->deferred.last = p;
+}
+
+bool loop_is_mine(const struct loop *l)
+{
+        return thread_owner_allows(&l->owner);
 }
 
 uint64_t loop_now_ns(const struct loop *l)
@@ -212,26 +227,39 @@ static int wait_ms(const struct loop *l)
         return now >= l->next_tick_ns ? 0 : (int)((l->next_tick_ns - now) / 1000000 + 1);
 }
 
+static void handle_events(struct loop *l)
+{
+        while (l->next_event < l->n_events) {
+                struct epoll_event *e = &l->events[l->next_event++];
+                struct loop_io *io = e->data.ptr;
+                if (io) /* else it was removed in this very pass */
+                        io->ready(io, e->events);
+        }
+        l->n_events = l->next_event = 0;
+}
+
+static int pass(struct loop *l)
+{
+        int n = epoll_wait(l->epoll_fd, l->events, EVENTS_PER_PASS, wait_ms(l));
+        if (n < 0 && errno != EINTR)
+                return -errno;
+        l->now_ns = clock_monotonic_ns();
+        l->n_events = n < 0 ? 0 : n;
+        handle_events(l);
+        run_posted(l);
+        tick_if_due(l);
+        run_deferred(l);
+        return 0;
+}
+
 int loop_run(struct loop *l)
 {
-        while (!atomic_load(&l->stopping)) {
-                int n = epoll_wait(l->epoll_fd, l->events, EVENTS_PER_PASS, wait_ms(l));
-                if (n < 0 && errno != EINTR)
-                        return -errno;
-                l->now_ns = clock_monotonic_ns();
-                l->n_events = n < 0 ? 0 : n;
-                for (l->next_event = 0; l->next_event < l->n_events;) {
-                        struct epoll_event *e = &l->events[l->next_event++];
-                        struct loop_io *io = e->data.ptr;
-                        if (io)
-                                io->ready(io, e->events);
-                }
-                l->n_events = l->next_event = 0;
-                run_posted(l);
-                tick_if_due(l);
-                run_deferred(l);
-        }
-        return 0;
+        int r = 0;
+        thread_owner_take(&l->owner);
+        while (r == 0 && !atomic_load(&l->stopping))
+                r = pass(l);
+        thread_owner_release(&l->owner);
+        return r;
 }
 
 void loop_stop(struct loop *l)

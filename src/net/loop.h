@@ -1,7 +1,9 @@
 #pragma once
 /* An epoll loop: one thread, its descriptors, tasks posted from other threads, and a tick a second. Everything but
- * loop_post*() and loop_stop() belongs to the loop's own thread (before loop_run(): to whoever made it). */
+ * loop_post*() and loop_stop() belongs to the thread that runs the loop, which is asserted. Before loop_run() and after it
+ * any one thread may call. */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "util/cleanup.h"
@@ -42,6 +44,9 @@ void loop_post_list(struct loop *l, struct loop_task *last, struct loop_task *fi
  * produced in one go. Loop's thread. */
 void loop_defer(struct loop *l, struct loop_task *task);
 void loop_undefer(struct loop *l, struct loop_task *task); /* takes it back; it must be deferred */
+
+/* The calling thread may use the loop and what belongs to it: for assertions. */
+bool loop_is_mine(const struct loop *l);
 
 /* When the present pass began, CLOCK_MONOTONIC. */
 uint64_t loop_now_ns(const struct loop *l);
