@@ -1,5 +1,5 @@
-/* The rows first, then blob by blob. A blob that retention deletes in between is missed with its name; one whose length is
- * not what the index says is told, since it would not be what was received. */
+/* The rows first, then blob by blob. A blob that retention deletes in between ends the export with its name. So does a blob
+ * whose length is not what the index says: it is not what was received. */
 #include "storage/crashes/crash_export.h"
 
 #include <errno.h>
@@ -25,7 +25,7 @@ struct export
         const struct crash_export_sink *sink;
         struct error *err;
         struct moment mtime;
-        int sink_failed; /* what it said, under a decoder */
+        int sink_failed; /* what the sink returned, below a decoder */
         uint64_t decoded;
 };
 

@@ -1,5 +1,11 @@
+/* One JSON file a report, as the reference's serde_json::to_vec_pretty lays it out: written compact, the metadata as it was
+ * normalised, then indented in one pass. The file's name holds the timestamp and the dump's hash, so the same report sent
+ * again replaces its own file.
+ *
+ * Failure modes: -ENOMEM, or what the file system says; no half-written file is ever seen under the name. */
 #include "storage/crashes/mirror.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -7,14 +13,9 @@
 #include <sys/stat.h>
 
 #include "protocol/json/json_document.h"
+#include "protocol/json/json_write.h"
 #include "util/files/durable.h"
 #include "util/text/hex.h"
-
-/* One JSON file a report, as the reference's serde_json::to_vec_pretty lays it out: put together compact, the metadata
- * as it was normalised, then indented in one pass. The file's name holds the timestamp and the dump's hash, so the same
- * report sent again replaces its own file.
- *
- * Failure: -ENOMEM, or what the file system says; no half-written file is ever seen under the name. */
 
 static int directory_of(const struct source *source, char *ret, size_t size)
 {
@@ -43,7 +44,7 @@ static bool parse_stamp(const char *stamp, size_t len, struct moment *ret)
         return clock_parse_rfc3339(text, (size_t)n, ret) == 0;
 }
 
-/* One path component, up to the slash. NULL when it is none, else what follows the slash. */
+/* One path component, up to the slash. NULL when there is none, else what follows the slash. */
 static const char *parse_component(const char *text, char *ret, size_t size)
 {
         const char *slash = strchr(text, '/');
@@ -75,58 +76,52 @@ bool mirror_parse_path(const char *path, struct source *ret_source, struct momen
         return true;
 }
 
-/* ,"key":"value" */
-static int append_member(struct buf *out, const char *key, const char *value)
-{
-        int r = buf_printf(out, ",\"%s\":", key);
-        return r < 0 ? r : json_document_append_string(out, value);
-}
-
-/* What a dump and an attachment have in common, without braces. */
-static int append_pointer(struct buf *out, const struct index_blob_use *use)
+/* What a dump and an attachment have in common. */
+static void write_pointer(struct json_write *w, const struct index_blob_use *use)
 {
         char path[BLOB_PATH_SIZE];
 
         blob_path(use->sha256, path);
-        int r = buf_printf(out, "\"sha256\":\"%s\",\"len\":%llu,\"path\":\"%s\",\"dedup\":%s", use->sha256,
-                           (unsigned long long)use->len, path, use->dedup ? "true" : "false");
-        return r == 0 && use->content_encoding ? append_member(out, "content_encoding", use->content_encoding) : r;
-}
-
-static int append_attachment(struct buf *out, const struct index_blob_use *use)
-{
-        int r = buf_append_str(out, "{\"key\":");
-        if (r < 0 || (r = json_document_append_string(out, use->key)) < 0 ||
-            (r = append_member(out, "content_type", use->content_type)) < 0 || (r = buf_append_char(out, ',')) < 0 ||
-            (r = append_pointer(out, use)) < 0)
-                return r;
-        return buf_append_char(out, '}');
+        json_write_string(w, "sha256", use->sha256);
+        json_write_u64(w, "len", use->len);
+        json_write_string(w, "path", path);
+        json_write_bool(w, "dedup", use->dedup);
+        if (use->content_encoding)
+                json_write_string(w, "content_encoding", use->content_encoding);
 }
 
 static int render_compact(const struct index_crash *crash, struct buf *out)
 {
-        int r = buf_printf(out, "{\"metadata\":%s,\"dump\":{", crash->metadata->json);
-        if (r < 0 || (r = append_pointer(out, &crash->dump)) < 0 ||
-            (r = buf_append_str(out, "},\"attachments\":[")) < 0)
-                return r;
+        struct json_write w = json_write_to(out);
+        json_write_object(&w, NULL);
+        json_write_raw(&w, "metadata", crash->metadata->json, strlen(crash->metadata->json));
+        json_write_object(&w, "dump");
+        write_pointer(&w, &crash->dump);
+        json_write_end(&w);
+        json_write_array(&w, "attachments");
         for (size_t i = 0; i < crash->n_attachments; i++) {
-                if (i > 0 && (r = buf_append_char(out, ',')) < 0)
-                        return r;
-                if ((r = append_attachment(out, &crash->attachments[i])) < 0)
-                        return r;
+                const struct index_blob_use *use = &crash->attachments[i];
+                json_write_object(&w, NULL);
+                json_write_string(&w, "key", use->key);
+                json_write_string(&w, "content_type", use->content_type);
+                write_pointer(&w, use);
+                json_write_end(&w);
         }
-        return buf_append_str(out, "]}");
+        json_write_end(&w);
+        json_write_end(&w);
+        return json_write_finish(&w);
 }
 
 int mirror_render(const struct index_crash *crash, struct buf *out)
 {
         _cleanup_(buf_done) struct buf compact = { 0 };
+        assert(crash->metadata && crash->dump.sha256);
         int r = render_compact(crash, &compact);
         return r < 0 ? r : json_document_indent((const char *)compact.data, compact.len, out);
 }
 
-/* Nothing but the file's time says when a crash was received, should the index have to be made anew from the files. One
- * that cannot be set only makes that receipt later. */
+/* Nothing but the file's time says when a crash was received, should the index have to be made again from the files. A
+ * time that cannot be set only makes the receipt look later. */
 static void times_of(const struct index_crash *crash, struct timespec ret[2])
 {
         ret[0] = (struct timespec){ .tv_nsec = UTIME_OMIT };

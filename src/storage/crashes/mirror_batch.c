@@ -1,8 +1,11 @@
 #include "storage/crashes/mirror_batch.h"
 
+#include <assert.h>
+
 int mirror_batch_add(struct mirror_batch *b, struct draft_dir *drafts, const struct index_crash *crash)
 {
         const struct crash_metadata *m = crash->metadata;
+        assert(b->n < MIRROR_BATCH_MAX);
         int r = mirror_draft(drafts, crash, &b->files[b->n].file);
         if (r < 0)
                 return r;

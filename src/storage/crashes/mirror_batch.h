@@ -14,7 +14,7 @@ struct mirror_batch {
         } files[MIRROR_BATCH_MAX];
 };
 
-/* Writes one, without a name and unsynced; there must be room. 0 or -errno. */
+/* Writes one, without a name and unsynced. There must be room. 0 or -errno. */
 int mirror_batch_add(struct mirror_batch *b, struct draft_dir *drafts, const struct index_crash *crash);
 /* Gives all of them their names, unsynced, and empties the batch. Their contents must be durable: draft_sync_all(). 0 or
  * -errno; then some have theirs. */

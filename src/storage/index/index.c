@@ -149,6 +149,8 @@ static int migrate(struct index *x, int64_t version, struct error *err)
                 }
         }
         int r = index_execute(x, FOR_ALL_TRANSACTIONS "; " FOR_SMALL_TRANSACTIONS);
+        if (r == 0)
+                r = index_prepare(x, INDEX_ROLLBACK); /* which must not fail */
         return r < 0 ? tell(x, r, err) : 0;
 }
 

@@ -89,6 +89,9 @@ static inline struct index_arg arg_crashed(struct moment time)
                 sizeof((const struct index_arg[]){ __VA_ARGS__ }) / sizeof(struct index_arg)
 #define NO_ARGS NULL, 0
 
+/* Prepares a statement without parameters, so that running it later needs no memory. 0 or -errno. */
+int index_prepare(struct index *x, enum index_statement which);
+
 /* Runs a statement without rows. 0 or -errno. */
 int index_run(struct index *x, enum index_statement which, const struct index_arg *args, size_t n);
 

@@ -109,6 +109,12 @@ static int prepare(struct index *x, enum index_statement which, const struct ind
         return 0;
 }
 
+int index_prepare(struct index *x, enum index_statement which)
+{
+        sqlite3_stmt *s;
+        return prepare(x, which, NO_ARGS, &s);
+}
+
 int index_each(struct index *x, enum index_statement which, const struct index_arg *args, size_t n, index_row_cb cb,
                void *userdata)
 {

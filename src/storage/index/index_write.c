@@ -18,7 +18,6 @@ void index_write_take(struct index *x)
 
 void index_write_release(struct index *x)
 {
-        assert(!index_in_transaction(x));
         thread_owner_release(&x->owner);
 }
 
@@ -42,6 +41,7 @@ void index_rollback(struct index *x)
 {
         if (index_in_transaction(x))
                 index_run(x, INDEX_ROLLBACK, NO_ARGS);
+        assert(!index_in_transaction(x));
 }
 
 int index_savepoint(struct index *x)

@@ -4,7 +4,7 @@
 #include "storage/index/index.h"
 
 /* Invariants, asserted:
- *   1. A `struct index` that is open for writing is called by one thread (index_write_by()).
+ *   1. After index_write_take() only that thread calls any function of the index.
  *   2. Transactions do not nest: index_begin() outside of one, index_commit() and savepoints inside. On some errors, a full
  *      disk among them, SQLite ends the transaction by itself: so index_rollback() may come outside, and does nothing.
  *   3. Reports are inserted inside a transaction; checkpoints come outside. */

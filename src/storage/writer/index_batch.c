@@ -42,9 +42,10 @@ static int insert_report(struct batch *b, struct entry *e)
 {
         struct index *index = b->disk->index;
         int64_t id;
+        assert(b->durable && e->published == e->report->n_attachments + 1);
         int r = index_has_crash(index, e->report->metadata, e->uses[0].sha256, &id);
         if (r == 0 && id) {
-                e->state = ENTRY_REPEAT;
+                entry_move(e, ENTRY_REPEAT);
                 return 0;
         }
         if (r == 0) {
@@ -52,7 +53,7 @@ static int insert_report(struct batch *b, struct entry *e)
                 r = index_insert_crash(index, &crash);
         }
         if (r == 0)
-                e->state = ENTRY_INDEXED;
+                entry_move(e, ENTRY_INDEXED);
         return r;
 }
 
@@ -60,6 +61,7 @@ static int insert_report(struct batch *b, struct entry *e)
 static int insert_alone(struct batch *b, struct entry *e)
 {
         struct index *index = b->disk->index;
+        assert(e->state == ENTRY_PENDING);
         int r = index_savepoint(index);
         if (r < 0)
                 return r;
@@ -90,7 +92,7 @@ static size_t undo(struct batch *b)
         for (size_t i = 0; i < b->n; i++) {
                 struct entry *e = &b->entries[i];
                 if (e->state == ENTRY_INDEXED || e->state == ENTRY_REPEAT)
-                        e->state = ENTRY_PENDING;
+                        entry_move(e, ENTRY_PENDING);
                 n += e->state == ENTRY_PENDING;
         }
         return n;
@@ -154,6 +156,7 @@ static void conclude(struct batch *b, bool final)
                         unpublish(b, e);
                 if (e->state == ENTRY_FAILED)
                         continue;
+                assert(e->state != ENTRY_PENDING);
                 e->report->result = 0;
                 e->report->dedup = e->state != ENTRY_INDEXED || e->uses[0].dedup;
                 if (e->report->dedup)
@@ -164,6 +167,7 @@ static void conclude(struct batch *b, bool final)
 int index_batch_store(const struct index_batch_disk *disk, struct crash_report *const *reports, size_t n)
 {
         _cleanup_(batch_done) struct batch b = { .disk = disk, .n = n };
+        assert(n > 0 && n <= INDEX_BATCH_MAX);
         for (size_t i = 0; i < n; i++)
                 b.entries[i].report = reports[i];
 

@@ -1,6 +1,7 @@
 #pragma once
 /* What index_batch.c (rows) and index_publish.c (files) share of a batch. */
 
+#include <assert.h>
 #include <string.h>
 
 #include "storage/writer/index_batch.h"
@@ -18,20 +19,32 @@ struct entry {
         enum entry_state state;
         int64_t known_id;
         struct index_blob_use *uses; /* the dump, then the attachments */
-        size_t published;            /* so many of them have a name */
+        size_t published;            /* how many of them have a name */
         struct draft mirror;         /* its content, unless it has to be written later */
 };
 
 struct batch {
         const struct index_batch_disk *disk;
         bool together; /* one sync for all files, instead of one for each */
+        bool durable;  /* the blobs of all that is pending, under their names */
         size_t n;
         struct entry entries[INDEX_BATCH_MAX];
 };
 
+/* The allowed moves: from pending to each other state, back to it when the transaction is done again, and to failed when it
+ * is not. What was known before, and what failed, stays so. */
+static inline void entry_move(struct entry *e, enum entry_state to)
+{
+        bool uncommitted = e->state == ENTRY_INDEXED || e->state == ENTRY_REPEAT;
+        assert(e->state == ENTRY_PENDING ? to != ENTRY_PENDING
+                                         : uncommitted && (to == ENTRY_PENDING || to == ENTRY_FAILED));
+        e->state = to;
+}
+
 static inline void entry_fail(struct entry *e, int error)
 {
-        e->state = ENTRY_FAILED;
+        assert(error < 0);
+        entry_move(e, ENTRY_FAILED);
         e->report->result = error;
 }
 

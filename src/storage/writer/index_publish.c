@@ -68,7 +68,7 @@ static int prepare(struct batch *b, struct entry *e)
         if (r < 0)
                 return r;
         if (e->known_id) {
-                e->state = ENTRY_KNOWN;
+                entry_move(e, ENTRY_KNOWN);
                 return 0;
         }
         r = look_at(e);
@@ -87,6 +87,7 @@ static int sync_contents(struct entry *e)
 static int link_blobs(struct batch *b, struct entry *e)
 {
         int r = 0;
+        assert(e->published == 0 && !b->durable);
         for (size_t i = 0; i < files_of(e); i++) {
                 bool existed;
                 r = blob_writer_link(file_of(e, i)->blob, !b->together, &existed);
@@ -168,6 +169,7 @@ int index_publish_blobs(struct batch *b)
                 r = each_pending(b, link_blobs);
         if (r == 0 && count_files(b) > 0)
                 r = b->together ? sync_all(b) : each_pending(b, sync_names);
+        b->durable = r == 0;
         return r == 0 ? each_pending(b, drop_pages) : r;
 }
 

@@ -16,11 +16,13 @@
 #include "storage/space/space.h"
 #include "storage/writer/index_batch.h"
 #include "util/log.h"
+#include "util/thread_owner.h"
 
 #define JOBS_MAX 64 /* the janitor and the log files' bookkeeping have one each */
 
 struct index_writer {
         struct index_batch_disk disk;
+        struct thread_owner owner;
         struct work_queue *queue; /* weights count the reports, items reports and jobs */
         pthread_t thread;
         atomic_bool failed;
@@ -51,6 +53,7 @@ struct crash_report *crash_report_free(struct crash_report *r)
 
 static void fail_for_good(struct index_writer *w, int error)
 {
+        assert(index_batch_is_final(error));
         if (!atomic_exchange(&w->failed, true))
                 log_error("the crash store stops taking writes until the daemon is restarted",
                           LOG_STR("error", strerror(-error)));
@@ -96,8 +99,10 @@ static void store_reports(struct index_writer *w, struct crash_report *const *re
                 if (r == 0 && any_met_full_disk(reports, n))
                         make_room(w);
         }
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
+                assert(reports[i]->result <= 0);
                 reports[i]->done(reports[i]);
+        }
 }
 
 static int run_in_transaction(struct index *index, struct index_job *job)
@@ -135,8 +140,10 @@ static void run_round(struct index_writer *w, struct work *list)
         struct index_job *jobs[INDEX_BATCH_MAX];
         size_t n_reports = 0, n_jobs = 0;
 
+        assert_on_thread(&w->owner);
         for (struct work *item = list; item; item = item->next) {
                 struct index_work *queued = container_of(item, struct index_work, work);
+                assert(n_reports + n_jobs < INDEX_BATCH_MAX);
                 if (queued->kind == INDEX_WORK_REPORT)
                         reports[n_reports++] = container_of(queued, struct crash_report, queued);
                 else
@@ -153,12 +160,16 @@ static void *writer_main(void *userdata)
         struct index_writer *w = userdata;
         struct work *list;
         pthread_setname_np(pthread_self(), "index-writer");
+        thread_owner_take(&w->owner);
+        index_write_take(w->disk.index);
         while ((list = work_queue_take(w->queue, INDEX_BATCH_MAX, -1, NULL))) {
                 run_round(w, list);
                 int r = atomic_load(&w->failed) ? 0 : index_checkpoint_if_due(w->disk.index);
                 if (index_batch_is_final(r))
                         fail_for_good(w, r);
         }
+        index_write_release(w->disk.index);
+        thread_owner_release(&w->owner);
         return NULL;
 }
 
@@ -190,6 +201,7 @@ struct index_writer *index_writer_free(struct index_writer *w)
 {
         if (!w)
                 return NULL;
+        assert_not_on_thread(&w->owner);
         work_queue_close(w->queue);
         pthread_join(w->thread, NULL);
         work_queue_free(w->queue);
@@ -209,6 +221,7 @@ static int submit(struct index_writer *w, struct index_work *item)
 
 int index_writer_submit(struct index_writer *w, struct crash_report *r)
 {
+        assert(r->done && r->metadata && r->dump.blob);
         r->queued.kind = INDEX_WORK_REPORT;
         r->queued.work.weight = 1;
         return submit(w, &r->queued);
@@ -216,6 +229,7 @@ int index_writer_submit(struct index_writer *w, struct crash_report *r)
 
 int index_writer_submit_job(struct index_writer *w, struct index_job *job)
 {
+        assert(job->run && job->done);
         job->queued.kind = INDEX_WORK_JOB;
         job->queued.work.weight = 0;
         return submit(w, &job->queued);
@@ -234,4 +248,9 @@ bool index_writer_failed(const struct index_writer *w)
 size_t index_writer_depth(const struct index_writer *w)
 {
         return work_queue_depth(w->queue);
+}
+
+void index_writer_assert_elsewhere(const struct index_writer *w)
+{
+        assert_not_on_thread(&w->owner);
 }

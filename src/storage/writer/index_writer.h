@@ -2,7 +2,7 @@
 /* The one thread that writes SQLite, publishes blobs and writes mirrors. Jobs come in a bounded queue, are gathered into
  * one transaction per batch, and are answered when that transaction is durable.
  *
- * Invariants:
+ * Invariants; the index's thread, and the order of 2, are asserted:
  *   1. Only this thread calls blob_writer_link() and blob_unlink(), so dedup and deletion cannot race.
  *   2. Every blob is durable under its name before a row names it; a row is durable before done() says 0.
  *   3. done() runs on this thread, once per accepted job; it must not block.
@@ -23,11 +23,11 @@ struct index_writer_config {
         int datadir_fd;           /* borrowed */
         struct blob_store *blobs; /* borrowed */
         struct metrics *metrics;  /* borrowed */
-        struct space *space;      /* borrowed; told when the disk is full. NULL: nobody is */
+        struct space *space;      /* borrowed; space_saw_full() when the disk is full. May be NULL */
         /* Borrowed; set when files and rows differ until the check after an unclean stop (reconcile.h): a JSON file could
          * not be written, or a blob that no row names not be removed. */
         atomic_bool *untidy;
-        size_t queue_reports; /* at most so many reports wait; the few jobs of our own have room beside them */
+        size_t queue_reports; /* reports that may wait; the few jobs of our own have room beside them */
 };
 
 /* Takes the index (already migrated) and starts the thread. 0, or -errno: the index is still the caller's. */
@@ -72,14 +72,13 @@ DEFINE_FREEP(crash_report_free, struct crash_report)
 /* Takes the report on 0. WORK_QUEUE_FULL or WORK_QUEUE_CLOSED: still the caller's. Any thread. */
 int index_writer_submit(struct index_writer *w, struct crash_report *r);
 
-/* A small job of another kind run on the writer's thread inside its own transaction; used by the janitor and by the log
- * store's bookkeeping. run() returns 0 to commit, else the transaction is rolled back; done() then tells. Both run on
- * the writer's thread. */
+/* A small job of another kind, in a transaction of its own: retention's, and notes (index_notes.h). run() returns 0 to
+ * commit, else the transaction is rolled back; done() is called with the outcome. Both run on the writer's thread. */
 struct index_job {
         struct index_work queued;
         int (*run)(struct index_job *job, struct index *index);
         void (*done)(struct index_job *job, int result);
-        bool write_back; /* the WAL before it, for a deletion of which an earlier try met a full disk */
+        bool write_back; /* the WAL first, for a deletion of which an earlier try met a full disk */
 };
 int index_writer_submit_job(struct index_writer *w, struct index_job *job);
 
@@ -88,3 +87,6 @@ unsigned index_writer_commits(const struct index_writer *w);
 /* True once a write failed in a way that is not a full disk: no report is acknowledged any more. Any thread. */
 bool index_writer_failed(const struct index_writer *w);
 size_t index_writer_depth(const struct index_writer *w);
+
+/* For what waits for the index writer: it would wait for ever on the writer's own thread. */
+void index_writer_assert_elsewhere(const struct index_writer *w);

@@ -4,26 +4,30 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "storage/crashes/mirror.h"
+#include "storage/index/index_write.h"
 
 #define QUEUE_REPORTS 400
 
 static struct blob_store *blobs;
 static struct metrics *metrics;
 static struct index_writer *writer;
+static struct index *its_index;
 static bool created;
 static atomic_bool untidy;
 
 static void start(void)
 {
-        struct index *index;
-        assert_int_equal(index_open(storage_dir, &index, &created, NULL), 0);
+        assert_int_equal(index_open(storage_dir, &its_index, &created, NULL), 0);
         struct index_writer_config config = {
                 .datadir_fd = storage_fd,
                 .blobs = blobs,
@@ -31,7 +35,7 @@ static void start(void)
                 .untidy = &untidy,
                 .queue_reports = QUEUE_REPORTS,
         };
-        assert_int_equal(index_writer_new(&config, index, &writer), 0);
+        assert_int_equal(index_writer_new(&config, its_index, &writer), 0);
 }
 
 static bool over; /* the test has ended, well or not: nobody may hold the writer any more */
@@ -683,6 +687,37 @@ static void test_two_senders(_unused_ void **state)
         expect_consistent();
 }
 
+/* In a process of its own, which has to end by an assertion. */
+static void expect_abort(void (*function)(void))
+{
+        int status;
+        pid_t pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+                const struct rlimit none = { 0 };
+                setrlimit(RLIMIT_CORE, &none);
+                signal(SIGABRT, SIG_DFL);
+                close(STDERR_FILENO);
+                function();
+                _exit(0);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
+static void begin_here(void)
+{
+        index_begin(its_index);
+}
+
+static void test_other_threads_are_caught(_unused_ void **state)
+{
+        struct holder h;
+        hold(&h); /* the writer's thread runs, and the index is its */
+        release(&h);
+        expect_abort(begin_here);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -709,6 +744,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_queue_is_bounded_and_jobs_pass, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_free_finishes_what_is_queued, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_two_senders, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_other_threads_are_caught, setup, teardown),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
