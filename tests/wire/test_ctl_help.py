@@ -313,7 +313,7 @@ def test_what_stands_below_a_list_stands_below_it(daemon, source):
     lines = text.splitlines()
     assert status == 0 and [line.startswith("paged:") for line in lines] == [True, True, False] and "--after" in lines[2], text
     text, status = on_terminal("--data-dir", daemon.data_dir, "crashes", "list", "--project", "nobody", PAGER="sed s/^/paged:/")
-    assert status == 0 and text.splitlines()[-1] == "detritusctl: no crash fits"
+    assert status == 0 and text.splitlines()[-1] == "detritusctl: no crash matches"
     assert ctl.run(daemon.data_dir, "crashes", "list", "--project", "nobody").stderr == ""
 
 

@@ -5,9 +5,7 @@
 #include <assert.h>
 #include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "config/config.h"
 #include "detritusctl/cli/help.h"
@@ -43,7 +41,7 @@ const struct command_global command_globals[] = {
 };
 
 #define LONG_BASE 256 /* getopt's values of a command's own options; those of the program follow */
-#define GLOBAL_BASE (LONG_BASE + COMMAND_OPTIONS_MAX)
+#define GLOBAL_BASE (LONG_BASE + CTL_OPTIONS_MAX)
 
 bool command_takes(const struct command *c, const struct command_global *global)
 {
@@ -61,26 +59,11 @@ const struct command *command_find(const struct command *group, const char *name
         return NULL;
 }
 
-const char *ctl_value(const struct ctl *ctl, const char *name)
-{
-        for (size_t i = 0; ctl->command->options[i].name; i++) {
-                if (strcmp(ctl->command->options[i].name, name) == 0)
-                        return ctl->values[i];
-        }
-        assert(!"an option of this command");
-        return NULL;
-}
-
-bool ctl_flag(const struct ctl *ctl, const char *name)
-{
-        return ctl_value(ctl, name);
-}
-
 /* ---- one level's options ---- */
 
 struct spelling {
-        struct option longs[COMMAND_OPTIONS_MAX + N_GLOBALS + 1];
-        char letters[3 * (COMMAND_OPTIONS_MAX + N_GLOBALS) + 3];
+        struct option longs[CTL_OPTIONS_MAX + N_GLOBALS + 1];
+        char letters[3 * (CTL_OPTIONS_MAX + N_GLOBALS) + 3];
 };
 
 static void spell(struct spelling *s, size_t *n, const struct command_option *o, int value)
@@ -98,7 +81,7 @@ static void spell_all(struct spelling *s, const struct command *c)
         *s = (struct spelling){ 0 };
         snprintf(s->letters, sizeof(s->letters), c->subcommands ? "+:" : ":");
         for (int i = 0; c->options && c->options[i].name; i++) {
-                assert(i < COMMAND_OPTIONS_MAX);
+                assert(i < CTL_OPTIONS_MAX);
                 spell(s, &n, &c->options[i], LONG_BASE + i);
         }
         for (int i = 0; i < N_GLOBALS; i++) {
@@ -244,54 +227,19 @@ static int check_arguments(const struct ctl *ctl)
         return CTL_OK;
 }
 
-const char *ctl_environment(const char *name)
-{
-        const char *value = getenv(name);
-        return value && *value ? value : NULL;
-}
-
-/* --data-dir, --config, $DETRITUS_DATA_DIR, $DETRITUS_CONFIG, ./data/: the first of these that there is. */
-static int find_data_dir(struct ctl *ctl, struct config **ret_config)
-{
-        const char *from_env = ctl_environment("DETRITUS_DATA_DIR");
-        struct error err = { "out of memory" };
-        bool config_given = ctl->config_path;
-        if (!ctl->config_path)
-                ctl->config_path = ctl_environment("DETRITUS_CONFIG");
-        if (!ctl->data_dir && !config_given && from_env) {
-                ctl->data_dir = from_env;
-                ctl->data_dir_given = true;
-        }
-        if (ctl->data_dir || !ctl->config_path || (ctl->command->flags & COMMAND_NO_DATA_DIR)) {
-                ctl->data_dir = ctl->data_dir ? ctl->data_dir : "./data/";
-                return CTL_OK;
-        }
-        int r = config_new(ret_config);
-        if (r == 0)
-                r = config_read(*ret_config, ctl->config_path, &err);
-        if (r != 0)
-                return say_failed("%s", err.text);
-        ctl->data_dir = (*ret_config)->data_dir;
-        return CTL_OK;
-}
-
 static int run(struct ctl *ctl)
 {
         _cleanup_(config_freep) struct config *config = NULL;
         int status = check_arguments(ctl);
         if (status == CTL_OK)
-                status = find_data_dir(ctl, &config);
+                status = ctl_find_data_dir(ctl, &config);
         if (status != CTL_OK)
                 return status;
         if ((ctl->command->flags & COMMAND_PAGER) && !ctl->no_pager && !screen_is_dumb())
                 pager_start();
         status = ctl->command->run(ctl);
-        bool by_default = !ctl->data_dir_given && !ctl->config_path && !(ctl->command->flags & COMMAND_NO_DATA_DIR);
-        if (status == CTL_FAILED && by_default && access(ctl->data_dir, F_OK) < 0)
-                say_note("there is no %s here; --data-dir DIR, --config FILE, $DETRITUS_DATA_DIR or $DETRITUS_CONFIG "
-                         "say "
-                         "where the data is",
-                         ctl->data_dir);
+        if (status == CTL_FAILED)
+                ctl_hint_data_dir(ctl);
         return status;
 }
 
@@ -333,6 +281,6 @@ int command_main(const struct command *root, int argc, char **argv)
         }
         if (!pager_finish())
                 status = CTL_FAILED; /* the shell has said why */
-        say_what_stands_below();
+        say_finish();
         return status;
 }

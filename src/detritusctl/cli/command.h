@@ -7,12 +7,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Done; it failed, or what was asked for was not found or is not in order; the command line is wrong. */
-enum { CTL_OK = 0, CTL_FAILED = 1, CTL_USAGE = 2 };
+#include "detritusctl/cli/ctl.h"
 
-#define COMMAND_OPTIONS_MAX 24 /* of one command */
-#define COMMAND_DEPTH_MAX 4    /* detritusctl included */
-#define COMMAND_MANY 1000000   /* max_arguments: any number */
+#define COMMAND_DEPTH_MAX 4  /* detritusctl included */
+#define COMMAND_MANY 1000000 /* max_arguments: any number */
 
 /* What completion offers for a value. */
 enum command_complete { COMPLETE_NOTHING, COMPLETE_FILE, COMPLETE_DIRECTORY };
@@ -42,8 +40,6 @@ struct command_example {
 #define COMMAND_HIDDEN (1u << 5)      /* not for people */
 #define COMMAND_RAW (1u << 6)         /* every word is an argument, also those that look like options */
 
-struct ctl;
-
 struct command {
         const char *name;
         const char *heading;   /* in the help above it: stands before this command and those behind it; NULL: none */
@@ -58,25 +54,6 @@ struct command {
         unsigned flags;                           /* COMMAND_* */
         int (*run)(const struct ctl *ctl);        /* the exit status */
 };
-
-/* What was asked for. */
-struct ctl {
-        const struct command *root, *command;
-        const char *data_dir;
-        bool data_dir_given;     /* on the command line or in the environment, not by default */
-        const char *config_path; /* --config FILE, else $DETRITUS_CONFIG; NULL: none */
-        bool json, yes, dry_run, no_pager;
-        size_t n_arguments;
-        char **arguments;
-        const char *values[COMMAND_OPTIONS_MAX]; /* by the place in command->options: ctl_value() */
-};
-
-/* An option of this very command by its name: its value, or "" of a switch; NULL when it was not given. The last one
- * counts. A name that the command does not have is a bug. */
-const char *ctl_value(const struct ctl *ctl, const char *name);
-bool ctl_flag(const struct ctl *ctl, const char *name);
-
-const char *ctl_environment(const char *name); /* NULL: not set, or empty */
 
 /* Options that every command takes, and those that some share. */
 struct command_global {

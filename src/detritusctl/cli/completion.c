@@ -1,6 +1,6 @@
-/* Completion: the shells' scripts are thin, and ask `detritusctl __complete WORDS...` what may stand in the place of the
- * last word. So they know what this very program knows, and a new command needs no new script. The answer: a candidate
- * and what it means, a tab between, one a line; or ":file", ":directory". */
+/* Completion: the shells' scripts are thin, and ask `detritusctl __complete WORDS...` what may stand in the place of
+ * the last word. So they know what this very program knows, and a new command needs no new script. The answer: a
+ * candidate and what it means, a tab between, one a line; or ":file", ":directory". */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* The man page, in man(7)'s macros. A dash is \-, so that what is copied from the page can be pasted; a line that begins
- * with a dot or a quote is no macro. */
+/* The man page, in man(7)'s macros. A dash is \-, so that what is copied from the page can be pasted; a line that
+ * begins with a dot or a quote is no macro. */
 #include <ctype.h>
 #include <string.h>
 
