@@ -97,7 +97,7 @@ def test_wrong_command_lines():
     for words, hint in ((["crash"], '"crashes"'), (["crashes", "lst"], '"list"'), (["stats"], '"status"'),
                         (["crashes", "list", "--limt", "3"], "--limit"), (["status", "--wach"], "--watch"),
                         (["crashes", "list", "--limit"], "needs a value"), (["crashes", "show"], "ID|HASH is needed"),
-                        (["status", "x"], "too much"), (["--color", "red", "status"], "auto, always, never"),
+                        (["status", "x"], "too many"), (["--color", "red", "status"], "auto, always, never"),
                         (["token", "add", "--id", "x"], "--project is needed"), (["status", "--json=1"], "takes no value"),
                         (["completion", "bash", "--json"], "no option --json"), (["status", "-q"], "no option -q"),
                         (["crashes", "list", "--limit", "x"], "not a number"), (["status", "--dry-run"], "no option"),

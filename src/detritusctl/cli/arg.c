@@ -15,8 +15,8 @@ int arg_moment(const char *option, const char *text, struct moment *ret)
         if (time_arg_moment(text, clock_now(), ret) == 0)
                 return CTL_OK;
         return say_usage(
-                "%s: \"%s\" is not a time; use a time like 2026-05-19T08:30:00Z, a day like 2026-05-19, or how "
-                "long ago, like 2h or 3d",
+                "%s: \"%s\" is not a time; use a time like 2026-05-19T08:30:00Z, a day like 2026-05-19, or how long "
+                "ago, like 2h or 3d",
                 option, text);
 }
 

@@ -145,8 +145,8 @@ static int by_daemon_or_alone(const struct ctl *ctl, struct performance *p)
         if (again >= 0)
                 return ask_daemon(again, p);
         return say_failed(
-                "process %d holds %s and answers no control socket: a detritusd that is starting or stopping, "
-                "or another detritusctl; try again",
+                "process %d holds %s and answers no control socket: a detritusd that is starting or stopping, or "
+                "another detritusctl; try again",
                 (int)holder, ctl->data_dir);
 }
 

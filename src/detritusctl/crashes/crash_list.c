@@ -75,18 +75,16 @@ const struct command crashes_list_command = {
         .summary = "list crashes, newest first",
         .description =
                 "Lists crashes by the time they were received, newest first. A crash is listed when it matches all "
-                "filters "
-                "that are given. Filters take a few milliseconds however much is stored, except --grep, which has to "
-                "read panic texts: it searches the newest --depth crashes that match the other filters, and says when "
-                "there are more.\n"
+                "filters that are given. Filters take a few milliseconds however much is stored, except --grep, which "
+                "has to read panic texts: it searches the newest --depth crashes that match the other filters, and "
+                "says when there are more.\n"
                 "\n"
                 "When there are more crashes than --limit, standard error says where the page ended; --after begins "
-                "the "
-                "next page there. A script can make the cursor itself: received_at and id of the last crash, with a "
-                "comma between them.\n"
+                "the next page there. A script can make the cursor itself: received_at and id of the last crash, with "
+                "a comma between them.\n"
                 "\n"
-                "T is an RFC 3339 time, a day (its beginning in UTC), or how long ago: 90s, 5m, 2h, 3d, 1w. --since is "
-                "inclusive, --until is exclusive.",
+                "T is an RFC 3339 time, a day (its beginning in UTC), or how long ago: 90s, 5m, 2h, 3d, 1w. --since "
+                "is inclusive, --until is exclusive.",
         .options =
                 (const struct command_option[]){
                         CRASH_FILTER_OPTIONS,

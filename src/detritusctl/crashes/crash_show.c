@@ -138,9 +138,9 @@ const struct command crashes_show_command = {
         .min_arguments = 1,
         .max_arguments = 1,
         .description =
-                "Shows one crash, by its id or by the first digits (at least four) of its dump's SHA-256. --logs "
-                "adds what the same installation logged around crashed_at, up to that long before and after; "
-                "with --json they are the member \"logs\".",
+                "Shows one crash, by its id or by the first digits (at least four) of its dump's SHA-256. --logs adds "
+                "what the same installation logged around crashed_at, up to that long before and after; with --json "
+                "they are the member \"logs\".",
         .options =
                 (const struct command_option[]){
                         { "logs", "DURATION",

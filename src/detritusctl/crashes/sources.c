@@ -213,9 +213,8 @@ const struct command sources_command = {
         .max_arguments = 2,
         .description =
                 "A source is one installation of one project. Lists the sources, the one heard from most recently "
-                "first. "
-                "--after takes last_seen_at and id of a page's last source, with a comma between them. With show: one "
-                "source, its newest crashes and its days of logs.",
+                "first. --after takes last_seen_at and id of a page's last source, with a comma between them. With "
+                "show: one source, its newest crashes and its days of logs.",
         .options =
                 (const struct command_option[]){
                         { "project", "P", "only of this project" },

@@ -1,6 +1,6 @@
-/* detritusctl send-test: the way of a canary from end to end, through the real port. Sends one log line and one crash report
- * with a token, as a client does, then looks for them on disk and in the index. They stay there, marked: platform "canary", and
- * "detritus.canary" in the line's attributes and the report's context. */
+/* detritusctl send-test: the way of a canary from end to end, through the real port. Sends one log line and one crash
+ * report with a token, as a client does, then looks for them on disk and in the index. They stay there, marked:
+ * platform "canary", and "detritus.canary" in the line's attributes and the report's context. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -323,9 +323,8 @@ const struct command send_test_command = {
         .summary = "send a log line and a crash through the port, and check that they are stored",
         .description =
                 "Tests the whole path from the daemon's port to the disk. The token is read from --token-file, else "
-                "from "
-                "$DETRITUS_TOKEN, else from standard input. The line and the crash stay, marked as a canary (platform "
-                "\"canary\"). The exit status is 1 when one was refused or is not found.",
+                "from $DETRITUS_TOKEN, else from standard input. The line and the crash stay, marked as a canary "
+                "(platform \"canary\"). The exit status is 1 when one was refused or is not found.",
         .options =
                 (const struct command_option[]){
                         { "project", "PROJECT", "the project of the line and the crash", .required = true },

@@ -1,5 +1,6 @@
 #pragma once
-/* What detritusctl send-test sends: one log line and one crash report, both marked with an id that is used only once. */
+/* What detritusctl send-test sends: one log line and one crash report, both marked with an id that is used only once.
+ */
 
 #include "protocol/source.h"
 #include "storage/blobs/blob.h"

@@ -207,10 +207,8 @@ static const struct command check_command = {
         .max_arguments = 1,
         .complete = COMPLETE_FILE,
         .description = "Reads FILE (else the one of --config, else only the defaults) and the token file that it "
-                       "names, with the "
-                       "daemon's own readers. Reports an error with file and line, else shows every setting as the "
-                       "daemon would "
-                       "use it, without the daemon's flags. --json prints one document.",
+                       "names, with the daemon's own readers. Reports an error with file and line, else shows every "
+                       "setting as the daemon would use it, without the daemon's flags. --json prints one document.",
         .examples =
                 (const struct command_example[]){
                         { "detritusctl config check /etc/detritus/detritusd.yaml", "before a restart" },

@@ -121,10 +121,8 @@ const struct command doctor_command = {
         .name = "doctor",
         .summary = "check the machine, the disk and the files",
         .description = "Checks permissions, the clock, the disk (its space, and how fast its syncs are and whether "
-                       "they are real), "
-                       "file descriptors, memory and cores. Each line is ok, warn or bad; warn and bad come with "
-                       "advice. The exit "
-                       "status is 1 when something is bad. It changes nothing.",
+                       "they are real), file descriptors, memory and cores. Each line is ok, warn or bad; warn and "
+                       "bad come with advice. The exit status is 1 when something is bad. It changes nothing.",
         .options =
                 (const struct command_option[]){
                         { "tokens-config", "FILE", "the token file [$DETRITUS_TOKENS_CONFIG, else the one in --config]",

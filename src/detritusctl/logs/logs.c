@@ -160,8 +160,7 @@ static const struct command cat_command = {
         .name = "cat",
         .summary = "print all matching lines, by day and source",
         .description = "Prints the lines that match: day by day, within a day source by source, within a source in the "
-                       "order they "
-                       "arrived.\n"
+                       "order they arrived.\n"
                        "\n" ABOUT_TIMES "\n\n" ABOUT_JSON,
         .options = (const struct command_option[]){ LOG_OPTIONS, { NULL } },
         .examples =
@@ -181,8 +180,7 @@ static const struct command grep_command = {
         .min_arguments = 1,
         .max_arguments = 1,
         .description = "Prints the lines that contain TEXT anywhere in their stored form, names of attributes "
-                       "included. TEXT is "
-                       "plain text, not a pattern. The exit status is 1 when no line contains it.\n"
+                       "included. TEXT is plain text, not a pattern. The exit status is 1 when no line contains it.\n"
                        "\n" ABOUT_TIMES "\n\n" ABOUT_JSON,
         .options =
                 (const struct command_option[]){
@@ -205,9 +203,8 @@ static const struct command tail_command = {
         .summary = "print the newest lines, and with -f new ones",
         .description =
                 "Prints the newest lines that match, those of several sources by time. With -f it continues as lines "
-                "arrive, "
-                "across the end of a day, compression and new sources, until it is interrupted or nobody reads its "
-                "output any more.\n"
+                "arrive, across the end of a day, compression and new sources, until it is interrupted or nobody "
+                "reads its output any more.\n"
                 "\n" ABOUT_TIMES "\n\n" ABOUT_JSON,
         .options =
                 (const struct command_option[]){

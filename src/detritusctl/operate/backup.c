@@ -44,8 +44,8 @@ static void put_counts(struct buf *out, const struct backup_counts *c)
         char bytes[32];
         size_text(c->bytes, bytes);
         buf_printf(out,
-                   "%llu crashes, %llu blobs, %llu log files: %llu files linked, %llu copied, %llu kept;"
-                   " %llu removed, which the original no longer has; %s copied\n",
+                   "%llu crashes, %llu blobs, %llu log files: %llu files linked, %llu copied, %llu kept; %llu "
+                   "removed, which the original no longer has; %s copied\n",
                    (unsigned long long)c->rows.crashes, (unsigned long long)c->rows.blobs,
                    (unsigned long long)c->rows.log_files, (unsigned long long)c->linked, (unsigned long long)c->copied,
                    (unsigned long long)c->kept, (unsigned long long)c->removed, bytes);
@@ -150,8 +150,7 @@ static void put_import(struct buf *out, const struct import_counts *c)
 {
         buf_printf(out,
                    "%llu crashes imported, %llu known, %llu left; %llu blobs; %llu log files imported, %llu known, "
-                   "%llu left;"
-                   " %llu lines added to existing days\n",
+                   "%llu left; %llu lines added to existing days\n",
                    (unsigned long long)c->crashes, (unsigned long long)c->crashes_known,
                    (unsigned long long)c->crashes_left, (unsigned long long)c->blobs, (unsigned long long)c->log_files,
                    (unsigned long long)c->log_files_known, (unsigned long long)c->log_files_left,
@@ -188,11 +187,9 @@ const struct command backup_command = {
         .complete = COMPLETE_DIRECTORY,
         .description =
                 "TO becomes a data directory of its own, a snapshot of the original, and is verified at the end. On "
-                "the same "
-                "file system blobs are hard links: quick, and safe from deletion, but not from a failing disk. A "
-                "further "
-                "backup into the same TO copies only what is new, and removes what the original no longer has. When it "
-                "is interrupted, TO still holds a complete copy.\n"
+                "the same file system blobs are hard links: quick, and safe from deletion, but not from a failing "
+                "disk. A further backup into the same TO copies only what is new, and removes what the original no "
+                "longer has. When it is interrupted, TO still holds a complete copy.\n"
                 "\n"
                 "Configuration and tokens are not included.",
         .options =

@@ -57,8 +57,7 @@ const struct command gc_command = {
         .description =
                 "Deletes what is older than its time to live or beyond a cap, and blobs that nothing uses, as the "
                 "daemon does by itself every hour (janitor.interval_secs). Waits until that is done and prints what "
-                "was deleted. Without a daemon, name its configuration, so that nothing is deleted that it would "
-                "keep.",
+                "was deleted. Without a daemon, name its configuration, so that nothing is deleted that it would keep.",
         .options =
                 (const struct command_option[]){
                         { "logs-ttl-days", "N", "without a daemon: delete log files older than N days" },

@@ -181,10 +181,10 @@ const struct command purge_command = {
         .summary = "delete everything of a project or of an installation, with a receipt",
         .description =
                 "Deletes crashes, their JSON files, the blobs that no other crash uses, and log files; then the "
-                "sources that "
-                "have nothing left. With --before, only crashes received before that time, and the log files of whole "
-                "days before it. Held crashes stay unless --held is given. Uploads go on meanwhile; what arrives after "
-                "the start of the purge stays. When it is interrupted, run it again: it continues where it stopped.",
+                "sources that have nothing left. With --before, only crashes received before that time, and the log "
+                "files of whole days before it. Held crashes stay unless --held is given. Uploads go on meanwhile; "
+                "what arrives after the start of the purge stays. When it is interrupted, run it again: it continues "
+                "where it stopped.",
         .options =
                 (const struct command_option[]){
                         { "project", "PROJECT", "the project whose data is deleted", .required = true },

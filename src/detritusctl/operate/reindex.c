@@ -15,14 +15,13 @@ static int print_reindex(const struct reindex_counts *c, bool json)
 {
         _cleanup_(buf_done) struct buf line = { 0 };
         if (!json) {
-                buf_printf(
-                        &line,
-                        "%llu crashes (%llu before), %llu blobs, %llu log files; %llu JSON files were unreadable, %llu"
-                        " lacked a blob%s\n",
-                        (unsigned long long)c->after.crashes, (unsigned long long)c->before.crashes,
-                        (unsigned long long)c->after.blobs, (unsigned long long)c->after.log_files,
-                        (unsigned long long)c->files.unreadable, (unsigned long long)c->files.incomplete,
-                        c->taken_over ? "" : "; the old database could not be read, so no crash is held now");
+                buf_printf(&line,
+                           "%llu crashes (%llu before), %llu blobs, %llu log files; %llu JSON files were unreadable, "
+                           "%llu lacked a blob%s\n",
+                           (unsigned long long)c->after.crashes, (unsigned long long)c->before.crashes,
+                           (unsigned long long)c->after.blobs, (unsigned long long)c->after.log_files,
+                           (unsigned long long)c->files.unreadable, (unsigned long long)c->files.incomplete,
+                           c->taken_over ? "" : "; the old database could not be read, so no crash is held now");
                 return screen_put(&line);
         }
         struct json_write w = json_write_to(&line);
@@ -112,8 +111,8 @@ const struct command reindex_command = {
         .name = "reindex",
         .summary = "rebuild the database from the files",
         .description =
-                "Rebuilds detritus.db from crashes/ and logs/, while no daemon runs. The new database is built next to "
-                "the "
+                "Rebuilds detritus.db from crashes/ and logs/, while no daemon runs. The new database is built next "
+                "to the "
                 "old one and swapped in; the old one is kept as " REINDEX_KEPT ". What the files do not say, such as "
                 "which crashes are held, comes from the old database if that can be read. Crashes get new ids.",
         .options =
@@ -133,9 +132,8 @@ const struct command mirror_command = {
         .name = "mirror",
         .summary = "rewrite the JSON files from the database",
         .description = "Writes the JSON files in crashes/by-source that are missing or differ from the database, while "
-                       "no daemon "
-                       "runs, and removes those of crashes that the database does not have. To keep such crashes, run "
-                       "detritusctl verify --repair first, which indexes them.",
+                       "no daemon runs, and removes those of crashes that the database does not have. To keep such "
+                       "crashes, run detritusctl verify --repair first, which indexes them.",
         .examples =
                 (const struct command_example[]){
                         { "detritusctl mirror --dry-run", "count what would be written and removed" },

@@ -200,12 +200,10 @@ const struct command sql_command = {
         .arguments = "[QUERY]",
         .max_arguments = 1,
         .description =
-                "Runs one statement that reads, even while a daemon runs. Prints the result as a table, or with --json "
-                "as "
-                "one object per line. Without QUERY the statement is read from standard input; when that is a "
-                "terminal, "
-                "sqlite3(1) starts instead. docs/database.md describes the tables and views, docs/sql-cookbook.md has "
-                "queries for common questions.",
+                "Runs one statement that reads, even while a daemon runs. Prints the result as a table, or with "
+                "--json as one object per line. Without QUERY the statement is read from standard input; when that is "
+                "a terminal, sqlite3(1) starts instead. docs/database.md describes the tables and views, "
+                "docs/sql-cookbook.md has queries for common questions.",
         .examples =
                 (const struct command_example[]){
                         { "detritusctl sql \"SELECT * FROM version_health WHERE project = 'acme'\"",

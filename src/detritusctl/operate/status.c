@@ -156,12 +156,9 @@ const struct command status_command = {
         .heading = "See what is going on",
         .summary = "is it healthy? the daemon, the disk, rates, totals",
         .description = "Shows whether a daemon runs and accepts what clients send, and if not why; free disk space and "
-                       "how long it "
-                       "will last; what arrived in the last minutes; what is waiting; the last retention cycle; what "
-                       "is stored. "
-                       "Without a daemon it shows what the database and the file system know. The exit status is 0 "
-                       "when a daemon "
-                       "runs and accepts everything, else 1.",
+                       "how long it will last; what arrived in the last minutes; what is waiting; the last retention "
+                       "cycle; what is stored. Without a daemon it shows what the database and the file system know. "
+                       "The exit status is 0 when a daemon runs and accepts everything, else 1.",
         .options =
                 (const struct command_option[]){
                         { "watch", .help = "repeat until interrupted", .letter = 'w' },

@@ -231,10 +231,9 @@ const struct command top_command = {
         .name = "top",
         .summary = "show which sources send most, live",
         .description = "Shows the sources that send most and updates the table every few seconds; in a pipe one table "
-                       "follows the "
-                       "other. The numbers come from the database: log totals may be a few seconds old, and crashes "
-                       "are those of "
-                       "the last five minutes. A source's rates are known once its totals have changed.",
+                       "follows the other. The numbers come from the database: log totals may be a few seconds old, "
+                       "and crashes are those of the last five minutes. A source's rates are known once its totals "
+                       "have changed.",
         .options =
                 (const struct command_option[]){
                         { "interval", "SECS", "seconds between two looks [2]" },

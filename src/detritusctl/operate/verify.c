@@ -228,16 +228,13 @@ const struct command verify_command = {
         .summary = "check that everything is there, intact and counted",
         .description =
                 "Checks the database, and compares every blob, JSON file and log file with its row, in both "
-                "directions. It "
-                "can run beside a daemon: what is being stored or deleted at the moment is not reported. Prints one "
-                "line "
-                "for each finding, then the totals.\n"
+                "directions. It can run beside a daemon: what is being stored or deleted at the moment is not "
+                "reported. Prints one line for each finding, then the totals.\n"
                 "\n"
                 "--repair corrects counts, writes JSON files from their rows, gives rows to files that have none, "
-                "moves "
-                "torn ends of log files to <file>.torn, and moves corrupt blobs to corrupt/. It deletes no file. A "
-                "running daemon does the repairs itself, except those of log files and of files without rows: stop the "
-                "daemon for these.\n"
+                "moves torn ends of log files to <file>.torn, and moves corrupt blobs to corrupt/. It deletes no "
+                "file. A running daemon does the repairs itself, except those of log files and of files without rows: "
+                "stop the daemon for these.\n"
                 "\n"
                 "The exit status is 0 when nothing is wrong, or everything was repaired, else 1.",
         .options =

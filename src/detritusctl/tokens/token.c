@@ -101,9 +101,8 @@ const struct command token_command = {
         .summary = "add, list, rotate, revoke and check tokens",
         .description =
                 "Tokens say who may write what. The token file is edited: comments and everything else in it stay as "
-                "they "
-                "are, and the daemon's own strict reader checks the new file before it replaces the old one. A daemon "
-                "that runs on the data directory then reads the file again.",
+                "they are, and the daemon's own strict reader checks the new file before it replaces the old one. A "
+                "daemon that runs on the data directory then reads the file again.",
         .subcommands =
                 (const struct command *const[]){ &token_add_command, &token_list_command, &token_rotate_command,
                                                  &token_revoke_command, &token_check_command, &hash_command, NULL },

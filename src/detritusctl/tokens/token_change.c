@@ -49,8 +49,7 @@ static int reload(const struct ctl *ctl, const struct token_file *file)
                         ctl->data_dir, strerror(r < 0 ? -r : EBADMSG));
         if (daemon_find(ctl->data_dir, &holder) == 0 && holder > 0)
                 return say_failed("the token file is changed, but process %d, which uses %s, answers no control "
-                                  "socket; if it is a "
-                                  "detritusd, send it SIGHUP",
+                                  "socket; if it is a detritusd, send it SIGHUP",
                                   (int)holder, ctl->data_dir);
         say_note("no daemon runs on %s; the next one will read the new file when it starts", ctl->data_dir);
         return CTL_OK;
@@ -144,8 +143,7 @@ const struct command token_add_command = {
         .name = "add",
         .summary = "create a token and add its hash to the token file",
         .description = "Creates a token, adds its hash to the token file (which is created when it does not exist) and "
-                       "prints the "
-                       "token. It is printed only this once, since only its hash is stored.",
+                       "prints the token. It is printed only this once, since only its hash is stored.",
         .options =
                 (const struct command_option[]){
                         { "id", "ID", "a name for the token", .required = true },
@@ -174,8 +172,8 @@ const struct command token_rotate_command = {
         .min_arguments = 1,
         .max_arguments = 1,
         .description = "Prints the new token, once. The old one is refused as soon as the daemon has reloaded the "
-                       "file. To replace a "
-                       "token without a gap, add a second one, move the clients to it, and revoke the first.",
+                       "file. To replace a token without a gap, add a second one, move the clients to it, and revoke "
+                       "the first.",
         .options = (const struct command_option[]){ TOKEN_FILE_OPTION, NO_RELOAD_OPTION, { NULL } },
         .examples =
                 (const struct command_example[]){

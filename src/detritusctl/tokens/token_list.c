@@ -209,8 +209,7 @@ const struct command token_check_command = {
         .name = "check",
         .summary = "check the token on standard input: whose is it, and what may it write?",
         .description = "The daemon's own verifier decides. The exit status is 1 when the token is not in the token "
-                       "file, or may not "
-                       "write to --project and --install.",
+                       "file, or may not write to --project and --install.",
         .options =
                 (const struct command_option[]){
                         TOKEN_FILE_OPTION,
