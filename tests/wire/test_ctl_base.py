@@ -213,7 +213,7 @@ def test_held_crashes_stay(start_daemon, source, state):
 def test_a_wrong_name_stops_it_all(daemon, source):
     ids = reports(daemon, source)
     done = ctl.run(daemon.data_dir, "crashes", "delete", "--yes", *ids, 10**9, status=1)
-    assert "no such crash: 1000000000" in done.stderr
+    assert "no crash 1000000000" in done.stderr
     assert len(daemon.crash_rows(source)) == 3
 
 
@@ -393,7 +393,7 @@ def test_purge_up_to_a_moment(start_daemon, source):
     assert (receipt["project"], receipt["install_id"], receipt["before"]) == ("acme", None, "2026-01-02T00:00:00Z")
     assert receipt["at"].endswith("Z")
     done = ctl.run(daemon.data_dir, "purge", "--project", "acme", "--install", "nobody", "--yes", "--json")
-    assert json.loads(done.stdout)["install_id"] == "nobody" and "nothing of acme/nobody was there" in done.stderr
+    assert json.loads(done.stdout)["install_id"] == "nobody" and "nothing of acme/nobody" in done.stderr
     assert one(daemon.data_dir, "purge", "--project", "acme", "--before", "2026-01-03T00:00:00Z", "--yes")["crashes"] == 1
     assert one(daemon.data_dir, "purge", "--project", "acme", "--before", "1d", "--yes")["crashes"] == 1
     assert len(daemon.log_files(source)) == 1

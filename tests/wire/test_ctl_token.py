@@ -186,7 +186,7 @@ def test_a_new_file_is_for_its_owner_alone(tmp_path):
     secret = ctl("token", "add", "--id", "one", "--project", "acme", "--tokens-config", path).stdout
     assert path.stat().st_mode & 0o777 == 0o600
     assert ctl("token", "check", "--tokens-config", path, stdin=secret).stdout.startswith('This is token "one"')
-    assert "ends in .toml" in ctl("token", "add", "--id", "one", "--project", "acme", "--tokens-config",
+    assert "must end in .toml" in ctl("token", "add", "--id", "one", "--project", "acme", "--tokens-config",
                                   tmp_path / "tokens.conf", status=1).stderr
 
 
@@ -302,7 +302,7 @@ def test_the_file_is_found(tmp_path):
         done = ctl("token", "list", *arguments, environment=environment, data_dir=tmp_path)
         assert done.stdout.splitlines()[1].split()[:3] == ["acme-prod", "acme", "acme/"]
         assert "not known when tokens were used last" in done.stderr  # there is no database
-    assert "which token file" in ctl("token", "list", status=2).stderr
+    assert "name the token file" in ctl("token", "list", status=2).stderr
     assert "names no token file" in ctl("token", "list", "--config", tmp_path / "empty.yaml", status=1).stderr
     assert "nowhere.toml" in ctl("token", "list", "--tokens-config", "/nowhere.toml", status=1).stderr
 
@@ -363,8 +363,8 @@ def test_check_tells_whose_a_token_is(daemon):
     assert "empty" in token(daemon, "check", stdin="", status=1).stderr
     # One that is cut off would be another token.
     assert "not a token of" in token(daemon, "check", stdin="x" * 4094, status=1).stderr
-    assert "longer than 4094" in token(daemon, "check", stdin="x" * 4095, status=1).stderr
-    assert "longer than 4094" in ctl("token", "hash", stdin="x" * 4095, status=1).stderr
+    assert "too long; the limit is 4094" in token(daemon, "check", stdin="x" * 4095, status=1).stderr
+    assert "too long; the limit is 4094" in ctl("token", "hash", stdin="x" * 4095, status=1).stderr
     prefixed = token(daemon, "add", "--id", "narrow", "--project", "acme", "--prefix", "acme/a").stdout
     token(daemon, "check", "--project", "acme", "--install", "abc", stdin=prefixed)
     token(daemon, "check", "--project", "acme", "--install", "cba", stdin=prefixed, status=1)

@@ -320,7 +320,7 @@ static int run(const struct ctl *ctl)
 
 const struct command send_test_command = {
         .name = "send-test",
-        .summary = "send a log line and a crash through the port, and check that they are stored",
+        .summary = "send a log line and a crash, check that they are stored",
         .description =
                 "Tests the whole path from the daemon's port to the disk. The token is read from --token-file, else "
                 "from $DETRITUS_TOKEN, else from standard input. The line and the crash stay, marked as a canary "

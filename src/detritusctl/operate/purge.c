@@ -178,7 +178,7 @@ static int run(const struct ctl *ctl)
 
 const struct command purge_command = {
         .name = "purge",
-        .summary = "delete everything of a project or of an installation, with a receipt",
+        .summary = "delete all data of a project or an installation",
         .description =
                 "Deletes crashes, their JSON files, the blobs that no other crash uses, and log files; then the "
                 "sources that have nothing left. With --before, only crashes received before that time, and the log "
