@@ -303,7 +303,7 @@ def test_the_file_is_found(tmp_path):
         assert done.stdout.splitlines()[1].split()[:3] == ["acme-prod", "acme", "acme/"]
         assert "not known when tokens were used last" in done.stderr  # there is no database
     assert "name the token file" in ctl("token", "list", status=2).stderr
-    assert "names no token file" in ctl("token", "list", "--config", tmp_path / "empty.yaml", status=1).stderr
+    assert "does not name a token file" in ctl("token", "list", "--config", tmp_path / "empty.yaml", status=1).stderr
     assert "nowhere.toml" in ctl("token", "list", "--tokens-config", "/nowhere.toml", status=1).stderr
 
 
