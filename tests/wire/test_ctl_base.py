@@ -397,7 +397,7 @@ def test_purge_up_to_a_moment(start_daemon, source):
     assert one(daemon.data_dir, "purge", "--project", "acme", "--before", "2026-01-03T00:00:00Z", "--yes")["crashes"] == 1
     assert one(daemon.data_dir, "purge", "--project", "acme", "--before", "1d", "--yes")["crashes"] == 1
     assert len(daemon.log_files(source)) == 1
-    assert "no time" in ctl.run(daemon.data_dir, "purge", "--project", "acme", "--before", "soon", status=2).stderr
+    assert "not a time" in ctl.run(daemon.data_dir, "purge", "--project", "acme", "--before", "soon", status=2).stderr
 
 
 def test_a_request_that_is_refused_gets_no_receipt(daemon):
