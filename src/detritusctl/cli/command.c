@@ -231,6 +231,7 @@ static int check_arguments(const struct ctl *ctl)
 
 static int run(struct ctl *ctl)
 {
+        assert(ctl->command->run && !ctl->command->subcommands);
         _cleanup_(config_freep) struct config *config = NULL;
         int status = check_arguments(ctl);
         if (status == CTL_OK)
@@ -274,6 +275,7 @@ static int walk(struct ctl *ctl, int argc, char **argv)
 int command_main(const struct command *root, int argc, char **argv)
 {
         struct ctl ctl = { .root = root, .command = root };
+        assert(root->subcommands);
         screen_init();
         int status = walk(&ctl, argc, argv);
         bool flushed = fflush(stdout) == 0 && !ferror(stdout);

@@ -1,6 +1,7 @@
 /* detritusctl crashes export: crashes as files in a directory, or as a tar archive on standard output. A file is
  * written under another name and renamed when it is complete; existing files are never replaced. */
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -45,6 +46,7 @@ static int archive_begin(void *userdata, const char *name, uint64_t len, struct 
 {
         struct export_to *to = userdata;
         uint8_t header[TAR_BLOCK_BYTES];
+        assert(to->dirfd < 0);
         int r = tar_header(name, len, mtime.sec, header);
         if (r < 0) {
                 error_set(err, "the name is too long for an archive: %s", name);
@@ -89,6 +91,7 @@ static int directory_begin(void *userdata, const char *name, uint64_t len _unuse
         struct export_to *to = userdata;
         char dir[NAME_SIZE];
         struct stat st;
+        assert(to->dirfd >= 0 && to->fd < 0);
         snprintf(to->name, sizeof(to->name), "%s", name);
         snprintf(to->beside, sizeof(to->beside), "%s.new", name);
         snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(name, '/') - name), name);
@@ -107,6 +110,7 @@ static int directory_begin(void *userdata, const char *name, uint64_t len _unuse
 static int directory_data(void *userdata, const void *data, size_t len, struct error *err)
 {
         struct export_to *to = userdata;
+        assert(to->fd >= 0);
         int r = durable_write_all(to->fd, data, len);
         to->bytes += len;
         return r < 0 ? fail_at(err, to->beside, r) : 0;
@@ -115,6 +119,7 @@ static int directory_data(void *userdata, const void *data, size_t len, struct e
 static int directory_end(void *userdata, struct error *err)
 {
         struct export_to *to = userdata;
+        assert(to->fd >= 0);
         int r = close(TAKE_FD(to->fd)) < 0 ? -errno : 0;
         if (r == 0 && renameat(to->dirfd, to->beside, to->dirfd, to->name) < 0)
                 r = -errno;

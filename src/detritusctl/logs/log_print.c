@@ -10,6 +10,7 @@
 #include "detritusctl/screen/terminal.h"
 #include "protocol/json/json_document.h"
 #include "protocol/json/json_read.h"
+#include "protocol/json/json_write.h"
 
 #define UUID_FIRST_GROUP 8
 
@@ -33,12 +34,19 @@ static bool is_json_object(const char *text, size_t len)
 
 int log_print_json(struct buf *out, const struct source *source, const char *text, size_t len)
 {
-        buf_printf(out, "{\"project\":\"%s\",\"install_id\":\"%s\"", source->project, source->install_id);
+        struct json_write w = json_write_to(out);
+        json_write_object(&w, NULL);
+        json_write_string(&w, "project", source->project);
+        json_write_string(&w, "install_id", source->install_id);
         if (!is_json_object(text, len)) {
-                buf_append_str(out, ",\"text\":");
-                terminal_json_string(out, text, len);
-                return buf_append_char(out, '}');
+                _cleanup_(buf_done) struct buf string = { 0 };
+                if (terminal_json_string(&string, text, len) < 0)
+                        return -ENOMEM;
+                json_write_raw(&w, "text", string.data, string.len);
+                json_write_end(&w);
+                return json_write_finish(&w);
         }
+        /* The line's own members follow as they are, with its last brace. */
         _cleanup_(freep) char *rest = strndup(text + 1, len - 1);
         if (!rest)
                 return -ENOMEM;
@@ -47,7 +55,7 @@ int log_print_json(struct buf *out, const struct source *source, const char *tex
         return terminal_json(out, rest);
 }
 
-/* OTLP: from 13 on a warning, from 17 on an error. */
+/* OTLP: 13 and above are warnings, 17 and above errors. */
 static const char *severity_style(int number)
 {
         return number >= 17                ? screen_on(SCREEN_BAD)

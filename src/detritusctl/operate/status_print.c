@@ -13,7 +13,7 @@ static void label(const char *name)
         printf("  %s%-12s%s", screen_on(SCREEN_DIM), name, screen_off());
 }
 
-/* Text of others: paths, reasons. */
+/* Text that is not ours: paths, reasons. */
 static void print_text(const char *text)
 {
         _cleanup_(buf_done) struct buf shown = { 0 };
@@ -61,7 +61,7 @@ static void print_taking(struct json_object *daemon)
         putchar('\n');
 }
 
-/* The daemon's own numbers where it runs: they know what is promised. */
+/* The numbers of the daemon when it runs, which subtract what it has promised to uploads. */
 static void print_disk(const struct status *s)
 {
         char free_bytes[32], size[32];

@@ -1,5 +1,6 @@
 /* detritusctl verify: prints what upkeep/verify.h finds, and what upkeep/repair.h did about it. */
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -81,6 +82,7 @@ static int found(void *userdata, const struct verify_finding *finding)
 static void repaired(void *userdata, const struct verify_finding *finding, enum repair_outcome outcome, const char *how)
 {
         struct run *run = userdata;
+        assert(run->repair && outcome < REPAIR_OUTCOMES_);
         run->outcomes[outcome]++;
         run->repaired++;
         (void)(run->json ? print_json : print_text)(finding, repair_outcome_name(outcome), how);
@@ -154,7 +156,7 @@ static int repair_here(struct run *run, const char *data_dir)
         return r < 0 ? say_error(r) : CTL_OK;
 }
 
-/* Where nothing became of them: at least what was found. */
+/* Prints what was found when nothing could be done about it. */
 static void print_noted(struct run *run)
 {
         run->repair = false;

@@ -1,5 +1,6 @@
 #include "detritusctl/operate/watch.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #include "detritusctl/cli/arg.h"
@@ -28,6 +29,7 @@ int watch_run(const struct ctl *ctl, bool repeat, watch_look look, void *userdat
                 else if (i > 0 && !ctl->json)
                         putchar('\n');
                 int r = look(userdata, &fine);
+                assert(r <= 0);
                 if (r < 0)
                         return say_error(r);
         }

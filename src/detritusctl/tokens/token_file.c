@@ -3,6 +3,7 @@
  * entry with what was intended, gives it the old file's mode and owner, syncs it, and renames it over the old file. */
 #include "detritusctl/tokens/token_file.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -167,6 +168,7 @@ static int replace(const struct token_file *f, const struct buf *text, const cha
                    struct error *err)
 {
         _cleanup_(freep) char *trial = NULL;
+        assert(f->directory_fd >= 0); /* locked: it was not opened to be read */
         if (asprintf(&trial, "%s.new%s", f->path, f->is_toml ? ".toml" : ".yaml") < 0)
                 return -ENOMEM;
         int r = durable_replace_file(AT_FDCWD, trial, text->data, text->len, 0600);
