@@ -1,4 +1,5 @@
-/* detritusctl: looks into a data directory, changes it, manages tokens. This file is the root of the tree of commands. */
+/* detritusctl: looks into a data directory, changes it, manages tokens. This file has the root of the tree of commands.
+ */
 
 #include "detritusctl/cli/commands.h"
 #include "util/log.h"
@@ -19,21 +20,20 @@ static const struct command *const commands[] = {
 
 static const struct command root = {
         .name = "detritusctl",
-        .summary = "look after a detritus data directory",
+        .summary = "inspect and manage a detritus data directory",
         .description =
-                "Looks into the data directory of a detritusd, changes it, and manages tokens. Reading works beside a "
-                "running daemon. What changes something asks the running daemon to do it, and does it itself when "
-                "none runs.\n"
+                "Looks into the data directory of a detritusd, changes it, and manages tokens. Commands that only "
+                "read can run beside a daemon. Commands that change something ask the running daemon to do it, and do "
+                "it themselves when none runs.\n"
                 "\n"
-                "On a terminal, output is in colour, times are relative and long lists go through a pager; "
-                "in a pipe it is plain, with times as RFC 3339 has them. With --json every command prints one JSON "
-                "object a line.",
+                "On a terminal output has colours, times are relative and long lists go through a pager; in a pipe it "
+                "is plain, with RFC 3339 times. With --json every command prints one JSON object per line.",
         .examples =
                 (const struct command_example[]){
                         { "detritusctl --data-dir /var/lib/detritus crashes list", "the newest crashes" },
                         { "detritusctl help crashes show", "the same as detritusctl crashes show --help" },
                         { "detritusctl completion bash > /etc/bash_completion.d/detritusctl",
-                          "let the shell complete commands and options" },
+                          "completion of commands and options in bash" },
                         { NULL },
                 },
         .subcommands = commands,
@@ -41,6 +41,6 @@ static const struct command root = {
 
 int main(int argc, char **argv)
 {
-        log_setup(LOG_FORMAT_PRETTY, LOG_LEVEL_ERROR); /* what goes wrong is said once, in words */
+        log_setup(LOG_FORMAT_PRETTY, LOG_LEVEL_ERROR); /* a failure is reported once, by say.h */
         return command_main(&root, argc, argv);
 }

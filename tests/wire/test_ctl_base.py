@@ -213,7 +213,7 @@ def test_held_crashes_stay(start_daemon, source, state):
 def test_a_wrong_name_stops_it_all(daemon, source):
     ids = reports(daemon, source)
     done = ctl.run(daemon.data_dir, "crashes", "delete", "--yes", *ids, 10**9, status=1)
-    assert "no such crash: 1000000000" in done.stderr
+    assert "no crash 1000000000" in done.stderr
     assert len(daemon.crash_rows(source)) == 3
 
 
@@ -393,11 +393,11 @@ def test_purge_up_to_a_moment(start_daemon, source):
     assert (receipt["project"], receipt["install_id"], receipt["before"]) == ("acme", None, "2026-01-02T00:00:00Z")
     assert receipt["at"].endswith("Z")
     done = ctl.run(daemon.data_dir, "purge", "--project", "acme", "--install", "nobody", "--yes", "--json")
-    assert json.loads(done.stdout)["install_id"] == "nobody" and "nothing of acme/nobody was there" in done.stderr
+    assert json.loads(done.stdout)["install_id"] == "nobody" and "nothing of acme/nobody" in done.stderr
     assert one(daemon.data_dir, "purge", "--project", "acme", "--before", "2026-01-03T00:00:00Z", "--yes")["crashes"] == 1
     assert one(daemon.data_dir, "purge", "--project", "acme", "--before", "1d", "--yes")["crashes"] == 1
     assert len(daemon.log_files(source)) == 1
-    assert "no time" in ctl.run(daemon.data_dir, "purge", "--project", "acme", "--before", "soon", status=2).stderr
+    assert "not a time" in ctl.run(daemon.data_dir, "purge", "--project", "acme", "--before", "soon", status=2).stderr
 
 
 def test_a_request_that_is_refused_gets_no_receipt(daemon):
@@ -452,7 +452,7 @@ def test_two_at_once_without_one(start_daemon, source):
     done = [json.loads(out) for (out, _), status in ended if status == 0]
     assert sum(receipt["crashes"] for receipt in done) == 1200
     for (_, complaint), status in ended:
-        assert status == 0 or (status == 1 and "is held by process" in complaint), complaint
+        assert status == 0 or (status == 1 and "answers no control socket" in complaint), complaint
     tidy(daemon)
 
 
@@ -531,7 +531,7 @@ def test_it_says_that_the_daemon_went_away(start_daemon, source):
     complaint = purge.communicate(timeout=DEADLINE_SECS)[1]
     assert purge.returncode in (0, 1)
     if purge.returncode == 1:
-        assert "went away" in complaint or "does not answer" in complaint or "is held by" in complaint, complaint
+        assert any(words in complaint for words in ("closed the connection", "does not answer", "no control socket")), complaint
     whole(daemon.data_dir)
 
 

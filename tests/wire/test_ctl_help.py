@@ -97,7 +97,7 @@ def test_wrong_command_lines():
     for words, hint in ((["crash"], '"crashes"'), (["crashes", "lst"], '"list"'), (["stats"], '"status"'),
                         (["crashes", "list", "--limt", "3"], "--limit"), (["status", "--wach"], "--watch"),
                         (["crashes", "list", "--limit"], "needs a value"), (["crashes", "show"], "ID|HASH is needed"),
-                        (["status", "x"], "too much"), (["--color", "red", "status"], "auto, always, never"),
+                        (["status", "x"], "too many"), (["--color", "red", "status"], "auto, always, never"),
                         (["token", "add", "--id", "x"], "--project is needed"), (["status", "--json=1"], "takes no value"),
                         (["completion", "bash", "--json"], "no option --json"), (["status", "-q"], "no option -q"),
                         (["crashes", "list", "--limit", "x"], "not a number"), (["status", "--dry-run"], "no option"),
@@ -313,7 +313,7 @@ def test_what_stands_below_a_list_stands_below_it(daemon, source):
     lines = text.splitlines()
     assert status == 0 and [line.startswith("paged:") for line in lines] == [True, True, False] and "--after" in lines[2], text
     text, status = on_terminal("--data-dir", daemon.data_dir, "crashes", "list", "--project", "nobody", PAGER="sed s/^/paged:/")
-    assert status == 0 and text.splitlines()[-1] == "detritusctl: no crash fits"
+    assert status == 0 and text.splitlines()[-1] == "detritusctl: no crash matches"
     assert ctl.run(daemon.data_dir, "crashes", "list", "--project", "nobody").stderr == ""
 
 

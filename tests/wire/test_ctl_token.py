@@ -75,7 +75,7 @@ def test_add_rotate_and_revoke_beside_a_daemon(daemon):
 
     done = token(daemon, "add", "--id", "fresh", "--project", "acme", "--prefix", "acme/x-", "--url-key")
     first = done.stdout.strip()
-    assert re.fullmatch(r"dt_fresh_[A-Za-z0-9_-]{43}", first) and f"has read {daemon.tokens_file} again: 3 tokens" in done.stderr
+    assert re.fullmatch(r"dt_fresh_[A-Za-z0-9_-]{43}", first) and f"has reloaded {daemon.tokens_file}: 3 tokens" in done.stderr
     daemon.log.wait("tokens reloaded", since)
     added = daemon.tokens_file.read_text()
     assert daemon.tokens_file.stat().st_mode & 0o777 == 0o640 and daemon.tokens_file.stat().st_ino != inode
@@ -137,14 +137,14 @@ def test_it_is_said_when_the_daemon_does_not_follow(daemon, tmp_path):
     elsewhere.write_bytes(daemon.tokens_file.read_bytes())
     add = ("token", "add", "--project", "acme", "--tokens-config", elsewhere, "--id")
     done = ctl(*add, "a", data_dir=daemon.data_dir, status=1)
-    assert f"{elsewhere} is changed, but the daemon reads {daemon.tokens_file}" in done.stderr
+    assert f"{elsewhere} is changed, but the daemon uses another token file, {daemon.tokens_file}" in done.stderr
     assert done.stdout.startswith("dt_a_") and "id: a" in elsewhere.read_text().replace(' = "', ": ").replace('"', "")
     daemon.tokens_file.unlink()
     done = ctl("token", "revoke", "acme-prod", "--yes", "--tokens-config", elsewhere, data_dir=daemon.data_dir, status=1)
-    assert f"the daemon keeps its old tokens: {daemon.tokens_file}: cannot read" in done.stderr
+    assert f"{elsewhere} is changed, but the daemon refused it and keeps its old tokens: {daemon.tokens_file}: cannot read" in done.stderr
     assert status_of(daemon, ACME.secret) == 404
     daemon.tokens_file.symlink_to(elsewhere)
-    assert "has read" in ctl(*add, "b", data_dir=daemon.data_dir).stderr
+    assert "has reloaded" in ctl(*add, "b", data_dir=daemon.data_dir).stderr
     assert (status_of(daemon, ACME.secret), status_of(daemon, OTHER.secret)) == (401, 404)
 
 
@@ -159,7 +159,7 @@ def test_what_cannot_be_is_refused_and_leaves_the_file(daemon):
         done = token(daemon, *arguments, status=1)
         assert says in done.stderr and not done.stdout and ".new" not in done.stderr, done
     token(daemon, "revoke", "other-prod", "--yes", "--no-reload")
-    assert "only one" in token(daemon, "revoke", "acme-prod", "--yes", status=1).stderr
+    assert "only token" in token(daemon, "revoke", "acme-prod", "--yes", status=1).stderr
     daemon.tokens_file.write_bytes(before)
     assert sorted(os.listdir(daemon.tokens_file.parent)) == sorted([daemon.tokens_file.name, "daemon-0"])
     assert "reload" not in "\n".join(daemon.log.lines[since:])
@@ -185,8 +185,8 @@ def test_a_new_file_is_for_its_owner_alone(tmp_path):
     path = tmp_path / "tokens.yaml"
     secret = ctl("token", "add", "--id", "one", "--project", "acme", "--tokens-config", path).stdout
     assert path.stat().st_mode & 0o777 == 0o600
-    assert ctl("token", "check", "--tokens-config", path, stdin=secret).stdout.startswith('The token is "one"')
-    assert "ends in .toml" in ctl("token", "add", "--id", "one", "--project", "acme", "--tokens-config",
+    assert ctl("token", "check", "--tokens-config", path, stdin=secret).stdout.startswith('This is token "one"')
+    assert "must end in .toml" in ctl("token", "add", "--id", "one", "--project", "acme", "--tokens-config",
                                   tmp_path / "tokens.conf", status=1).stderr
 
 
@@ -301,9 +301,9 @@ def test_the_file_is_found(tmp_path):
                                    (("--tokens-config", path), {"DETRITUS_TOKENS_CONFIG": "/nowhere.toml"})]:
         done = ctl("token", "list", *arguments, environment=environment, data_dir=tmp_path)
         assert done.stdout.splitlines()[1].split()[:3] == ["acme-prod", "acme", "acme/"]
-        assert "last uses are not known" in done.stderr  # there is no database
-    assert "which token file" in ctl("token", "list", status=2).stderr
-    assert "names no token file" in ctl("token", "list", "--config", tmp_path / "empty.yaml", status=1).stderr
+        assert "not known when tokens were used last" in done.stderr  # there is no database
+    assert "name the token file" in ctl("token", "list", status=2).stderr
+    assert "does not name a token file" in ctl("token", "list", "--config", tmp_path / "empty.yaml", status=1).stderr
     assert "nowhere.toml" in ctl("token", "list", "--tokens-config", "/nowhere.toml", status=1).stderr
 
 
@@ -359,12 +359,12 @@ def test_check_tells_whose_a_token_is(daemon):
     for arguments, status in [(("--project", "acme"), 0), (("--project", "acme", "--install", "x"), 0),
                               (("--project", "other"), 1), (("--project", "other", "--install", "x"), 1)]:
         token(daemon, "check", *arguments, stdin=ACME.secret, status=status)
-    assert "no entry" in token(daemon, "check", stdin="wrong", status=1).stderr
+    assert "not a token of" in token(daemon, "check", stdin="wrong", status=1).stderr
     assert "empty" in token(daemon, "check", stdin="", status=1).stderr
     # One that is cut off would be another token.
-    assert "no entry" in token(daemon, "check", stdin="x" * 4094, status=1).stderr
-    assert "longer than 4094" in token(daemon, "check", stdin="x" * 4095, status=1).stderr
-    assert "longer than 4094" in ctl("token", "hash", stdin="x" * 4095, status=1).stderr
+    assert "not a token of" in token(daemon, "check", stdin="x" * 4094, status=1).stderr
+    assert "too long; the limit is 4094" in token(daemon, "check", stdin="x" * 4095, status=1).stderr
+    assert "too long; the limit is 4094" in ctl("token", "hash", stdin="x" * 4095, status=1).stderr
     prefixed = token(daemon, "add", "--id", "narrow", "--project", "acme", "--prefix", "acme/a").stdout
     token(daemon, "check", "--project", "acme", "--install", "abc", stdin=prefixed)
     token(daemon, "check", "--project", "acme", "--install", "cba", stdin=prefixed, status=1)

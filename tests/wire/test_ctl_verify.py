@@ -333,11 +333,11 @@ def test_the_daemon_is_killed_while_it_mends(start_daemon, source, tmp_path):
     daemon.start()
     with killed_at_the_second(daemon, "repair"):
         done = ctl.run(daemon.data_dir, "verify", "--repair", "--json", status=1)
-    assert "went away" in done.stderr
+    assert "closed the connection" in done.stderr
     mended = len(daemon.rows("SELECT 1 FROM blob WHERE refs = 1"))
     assert 0 < mended < 300
     *found, totals = (json.loads(line) for line in done.stdout.splitlines())
-    left = re.search(r"(\d+) more findings were not dealt with", done.stderr)
+    left = re.search(r"(\d+) findings were not repaired", done.stderr)
     assert len(found) + (int(left[1]) if left else 0) == totals["findings"] > 300
     daemon.start()
     ctl.run(daemon.data_dir, "verify", "--repair")

@@ -1,13 +1,11 @@
-/* From words to a command: options of the program may stand anywhere, a command's own behind its name. getopt_long(3)
- * does the splitting; what it refuses is said in our words, with the nearest name there is. */
+/* Parses the command line: options of the program may be anywhere, a command's own come after its name. getopt_long(3)
+ * splits the words; for what it refuses we have our own messages, with the nearest name. */
 #include "detritusctl/cli/command.h"
 
 #include <assert.h>
 #include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "config/config.h"
 #include "detritusctl/cli/help.h"
@@ -23,27 +21,28 @@ static const char *const color_choices[] = { "auto", "always", "never", NULL };
 const struct command_global command_globals[] = {
         [DATA_DIR] = { { .name = "data-dir",
                          .value = "DIR",
-                         .help = "what detritusd was given [$DETRITUS_DATA_DIR, else ./data/]",
+                         .help = "the data directory of the daemon [$DETRITUS_DATA_DIR, else ./data/]",
                          .complete = COMPLETE_DIRECTORY } },
         [CONFIG] = { { .name = "config",
                        .value = "FILE",
-                       .help = "take the data directory from the daemon's configuration [$DETRITUS_CONFIG]",
+                       .help = "the configuration of the daemon, which names the data directory [$DETRITUS_CONFIG]",
                        .complete = COMPLETE_FILE } },
-        [JSON] = { { .name = "json", .help = "print JSON, one object a line" } },
-        [NO_PAGER] = { { .name = "no-pager", .help = "do not page what is long" } },
+        [JSON] = { { .name = "json", .help = "print JSON, one object per line" } },
+        [NO_PAGER] = { { .name = "no-pager", .help = "do not use a pager for long output" } },
         [COLOR] = { { .name = "color",
                       .value = "WHEN",
-                      .help = "auto, always or never [auto: on a terminal, unless $NO_COLOR is set]",
+                      .help = "when to use colours: auto, always or never [auto: on a terminal, unless $NO_COLOR is "
+                              "set]",
                       .choices = color_choices } },
-        [YES] = { { .name = "yes", .letter = 'y', .help = "do it without asking" }, COMMAND_YES },
-        [DRY_RUN] = { { .name = "dry-run", .help = "say what would be done, and do nothing" }, COMMAND_DRY_RUN },
-        [HELP] = { { .name = "help", .letter = 'h', .help = "print this" } },
+        [YES] = { { .name = "yes", .letter = 'y', .help = "do not ask for confirmation" }, COMMAND_YES },
+        [DRY_RUN] = { { .name = "dry-run", .help = "print what would be done, and change nothing" }, COMMAND_DRY_RUN },
+        [HELP] = { { .name = "help", .letter = 'h', .help = "print this help" } },
         [VERSION] = { { .name = "version", .letter = 'V', .help = "print the version" } },
         [N_GLOBALS] = { { NULL } },
 };
 
-#define LONG_BASE 256 /* getopt's values of a command's own options; those of the program follow */
-#define GLOBAL_BASE (LONG_BASE + COMMAND_OPTIONS_MAX)
+#define LONG_BASE 256 /* getopt's values for a command's own options; those of the program follow */
+#define GLOBAL_BASE (LONG_BASE + CTL_OPTIONS_MAX)
 
 bool command_takes(const struct command *c, const struct command_global *global)
 {
@@ -61,26 +60,11 @@ const struct command *command_find(const struct command *group, const char *name
         return NULL;
 }
 
-const char *ctl_value(const struct ctl *ctl, const char *name)
-{
-        for (size_t i = 0; ctl->command->options[i].name; i++) {
-                if (strcmp(ctl->command->options[i].name, name) == 0)
-                        return ctl->values[i];
-        }
-        assert(!"an option of this command");
-        return NULL;
-}
-
-bool ctl_flag(const struct ctl *ctl, const char *name)
-{
-        return ctl_value(ctl, name);
-}
-
 /* ---- one level's options ---- */
 
 struct spelling {
-        struct option longs[COMMAND_OPTIONS_MAX + N_GLOBALS + 1];
-        char letters[3 * (COMMAND_OPTIONS_MAX + N_GLOBALS) + 3];
+        struct option longs[CTL_OPTIONS_MAX + N_GLOBALS + 1];
+        char letters[3 * (CTL_OPTIONS_MAX + N_GLOBALS) + 3];
 };
 
 static void spell(struct spelling *s, size_t *n, const struct command_option *o, int value)
@@ -91,14 +75,14 @@ static void spell(struct spelling *s, size_t *n, const struct command_option *o,
                 snprintf(s->letters + len, sizeof(s->letters) - len, "%c%s", o->letter, o->value ? ":" : "");
 }
 
-/* "+": stop at the first word that is no option, the name of a sub-command. ":": getopt prints nothing itself. */
+/* "+": stop at the first word that is not an option, the name of a subcommand. ":": getopt prints nothing itself. */
 static void spell_all(struct spelling *s, const struct command *c)
 {
         size_t n = 0;
         *s = (struct spelling){ 0 };
         snprintf(s->letters, sizeof(s->letters), c->subcommands ? "+:" : ":");
         for (int i = 0; c->options && c->options[i].name; i++) {
-                assert(i < COMMAND_OPTIONS_MAX);
+                assert(i < CTL_OPTIONS_MAX);
                 spell(s, &n, &c->options[i], LONG_BASE + i);
         }
         for (int i = 0; i < N_GLOBALS; i++) {
@@ -114,7 +98,7 @@ static int refuse_choice(const struct command_option *o, const char *value)
                 size_t len = strlen(known);
                 snprintf(known + len, sizeof(known) - len, "%s%s", len ? ", " : "", *choice);
         }
-        return say_usage("--%s: \"%s\" is none of %s", o->name, value, known);
+        return say_usage("--%s: \"%s\" is not a choice; use one of %s", o->name, value, known);
 }
 
 static int check_choice(const struct command_option *o, const char *value)
@@ -128,7 +112,7 @@ static int check_choice(const struct command_option *o, const char *value)
 
 #define GO_ON (-1)
 
-/* One of the program's own. */
+/* One of the program's own options. */
 static int take_global(struct ctl *ctl, int which, const char *value)
 {
         const struct command_option *o = &command_globals[which].option;
@@ -161,7 +145,7 @@ static int take_own(struct ctl *ctl, int which, const char *value)
         return GO_ON;
 }
 
-/* LONG_BASE + i, or GLOBAL_BASE + i, of a letter too. */
+/* LONG_BASE + i or GLOBAL_BASE + i, for a letter too. */
 static int code_of(const struct ctl *ctl, int value)
 {
         if (value >= LONG_BASE)
@@ -187,7 +171,8 @@ static int refuse_option(const struct ctl *ctl, const struct spelling *s, const 
 {
         struct suggestion nearest = { 0 };
         if (strncmp(word, "--", 2) != 0)
-                return optopt ? say_usage("there is no option -%c here", optopt) : say_usage("what is %s?", word);
+                return optopt ? say_usage("there is no option -%c here", optopt)
+                              : say_usage("%s is not an option", word);
         if (optopt >= LONG_BASE)
                 return say_usage("--%s takes no value", name_of(ctl, optopt));
         for (const struct option *o = s->longs; o->name; o++)
@@ -197,13 +182,13 @@ static int refuse_option(const struct ctl *ctl, const struct spelling *s, const 
         return say_usage("there is no option %s here", word);
 }
 
-/* The options of ctl->command, which stand in argv behind its name. GO_ON, or the exit status. */
+/* The options of ctl->command, which come in argv after its name. GO_ON, or the exit status. */
 static int parse_level(struct ctl *ctl, int argc, char **argv)
 {
         struct spelling s;
         int status = GO_ON;
         spell_all(&s, ctl->command);
-        optind = 0; /* getopt_long(3): begin anew, on another argv */
+        optind = 0; /* getopt_long(3): start again, with another argv */
         for (int c; status == GO_ON && (c = getopt_long(argc, argv, s.letters, s.longs, NULL)) != -1;) {
                 if (c == '?')
                         return refuse_option(ctl, &s, argv[optind - 1]);
@@ -226,8 +211,8 @@ static int refuse_command(const struct command *group, const char *name)
                         suggest(&nearest, name, (*c)->name);
         }
         if (nearest.name)
-                return say_usage("no command \"%s\"; did you mean \"%s\"?", name, nearest.name);
-        return say_usage("no command \"%s\"", name);
+                return say_usage("there is no command \"%s\"; did you mean \"%s\"?", name, nearest.name);
+        return say_usage("there is no command \"%s\"", name);
 }
 
 static int check_arguments(const struct ctl *ctl)
@@ -240,58 +225,24 @@ static int check_arguments(const struct ctl *ctl)
         if (ctl->n_arguments < c->min_arguments)
                 return say_usage("%s: %s is needed", c->name, c->arguments);
         if (ctl->n_arguments > c->max_arguments)
-                return say_usage("%s: \"%s\" is too much", c->name, ctl->arguments[c->max_arguments]);
-        return CTL_OK;
-}
-
-const char *ctl_environment(const char *name)
-{
-        const char *value = getenv(name);
-        return value && *value ? value : NULL;
-}
-
-/* --data-dir, --config, $DETRITUS_DATA_DIR, $DETRITUS_CONFIG, ./data/: the first of these that there is. */
-static int find_data_dir(struct ctl *ctl, struct config **ret_config)
-{
-        const char *from_env = ctl_environment("DETRITUS_DATA_DIR");
-        struct error err = { "out of memory" };
-        bool config_given = ctl->config_path;
-        if (!ctl->config_path)
-                ctl->config_path = ctl_environment("DETRITUS_CONFIG");
-        if (!ctl->data_dir && !config_given && from_env) {
-                ctl->data_dir = from_env;
-                ctl->data_dir_given = true;
-        }
-        if (ctl->data_dir || !ctl->config_path || (ctl->command->flags & COMMAND_NO_DATA_DIR)) {
-                ctl->data_dir = ctl->data_dir ? ctl->data_dir : "./data/";
-                return CTL_OK;
-        }
-        int r = config_new(ret_config);
-        if (r == 0)
-                r = config_read(*ret_config, ctl->config_path, &err);
-        if (r != 0)
-                return say_failed("%s", err.text);
-        ctl->data_dir = (*ret_config)->data_dir;
+                return say_usage("%s: one argument too many: \"%s\"", c->name, ctl->arguments[c->max_arguments]);
         return CTL_OK;
 }
 
 static int run(struct ctl *ctl)
 {
+        assert(ctl->command->run && !ctl->command->subcommands);
         _cleanup_(config_freep) struct config *config = NULL;
         int status = check_arguments(ctl);
         if (status == CTL_OK)
-                status = find_data_dir(ctl, &config);
+                status = ctl_find_data_dir(ctl, &config);
         if (status != CTL_OK)
                 return status;
         if ((ctl->command->flags & COMMAND_PAGER) && !ctl->no_pager && !screen_is_dumb())
                 pager_start();
         status = ctl->command->run(ctl);
-        bool by_default = !ctl->data_dir_given && !ctl->config_path && !(ctl->command->flags & COMMAND_NO_DATA_DIR);
-        if (status == CTL_FAILED && by_default && access(ctl->data_dir, F_OK) < 0)
-                say_note("there is no %s here; --data-dir DIR, --config FILE, $DETRITUS_DATA_DIR or $DETRITUS_CONFIG "
-                         "say "
-                         "where the data is",
-                         ctl->data_dir);
+        if (status == CTL_FAILED)
+                ctl_hint_data_dir(ctl);
         return status;
 }
 
@@ -324,6 +275,7 @@ static int walk(struct ctl *ctl, int argc, char **argv)
 int command_main(const struct command *root, int argc, char **argv)
 {
         struct ctl ctl = { .root = root, .command = root };
+        assert(root->subcommands);
         screen_init();
         int status = walk(&ctl, argc, argv);
         bool flushed = fflush(stdout) == 0 && !ferror(stdout);
@@ -332,7 +284,7 @@ int command_main(const struct command *root, int argc, char **argv)
                 status = CTL_FAILED;
         }
         if (!pager_finish())
-                status = CTL_FAILED; /* the shell has said why */
-        say_what_stands_below();
+                status = CTL_FAILED; /* the shell has printed why */
+        say_finish();
         return status;
 }

@@ -1,26 +1,24 @@
 #pragma once
-/* A command as data: from one table come its parsing, its --help, its part of the man page and its completion, so that
- * nothing is written twice. A command either runs or has sub-commands. commands.h lists them all.
+/* A command as data: its parsing, its --help, its part of the man page and its completion all come from one table. A
+ * command either runs or has subcommands. commands.h lists them all.
  *
- * Commands print to standard output, complain on standard error (say.h), and return the exit status. */
+ * Commands print to standard output, report errors on standard error (say.h), and return the exit status. */
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Done; it failed, or what was asked for was not found or is not in order; the command line is wrong. */
-enum { CTL_OK = 0, CTL_FAILED = 1, CTL_USAGE = 2 };
+#include "detritusctl/cli/ctl.h"
 
-#define COMMAND_OPTIONS_MAX 24 /* of one command */
-#define COMMAND_DEPTH_MAX 4    /* detritusctl included */
-#define COMMAND_MANY 1000000   /* max_arguments: any number */
+#define COMMAND_DEPTH_MAX 4  /* detritusctl included */
+#define COMMAND_MANY 1000000 /* max_arguments: any number */
 
 /* What completion offers for a value. */
 enum command_complete { COMPLETE_NOTHING, COMPLETE_FILE, COMPLETE_DIRECTORY };
 
 struct command_option {
         const char *name;  /* "limit"; NULL ends a list */
-        const char *value; /* "N", as help calls it; NULL: a switch without a value */
-        const char *help;  /* "at most so many [50]" */
+        const char *value; /* "N", as help shows it; NULL: a switch without a value */
+        const char *help;  /* "at most N crashes [50]" */
         char letter;       /* -n; 0: none */
         bool required;
         const char *const *choices; /* NULL-terminated; NULL: any text */
@@ -32,26 +30,25 @@ struct command_example {
         const char *what; /* "the five newest" */
 };
 
-/* Shared options, which only commands that mean them take. */
+/* Shared options, which only some commands take. */
 #define COMMAND_DRY_RUN (1u << 0)
 #define COMMAND_YES (1u << 1)
 /* Others. */
-#define COMMAND_PAGER (1u << 2)       /* what it prints may be long: through a pager on a terminal */
+#define COMMAND_PAGER (1u << 2)       /* its output may be long: on a terminal it goes through a pager */
 #define COMMAND_NO_JSON (1u << 3)     /* refuses --json */
-#define COMMAND_NO_DATA_DIR (1u << 4) /* needs none: a broken --config does not stop it, ctl->data_dir may be NULL */
+#define COMMAND_NO_DATA_DIR (1u << 4) /* needs none: a broken --config does not stop it */
 #define COMMAND_HIDDEN (1u << 5)      /* not for people */
-#define COMMAND_RAW (1u << 6)         /* every word is an argument, also those that look like options */
-
-struct ctl;
+#define COMMAND_RAW (1u << 6)         /* every word is an argument, even one that looks like an option */
 
 struct command {
         const char *name;
-        const char *heading;   /* in the help above it: stands before this command and those behind it; NULL: none */
+        const char
+                *heading; /* in the help of the level above: comes before this command and those after it; NULL: none */
         const char *summary;   /* one line, no full stop */
         const char *arguments; /* "ID|HASH"; NULL: none */
         unsigned min_arguments, max_arguments;
         enum command_complete complete;
-        const char *description;                  /* paragraphs, empty lines between; NULL: the summary says it all */
+        const char *description;                  /* paragraphs with empty lines between; NULL: the summary is enough */
         const struct command_option *options;     /* NULL: none */
         const struct command_example *examples;   /* NULL: none */
         const struct command *const *subcommands; /* NULL-terminated; NULL: it runs */
@@ -59,34 +56,15 @@ struct command {
         int (*run)(const struct ctl *ctl);        /* the exit status */
 };
 
-/* What was asked for. */
-struct ctl {
-        const struct command *root, *command;
-        const char *data_dir;
-        bool data_dir_given;     /* on the command line or in the environment, not by default */
-        const char *config_path; /* --config FILE, else $DETRITUS_CONFIG; NULL: none */
-        bool json, yes, dry_run, no_pager;
-        size_t n_arguments;
-        char **arguments;
-        const char *values[COMMAND_OPTIONS_MAX]; /* by the place in command->options: ctl_value() */
-};
-
-/* An option of this very command by its name: its value, or "" of a switch; NULL when it was not given. The last one
- * counts. A name that the command does not have is a bug. */
-const char *ctl_value(const struct ctl *ctl, const char *name);
-bool ctl_flag(const struct ctl *ctl, const char *name);
-
-const char *ctl_environment(const char *name); /* NULL: not set, or empty */
-
-/* Options that every command takes, and those that some share. */
+/* The options that every command takes, and those that some share. */
 struct command_global {
         struct command_option option;
-        unsigned flag; /* 0: all take it; else those with this flag */
+        unsigned flag; /* 0: every command takes it; else those with this flag */
 };
 extern const struct command_global command_globals[]; /* a NULL name ends it */
 bool command_takes(const struct command *c, const struct command_global *global);
 
 const struct command *command_find(const struct command *group, const char *name);
 
-/* The whole of a program: parses, prints help or runs. Returns the exit status; standard output is flushed. */
+/* All of main(): parses, then prints help or runs. Returns the exit status; standard output is flushed. */
 int command_main(const struct command *root, int argc, char **argv);

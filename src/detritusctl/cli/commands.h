@@ -1,5 +1,5 @@
 #pragma once
-/* All commands: each family stands in files of its own, and main.c puts them together. */
+/* All commands. Each is in a file of its own, and main.c puts them together. */
 
 #include "detritusctl/cli/command.h"
 

@@ -1,6 +1,6 @@
-/* Completion: the shells' scripts are thin, and ask `detritusctl __complete WORDS...` what may stand in the place of the
- * last word. So they know what this very program knows, and a new command needs no new script. The answer: a candidate
- * and what it means, a tab between, one a line; or ":file", ":directory". */
+/* Completion: the scripts for the shells are thin. They ask `detritusctl __complete WORDS...` how the last word may be
+ * completed, so a new command needs no new script. The answer: on each line a candidate, a tab and its meaning; or
+ * ":file" or ":directory". */
 #include <stdio.h>
 #include <string.h>
 
@@ -70,12 +70,12 @@ static int print_script(const struct ctl *ctl)
                         return CTL_OK;
                 }
         }
-        return say_usage("\"%s\" is none of bash, zsh, fish", ctl->arguments[0]);
+        return say_usage("there is no completion for \"%s\"; use one of bash, zsh, fish", ctl->arguments[0]);
 }
 
 const struct command completion_command = {
         .name = "completion",
-        .summary = "print the script that lets a shell complete words",
+        .summary = "print the completion script for a shell",
         .arguments = "bash|zsh|fish",
         .min_arguments = 1,
         .max_arguments = 1,
@@ -118,7 +118,7 @@ static void offer_kind(enum command_complete kind)
                 puts(kind == COMPLETE_FILE ? ":file" : ":directory");
 }
 
-/* `before` of each: the word's own beginning, "" or "--name=". */
+/* `before` comes before each choice: the beginning of the word, "" or "--name=". */
 static void offer_value(const struct command_option *o, const char *before, size_t before_len)
 {
         for (const char *const *choice = o->choices; choice && *choice; choice++)
@@ -126,7 +126,7 @@ static void offer_value(const struct command_option *o, const char *before, size
         offer_kind(o->complete);
 }
 
-/* "--name=VALUE", as zsh and fish hand it over; bash splits it. False: it is none. */
+/* "--name=VALUE", as zsh and fish pass it; bash splits it. False: the word does not look like this. */
 static bool offer_value_of_word(const struct command *c, const char *word)
 {
         char name[64];
@@ -150,7 +150,7 @@ static void offer_options(const struct command *c)
         }
 }
 
-/* "bash|zsh|fish", "[show ID]": words in small letters are words to choose from. */
+/* "bash|zsh|fish", "[show ID]": words in lower case are choices. */
 static void offer_arguments(const struct command *c)
 {
         const char *words = c->arguments ? c->arguments + (c->arguments[0] == '[') : "";
@@ -171,14 +171,15 @@ static void offer_commands(const struct command *group)
         }
 }
 
-/* The words before the last say where we are; *ret_open: the option whose value is to come. NULL: nowhere. */
+/* The words before the last one lead to a command, which is returned; NULL: to none. *ret_open: the option whose value
+ * comes next. */
 static const struct command *follow(const struct ctl *ctl, const struct command_option **ret_open)
 {
         const struct command *c = ctl->root;
         const struct command_option *open = NULL;
         for (size_t i = 0; i + 1 < ctl->n_arguments && c; i++) {
                 const char *word = ctl->arguments[i];
-                if (open && strcmp(word, "=") == 0) /* bash splits --name=value so */
+                if (open && strcmp(word, "=") == 0) /* bash makes three words of --name=value */
                         continue;
                 if (open) {
                         open = NULL;
@@ -218,7 +219,7 @@ static int complete(const struct ctl *ctl)
 
 const struct command complete_command = {
         .name = "__complete",
-        .summary = "say what may stand in the last word's place",
+        .summary = "print the completions of the last word",
         .arguments = "WORD...",
         .max_arguments = COMMAND_MANY,
         .flags = COMMAND_HIDDEN | COMMAND_RAW | COMMAND_NO_JSON | COMMAND_NO_DATA_DIR,

@@ -29,6 +29,6 @@ int confirm(const struct ctl *ctl, const char *fmt, ...)
         vsnprintf(question, sizeof(question), fmt, args);
         va_end(args);
         if (!isatty(STDIN_FILENO))
-                return say_failed("not without --yes, since there is nobody to ask: %s", question);
+                return say_failed("there is no terminal to ask on; use --yes to %s", question);
         return ask(question) ? CTL_OK : say_failed("nothing was done");
 }

@@ -1,4 +1,4 @@
-/* `--help`, and `detritusctl help [COMMAND]`, which says the same. */
+/* `--help`, and `detritusctl help [COMMAND]`, which prints the same. */
 #include "detritusctl/cli/help.h"
 
 #include <ctype.h>
@@ -39,7 +39,8 @@ static size_t line_columns(void)
         return n == 0 || n > LINE_COLUMNS_MAX ? LINE_COLUMNS_MAX : n < LINE_COLUMNS_MIN ? LINE_COLUMNS_MIN : n;
 }
 
-/* One paragraph, or several with empty lines between, from `column` on; further lines are indented by `indent`. */
+/* Prints one paragraph, or several with empty lines between, from `column` on; further lines are indented by `indent`.
+ */
 static void print_wrapped(FILE *out, const char *text, size_t column, size_t indent)
 {
         size_t at = column, max = line_columns();
@@ -73,7 +74,7 @@ static void print_option(FILE *out, const struct command_option *o)
         char name[64], text[512];
         snprintf(name, sizeof(name), "%c%c%s--%s%s%s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ',
                  o->letter ? ", " : "  ", o->name, o->value ? " " : "", o->value ? o->value : "");
-        snprintf(text, sizeof(text), "%s%s", o->help, o->required ? " (needed)" : "");
+        snprintf(text, sizeof(text), "%s%s", o->help, o->required ? " (required)" : "");
         print_entry(out, name, text);
 }
 
@@ -115,7 +116,7 @@ static void print_examples(const struct command *c, FILE *out)
 static void print_globals(const struct command *root, const struct command *c, FILE *out)
 {
         bool all = c == root;
-        fputs(all ? "\nOptions, everywhere:\n" : "\nOptions of all commands (see detritusctl --help):\n ", out);
+        fputs(all ? "\nOptions of every command:\n" : "\nOptions of every command (see detritusctl --help):\n ", out);
         for (const struct command_global *g = command_globals; g->option.name; g++) {
                 if (all && g->flag == 0)
                         print_option(out, &g->option);
@@ -124,8 +125,9 @@ static void print_globals(const struct command *root, const struct command *c, F
         }
         if (all)
                 print_wrapped(out,
-                              "\nExit status: 0 done; 1 it failed, or what was asked for was not found or is not in "
-                              "order; 2 the command line is wrong.",
+                              "\n"
+                              "Exit status: 0: success; 1: it failed, or something was not found or is not in order; "
+                              "2: the command line is wrong.",
                               0, 0);
         else
                 fputc('\n', out);
@@ -175,7 +177,7 @@ static int run(const struct ctl *ctl)
         for (size_t i = 0; i < ctl->n_arguments; i++) {
                 const struct command *sub = command_find(c, ctl->arguments[i]);
                 if (!sub)
-                        return say_usage("no command \"%s\"", ctl->arguments[i]);
+                        return say_usage("there is no command \"%s\"", ctl->arguments[i]);
                 c = sub;
         }
         return help_print(ctl->root, c, stdout);
@@ -183,18 +185,18 @@ static int run(const struct ctl *ctl)
 
 const struct command help_command = {
         .name = "help",
-        .heading = "Learn more",
+        .heading = "Get help",
         .summary = "explain a command",
         .arguments = "[COMMAND ...]",
         .max_arguments = COMMAND_DEPTH_MAX,
         .options =
                 (const struct command_option[]){
-                        { "man", .help = "print the man page detritusctl(1), all commands in it, for man -l" },
+                        { "man", .help = "print the man page detritusctl(1), with all commands, for man -l" },
                         { NULL },
                 },
         .examples =
                 (const struct command_example[]){
-                        { "detritusctl help crashes list", "options and examples of that command" },
+                        { "detritusctl help crashes list", "the options and examples of a command" },
                         { NULL },
                 },
         .flags = COMMAND_PAGER | COMMAND_NO_JSON | COMMAND_NO_DATA_DIR,

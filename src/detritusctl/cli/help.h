@@ -1,5 +1,5 @@
 #pragma once
-/* Help and the man page, written from the tree of commands. */
+/* Help and the man page, made from the tree of commands. */
 
 #include <stdio.h>
 
@@ -13,5 +13,5 @@ void help_path(const struct command *root, const struct command *c, char ret[HEL
 /* What --help prints. CTL_OK. */
 int help_print(const struct command *root, const struct command *c, FILE *out);
 
-/* detritusctl(1) in man(7)'s macros, on standard output. */
+/* Prints detritusctl(1) in the macros of man(7). */
 void help_man(const struct command *root);

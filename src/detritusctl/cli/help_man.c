@@ -1,5 +1,5 @@
-/* The man page, in man(7)'s macros. A dash is \-, so that what is copied from the page can be pasted; a line that begins
- * with a dot or a quote is no macro. */
+/* The man page, in the macros of man(7). A dash is printed as \-, so that examples can be copied from the page; dots
+ * and quotes at the start of a line are escaped, since they would begin a macro. */
 #include <ctype.h>
 #include <string.h>
 
@@ -38,7 +38,7 @@ static void print_option(const struct command_option *o)
         if (o->value)
                 print_line(" \\fI", o->value, "\\fR");
         fputc('\n', stdout);
-        print_line("", o->help, o->required ? " (needed)\n" : "\n");
+        print_line("", o->help, o->required ? " (required)\n" : "\n");
 }
 
 static void print_globals(unsigned flags)
@@ -89,17 +89,31 @@ static void print_command(const struct command *root, const struct command *c)
 static void print_end(void)
 {
         fputs(".SH EXIT STATUS\n"
-              ".TP\n0\nDone.\n"
-              ".TP\n1\nIt failed, or what was asked for was not found or is not in order.\n"
-              ".TP\n2\nThe command line is wrong.\n"
+              ".TP\n"
+              "0\n"
+              "Success.\n"
+              ".TP\n"
+              "1\n"
+              "It failed, or something was not found or is not in order.\n"
+              ".TP\n"
+              "2\n"
+              "The command line is wrong.\n"
               ".SH ENVIRONMENT\n"
-              ".TP\nDETRITUS_DATA_DIR\nThe data directory, when neither \\-\\-data\\-dir nor \\-\\-config is given.\n"
-              ".TP\nDETRITUS_CONFIG\nThe daemon's configuration, when no other option or variable says where the data "
-              "is.\n"
-              ".TP\nDETRITUS_PAGER, PAGER\nWhat pages long output; empty or cat: nothing. Without them, less \\-FRXK, "
-              "where there is one.\n"
-              ".TP\nNO_COLOR\nWhen it is not empty, no colours.\n"
-              ".SH SEE ALSO\n.BR sqlite3 (1)\n",
+              ".TP\n"
+              "DETRITUS_DATA_DIR\n"
+              "The data directory, when neither \\-\\-data\\-dir nor \\-\\-config is given.\n"
+              ".TP\n"
+              "DETRITUS_CONFIG\n"
+              "The daemon's configuration, when no other option or variable says where the data is.\n"
+              ".TP\n"
+              "DETRITUS_PAGER, PAGER\n"
+              "The pager for long output on a terminal; empty or cat: no pager. Without them, less \\-FRXK, if it is "
+              "installed.\n"
+              ".TP\n"
+              "NO_COLOR\n"
+              "If it is not empty, there are no colours.\n"
+              ".SH SEE ALSO\n"
+              ".BR sqlite3 (1)\n",
               stdout);
 }
 
@@ -113,7 +127,7 @@ void help_man(const struct command *root)
         print_line("", root->summary, "\n");
         fputs(".SH SYNOPSIS\n.B detritusctl\n[\\fIOPTIONS\\fR] \\fICOMMAND\\fR ...\n.SH DESCRIPTION\n", stdout);
         print_line("", root->description, "\n");
-        fputs(".SH OPTIONS\nThese stand before or behind the command.\n", stdout);
+        fputs(".SH OPTIONS\nThese may come before or after the command.\n", stdout);
         print_globals(0);
         fputs(".SH COMMANDS\n", stdout);
         print_command(root, root);

@@ -1,12 +1,9 @@
 #include "detritusctl/cli/receipt.h"
 
-#include <errno.h>
-#include <stdio.h>
-
-#include "detritusctl/cli/control_client.h"
 #include "detritusctl/screen/screen.h"
 #include "detritusctl/screen/size.h"
 #include "detritusctl/screen/terminal.h"
+#include "protocol/json/json_read.h"
 
 static const struct {
         const char *count, *bytes, *name;
@@ -19,34 +16,37 @@ static const struct {
         { "held_kept", NULL, "held, kept" },
 };
 
-/* A request that was refused did nothing. */
-static bool tells_anything(struct json_object *answer)
+/* A request that was refused has none of them. */
+static bool has_counts(struct json_object *answer)
 {
         bool any = false;
         for (size_t i = 0; i < ARRAY_LEN(lines); i++)
-                any = any || json_object_object_get_ex(answer, lines[i].count, NULL);
+                any = any || json_read_has(answer, lines[i].count);
         return any;
+}
+
+static void put_line(struct buf *out, struct json_object *answer, size_t i)
+{
+        char size[32] = "";
+        if (lines[i].bytes)
+                size_text(json_read_u64(answer, lines[i].bytes), size);
+        buf_printf(out, "  %-12s %8llu%s%s\n", lines[i].name, (unsigned long long)json_read_u64(answer, lines[i].count),
+                   *size ? "  " : "", size);
 }
 
 int receipt_print(const struct ctl *ctl, const char *title, struct json_object *answer)
 {
-        _cleanup_(buf_done) struct buf shown = { 0 };
+        _cleanup_(buf_done) struct buf out = { 0 };
         if (ctl->json)
-                return screen_json(NULL, json_object_to_json_string_ext(answer, JSON_C_TO_STRING_NOSLASHESCAPE));
-        if (!tells_anything(answer))
+                return screen_json(NULL, json_read_value_shown(answer));
+        if (!has_counts(answer))
                 return 0;
-        int r = terminal_line(&shown, title, 0);
-        if (r < 0)
-                return r;
-        printf("%s%.*s%s\n", screen_on(SCREEN_HEAD), (int)shown.len, (const char *)shown.data, screen_off());
+        buf_append_str(&out, screen_on(SCREEN_HEAD));
+        terminal_line(&out, title, 0);
+        buf_printf(&out, "%s\n", screen_off());
         for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
-                char size[32] = "";
-                if (!json_object_object_get_ex(answer, lines[i].count, NULL))
-                        continue;
-                if (lines[i].bytes)
-                        size_text(ctl_number(answer, lines[i].bytes), size);
-                printf("  %-12s %8llu%s%s\n", lines[i].name, (unsigned long long)ctl_number(answer, lines[i].count),
-                       *size ? "  " : "", size);
+                if (json_read_has(answer, lines[i].count))
+                        put_line(&out, answer, i);
         }
-        return ferror(stdout) ? -EIO : 0;
+        return screen_put(&out);
 }

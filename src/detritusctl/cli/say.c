@@ -2,17 +2,21 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
-#include "detritusctl/cli/commands.h"
+#include "detritusctl/cli/ctl.h"
+#include "detritusctl/screen/pager.h"
 #include "detritusctl/screen/terminal.h"
 
-static void say(const char *fmt, va_list args, const char *behind)
+static char at_end[256];
+
+static void say(const char *fmt, va_list args, const char *hint)
 {
         char text[1024];
         _cleanup_(buf_done) struct buf line = { 0 };
         vsnprintf(text, sizeof(text), fmt, args);
         if (terminal_line(&line, text, 0) == 0)
-                fprintf(stderr, "detritusctl: %.*s%s\n", (int)line.len, (const char *)line.data, behind);
+                fprintf(stderr, "detritusctl: %.*s%s\n", (int)line.len, (const char *)line.data, hint);
 }
 
 int say_failed(const char *fmt, ...)
@@ -41,18 +45,23 @@ void say_note(const char *fmt, ...)
         va_end(args);
 }
 
-static char below[256];
+int say_error(int r)
+{
+        if (r > 0 || ferror(stdout))
+                return pager_was_quit() ? CTL_OK : CTL_FAILED;
+        return say_failed("%s", strerror(-r));
+}
 
-void say_below(const char *fmt, ...)
+void say_at_end(const char *fmt, ...)
 {
         va_list args;
         va_start(args, fmt);
-        vsnprintf(below, sizeof(below), fmt, args);
+        vsnprintf(at_end, sizeof(at_end), fmt, args);
         va_end(args);
 }
 
-void say_what_stands_below(void)
+void say_finish(void)
 {
-        if (below[0])
-                say_note("%s", below);
+        if (at_end[0])
+                say_note("%s", at_end);
 }

@@ -1,13 +1,18 @@
 #pragma once
-/* What goes wrong, in a line on standard error. */
+/* Messages on standard error, one line each, with "detritusctl: " before them. Formats have no newline. Text from
+ * clients is made harmless for a terminal. */
 
 #include "util/cleanup.h"
 
-/* CTL_FAILED, and CTL_USAGE with a hint at --help; no newline in fmt. What strangers wrote is made harmless. */
-int say_failed(const char *fmt, ...) _printf_(1, 2);
-int say_usage(const char *fmt, ...) _printf_(1, 2);
-/* Neither: something to know. */
-void say_note(const char *fmt, ...) _printf_(1, 2);
-/* The same, to stand below all output, also what a pager still has to show: said at the end. One at most. */
-void say_below(const char *fmt, ...) _printf_(1, 2);
-void say_what_stands_below(void);
+int say_failed(const char *fmt, ...) _printf_(1, 2); /* CTL_FAILED */
+int say_usage(const char *fmt, ...) _printf_(1, 2);  /* CTL_USAGE; adds a hint at --help */
+void say_note(const char *fmt, ...) _printf_(1, 2);  /* something to know */
+
+/* What a negative r, or one that a callback returned above 0, means: CTL_FAILED with the message for -errno. When
+ * standard output failed, command_main() reports that, so this says nothing: CTL_FAILED, or CTL_OK when the reader
+ * left the pager, which is no failure. */
+int say_error(int r);
+
+/* A note for the end, after all output, even what a pager has yet to show. The last one counts. */
+void say_at_end(const char *fmt, ...) _printf_(1, 2);
+void say_finish(void); /* prints it */

@@ -1,5 +1,5 @@
-/* Edits: a letter more, less, another one, or two swapped (optimal string alignment). A third of the letters may be
- * wrong; and what was typed may be the start of a name. */
+/* Counts edits: a letter added, removed, replaced, or two swapped (optimal string alignment). A third of the letters
+ * may be wrong. What was typed may also be the beginning of a name. */
 #include "detritusctl/cli/suggest.h"
 
 #include <string.h>

@@ -4,9 +4,9 @@
 #include <stddef.h>
 
 struct suggestion {
-        const char *name; /* NULL: none is near */
+        const char *name; /* NULL: none is similar */
         size_t distance;
 };
 
-/* Takes `name` when it is nearer to what was typed than what was taken before. */
+/* Keeps `name` when it is more similar to what was typed than the one before. */
 void suggest(struct suggestion *nearest, const char *typed, const char *name);

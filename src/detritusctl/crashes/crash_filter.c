@@ -1,14 +1,14 @@
 #include "detritusctl/crashes/crash_filter.h"
 
-#include "detritusctl/cli/reading.h"
+#include "detritusctl/cli/arg.h"
 
-const char *const crash_kinds[] = { "Minidump", "PanicTarball", "RustcIce", NULL };
+const char *const crash_filter_kinds[] = { "Minidump", "PanicTarball", "RustcIce", NULL };
 
-static int read_time(const struct ctl *ctl, const char *name, const char *option, struct moment *at,
-                     const struct moment **ret)
+/* option: "--since". */
+static int read_time(const struct ctl *ctl, const char *option, struct moment *at, const struct moment **ret)
 {
-        const char *text = ctl_value(ctl, name);
-        int status = text ? reading_moment(option, text, at) : CTL_OK;
+        const char *text = ctl_value(ctl, option + 2);
+        int status = text ? arg_moment(option, text, at) : CTL_OK;
         *ret = text ? at : NULL;
         return status;
 }
@@ -25,6 +25,6 @@ int crash_filter_read(const struct ctl *ctl, bool with_times, struct crash_filte
                                     } };
         if (!with_times)
                 return CTL_OK;
-        int status = read_time(ctl, "since", "--since", &f->since, &f->index.since);
-        return status == CTL_OK ? read_time(ctl, "until", "--until", &f->until, &f->index.until) : status;
+        int status = read_time(ctl, "--since", &f->since, &f->index.since);
+        return status == CTL_OK ? read_time(ctl, "--until", &f->until, &f->index.until) : status;
 }

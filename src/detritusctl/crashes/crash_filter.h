@@ -1,24 +1,25 @@
 #pragma once
-/* The options of the commands that pick crashes, and what they ask of the index. */
+/* The options that choose crashes, and what they ask of the index. */
 
 #include "detritusctl/cli/command.h"
 #include "storage/index/index_list.h"
 
 #define CRASH_FILTER_OPTIONS                                                                                           \
-        { "project", "P", "of this project" }, { "install", "ID", "of this installation" },                            \
-                { "platform", "NAME", "of this platform" }, { "version", "V", "of this version of the program" },      \
-                { "kind", "KIND", "of this kind", .choices = crash_kinds },                                            \
+        { "project", "P", "only of this project" }, { "install", "ID", "only of this installation" },                  \
+                { "platform", "NAME", "only of this platform" },                                                       \
+                { "version", "V", "only of this version of the program" },                                             \
+                { "kind", "KIND", "only of this kind", .choices = crash_filter_kinds },                                \
         {                                                                                                              \
-                "grep", "TEXT", "whose panic text has this, in lower or upper case"                                    \
+                "grep", "TEXT", "only with this text in the panic text, in upper or lower case"                        \
         }
 
-extern const char *const crash_kinds[];
+extern const char *const crash_filter_kinds[];
 
 struct crash_filter {
         struct index_crash_filter index;
         struct moment since, until;
 };
 
-/* From --project and so on; and --since and --until, where the command has them. CTL_OK or, said, CTL_USAGE. f->index
- * points into f and ctl. */
+/* Reads --project and the other options; --since and --until only with_times. f->index points into *f and ctl. CTL_OK,
+ * or CTL_USAGE after a message. */
 int crash_filter_read(const struct ctl *ctl, bool with_times, struct crash_filter *f);

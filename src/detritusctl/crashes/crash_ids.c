@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "detritusctl/cli/reading.h"
+#include "detritusctl/cli/arg.h"
+#include "detritusctl/cli/ctl.h"
 #include "detritusctl/cli/say.h"
 #include "storage/index/index_list.h"
 #include "storage/index/index_read.h"
@@ -19,13 +20,13 @@ static int say_candidates(const int64_t *ids, size_t n)
         size_t used = 0;
         for (size_t i = 0; i < n; i++)
                 used += (size_t)snprintf(text + used, sizeof(text) - used, " %lld", (long long)ids[i]);
-        return say_failed("several crashes have such a dump; name one by its id:%s%s", text,
+        return say_failed("several crashes have a dump whose hash begins like this; name one by its id:%s%s", text,
                           n == CANDIDATES_MAX ? " ..." : "");
 }
 
 int crash_ids_find(struct index *x, const char *what, int64_t *ret)
 {
-        int64_t ids[CANDIDATES_MAX], id = reading_id(what);
+        int64_t ids[CANDIDATES_MAX], id = arg_id(what);
         size_t n = 0, len = strlen(what);
         bool held;
         int r = id >= 0 ? index_crash_by_id(x, id, NULL, NULL, &held) : -ENOENT;
@@ -39,9 +40,9 @@ int crash_ids_find(struct index *x, const char *what, int64_t *ret)
                         id = ids[0];
         }
         if (r == -ENOENT)
-                return say_failed("there is no such crash: %s", what);
+                return say_failed("there is no crash %s", what);
         if (r < 0)
-                return say_failed("%s", strerror(-r));
+                return say_error(r);
         *ret = id;
         return CTL_OK;
 }

@@ -1,24 +1,27 @@
-/* detritusctl crashes list and crashes follow: the index answers in JSON, which is what scripts get, or becomes rows. */
+/* detritusctl crashes list and crashes follow. The index answers in JSON; scripts get that, people get rows. */
 
 #include <errno.h>
-#include <json.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "detritusctl/cli/arg.h"
 #include "detritusctl/cli/commands.h"
-#include "detritusctl/cli/reading.h"
+#include "detritusctl/cli/open.h"
+#include "detritusctl/cli/paging.h"
+#include "detritusctl/cli/row.h"
 #include "detritusctl/cli/say.h"
 #include "detritusctl/crashes/crash_filter.h"
 #include "detritusctl/crashes/crash_table.h"
 #include "detritusctl/screen/screen.h"
 #include "detritusctl/screen/size.h"
 #include "detritusctl/screen/terminal.h"
+#include "protocol/json/json_read.h"
 #include "storage/index/index_list.h"
 
 #define LIMIT_DEFAULT 50
 #define GREP_DEPTH_DEFAULT 10000
-#define FOLLOW_POLL_MS 250 /* between two looks at the index's number of changes */
+#define FOLLOW_POLL_MS 250 /* how often the index is asked whether anything changed */
 
 /* ---- list ---- */
 
@@ -34,11 +37,11 @@ static int read_list(const struct ctl *ctl, struct list *l)
         *l = (struct list){ 0 };
         int status = crash_filter_read(ctl, true, &l->filter);
         if (status == CTL_OK && (text = ctl_value(ctl, "limit")))
-                status = reading_count("--limit", text, INT_MAX, &limit);
+                status = arg_count("--limit", text, INT_MAX, &limit);
         if (status == CTL_OK && (text = ctl_value(ctl, "depth")))
-                status = reading_count("--depth", text, INT64_MAX, &depth);
+                status = arg_count("--depth", text, INT64_MAX, &depth);
         if (status == CTL_OK && (text = ctl_value(ctl, "after")))
-                status = reading_cursor(text, &l->page.after);
+                status = paging_cursor(text, &l->page.after);
         l->page.max = limit;
         l->filter.index.grep_depth = depth;
         return status;
@@ -51,7 +54,7 @@ static int list(const struct ctl *ctl)
         struct list l;
         int status = read_list(ctl, &l);
         if (status == CTL_OK)
-                status = reading_open_index(ctl, &index);
+                status = open_index(ctl, &index);
         if (status != CTL_OK)
                 return status;
         int r = ctl->json ? 0 : crash_table_new(&table);
@@ -61,39 +64,40 @@ static int list(const struct ctl *ctl)
         if (r == 0 && table)
                 r = table_finish(table);
         if (r < 0)
-                return reading_failed(r);
+                return say_error(r);
         fflush(stdout);
-        reading_say_more(&l.page, "crash");
+        paging_say_more(&l.page, "crash");
         return CTL_OK;
 }
 
 const struct command crashes_list_command = {
         .name = "list",
-        .summary = "the newest crashes, newest first",
+        .summary = "list crashes, newest first",
         .description =
-                "Lists crashes by when they were received, the newest first. Each of the filters that are given has to "
-                "fit; they cost a few milliseconds whatever is stored, but for --grep, which has to read the panic "
-                "texts: it looks at the newest --depth of those that fit the other filters, and says when there are "
-                "more.\n"
+                "Lists crashes by the time they were received, newest first. A crash is listed when it matches all "
+                "filters that are given. Filters take a few milliseconds however much is stored, except --grep, which "
+                "has to read panic texts: it searches the newest --depth crashes that match the other filters, and "
+                "says when there are more.\n"
                 "\n"
-                "When a page is full, the end of it is told on standard error; --after begins the next page there. For "
-                "scripts: it is received_at and id of the last crash with a comma in between.\n"
+                "When there are more crashes than --limit, standard error says where the page ended; --after begins "
+                "the next page there. A script can make the cursor itself: received_at and id of the last crash, with "
+                "a comma between them.\n"
                 "\n"
-                "T is a time of RFC 3339, a day (its beginning, UTC), or how long ago: 90s, 5m, 2h, 3d, 1w. --since "
-                "means at or after, --until before.",
+                "T is an RFC 3339 time, a day (its beginning in UTC), or how long ago: 90s, 5m, 2h, 3d, 1w. --since "
+                "is inclusive, --until is exclusive.",
         .options =
                 (const struct command_option[]){
                         CRASH_FILTER_OPTIONS,
-                        { "since", "T", "received at or after" },
-                        { "until", "T", "received before" },
-                        { "limit", "N", "at most so many, 0: all [50]", .letter = 'n' },
-                        { "after", "CURSOR", "the page behind this place" },
-                        { "depth", "N", "with --grep: look at so many panic texts, 0: all [10000]" },
+                        { "since", "T", "received at this time or later" },
+                        { "until", "T", "received before this time" },
+                        { "limit", "N", "at most N crashes, 0: all [50]", .letter = 'n' },
+                        { "after", "CURSOR", "begin after this crash: the next page" },
+                        { "depth", "N", "with --grep: search at most N panic texts, 0: all [10000]" },
                         { NULL },
                 },
         .examples =
                 (const struct command_example[]){
-                        { "detritusctl crashes list --limit 5", "the five that came last" },
+                        { "detritusctl crashes list --limit 5", "the five newest" },
                         { "detritusctl crashes list --project acme --version 1.4.2 --since 1d",
                           "is the release good?" },
                         { "detritusctl crashes list --grep 'index out of bounds'", "by panic text" },
@@ -106,41 +110,36 @@ const struct command crashes_list_command = {
 
 /* ---- follow ---- */
 
-/* One line a crash: a table cannot know how wide the next one will be. */
-static int put_new(struct buf *out, struct json_object *crash)
+/* One line per crash. A table cannot know how wide the next crash will be. */
+static void put_new(struct buf *out, struct json_object *crash)
 {
         static const char *const keys[] = { "received_at", "project", "install_id", "version", "kind" };
         char size[32];
         size_t columns = screen_columns();
-        int r = buf_printf(out, "%6s", reading_text(crash, "id"));
-        for (size_t i = 0; r == 0 && i < ARRAY_LEN(keys); i++) {
-                r = buf_append_str(out, "  ");
-                if (r == 0)
-                        r = terminal_line(out, reading_text(crash, keys[i]), i == 2 && screen_is_narrow() ? 11 : 40);
+        buf_printf(out, "%6s", json_read_shown(crash, "id") ?: "");
+        for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+                buf_append_str(out, "  ");
+                terminal_line(out, json_read_shown(crash, keys[i]) ?: "", i == 2 && screen_is_narrow() ? 11 : 40);
         }
-        size_text(json_object_get_uint64(json_object_object_get(crash, "dump_len")), size);
-        if (r == 0)
-                r = buf_printf(out, "  %s  ", size);
-        if (r == 0)
-                r = terminal_line(out, reading_text(crash, "panic_text"),
-                                  columns > out->len + 10 ? columns - out->len : 0);
-        return r == 0 ? buf_append_char(out, '\n') : r;
+        size_text(json_read_u64(crash, "dump_len"), size);
+        buf_printf(out, "  %s  ", size);
+        terminal_line(out, json_read_shown(crash, "panic_text") ?: "",
+                      columns > out->len + 10 ? columns - out->len : 0);
+        buf_append_char(out, '\n');
 }
 
 static int print_new(_unused_ void *userdata, const char *json)
 {
         _cleanup_(buf_done) struct buf out = { 0 };
-        struct json_object *crash = json_tokener_parse(json);
-        if (!crash)
-                return -ENOMEM;
-        int r = put_new(&out, crash);
-        json_object_put(crash);
+        _cleanup_(json_read_freep) struct json_object *crash = NULL;
+        int r = row_parse(json, &crash);
         if (r < 0)
                 return r;
-        return fwrite(out.data, 1, out.len, stdout) == out.len ? 0 : -EIO;
+        put_new(&out, crash);
+        return screen_put(&out);
 }
 
-/* Until nobody reads any more, or the index fails. */
+/* Until nobody reads standard output any more, or the index fails. */
 static int follow_index(struct index *x, const struct index_crash_filter *filter, int64_t id, bool json)
 {
         int64_t version = -1, now = 0;
@@ -150,7 +149,7 @@ static int follow_index(struct index *x, const struct index_crash_filter *filter
                 if (r == 0 && now != version)
                         r = index_new_crashes(x, filter, &id, json ? screen_json : print_new, NULL);
                 version = now;
-        } while (r == 0 && reading_wait(FOLLOW_POLL_MS));
+        } while (r == 0 && screen_wait(FOLLOW_POLL_MS));
         return r;
 }
 
@@ -161,29 +160,29 @@ static int follow(const struct ctl *ctl)
         int64_t id = 0;
         int status = crash_filter_read(ctl, false, &filter);
         if (status == CTL_OK)
-                status = reading_open_index(ctl, &index);
+                status = open_index(ctl, &index);
         if (status != CTL_OK)
                 return status;
         int r = index_newest_crash(index, &id);
         if (r == 0)
-                say_note("waiting for crashes behind %lld", (long long)id);
+                say_note("waiting for crashes after %lld", (long long)id);
         if (r == 0)
                 r = follow_index(index, &filter.index, id, ctl->json);
-        return r == 0 ? CTL_OK : reading_failed(r);
+        return r == 0 ? CTL_OK : say_error(r);
 }
 
 const struct command crashes_follow_command = {
         .name = "follow",
-        .summary = "new crashes as they come",
-        .description = "Prints each crash that is received from now on and fits the filters. Only reads; a daemon that "
-                       "stops and starts again makes no difference. Ends when it is interrupted, or when nobody reads "
-                       "its output any more.",
+        .summary = "print new crashes as they arrive",
+        .description =
+                "Prints each crash that is received from now on and matches the filters. The daemon may stop and "
+                "start meanwhile. Ends when it is interrupted, or when nobody reads its output any more.",
         .options = (const struct command_option[]){ CRASH_FILTER_OPTIONS, { NULL } },
         .examples =
                 (const struct command_example[]){
                         { "detritusctl crashes follow --project acme", "watch a project" },
                         { "detritusctl crashes follow --json | while read -r c; do notify \"$c\"; done",
-                          "do something about each" },
+                          "run a command for each" },
                         { NULL },
                 },
         .run = follow,

@@ -1,5 +1,5 @@
 #pragma once
-/* The page of `crashes show`: one crash for people. */
+/* What `crashes show` prints for people: one crash. */
 
 /* An index_json_cb for index_show_crash(). */
 int crash_page_print(void *userdata, const char *json);

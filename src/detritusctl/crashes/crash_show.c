@@ -1,18 +1,19 @@
 /* detritusctl crashes show: one crash, and what its installation logged around it. */
 
 #include <errno.h>
-#include <json.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "detritusctl/cli/commands.h"
-#include "detritusctl/cli/reading.h"
+#include "detritusctl/cli/open.h"
+#include "detritusctl/cli/row.h"
 #include "detritusctl/cli/say.h"
 #include "detritusctl/crashes/crash_ids.h"
 #include "detritusctl/crashes/crash_page.h"
 #include "detritusctl/logs/log_print.h"
 #include "detritusctl/screen/screen.h"
 #include "detritusctl/screen/terminal.h"
+#include "protocol/json/json_read.h"
 #include "storage/index/index_list.h"
 #include "util/text/time_arg.h"
 
@@ -31,10 +32,10 @@ static int print_json_line(void *userdata, const struct source *source, const st
 {
         struct show *s = userdata;
         _cleanup_(buf_done) struct buf out = { 0 };
-        int r = s->printed++ > 0 ? buf_append_char(&out, ',') : 0;
-        if (r == 0)
-                r = log_print_json(&out, source, line->text, line->len);
-        return r == 0 && fwrite(out.data, 1, out.len, stdout) == out.len ? 0 : LOG_PRINT_FAILED;
+        if (s->printed++ > 0)
+                buf_append_char(&out, ',');
+        log_print_json(&out, source, line->text, line->len);
+        return screen_put(&out) == 0 ? 0 : LOG_PRINT_FAILED;
 }
 
 static int print_line(void *userdata, const struct source *source, const struct log_line *line)
@@ -59,7 +60,7 @@ static int print_lines(struct show *s)
 
 /* ---- the crash ---- */
 
-/* The object's own text without its last brace, the lines, and the brace. */
+/* The crash's own JSON without its last brace, then the lines, then the brace. */
 static int print_json(struct show *s, const char *json)
 {
         _cleanup_(buf_done) struct buf out = { 0 };
@@ -88,11 +89,10 @@ static int print_page(struct show *s, const char *json)
 
 static void read_place(struct show *s, struct json_object *crash)
 {
-        const char *project = json_object_get_string(json_object_object_get(crash, "project"));
-        const char *install_id = json_object_get_string(json_object_object_get(crash, "install_id"));
-        const char *at = json_object_get_string(json_object_object_get(crash, "crashed_at"));
-        snprintf(s->source.project, sizeof(s->source.project), "%s", project ? project : "");
-        snprintf(s->source.install_id, sizeof(s->source.install_id), "%s", install_id ? install_id : "");
+        const char *project = json_read_string(crash, "project"), *install_id = json_read_string(crash, "install_id");
+        const char *at = json_read_string(crash, "crashed_at");
+        snprintf(s->source.project, sizeof(s->source.project), "%s", project ?: "");
+        snprintf(s->source.install_id, sizeof(s->source.install_id), "%s", install_id ?: "");
         if (!at || clock_parse_rfc3339(at, strlen(at), &s->crashed_at) != 0)
                 s->crashed_at = (struct moment){ 0 };
 }
@@ -100,11 +100,11 @@ static void read_place(struct show *s, struct json_object *crash)
 static int print_with_logs(void *userdata, const char *json)
 {
         struct show *s = userdata;
-        struct json_object *crash = json_tokener_parse(json);
-        if (!crash)
-                return -ENOMEM;
+        _cleanup_(json_read_freep) struct json_object *crash = NULL;
+        int r = row_parse(json, &crash);
+        if (r < 0)
+                return r;
         read_place(s, crash);
-        json_object_put(crash);
         return s->ctl->json ? print_json(s, json) : print_page(s, json);
 }
 
@@ -116,10 +116,10 @@ static int show(const struct ctl *ctl)
         const char *around = ctl_value(ctl, "logs");
         int64_t id = 0;
         if (around && time_arg_duration(around, &s.around_secs) != 0)
-                return say_usage("--logs: \"%s\" is no duration: 30s, 5m, 2h", around);
-        int status = reading_open_index(ctl, &index);
+                return say_usage("--logs: \"%s\" is not a duration; use one like 30s, 5m or 2h", around);
+        int status = open_index(ctl, &index);
         if (status == CTL_OK && around)
-                status = reading_open_data_dir(ctl, &datadir_fd);
+                status = open_data_dir(ctl, &datadir_fd);
         if (status == CTL_OK)
                 status = crash_ids_find(index, ctl->arguments[0], &id);
         if (status != CTL_OK)
@@ -127,29 +127,29 @@ static int show(const struct ctl *ctl)
         s.datadir_fd = datadir_fd;
         int r = index_show_crash(index, id, around ? print_with_logs : ctl->json ? screen_json : crash_page_print, &s);
         if (r == -ENOENT)
-                return say_failed("there is no such crash: %s", ctl->arguments[0]);
-        return r == 0 ? CTL_OK : reading_failed(r);
+                return say_failed("there is no crash %s", ctl->arguments[0]);
+        return r == 0 ? CTL_OK : say_error(r);
 }
 
 const struct command crashes_show_command = {
         .name = "show",
-        .summary = "all that is known of one crash",
+        .summary = "show everything about one crash",
         .arguments = "ID|HASH",
         .min_arguments = 1,
         .max_arguments = 1,
-        .description = "Shows one crash, by its id or by the first digits of its dump's SHA-256, four at least. --logs "
-                       "adds what "
-                       "the same installation logged up to so long before and after crashed_at; with --json as "
-                       "\"logs\" in the "
-                       "object.",
+        .description =
+                "Shows one crash, by its id or by the first digits (at least four) of its dump's SHA-256. --logs adds "
+                "what the same installation logged around crashed_at, up to that long before and after; with --json "
+                "they are the member \"logs\".",
         .options =
                 (const struct command_option[]){
-                        { "logs", "DURATION", "and the log lines around it: 30s, 5m, 2h" },
+                        { "logs", "DURATION",
+                          "also the log lines around the crash, this long before and after: 30s, 5m, 2h" },
                         { NULL },
                 },
         .examples =
                 (const struct command_example[]){
-                        { "detritusctl crashes show 17 --logs 5m", "by id, and what happened around it" },
+                        { "detritusctl crashes show 17 --logs 5m", "by id, with the log lines around it" },
                         { "detritusctl crashes show 3fa9c1", "by the start of its dump's hash" },
                         { NULL },
                 },

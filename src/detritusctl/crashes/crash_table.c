@@ -1,13 +1,13 @@
 #include "detritusctl/crashes/crash_table.h"
 
 #include <errno.h>
-#include <json.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "detritusctl/cli/reading.h"
+#include "detritusctl/cli/row.h"
 #include "detritusctl/screen/screen.h"
 #include "detritusctl/screen/size.h"
+#include "protocol/json/json_read.h"
 
 enum { ID, TIME, PROJECT, INSTALL, VERSION, KIND, SIZE, ATTACHMENTS, PANIC, N_COLUMNS };
 
@@ -28,8 +28,8 @@ int crash_table_new(struct table **ret)
         return table_new(columns, N_COLUMNS, ret);
 }
 
-/* Rust says where first and what in the next line ("thread 'main' panicked at src/x.rs:1:2:"): both are wanted, in one
- * line, and not the same words before each. Changes `text` in place. */
+/* Rust prints the place first and the message on the next line ("thread 'main' panicked at src/x.rs:1:2:"). We show
+ * both on one line, without the words that are always the same. Changes `text` in place. */
 static const char *panic_line(char *text)
 {
         char *at = strncmp(text, "thread '", 8) == 0 ? strstr(text, "' panicked at ") : NULL;
@@ -47,8 +47,8 @@ static int add(struct table *table, struct json_object *crash)
         const char *cells[N_COLUMNS];
         char size[32], time[SCREEN_TIME_SIZE];
         for (size_t i = 0; i < N_COLUMNS; i++)
-                cells[i] = reading_text(crash, keys[i]);
-        size_text(json_object_get_uint64(json_object_object_get(crash, keys[SIZE])), size);
+                cells[i] = json_read_shown(crash, keys[i]) ?: "";
+        size_text(json_read_u64(crash, keys[SIZE]), size);
         screen_time(cells[TIME], time);
         _cleanup_(freep) char *panic = strdup(cells[PANIC]);
         if (!panic)
@@ -61,10 +61,7 @@ static int add(struct table *table, struct json_object *crash)
 
 int crash_table_add(void *table, const char *json)
 {
-        struct json_object *crash = json_tokener_parse(json);
-        if (!crash)
-                return -ENOMEM;
-        int r = add(table, crash);
-        json_object_put(crash);
-        return r;
+        _cleanup_(json_read_freep) struct json_object *crash = NULL;
+        int r = row_parse(json, &crash);
+        return r == 0 ? add(table, crash) : r;
 }

@@ -1,5 +1,5 @@
 #pragma once
-/* The table of `crashes list`: aligned columns, the panic's first line last. */
+/* The table of `crashes list`, with the panic's first line in the last column. */
 
 #include "detritusctl/screen/table.h"
 

@@ -1,11 +1,11 @@
-/* detritusctl crashes: the family. */
+/* detritusctl crashes: the group of commands. */
 
 #include "detritusctl/cli/commands.h"
 #include "detritusctl/crashes/crashes_change.h"
 
 const struct command crashes_command = {
         .name = "crashes",
-        .summary = "look at crashes, delete and hold them",
+        .summary = "list, show, export, hold and delete crashes",
         .subcommands =
                 (const struct command *const[]){
                         &crashes_list_command,

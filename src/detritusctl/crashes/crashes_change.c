@@ -1,4 +1,5 @@
-/* detritusctl crashes delete|hold|release: names become ids on a read-only connection, then an operation does it. */
+/* detritusctl crashes delete, hold and release: names become ids on a read-only connection, then an operation changes
+ * those crashes. */
 #include "detritusctl/crashes/crashes_change.h"
 
 #include <errno.h>
@@ -7,12 +8,14 @@
 
 #include "control/operations.h"
 #include "detritusctl/cli/confirm.h"
-#include "detritusctl/cli/control_client.h"
-#include "detritusctl/cli/reading.h"
+#include "detritusctl/cli/open.h"
+#include "detritusctl/cli/perform.h"
 #include "detritusctl/cli/receipt.h"
 #include "detritusctl/cli/say.h"
 #include "detritusctl/crashes/crash_ids.h"
 #include "detritusctl/screen/screen.h"
+#include "protocol/json/json_read.h"
+#include "protocol/json/json_write.h"
 #include "storage/index/index_read.h"
 
 struct change {
@@ -29,62 +32,68 @@ static void change_done(struct change *c)
         json_object_put(c->sum);
 }
 
-/* All or none: a name that is wrong stops it before anything is done. */
+/* All or none: a wrong name stops the command before anything is done. */
 static int find_all(struct change *c)
 {
         _cleanup_(index_freep) struct index *index = NULL;
         c->ids = calloc(c->ctl->n_arguments, sizeof(*c->ids));
         if (!c->ids)
                 return say_failed("out of memory");
-        int status = reading_open_index(c->ctl, &index);
+        int status = open_index(c->ctl, &index);
         for (c->n = 0; status == CTL_OK && c->n < c->ctl->n_arguments; c->n++)
                 status = crash_ids_find(index, c->ctl->arguments[c->n], &c->ids[c->n]);
         return status;
 }
 
+/* An item: {"id":17,"result":"deleted"}. */
 static int on_item(void *userdata, struct json_object *item)
 {
         struct change *c = userdata;
-        const char *result = ctl_text(item, "result");
-        bool wrong = result && (strcmp(result, "absent") == 0 ||
-                                (strcmp(result, "held") == 0 && strcmp(c->ctl->command->name, "delete") == 0));
-        if (wrong)
+        const char *result = json_read_string(item, "result") ?: "";
+        bool deleting = strcmp(c->ctl->command->name, "delete") == 0;
+        bool absent = strcmp(result, "absent") == 0, kept = strcmp(result, "held") == 0 && deleting;
+        if (absent || kept)
                 c->status = CTL_FAILED;
         if (c->ctl->json)
-                return screen_json(NULL, json_object_to_json_string_ext(item, JSON_C_TO_STRING_NOSLASHESCAPE));
-        if (wrong && strcmp(result, "held") == 0)
-                say_note("crash %llu is held; release it first, or say --held",
-                         (unsigned long long)ctl_number(item, "id"));
-        else if (wrong)
-                say_note("crash %llu is gone already", (unsigned long long)ctl_number(item, "id"));
+                return screen_json(NULL, json_read_value_shown(item));
+        if (absent)
+                say_note("crash %llu is gone already", (unsigned long long)json_read_u64(item, "id"));
+        else if (kept)
+                say_note("crash %llu is held; release it first, or use --held",
+                         (unsigned long long)json_read_u64(item, "id"));
         return 0;
 }
 
 /* Receipts of several requests become one. */
-static int add_up(struct change *c, struct json_object *answer)
+static void add_up(struct change *c, struct json_object *answer)
 {
         if (!c->sum) {
                 c->sum = json_object_get(answer);
-                return 0;
+                return;
         }
         json_object_object_foreach(answer, key, value)
         {
-                struct json_object *old;
-                if (!json_object_is_type(value, json_type_int) || !json_object_object_get_ex(c->sum, key, &old))
-                        continue;
-                json_object_set_int64(old, json_object_get_int64(old) + json_object_get_int64(value));
+                struct json_object *old = json_read_member(c->sum, key);
+                if (json_object_is_type(value, json_type_int) && json_object_is_type(old, json_type_int))
+                        json_object_set_int64(old, json_object_get_int64(old) + json_object_get_int64(value));
         }
-        return 0;
 }
 
-static int request_for(const char *op, const int64_t *ids, size_t n, bool held, struct buf *out)
+/* NUL-terminated. */
+static int make_request(const char *op, const int64_t *ids, size_t n, bool held, struct buf *out)
 {
-        int r = buf_printf(out, "{\"op\":\"%s\"%s,\"ids\":[", op, held ? ",\"held\":true" : "");
-        for (size_t i = 0; r == 0 && i < n; i++)
-                r = buf_printf(out, "%s%lld", i ? "," : "", (long long)ids[i]);
-        if (r == 0)
-                r = buf_append(out, "]}", 3); /* with the NUL */
-        return r;
+        struct json_write w = json_write_to(out);
+        json_write_object(&w, NULL);
+        json_write_string(&w, "op", op);
+        if (held)
+                json_write_bool(&w, "held", true);
+        json_write_array(&w, "ids");
+        for (size_t i = 0; i < n; i++)
+                json_write_i64(&w, NULL, ids[i]);
+        json_write_end(&w);
+        json_write_end(&w);
+        buf_append_char(out, '\0');
+        return json_write_finish(&w);
 }
 
 static int run_all(struct change *c, const char *op, bool held)
@@ -92,15 +101,15 @@ static int run_all(struct change *c, const char *op, bool held)
         int status = CTL_OK;
         for (size_t done = 0; status == CTL_OK && done < c->n; done += OPERATIONS_IDS_MAX) {
                 _cleanup_(buf_done) struct buf request = { 0 };
-                _cleanup_(json_object_putp) struct json_object *answer = NULL;
+                _cleanup_(json_read_freep) struct json_object *answer = NULL;
                 size_t n = c->n - done < OPERATIONS_IDS_MAX ? c->n - done : OPERATIONS_IDS_MAX;
-                int r = request_for(op, c->ids + done, n, held, &request);
+                int r = make_request(op, c->ids + done, n, held, &request);
                 if (r < 0)
-                        return say_failed("%s", strerror(-r));
-                const struct ctl_operation operation = { .request = (const char *)request.data,
-                                                         .on_item = on_item,
-                                                         .userdata = c };
-                status = ctl_operate(c->ctl, &operation, &answer);
+                        return say_error(r);
+                const struct perform_request operation = { .text = (const char *)request.data,
+                                                           .on_item = on_item,
+                                                           .userdata = c };
+                status = perform(c->ctl, &operation, &answer);
                 if (answer)
                         add_up(c, answer);
         }
@@ -109,10 +118,23 @@ static int run_all(struct change *c, const char *op, bool held)
 
 /* ---- delete ---- */
 
-static int say_what_would_go(const struct change *c, bool held_too)
+static int print_result(const struct ctl *ctl, int64_t id, const char *result)
+{
+        _cleanup_(buf_done) struct buf line = { 0 };
+        if (!ctl->json)
+                return printf("crash %lld: %s\n", (long long)id, result) < 0 ? -EIO : 0;
+        struct json_write w = json_write_to(&line);
+        json_write_object(&w, NULL);
+        json_write_i64(&w, "id", id);
+        json_write_string(&w, "result", result);
+        json_write_end(&w);
+        return screen_json_line(&line);
+}
+
+static int print_dry_run(const struct change *c, bool held_too)
 {
         _cleanup_(index_freep) struct index *index = NULL;
-        int status = reading_open_index(c->ctl, &index);
+        int status = open_index(c->ctl, &index);
         if (status != CTL_OK)
                 return status;
         for (size_t i = 0; i < c->n; i++) {
@@ -120,11 +142,10 @@ static int say_what_would_go(const struct change *c, bool held_too)
                 int r = index_crash_by_id(index, c->ids[i], NULL, NULL, &held);
                 const char *result = r == -ENOENT ? "absent" : held && !held_too ? "held" : "would be deleted";
                 if (r < 0 && r != -ENOENT)
-                        return say_failed("%s", strerror(-r));
-                if (c->ctl->json)
-                        printf("{\"id\":%lld,\"result\":\"%s\"}\n", (long long)c->ids[i], result);
-                else
-                        printf("crash %lld: %s\n", (long long)c->ids[i], result);
+                        return say_error(r);
+                r = print_result(c->ctl, c->ids[i], result);
+                if (r < 0)
+                        return say_error(r);
         }
         return CTL_OK;
 }
@@ -135,13 +156,13 @@ static int delete (const struct ctl *ctl)
         bool held = ctl_flag(ctl, "held");
         int status = find_all(&c);
         if (status == CTL_OK && ctl->dry_run)
-                return say_what_would_go(&c, held);
+                return print_dry_run(&c, held);
         if (status == CTL_OK)
                 status = confirm(ctl, "delete %zu crash%s", c.n, c.n == 1 ? "" : "es");
         if (status == CTL_OK)
                 status = run_all(&c, "crash-delete", held);
         if (c.sum && !ctl->json) {
-                json_object_object_del(c.sum, "log_files"); /* none ever */
+                json_object_object_del(c.sum, "log_files"); /* always 0 */
                 receipt_print(ctl, "deleted", c.sum);
         }
         return status;
@@ -149,17 +170,17 @@ static int delete (const struct ctl *ctl)
 
 const struct command crashes_delete_command = {
         .name = "delete",
-        .summary = "delete crashes, their JSON files, and the blobs that nothing else uses",
+        .summary = "delete crashes and their files",
         .arguments = "ID|HASH...",
         .min_arguments = 1,
         .max_arguments = COMMAND_MANY,
         .description =
-                "Deletes crashes, their JSON files, and the blobs that no other crash uses. A running daemon does it, "
-                "between uploads; without one, detritusctl does. Crashes that are held stay, and the exit status is "
-                "then 1. When one of the names is wrong, nothing is deleted.",
+                "Deletes crashes, their JSON files, and the blobs that no other crash uses. A running daemon does it "
+                "between uploads; without one, detritusctl does it. Held crashes stay, and the exit status is then 1. "
+                "When one of the names is wrong, nothing is deleted.",
         .options =
                 (const struct command_option[]){
-                        { "held", .help = "delete held ones, too" },
+                        { "held", .help = "delete held crashes too" },
                         { NULL },
                 },
         .examples =
@@ -167,7 +188,7 @@ const struct command crashes_delete_command = {
                         { "detritusctl crashes delete 17 18", "two of them" },
                         { "detritusctl crashes list --json | jq 'select(.version == \"0.1\").id' |\n"
                           "      xargs detritusctl crashes delete --yes",
-                          "those of a version, from a script" },
+                          "all crashes of one version, in a script" },
                         { NULL },
                 },
         .flags = COMMAND_YES | COMMAND_DRY_RUN,
@@ -195,14 +216,14 @@ static int release(const struct ctl *ctl)
 
 const struct command crashes_hold_command = {
         .name = "hold",
-        .summary = "keep crashes, however old they become",
+        .summary = "keep crashes from being deleted",
         .arguments = "ID|HASH...",
         .min_arguments = 1,
         .max_arguments = COMMAND_MANY,
-        .description = "Keeps crashes from retention, caps, purge and delete, until they are released.",
+        .description = "Protects crashes from retention, caps, purge and delete until they are released.",
         .examples =
                 (const struct command_example[]){
-                        { "detritusctl crashes hold 17", "while somebody looks into it" },
+                        { "detritusctl crashes hold 17", "while somebody investigates it" },
                         { NULL },
                 },
         .run = hold,
@@ -210,13 +231,13 @@ const struct command crashes_hold_command = {
 
 const struct command crashes_release_command = {
         .name = "release",
-        .summary = "let retention have held crashes again",
+        .summary = "end the hold on crashes",
         .arguments = "ID|HASH...",
         .min_arguments = 1,
         .max_arguments = COMMAND_MANY,
         .examples =
                 (const struct command_example[]){
-                        { "detritusctl crashes release 17", "it may expire now" },
+                        { "detritusctl crashes release 17", "it may expire again" },
                         { NULL },
                 },
         .run = release,

@@ -1,5 +1,5 @@
 #pragma once
-/* The commands of `crashes` that change something. */
+/* The `crashes` commands that change something. */
 
 #include "detritusctl/cli/command.h"
 

@@ -1,20 +1,22 @@
-/* detritusctl crashes export: crashes as files below a directory, or as a tar archive on standard output. A file is
- * written beside its name and renamed when it is whole; none that is there already is replaced. */
+/* detritusctl crashes export: crashes as files in a directory, or as a tar archive on standard output. A file is
+ * written under another name and renamed when it is complete; existing files are never replaced. */
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <json.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "detritusctl/cli/arg.h"
 #include "detritusctl/cli/commands.h"
-#include "detritusctl/cli/reading.h"
+#include "detritusctl/cli/open.h"
 #include "detritusctl/cli/say.h"
 #include "detritusctl/crashes/crash_ids.h"
 #include "detritusctl/screen/screen.h"
 #include "detritusctl/screen/size.h"
+#include "protocol/json/json_write.h"
 #include "storage/crashes/crash_export.h"
 #include "util/files/durable.h"
 #include "util/files/tar.h"
@@ -44,6 +46,7 @@ static int archive_begin(void *userdata, const char *name, uint64_t len, struct 
 {
         struct export_to *to = userdata;
         uint8_t header[TAR_BLOCK_BYTES];
+        assert(to->dirfd < 0);
         int r = tar_header(name, len, mtime.sec, header);
         if (r < 0) {
                 error_set(err, "the name is too long for an archive: %s", name);
@@ -88,6 +91,7 @@ static int directory_begin(void *userdata, const char *name, uint64_t len _unuse
         struct export_to *to = userdata;
         char dir[NAME_SIZE];
         struct stat st;
+        assert(to->dirfd >= 0 && to->fd < 0);
         snprintf(to->name, sizeof(to->name), "%s", name);
         snprintf(to->beside, sizeof(to->beside), "%s.new", name);
         snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(name, '/') - name), name);
@@ -106,6 +110,7 @@ static int directory_begin(void *userdata, const char *name, uint64_t len _unuse
 static int directory_data(void *userdata, const void *data, size_t len, struct error *err)
 {
         struct export_to *to = userdata;
+        assert(to->fd >= 0);
         int r = durable_write_all(to->fd, data, len);
         to->bytes += len;
         return r < 0 ? fail_at(err, to->beside, r) : 0;
@@ -114,6 +119,7 @@ static int directory_data(void *userdata, const void *data, size_t len, struct e
 static int directory_end(void *userdata, struct error *err)
 {
         struct export_to *to = userdata;
+        assert(to->fd >= 0);
         int r = close(TAKE_FD(to->fd)) < 0 ? -errno : 0;
         if (r == 0 && renameat(to->dirfd, to->beside, to->dirfd, to->name) < 0)
                 r = -errno;
@@ -122,7 +128,7 @@ static int directory_end(void *userdata, struct error *err)
         return r < 0 ? fail_at(err, to->name, r) : 0;
 }
 
-/* What was begun and not ended. */
+/* Removes a file that was begun and not finished. */
 static void directory_undo(struct export_to *to)
 {
         if (to->fd < 0)
@@ -134,9 +140,9 @@ static void directory_undo(struct export_to *to)
 static int open_directory(const char *path, int *ret_fd)
 {
         if (mkdir(path, 0750) < 0 && errno != EEXIST)
-                return say_failed("cannot make %s: %s", path, strerror(errno));
+                return say_failed("cannot create the directory %s: %s", path, strerror(errno));
         *ret_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        return *ret_fd >= 0 ? CTL_OK : say_failed("cannot open %s: %s", path, strerror(errno));
+        return *ret_fd >= 0 ? CTL_OK : say_failed("cannot open the directory %s: %s", path, strerror(errno));
 }
 
 /* ---- the command ---- */
@@ -164,14 +170,33 @@ static int export_all(const struct ctl *ctl, const struct crash_export_options *
         _cleanup_(index_freep) struct index *index = NULL;
         _cleanup_(closep) int datadir_fd = -1;
         struct error err;
-        int status = reading_open_index(ctl, &index);
+        int status = open_index(ctl, &index);
         if (status == CTL_OK)
-                status = reading_open_data_dir(ctl, &datadir_fd);
+                status = open_data_dir(ctl, &datadir_fd);
         for (size_t i = 0; status == CTL_OK && i < ctl->n_arguments; i++)
                 status = export_one(index, datadir_fd, ctl->arguments[i], options, to);
         if (status == CTL_OK && to->dirfd < 0 && archive_finish(&err) < 0)
                 status = say_failed("%s", err.text);
         return status;
+}
+
+static int print_counts(const struct ctl *ctl, const struct export_to *to)
+{
+        _cleanup_(buf_done) struct buf line = { 0 };
+        char size[32];
+        if (!ctl->json) {
+                size_text(to->bytes, size);
+                buf_printf(&line, "%zu crash%s, %" PRIu64 " files, %s\n", ctl->n_arguments,
+                           ctl->n_arguments == 1 ? "" : "es", to->files, size);
+                return screen_put(&line);
+        }
+        struct json_write w = json_write_to(&line);
+        json_write_object(&w, NULL);
+        json_write_u64(&w, "crashes", ctl->n_arguments);
+        json_write_u64(&w, "files", to->files);
+        json_write_u64(&w, "bytes", to->bytes);
+        json_write_end(&w);
+        return screen_json_line(&line);
 }
 
 static int export(const struct ctl *ctl)
@@ -181,13 +206,13 @@ static int export(const struct ctl *ctl)
         struct export_to to = { .dirfd = -1, .fd = -1 };
         const char *output = ctl_value(ctl, "output"), *max = ctl_value(ctl, "max-decoded");
         bool archive = strcmp(output, "-") == 0;
-        int status = max ? reading_bytes("--max-decoded", max, &options.max_decoded_bytes) : CTL_OK;
+        int status = max ? arg_bytes("--max-decoded", max, &options.max_decoded_bytes) : CTL_OK;
         if (status != CTL_OK)
                 return status;
         if (archive && screen_is_terminal())
-                return say_usage("an archive is not for a terminal: -o DIR, or | tar -x");
+                return say_usage("an archive cannot be shown on a terminal; use -o DIR, or pipe it into tar -x");
         if (archive && ctl->json)
-                return say_usage("--json and -o - both want standard output");
+                return say_usage("--json and -o - cannot be used together: both write to standard output");
         _cleanup_(closep) int dirfd = -1;
         if (!archive)
                 status = open_directory(output, &dirfd);
@@ -196,38 +221,30 @@ static int export(const struct ctl *ctl)
                 status = export_all(ctl, &options, &to);
         if (status != CTL_OK || archive)
                 return status;
-        if (ctl->json)
-                printf("{\"crashes\":%zu,\"files\":%" PRIu64 ",\"bytes\":%" PRIu64 "}\n", ctl->n_arguments, to.files,
-                       to.bytes);
-        else {
-                char size[32];
-                size_text(to.bytes, size);
-                printf("%zu crash%s, %" PRIu64 " files, %s\n", ctl->n_arguments, ctl->n_arguments == 1 ? "" : "es",
-                       to.files, size);
-        }
-        return CTL_OK;
+        int r = print_counts(ctl, &to);
+        return r == 0 ? CTL_OK : say_error(r);
 }
 
 const struct command crashes_export_command = {
         .name = "export",
-        .summary = "crashes as files, or as a tar archive",
+        .summary = "write crashes as files, or as a tar archive",
         .arguments = "ID|HASH...",
         .min_arguments = 1,
         .max_arguments = COMMAND_MANY,
         .description =
-                "Writes for each crash a directory crash-ID: crash.json (what `crashes show --json` prints), "
-                "metadata.json (what the client sent), the dump (dump.dmp of a Minidump, else dump.bin), and "
-                "attachments/NN-NAME. Names are made of letters, digits, dots, dashes and underscores, whatever the "
-                "client called its files. Files that are there already are not replaced.\n"
+                "Writes a directory crash-ID for each crash: crash.json (what `crashes show --json` prints), "
+                "metadata.json (what the client sent), the dump (dump.dmp for a Minidump, else dump.bin), and "
+                "attachments/NN-NAME. Names consist of letters, digits, dots, dashes and underscores, whatever names "
+                "the client used. Existing files are not replaced.\n"
                 "\n"
-                "What clients sent compressed stays so, with .zst or .gz behind its name; --decode undoes that. A file "
-                "that decodes to more than --max-decoded, or is not what its encoding says, is refused.",
+                "Files that the client sent compressed stay compressed and get the suffix .zst or .gz; --decode "
+                "decompresses them. A file that decompresses to more than --max-decoded, or is damaged, is refused.",
         .options =
                 (const struct command_option[]){
-                        { "output", "DIR|-", "where to; -: a tar archive on standard output", .letter = 'o',
+                        { "output", "DIR|-", "where to write; -: a tar archive on standard output", .letter = 'o',
                           .required = true, .complete = COMPLETE_DIRECTORY },
-                        { "decode", .help = "undo zstd and gzip" },
-                        { "max-decoded", "BYTES", "the most that one file may decode to [1GiB]" },
+                        { "decode", .help = "decompress zstd and gzip" },
+                        { "max-decoded", "BYTES", "the largest size of a decompressed file [1GiB]" },
                         { NULL },
                 },
         .examples =

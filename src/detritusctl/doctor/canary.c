@@ -1,19 +1,20 @@
-/* detritusctl send-test: from end to end, through the real port. One log line and one crash report go to the daemon
- * with a token, as a client would send them; then they are looked for on disk and in the index. They stay there,
- * marked: platform "canary", and "detritus.canary" in the line's attributes and the report's context. */
+/* detritusctl send-test: the way of a canary from end to end, through the real port. Sends one log line and one crash
+ * report with a token, as a client does, then looks for them on disk and in the index. They stay there, marked:
+ * platform "canary", and "detritus.canary" in the line's attributes and the report's context. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "client/client.h"
+#include "detritusctl/cli/commands.h"
 #include "detritusctl/cli/say.h"
 #include "detritusctl/cli/settings.h"
 #include "detritusctl/doctor/canary_message.h"
 #include "detritusctl/screen/screen.h"
 #include "detritusctl/screen/terminal.h"
 #include "detritusctl/tokens/token_secret.h"
-#include "protocol/json/json_document.h"
+#include "protocol/json/json_write.h"
 #include "protocol/uuid.h"
 #include "storage/crashes/mirror.h"
 #include "storage/index/index_read.h"
@@ -28,29 +29,37 @@ struct sender {
         struct client *client;
         const char *address, *bearer;
         uint64_t deadline_ns;
-        bool connected; /* a request reached somebody, and what is sent was named */
+        bool connected; /* the first request found somebody who listens */
         struct canary canary;
 };
 
-/* One line of the report. */
-static int said(const struct sender *s, bool good, const char *what, const char *how)
+static int print_json(const struct sender *s, const char *state, const char *check, const char *found)
 {
         _cleanup_(buf_done) struct buf line = { 0 };
-        int r = 0;
-        if (!s->ctl->json) {
-                r = terminal_line(&line, how, 0); /* whoever listens there may have written it */
-                printf("%s%-4s%s  %-16s  %.*s\n", screen_on(good ? SCREEN_GOOD : SCREEN_BAD), good ? "ok" : "bad",
-                       screen_off(), what, (int)line.len, (const char *)line.data);
-                return r == 0 && good ? CTL_OK : CTL_FAILED;
-        }
-        r = buf_printf(&line, "{\"canary\":\"%s\",\"state\":\"%s\",\"check\":\"%s\",\"found\":", s->canary.id,
-                       good ? "ok" : "bad", what);
-        if (r == 0)
-                r = json_document_append_string(&line, how);
-        if (r == 0)
-                r = buf_append(&line, "}", 2);
-        if (r == 0)
-                r = screen_json(NULL, (const char *)line.data);
+        struct json_write w = json_write_to(&line);
+        json_write_object(&w, NULL);
+        json_write_string(&w, "canary", s->canary.id);
+        json_write_string(&w, "state", state);
+        json_write_string(&w, "check", check);
+        json_write_string(&w, "found", found);
+        json_write_end(&w);
+        return screen_json_line(&line);
+}
+
+static int print_text(bool good, const char *state, const char *check, const char *found)
+{
+        _cleanup_(buf_done) struct buf line = { 0 };
+        buf_printf(&line, "%s%-4s%s  %-16s  ", screen_on(good ? SCREEN_GOOD : SCREEN_BAD), state, screen_off(), check);
+        terminal_line(&line, found, 0); /* the server may have written it, whoever that is */
+        buf_append_char(&line, '\n');
+        return screen_put(&line);
+}
+
+/* One line of the report. CTL_OK when it is good. */
+static int report(const struct sender *s, bool good, const char *check, const char *found)
+{
+        const char *state = good ? "ok" : "bad";
+        int r = s->ctl->json ? print_json(s, state, check, found) : print_text(good, state, check, found);
         return r == 0 && good ? CTL_OK : CTL_FAILED;
 }
 
@@ -91,7 +100,7 @@ static int post(const struct sender *s, const struct post *p, struct client_answ
         return client_send(s->client, &request, ret, err);
 }
 
-/* What the server says of it: grpc-message, else the beginning of the body, which is text unless it is gRPC's. */
+/* What the server says: grpc-message, else the beginning of the body. The body of a 200 is not text. */
 static void message_of(const struct client_answer *a, char ret[MESSAGE_SIZE])
 {
         const char *message = client_answer_header(a, "grpc-message");
@@ -102,7 +111,7 @@ static void message_of(const struct client_answer *a, char ret[MESSAGE_SIZE])
                          a->body.data ? (const char *)a->body.data : "");
 }
 
-/* CTL_OK, or CTL_FAILED after words. The first request finds out whether anybody listens. */
+/* CTL_OK, or CTL_FAILED after a message. The first request: it finds out whether anybody listens. */
 static int send_logs(struct sender *s)
 {
         _cleanup_(buf_done) struct buf body = { 0 };
@@ -123,14 +132,14 @@ static int send_logs(struct sender *s)
                 printf("canary %s of %s/%s\n", s->canary.id, s->canary.source.project, s->canary.source.install_id);
         if (r != 0) {
                 error_prefix(&err, "%s", logs.path);
-                return said(s, false, "log sent", err.text);
+                return report(s, false, "log sent", err.text);
         }
         const char *status = client_answer_header(&answer, "grpc-status");
         int grpc_status = status ? atoi(status) : -1;
         message_of(&answer, message);
         snprintf(text, sizeof(text), "HTTP %d, gRPC status %d%s%s", answer.status, grpc_status, *message ? ": " : "",
                  message);
-        return said(s, answer.status == 200 && grpc_status == 0, "log sent", text);
+        return report(s, answer.status == 200 && grpc_status == 0, "log sent", text);
 }
 
 static int send_crash(const struct sender *s)
@@ -148,12 +157,12 @@ static int send_crash(const struct sender *s)
                 r = post(s, &crash, &answer, &err);
         if (r != 0) {
                 error_prefix(&err, "%s", crash.path);
-                return said(s, false, "crash sent", err.text);
+                return report(s, false, "crash sent", err.text);
         }
         message_of(&answer, message);
         snprintf(text, sizeof(text), "HTTP %d%s%.200s", answer.status, answer.status != 201 && *message ? ": " : "",
                  answer.status != 201 ? message : "");
-        return said(s, answer.status == 201, "crash sent", text);
+        return report(s, answer.status == 201, "crash sent", text);
 }
 
 /* ---- looking ---- */
@@ -170,7 +179,7 @@ static bool file_has(int datadir_fd, const char *path, const char *id)
         return n > 0 && memmem(tail, (size_t)n, id, strlen(id));
 }
 
-/* In the file of today; of yesterday, when the day ended meanwhile. */
+/* In the file of today, or of yesterday when the day ended meanwhile. */
 static int find_log(const struct sender *s, int datadir_fd)
 {
         const struct canary *canary = &s->canary;
@@ -183,7 +192,7 @@ static int find_log(const struct sender *s, int datadir_fd)
                          day);
                 found = file_has(datadir_fd, path, canary->id);
         }
-        return said(s, found, "log stored", path);
+        return report(s, found, "log stored", path);
 }
 
 static int find_crash(const struct sender *s, const char *data_dir, int datadir_fd)
@@ -199,12 +208,12 @@ static int find_crash(const struct sender *s, const char *data_dir, int datadir_
         if (r == 0)
                 r = index_has_crash(index, &m, canary->dump_sha256, &id);
         snprintf(row, sizeof(row), "crash %lld", (long long)id);
-        int status = said(s, r == 0 && id > 0, "crash indexed", r != 0 ? err.text : id > 0 ? row : "there is no row");
+        int status = report(s, r == 0 && id > 0, "crash indexed", r != 0 ? err.text : id > 0 ? row : "there is no row");
         blob_path(canary->dump_sha256, path);
-        if (said(s, file_has(datadir_fd, path, canary->dump), "dump stored", path) != CTL_OK)
+        if (report(s, file_has(datadir_fd, path, canary->dump), "dump stored", path) != CTL_OK)
                 status = CTL_FAILED;
         mirror_path(&m.source, m.timestamp, canary->dump_sha256, path);
-        if (said(s, file_has(datadir_fd, path, canary->id), "JSON stored", path) != CTL_OK)
+        if (report(s, file_has(datadir_fd, path, canary->id), "JSON stored", path) != CTL_OK)
                 status = CTL_FAILED;
         return status;
 }
@@ -214,7 +223,7 @@ static int look(const struct sender *s, const char *data_dir, bool logs, bool cr
         _cleanup_(closep) int datadir_fd = open(data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         int status = CTL_OK;
         if (datadir_fd < 0)
-                return said(s, false, "data directory", strerror(errno));
+                return report(s, false, "data directory", strerror(errno));
         if (logs)
                 status = find_log(s, datadir_fd);
         if (crash && find_crash(s, data_dir, datadir_fd) != CTL_OK)
@@ -224,7 +233,7 @@ static int look(const struct sender *s, const char *data_dir, bool logs, bool cr
 
 /* ---- the command ---- */
 
-/* Never from the command line, which everyone on the machine can read. */
+/* Never from the command line, which every user of the machine can read. */
 static int read_token(const struct ctl *ctl, char ret[TOKEN_SECRET_INPUT_SIZE])
 {
         const char *path = ctl_value(ctl, "token-file"), *environment = ctl_environment("DETRITUS_TOKEN");
@@ -242,7 +251,7 @@ static int read_token(const struct ctl *ctl, char ret[TOKEN_SECRET_INPUT_SIZE])
         return CTL_OK;
 }
 
-/* Where a client on this machine finds a listener that listens everywhere. */
+/* The address by which this machine reaches a listener on all addresses. */
 static void reachable(const char *listener, char ret[64])
 {
         if (strncmp(listener, "0.0.0.0:", 8) == 0)
@@ -284,7 +293,7 @@ static int run_with(const struct ctl *ctl, const struct config *config, const ch
         if (r == 0)
                 r = client_new(&client);
         s.client = client;
-        int status = r == 0 ? send_and_look(&s, config) : say_failed("%s", strerror(-r));
+        int status = r == 0 ? send_and_look(&s, config) : say_error(r);
         explicit_bzero(bearer, sizeof(bearer));
         return status;
 }
@@ -295,10 +304,12 @@ static int run(const struct ctl *ctl)
         char token[TOKEN_SECRET_INPUT_SIZE], install_id[UUID_SIZE];
         const char *project = ctl_value(ctl, "project"), *install = ctl_value(ctl, "install");
         if (!source_component_valid(project, strlen(project)))
-                return say_usage("--project: 1 to 128 of A-Z a-z 0-9 . _ - @ + : ~, no leading dot");
+                return say_usage("--project: \"%s\" is not a project; use 1 to 128 of A-Z a-z 0-9 . _ - @ + : ~, "
+                                 "without a dot at the start",
+                                 project);
         if (!uuid_normalise(install ? install : INSTALL_DEFAULT, install_id))
-                return say_usage("--install: not a UUID");
-        int status = settings_read(ctl, NULL, &config);
+                return say_usage("--install: \"%s\" is not a UUID", install);
+        int status = settings_read(ctl, ctl->config_path, NULL, &config);
         if (status == CTL_OK)
                 status = read_token(ctl, token);
         if (status == CTL_OK)
@@ -309,19 +320,20 @@ static int run(const struct ctl *ctl)
 
 const struct command send_test_command = {
         .name = "send-test",
-        .summary = "send a log line and a crash, and look for them on disk",
+        .summary = "send a log line and a crash, check that they are stored",
         .description =
-                "Goes the whole way, through the port, with a token that is read from --token-file, else "
-                "$DETRITUS_TOKEN, else standard input. What was sent stays, marked as a canary (platform \"canary\"). "
-                "The exit status is 1 when anything was refused or is not there.",
+                "Tests the whole path from the daemon's port to the disk. The token is read from --token-file, else "
+                "from $DETRITUS_TOKEN, else from standard input. The line and the crash stay, marked as a canary "
+                "(platform \"canary\"). The exit status is 1 when one was refused or is not found.",
         .options =
                 (const struct command_option[]){
-                        { "project", "PROJECT", "whose they are", .required = true },
-                        { "install", "UUID", "of which installation [" INSTALL_DEFAULT "]" },
+                        { "project", "PROJECT", "the project of the line and the crash", .required = true },
+                        { "install", "UUID", "their installation [" INSTALL_DEFAULT "]" },
                         { "address", "ADDR:PORT",
-                          "the daemon's [the first listener of --config, else 127.0.0.1:4317]" },
+                          "where the daemon listens [the first listener of --config, else 127.0.0.1:4317]" },
                         { "token-file", "FILE", "a file with the token on its first line", .complete = COMPLETE_FILE },
-                        { "remote", .help = "only look at the answers: the data directory is on another machine" },
+                        { "remote",
+                          .help = "check only the answers, because the data directory is on another machine" },
                         { NULL },
                 },
         .examples =

@@ -8,6 +8,7 @@
 
 #include "collector_logs.pb-c.h"
 #include "logs.pb-c.h"
+#include "protocol/json/json_write.h"
 #include "util/text/hex.h"
 
 int canary_message_init(struct canary *c, const char *project, const char *install_id)
@@ -102,19 +103,42 @@ int canary_message_logs(const struct canary *c, struct buf *out)
 
 /* ---- the crash ---- */
 
-int canary_message_crash(const struct canary *c, struct buf *out)
+static void append_metadata(const struct canary *c, struct buf *out)
 {
         char at[CLOCK_RFC3339_SIZE];
+        struct json_write w = json_write_to(out);
         clock_format_rfc3339(c->at, at);
+        json_write_object(&w, NULL);
+        json_write_u64(&w, "schema_version", 1);
+        json_write_object(&w, "source");
+        json_write_string(&w, "project", c->source.project);
+        json_write_string(&w, "platform", "canary");
+        json_write_string(&w, "version", DETRITUS_VERSION);
+        json_write_string(&w, "install_id", c->source.install_id);
+        json_write_end(&w);
+        json_write_string(&w, "timestamp", at);
+        json_write_string(&w, "kind", "Minidump");
+        json_write_object(&w, "build");
+        json_write_string(&w, "git_sha", "");
+        json_write_string(&w, "profile", "canary");
+        json_write_string(&w, "target_triple", "");
+        json_write_end(&w);
+        json_write_string(&w, "panic_text", "a canary of detritusctl send-test, no crash");
+        json_write_object(&w, "context");
+        json_write_string(&w, "detritus.canary", c->id);
+        json_write_end(&w);
+        json_write_array(&w, "attachments");
+        json_write_end(&w);
+        json_write_end(&w);
+}
+
+int canary_message_crash(const struct canary *c, struct buf *out)
+{
+        buf_append_str(out, "--" CANARY_MESSAGE_BOUNDARY "\r\nContent-Disposition: form-data; name=\"metadata\"\r\n"
+                            "Content-Type: application/json\r\n\r\n");
+        append_metadata(c, out);
         return buf_printf(out,
-                          "--" CANARY_MESSAGE_BOUNDARY "\r\nContent-Disposition: form-data; name=\"metadata\"\r\n"
-                          "Content-Type: application/json\r\n\r\n"
-                          "{\"schema_version\":1,\"source\":{\"project\":\"%s\",\"platform\":\"canary\","
-                          "\"version\":\"" DETRITUS_VERSION "\",\"install_id\":\"%s\"},\"timestamp\":\"%s\","
-                          "\"kind\":\"Minidump\",\"build\":{\"git_sha\":\"\",\"profile\":\"canary\","
-                          "\"target_triple\":\"\"},\"panic_text\":\"a canary of detritusctl send-test, no crash\","
-                          "\"context\":{\"detritus.canary\":\"%s\"},\"attachments\":[]}\r\n"
-                          "--" CANARY_MESSAGE_BOUNDARY "\r\nContent-Disposition: form-data; name=\"dump\"\r\n"
+                          "\r\n--" CANARY_MESSAGE_BOUNDARY "\r\nContent-Disposition: form-data; name=\"dump\"\r\n"
                           "Content-Type: application/octet-stream\r\n\r\n%s\r\n--" CANARY_MESSAGE_BOUNDARY "--\r\n",
-                          c->source.project, c->source.install_id, at, c->id, c->dump);
+                          c->dump);
 }

@@ -1,5 +1,5 @@
 #pragma once
-/* What detritusctl send-test sends: one log line and one crash report, each marked, each with an id that no other has.
+/* What detritusctl send-test sends: one log line and one crash report, both marked with an id that is used only once.
  */
 
 #include "protocol/source.h"
@@ -13,11 +13,11 @@ struct canary {
         struct source source;
         char id[40]; /* hex */
         struct moment at;
-        char dump[128]; /* the whole of it */
+        char dump[128]; /* all of it */
         char dump_sha256[BLOB_HEX_SIZE];
 };
 
-/* project and install_id are checked by who calls. 0 or -errno. */
+/* The caller checked project and install_id. 0 or -errno. */
 int canary_message_init(struct canary *c, const char *project, const char *install_id);
 /* A gRPC message: one log record with the attribute detritus.canary. 0 or -errno. */
 int canary_message_logs(const struct canary *c, struct buf *out);

@@ -1,19 +1,21 @@
-/* detritusctl doctor: what an experienced operator would look at before trusting a machine with data. It changes nothing:
- * what it writes to time the disk has no name, and is gone when it ends. */
+/* detritusctl doctor: checks what an experienced operator would check before trusting a machine with data. It changes
+ * nothing: the file that it writes to time the disk has no name and disappears when it ends. */
 #include "detritusctl/doctor/doctor.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "detritusctl/cli/commands.h"
 #include "detritusctl/cli/daemon.h"
 #include "detritusctl/cli/say.h"
 #include "detritusctl/cli/settings.h"
 #include "detritusctl/screen/screen.h"
 #include "detritusctl/screen/terminal.h"
-#include "protocol/json/json_document.h"
+#include "protocol/json/json_write.h"
 #include "util/buf.h"
 
 static const char *const state_names[] = { [DOCTOR_OK] = "ok", [DOCTOR_WARN] = "warn", [DOCTOR_BAD] = "bad" };
@@ -23,8 +25,7 @@ void doctor_find(struct doctor *d, enum doctor_state state, const char *check, c
 {
         struct doctor_finding *f = &d->findings[d->n_findings];
         va_list arguments;
-        if (d->n_findings == DOCTOR_FINDINGS_MAX)
-                return;
+        assert(d->n_findings < DOCTOR_FINDINGS_MAX); /* there are fewer checks than that */
         va_start(arguments, found);
         int n = vasprintf(&f->found, found, arguments);
         va_end(arguments);
@@ -49,53 +50,44 @@ static void doctor_done(struct doctor *d)
 static int print_object(const struct doctor_finding *f)
 {
         _cleanup_(buf_done) struct buf line = { 0 };
-        int r = buf_printf(&line, "{\"state\":\"%s\",\"check\":\"%s\",\"found\":", state_names[f->state], f->check);
-        if (r == 0)
-                r = json_document_append_string(&line, f->found);
-        if (r == 0)
-                r = buf_append_str(&line, ",\"advice\":");
-        if (r == 0)
-                r = f->advice ? json_document_append_string(&line, f->advice) : buf_append_str(&line, "null");
-        if (r == 0)
-                r = buf_append(&line, "}", 2);
-        return r == 0 ? screen_json(NULL, (const char *)line.data) : r;
+        struct json_write w = json_write_to(&line);
+        json_write_object(&w, NULL);
+        json_write_string(&w, "state", state_names[f->state]);
+        json_write_string(&w, "check", f->check);
+        json_write_string(&w, "found", f->found);
+        json_write_string(&w, "advice", f->advice);
+        json_write_end(&w);
+        return screen_json_line(&line);
 }
 
 static const enum screen_style styles[] = {
         [DOCTOR_OK] = SCREEN_GOOD, [DOCTOR_WARN] = SCREEN_WARN, [DOCTOR_BAD] = SCREEN_BAD
 };
 
-/* The advice stands below what it is about. */
-static int print_lines(const struct doctor *d)
+/* The advice is below the finding. */
+static int print_line(const struct doctor_finding *f)
 {
-        int r = 0;
-        for (size_t i = 0; r == 0 && i < d->n_findings; i++) {
-                _cleanup_(buf_done) struct buf line = { 0 };
-                const struct doctor_finding *f = &d->findings[i];
-                r = buf_printf(&line, "%s%-4s%s  %-16s  ", screen_on(styles[f->state]), state_names[f->state],
-                               screen_off(), f->check);
-                if (r == 0)
-                        r = terminal_line(&line, f->found, 0);
-                if (r == 0 && f->advice)
-                        r = buf_printf(&line, "\n%24s%s", "", f->advice);
-                if (r == 0)
-                        r = buf_append_char(&line, '\n');
-                if (r == 0 && fwrite(line.data, 1, line.len, stdout) != line.len)
-                        r = -EIO;
-        }
-        return r;
+        _cleanup_(buf_done) struct buf line = { 0 };
+        buf_printf(&line, "%s%-4s%s  %-16s  ", screen_on(styles[f->state]), state_names[f->state], screen_off(),
+                   f->check);
+        terminal_line(&line, f->found, 0);
+        if (f->advice)
+                buf_printf(&line, "\n%24s%s", "", f->advice);
+        buf_append_char(&line, '\n');
+        return screen_put(&line);
 }
 
 static int report(const struct doctor *d, bool json)
 {
-        int r = json ? 0 : print_lines(d), status = CTL_OK;
-        for (size_t i = 0; r == 0 && i < d->n_findings; i++) {
-                if (json)
-                        r = print_object(&d->findings[i]);
+        int status = CTL_OK;
+        for (size_t i = 0; i < d->n_findings; i++) {
+                int r = (json ? print_object : print_line)(&d->findings[i]);
+                if (r < 0)
+                        return say_error(r);
                 if (d->findings[i].state == DOCTOR_BAD)
                         status = CTL_FAILED;
         }
-        return r < 0 ? say_failed("%s", strerror(-r)) : status;
+        return status;
 }
 
 static void look_at_daemon(struct doctor *d)
@@ -103,7 +95,7 @@ static void look_at_daemon(struct doctor *d)
         int r = daemon_find(d->config->data_dir, &d->daemon);
         if (r < 0)
                 doctor_find(d, DOCTOR_WARN, "daemon", "Run this as the daemon's user or as root.",
-                            "whether one runs cannot be seen: %s", strerror(-r));
+                            "cannot see whether one runs: %s", strerror(-r));
         else if (d->daemon)
                 doctor_find(d, DOCTOR_OK, "daemon", NULL, "runs on this directory, pid %d", (int)d->daemon);
         else
@@ -114,7 +106,7 @@ static int run(const struct ctl *ctl)
 {
         _cleanup_(config_freep) struct config *config = NULL;
         _cleanup_(doctor_done) struct doctor d = { .data_dir_fd = -1 };
-        int status = settings_read(ctl, ctl_value(ctl, "tokens-config"), &config);
+        int status = settings_read(ctl, ctl->config_path, ctl_value(ctl, "tokens-config"), &config);
         if (status != CTL_OK)
                 return status;
         d.config = config;
@@ -127,21 +119,20 @@ static int run(const struct ctl *ctl)
 
 const struct command doctor_command = {
         .name = "doctor",
-        .summary = "look at the machine, the disk and the files",
-        .description =
-                "Permissions, the clock, the disk and how fast and honest its syncs are, space, descriptors, memory, "
-                "cores. Each line is ok, warn or bad, the latter two with advice. The exit status is 1 when something "
-                "is bad. It changes nothing.",
+        .summary = "check the machine, the disk and the files",
+        .description = "Checks permissions, the clock, the disk (its space, and how fast its syncs are and whether "
+                       "they are real), file descriptors, memory and cores. Each line is ok, warn or bad; warn and "
+                       "bad come with advice. The exit status is 1 when something is bad. It changes nothing.",
         .options =
                 (const struct command_option[]){
-                        { "tokens-config", "FILE", "the token file [$DETRITUS_TOKENS_CONFIG, else what --config names]",
+                        { "tokens-config", "FILE", "the token file [$DETRITUS_TOKENS_CONFIG, else the one in --config]",
                           .complete = COMPLETE_FILE },
                         { NULL },
                 },
         .examples =
                 (const struct command_example[]){
                         { "detritusctl doctor --config /etc/detritus/detritusd.yaml",
-                          "before trusting a machine with data" },
+                          "before you trust a machine with data" },
                         { NULL },
                 },
         .run = run,

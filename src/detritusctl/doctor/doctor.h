@@ -1,5 +1,5 @@
 #pragma once
-/* What the checks of detritusctl doctor share. */
+/* What the checks of `doctor` share. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -14,8 +14,8 @@ enum doctor_state { DOCTOR_OK, DOCTOR_WARN, DOCTOR_BAD };
 
 struct doctor {
         const struct config *config;
-        pid_t daemon;    /* that runs on the data directory; 0: none */
-        int data_dir_fd; /* -1: it cannot be opened, which was found already */
+        pid_t daemon;    /* the one that runs on the data directory; 0: none */
+        int data_dir_fd; /* -1: it cannot be opened, which is a finding already */
         size_t n_findings;
         struct doctor_finding {
                 enum doctor_state state;
@@ -24,7 +24,7 @@ struct doctor {
         } findings[DOCTOR_FINDINGS_MAX];
 };
 
-/* found: what is the case, as printf(3) has it; advice: what to do, or NULL. Without memory the finding is lost. */
+/* Adds a finding. found: a printf(3) format; advice: what to do, or NULL. Without memory the finding is lost. */
 void doctor_find(struct doctor *d, enum doctor_state state, const char *check, const char *advice, const char *found,
                  ...) _printf_(5, 6);
 

@@ -1,4 +1,4 @@
-/* detritusctl doctor: what the data directory stands on. */
+/* detritusctl doctor: the disk under the data directory. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -14,7 +14,7 @@
 
 #define SYNCS 24
 #define SYNC_BYTES 4096
-/* No disk that flushes answers faster; an NVMe drive with a protected cache comes close. */
+/* No disk flushes faster than this; an NVMe drive with a protected cache comes close. */
 #define BEYOND_BELIEF_NS UINT64_C(20000)
 #define SLOW_NS UINT64_C(30000000)
 #define TOO_SLOW_NS UINT64_C(500000000)
@@ -34,13 +34,15 @@ static const struct file_system {
         { BTRFS_SUPER_MAGIC, DOCTOR_OK, "btrfs", NULL },
         { F2FS_SUPER_MAGIC, DOCTOR_OK, "f2fs", NULL },
         { ZFS_MAGIC, DOCTOR_OK, "zfs", NULL },
-        { TMPFS_MAGIC, DOCTOR_BAD, "tmpfs", "It is in memory, and gone after a restart. Use a disk." },
-        { RAMFS_MAGIC, DOCTOR_BAD, "ramfs", "It is in memory, and gone after a restart. Use a disk." },
-        { OVERLAYFS_SUPER_MAGIC, DOCTOR_WARN, "overlay", "A container's own layer goes with it. Mount a volume." },
+        { TMPFS_MAGIC, DOCTOR_BAD, "tmpfs", "It is in memory and lost at a restart. Use a disk." },
+        { RAMFS_MAGIC, DOCTOR_BAD, "ramfs", "It is in memory and lost at a restart. Use a disk." },
+        { OVERLAYFS_SUPER_MAGIC, DOCTOR_WARN, "overlay",
+          "A container's own layer is deleted with the container. Mount a volume." },
         { NFS_SUPER_MAGIC, DOCTOR_BAD, "nfs", "SQLite's WAL and locks need a local disk." },
         { CIFS_MAGIC, DOCTOR_BAD, "cifs", "SQLite's WAL and locks need a local disk." },
         { V9FS_MAGIC, DOCTOR_BAD, "9p", "SQLite's WAL and locks need a local disk." },
-        { FUSE_MAGIC, DOCTOR_WARN, "fuse", "Whether a sync reaches the disk is up to the program behind it." },
+        { FUSE_MAGIC, DOCTOR_WARN, "fuse",
+          "Whether a sync reaches the disk depends on the program that serves this file system." },
 };
 
 static bool look_at_file_system(struct doctor *d)
@@ -55,12 +57,12 @@ static bool look_at_file_system(struct doctor *d)
                 doctor_find(d, f->state, "file system", f->advice, "%s", f->name);
                 return f->magic == TMPFS_MAGIC || f->magic == RAMFS_MAGIC;
         }
-        doctor_find(d, DOCTOR_WARN, "file system", "Prefer ext4, xfs or btrfs: those are tested.", "of type 0x%lx",
+        doctor_find(d, DOCTOR_WARN, "file system", "Prefer ext4, xfs or btrfs, which are tested.", "of type 0x%lx",
                     (unsigned long)st.f_type);
         return false;
 }
 
-/* As storage/space/space.h has it. */
+/* As in storage/space/space.h. */
 static uint64_t reserve_of(uint64_t configured, uint64_t disk_bytes, unsigned share, uint64_t most)
 {
         uint64_t part = disk_bytes / share;
@@ -79,10 +81,11 @@ static void look_at_space(struct doctor *d)
         uint64_t logs = reserve_of(l->disk_reserve_logs_bytes, all, 50, 256 * MIB);
         size_text(avail, text);
         if (avail < logs)
-                doctor_find(d, DOCTOR_BAD, "space", "Free some: below the reserve nothing is taken any more.",
+                doctor_find(d, DOCTOR_BAD, "space",
+                            "Free some space: below this reserve, logs and crashes are refused.",
                             "%s free, less than the reserve for logs", text);
         else if (avail < uploads)
-                doctor_find(d, DOCTOR_BAD, "space", "Free some: below the reserve no crashes are taken.",
+                doctor_find(d, DOCTOR_BAD, "space", "Free some space: below this reserve, crashes are refused.",
                             "%s free, less than the reserve for crashes", text);
         else if (avail < 2 * uploads)
                 doctor_find(d, DOCTOR_WARN, "space", "Shorten retention, set logs.max_bytes, or grow the disk.",
@@ -90,8 +93,9 @@ static void look_at_space(struct doctor *d)
         else
                 doctor_find(d, DOCTOR_OK, "space", NULL, "%s free", text);
         if (st.f_files > 0 && st.f_favail < st.f_files / 50)
-                doctor_find(d, DOCTOR_WARN, "inodes", "Crashes are several files each; make the file system with more.",
-                            "%llu of %llu left", (unsigned long long)st.f_favail, (unsigned long long)st.f_files);
+                doctor_find(d, DOCTOR_WARN, "inodes",
+                            "Each crash takes several inodes; create the file system with more.", "%llu of %llu left",
+                            (unsigned long long)st.f_favail, (unsigned long long)st.f_files);
 }
 
 /* ---- syncs ---- */
@@ -114,7 +118,7 @@ enum doctor_sync doctor_judge_syncs(uint64_t *latencies_ns, size_t n, uint64_t *
         return *ret_median_ns >= SLOW_NS ? DOCTOR_SYNC_SLOW : DOCTOR_SYNC_FAST;
 }
 
-/* Appends to a file without a name, syncing each time, as the journal does. 0 or -errno. */
+/* Appends to a file without a name and syncs each time, as the journal does. 0 or -errno. */
 static int time_syncs(int data_dir_fd, uint64_t latencies_ns[SYNCS])
 {
         static const char block[SYNC_BYTES];
@@ -145,19 +149,20 @@ static void look_at_syncs(struct doctor *d, bool in_memory)
         enum doctor_sync judged = doctor_judge_syncs(latencies_ns, SYNCS, &median, &max);
         double ms = (double)median / 1e6, max_ms = (double)max / 1e6;
         if (judged == DOCTOR_SYNC_TOO_SLOW)
-                doctor_find(d, DOCTOR_BAD, "syncs", "Clients will time out. Is the disk failing, or shared?",
+                doctor_find(d, DOCTOR_BAD, "syncs", "Clients will time out. Is the disk failing, or overloaded?",
                             "take %.1f ms (median of %d; longest %.1f)", ms, SYNCS, max_ms);
         else if (judged == DOCTOR_SYNC_SLOW)
                 doctor_find(d, DOCTOR_WARN, "syncs",
-                            "Every answer waits for one. A disk with a protected cache is faster.",
+                            "Every answer waits for a sync. A disk with a protected cache is faster.",
                             "take %.1f ms (median of %d; longest %.1f)", ms, SYNCS, max_ms);
         else
                 doctor_find(d, DOCTOR_OK, "syncs", NULL, "take %.3f ms (median of %d; longest %.3f)", ms, SYNCS,
                             max_ms);
         if (judged == DOCTOR_SYNC_FAST_BEYOND_BELIEF && !in_memory)
-                doctor_find(d, DOCTOR_WARN, "sync honesty",
-                            "Is a cache without battery, eatmydata or a hypervisor's writeback mode in between?",
-                            "syncs return faster than disks flush: a power cut may lose what was answered");
+                doctor_find(
+                        d, DOCTOR_WARN, "sync honesty",
+                        "Check for a disk cache without battery, eatmydata, or a hypervisor in writeback mode.",
+                        "syncs return faster than disks can flush: a power cut may lose data that was acknowledged");
 }
 
 void doctor_disk(struct doctor *d)

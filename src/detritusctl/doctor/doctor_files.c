@@ -1,4 +1,4 @@
-/* detritusctl doctor: who may read and change what. */
+/* detritusctl doctor: who may read and change which file. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #include "detritusctl/screen/size.h"
 #include "storage/index/index.h"
 
-/* The daemon's user when one runs; else whoever owns the data directory is taken for it. */
+/* The user of the daemon that runs; when none runs, the owner of the data directory. */
 static uid_t daemon_user(const struct doctor *d, uid_t owner)
 {
         char path[64];
@@ -25,19 +25,20 @@ static void look_at_directory(struct doctor *d)
         const char *path = d->config->data_dir;
         d->data_dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (d->data_dir_fd < 0 || fstat(d->data_dir_fd, &st) < 0) {
-                doctor_find(d, DOCTOR_BAD, "data directory", "Make it, or name the right one with --data-dir.",
+                doctor_find(d, DOCTOR_BAD, "data directory", "Create it, or name the right one with --data-dir.",
                             "%s: %s", path, strerror(errno));
                 return;
         }
         unsigned mode = st.st_mode & 07777;
         uid_t user = daemon_user(d, st.st_uid);
         if (mode & 0002)
-                doctor_find(d, DOCTOR_BAD, "data directory", "chmod o-w: anyone here can replace what is stored.",
-                            "%s may be written by everyone (mode %04o)", path, mode);
+                doctor_find(d, DOCTOR_BAD, "data directory",
+                            "chmod o-w it: every user of this machine can change what is stored.",
+                            "%s is writable for everyone (mode %04o)", path, mode);
         else if (mode & 0005)
                 doctor_find(d, DOCTOR_WARN, "data directory",
-                            "chmod o-rx, unless every user may read logs and crashes.",
-                            "%s may be read by everyone (mode %04o)", path, mode);
+                            "chmod o-rx it, unless every user may read logs and crashes.",
+                            "%s is readable for everyone (mode %04o)", path, mode);
         else if (user != st.st_uid && user != 0)
                 doctor_find(d, DOCTOR_BAD, "data directory", "chown it to the daemon's user.",
                             "%s belongs to user %u, the daemon runs as %u", path, (unsigned)st.st_uid, (unsigned)user);
@@ -57,15 +58,15 @@ static void look_at_database(struct doctor *d)
         if (fstatat(d->data_dir_fd, "detritus.db", &st, 0) < 0) {
                 bool absent = errno == ENOENT;
                 doctor_find(d, absent ? DOCTOR_OK : DOCTOR_BAD, "database", NULL, "%s",
-                            absent ? "none yet; the daemon makes it" : strerror(errno));
+                            absent ? "there is none yet; the daemon creates it" : strerror(errno));
                 return;
         }
         size_text((uint64_t)st.st_size, size);
         if (index_open_readonly(d->config->data_dir, &index, &err) != 0)
                 doctor_find(d, DOCTOR_BAD, "database", "Start the daemon once, or restore a backup.", "%s", err.text);
         else if (st.st_mode & 0007)
-                doctor_find(d, DOCTOR_WARN, "database", "chmod o-rwx: reports may hold what is private.",
-                            "detritus.db is open to everyone (mode %04o)", st.st_mode & 07777);
+                doctor_find(d, DOCTOR_WARN, "database", "chmod o-rwx it: crash reports may contain private data.",
+                            "detritus.db is accessible to everyone (mode %04o)", st.st_mode & 07777);
         else
                 doctor_find(d, DOCTOR_OK, "database", NULL, "detritus.db can be read, %s", size);
 }
@@ -83,29 +84,28 @@ static void look_at_tokens(struct doctor *d)
         const char *path = d->config->tokens_config;
         if (!path) {
                 doctor_find(d, DOCTOR_WARN, "token file", "Name it with --tokens-config or --config.",
-                            "none is named, so it was not looked at");
+                            "not checked, because none is named");
                 return;
         }
         if (stat(path, &st) < 0) {
-                doctor_find(d, DOCTOR_BAD, "token file", "detritusctl token add makes it.", "%s: %s", path,
+                doctor_find(d, DOCTOR_BAD, "token file", "detritusctl token add creates it.", "%s: %s", path,
                             strerror(errno));
                 return;
         }
         bool known = d->data_dir_fd >= 0 && fstat(d->data_dir_fd, &data) == 0;
         if (tokens_read(path, &tokens, &err) != 0)
-                doctor_find(d, DOCTOR_BAD, "token file", "Mend it; a running daemon goes on with the tokens it has.",
-                            "%s", err.text);
+                doctor_find(d, DOCTOR_BAD, "token file",
+                            "Correct it; until then a running daemon uses the tokens it has.", "%s", err.text);
         else if (st.st_mode & 0022)
-                doctor_find(d, DOCTOR_BAD, "token file", "chmod go-w: whoever can write it can let anyone in.",
-                            "%s may be written by others than its owner (mode %04o)", path, st.st_mode & 07777);
+                doctor_find(d, DOCTOR_BAD, "token file", "chmod go-w it: who can write it can add tokens.",
+                            "%s is writable for others than its owner (mode %04o)", path, st.st_mode & 07777);
         else if (known && !may_read(&st, daemon_user(d, data.st_uid)))
                 doctor_find(d, DOCTOR_BAD, "token file", "chown it to the daemon's user.",
-                            "%s cannot be read by user %u, as whom the daemon runs", path,
+                            "%s cannot be read by user %u, which the daemon runs as", path,
                             (unsigned)daemon_user(d, data.st_uid));
         else if (st.st_mode & 0007)
-                doctor_find(d, DOCTOR_WARN, "token file",
-                            "chmod 600: hashes can be guessed at when they are weak secrets.",
-                            "%s may be read by everyone (mode %04o)", path, st.st_mode & 07777);
+                doctor_find(d, DOCTOR_WARN, "token file", "chmod 600 it: weak tokens can be guessed from their hashes.",
+                            "%s is readable for everyone (mode %04o)", path, st.st_mode & 07777);
         else
                 doctor_find(d, DOCTOR_OK, "token file", NULL, "%s, %zu tokens, mode %04o", path, tokens->n,
                             st.st_mode & 07777);

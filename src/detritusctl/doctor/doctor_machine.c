@@ -1,4 +1,4 @@
-/* detritusctl doctor: the clock, and what the daemon may use. */
+/* detritusctl doctor: the clock, and the resources that the daemon may use. */
 #include <errno.h>
 #include <inttypes.h>
 #include <sched.h>
@@ -13,11 +13,11 @@
 #include "util/clock.h"
 
 #define DESCRIPTORS_BESIDE 128 /* listeners, epoll, the database, the journal, and slack */
-#define DESCRIPTORS_MIN 320    /* beside log files: with fewer there is hardly a connection */
+#define DESCRIPTORS_MIN 320    /* without log files: with fewer there is hardly room for a connection */
 #define DAY_SECS 86400
 #define SANE_SINCE 1735689600 /* 2025-01-01: before this was written */
 
-/* The newest file that the daemon wrote: a clock behind that was set back, and retention counts by it. */
+/* When the daemon last wrote a file. A clock before that was set back, and retention goes by the clock. */
 static int64_t newest_write(const struct doctor *d)
 {
         static const char *const names[] = { "detritus.db", "detritus.db-wal", "lock", "journal" };
@@ -38,23 +38,24 @@ static void look_at_clock(struct doctor *d)
         clock_format_fixed(now, 3, text);
         int64_t written = newest_write(d);
         if (now.sec < SANE_SINCE)
-                doctor_find(d, DOCTOR_BAD, "clock", "Set it: days and retention go by it.", "says %s", text);
+                doctor_find(d, DOCTOR_BAD, "clock", "Set it: the days of logs and retention go by it.", "says %s",
+                            text);
         else if (written > now.sec + 60)
-                doctor_find(d, DOCTOR_BAD, "clock", "Set it right before the daemon files logs under wrong days.",
-                            "says %s, but files were written %" PRId64 " s later than that", text, written - now.sec);
+                doctor_find(d, DOCTOR_BAD, "clock", "Correct it before the daemon starts: logs are stored by day.",
+                            "says %s, but files were written %" PRId64 " s after that", text, written - now.sec);
         else
                 doctor_find(d, DOCTOR_OK, "clock", NULL, "says %s", text);
         if (adjtimex(&t) < 0)
                 return;
         if (t.status & STA_UNSYNC)
                 doctor_find(d, DOCTOR_WARN, "clock sync", "Run systemd-timesyncd or chrony, here or on the host.",
-                            "the kernel knows of no synchronisation");
+                            "the kernel does not know that the clock is synchronised");
         else
                 doctor_find(d, DOCTOR_OK, "clock sync", NULL, "synchronised, error at most %.1f ms",
                             (double)t.maxerror / 1000);
 }
 
-/* The hard limit, to which the daemon raises its own; of the running one where there is one. */
+/* The hard limit, to which the daemon raises its soft one; that of the daemon that runs, else our own. */
 static bool descriptor_limit(const struct doctor *d, rlim_t *ret)
 {
         struct rlimit limit;
@@ -72,7 +73,7 @@ static void look_at_descriptors(struct doctor *d)
         rlim_t limit;
         if (!descriptor_limit(d, &limit))
                 return;
-        /* The daemon keeps no more log files open than half of them. */
+        /* The daemon uses at most half of the descriptors for log files. */
         uint64_t log_files = l->log_files_open < limit / 2 ? l->log_files_open : limit / 2;
         uint64_t wanted = beside + log_files;
         if (limit - log_files < DESCRIPTORS_MIN)
@@ -80,11 +81,12 @@ static void look_at_descriptors(struct doctor *d)
                             "at most %llu, of which log files may take %llu", (unsigned long long)limit,
                             (unsigned long long)log_files);
         else if (limit < wanted)
-                doctor_find(d, DOCTOR_WARN, "descriptors", "Raise LimitNOFILE, or lower limits.connections and others.",
-                            "at most %llu; limits may ask for %llu", (unsigned long long)limit,
+                doctor_find(d, DOCTOR_WARN, "descriptors",
+                            "Raise LimitNOFILE, or lower limits.connections and other limits.",
+                            "at most %llu; the limits may need %llu", (unsigned long long)limit,
                             (unsigned long long)wanted);
         else
-                doctor_find(d, DOCTOR_OK, "descriptors", NULL, "at most %llu; limits ask for %llu",
+                doctor_find(d, DOCTOR_OK, "descriptors", NULL, "at most %llu; the limits need %llu",
                             (unsigned long long)limit, (unsigned long long)wanted);
 }
 
@@ -94,7 +96,7 @@ static void look_at_cores(struct doctor *d)
         int cores = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
         unsigned threads = d->config->network_threads;
         if (threads > (unsigned)cores)
-                doctor_find(d, DOCTOR_WARN, "cores", "Set network_threads to 0: one a core.",
+                doctor_find(d, DOCTOR_WARN, "cores", "Set network_threads to 0: one for each core.",
                             "%d, but network_threads is %u", cores, threads);
         else
                 doctor_find(d, DOCTOR_OK, "cores", NULL, "%d", cores);
@@ -110,9 +112,9 @@ static void look_at_memory(struct doctor *d)
         size_text(wanted, may);
         if (wanted > all / 2)
                 doctor_find(d, DOCTOR_WARN, "memory", "Lower limits.inflight_body_bytes and limits.log_queue_bytes.",
-                            "%s; requests alone may take %s", have, may);
+                            "%s; requests alone may use %s", have, may);
         else
-                doctor_find(d, DOCTOR_OK, "memory", NULL, "%s; requests may take %s", have, may);
+                doctor_find(d, DOCTOR_OK, "memory", NULL, "%s; requests may use %s", have, may);
 }
 
 void doctor_machine(struct doctor *d)

@@ -1,5 +1,5 @@
 #pragma once
-/* Log lines on standard output: as they are stored, with where they come from, or for people. */
+/* Log lines on standard output: for people, or as they are stored, with their source. */
 
 #include <stdbool.h>
 
@@ -8,16 +8,16 @@
 
 struct log_print {
         bool json;
-        bool with_source; /* people know it when they asked for one installation */
+        bool with_source; /* for people; they know it when they asked for one installation */
         const char *indent;
 };
 
-/* A log_line_cb; userdata is a struct log_print. 0, or > 0 when it cannot be printed. */
+/* A log_line_cb; userdata is a struct log_print. 0, or LOG_PRINT_FAILED. */
 enum { LOG_PRINT_FAILED = 1 };
 int log_print(void *userdata, const struct source *source, const struct log_line *line);
 /* A log_broken_cb. */
 void log_print_broken(void *userdata, const struct source *source, const char *day, int error);
 
-/* One line's JSON with "project" and "install_id" before the rest, harmless; no newline. A line that is no JSON object
- * (a torn one, a stranger's) comes as a string, "text". 0 or -ENOMEM. */
+/* Appends a line's JSON with "project" and "install_id" before the other members, harmless for a terminal; no newline.
+ * A line that is not a JSON object (torn, or not ours) becomes a string, "text". 0 or -ENOMEM. */
 int log_print_json(struct buf *out, const struct source *source, const char *text, size_t len);

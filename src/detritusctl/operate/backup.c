@@ -1,4 +1,5 @@
-/* detritusctl backup, restore, import: one data directory into another. Each ends with a verification of what it made. */
+/* detritusctl backup, restore and import: copy one data directory into another. backup and restore verify the copy at
+ * the end. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -8,7 +9,9 @@
 #include "detritusctl/cli/say.h"
 #include "detritusctl/operate/verify.h"
 #include "detritusctl/screen/progress.h"
+#include "detritusctl/screen/screen.h"
 #include "detritusctl/screen/size.h"
+#include "protocol/json/json_write.h"
 #include "storage/store/offline.h"
 #include "upkeep/backup.h"
 #include "upkeep/import.h"
@@ -18,51 +21,65 @@ static void advance(_unused_ void *userdata, const char *step, uint64_t done, ui
         progress_show(step, done, all);
 }
 
-static void print_counts(const struct backup_counts *c, bool json)
+static void put_counts_json(struct buf *out, const struct backup_counts *c)
+{
+        struct json_write w = json_write_to(out);
+        json_write_object(&w, NULL);
+        json_write_u64(&w, "crashes", c->rows.crashes);
+        json_write_u64(&w, "blobs", c->rows.blobs);
+        json_write_u64(&w, "log_files", c->rows.log_files);
+        json_write_u64(&w, "linked", c->linked);
+        json_write_u64(&w, "copied", c->copied);
+        json_write_u64(&w, "kept", c->kept);
+        json_write_u64(&w, "removed", c->removed);
+        json_write_u64(&w, "deleted_meanwhile", c->deleted_meanwhile);
+        json_write_u64(&w, "lost", c->lost);
+        json_write_u64(&w, "bytes_copied", c->bytes);
+        json_write_end(&w);
+        buf_append_char(out, '\n');
+}
+
+static void put_counts(struct buf *out, const struct backup_counts *c)
 {
         char bytes[32];
-        static const char as_json[] =
-                "{\"crashes\":%llu,\"blobs\":%llu,\"log_files\":%llu,\"linked\":%llu,\"copied\":%llu,\"kept\":%llu,"
-                "\"removed\":%llu,\"deleted_meanwhile\":%llu,\"lost\":%llu,\"bytes_copied\":%llu}\n";
-        static const char as_text[] =
-                "%llu crashes, %llu blobs, %llu log files: %llu files linked, %llu copied, %llu kept;"
-                " %llu removed, which the original no longer has";
-        printf(json ? as_json : as_text, (unsigned long long)c->rows.crashes, (unsigned long long)c->rows.blobs,
-               (unsigned long long)c->rows.log_files, (unsigned long long)c->linked, (unsigned long long)c->copied,
-               (unsigned long long)c->kept, (unsigned long long)c->removed, (unsigned long long)c->deleted_meanwhile,
-               (unsigned long long)c->lost, (unsigned long long)c->bytes);
-        if (json)
-                return;
         size_text(c->bytes, bytes);
-        printf("; %s copied\n", bytes);
+        buf_printf(out,
+                   "%llu crashes, %llu blobs, %llu log files: %llu files linked, %llu copied, %llu kept; %llu "
+                   "removed, which the original no longer has; %s copied\n",
+                   (unsigned long long)c->rows.crashes, (unsigned long long)c->rows.blobs,
+                   (unsigned long long)c->rows.log_files, (unsigned long long)c->linked, (unsigned long long)c->copied,
+                   (unsigned long long)c->kept, (unsigned long long)c->removed, bytes);
         if (c->deleted_meanwhile > 0 || c->lost > 0)
-                printf("blobs deleted meanwhile: %llu; LOST: %llu\n", (unsigned long long)c->deleted_meanwhile,
-                       (unsigned long long)c->lost);
+                buf_printf(out, "blobs deleted meanwhile: %llu; LOST: %llu\n", (unsigned long long)c->deleted_meanwhile,
+                           (unsigned long long)c->lost);
 }
 
 static int copy(const struct ctl *ctl, const struct backup_config *config, uint64_t *ret_lost)
 {
+        _cleanup_(buf_done) struct buf out = { 0 };
         struct backup_counts counts;
         struct error err = { "out of memory" };
         int r = backup_run(config, &counts, &err);
         progress_clear();
         if (r < 0)
                 return say_failed("%s", err.text);
-        print_counts(&counts, ctl->json);
+        (ctl->json ? put_counts_json : put_counts)(&out, &counts);
         *ret_lost = counts.lost;
-        return CTL_OK;
+        r = screen_put(&out);
+        return r == 0 ? CTL_OK : say_error(r);
 }
 
-/* An older copy may still have them, so that the copy is whole: the original is not. */
-static int tell_lost(int status, const char *from, uint64_t lost)
+/* The copy may be complete all the same, from an older run; the original is not. */
+static int report_lost(int status, const char *from, uint64_t lost)
 {
         if (lost == 0)
                 return status;
-        return say_failed("%llu blobs are missing, or of a wrong length, in %s", (unsigned long long)lost, from);
+        return say_failed("%llu blobs are missing or have the wrong length in %s; run detritusctl verify there",
+                          (unsigned long long)lost, from);
 }
 
-/* What a kill left is put right first, as a start would: the journal's lines are not in the log files yet. In use: a
- * daemon did that. */
+/* After a kill the journal has lines that are not in the log files yet; a start would write them, and so does this.
+ * When the directory is in use, a daemon did so. */
 static int tidy_up(const char *data_dir)
 {
         struct offline *o;
@@ -74,7 +91,7 @@ static int tidy_up(const char *data_dir)
                 r = offline_close(o, true);
         else
                 return say_failed("%s", err.text);
-        return r < 0 ? say_failed("%s", strerror(-r)) : CTL_OK;
+        return r < 0 ? say_error(r) : CTL_OK;
 }
 
 static int run_backup(const struct ctl *ctl)
@@ -89,7 +106,7 @@ static int run_backup(const struct ctl *ctl)
                 status = copy(ctl, &config, &lost);
         if (status == CTL_OK)
                 status = verify_directory(to, ctl_flag(ctl, "deep"), ctl->json);
-        return tell_lost(status, ctl->data_dir, lost);
+        return report_lost(status, ctl->data_dir, lost);
 }
 
 static int run_restore(const struct ctl *ctl)
@@ -103,32 +120,47 @@ static int run_restore(const struct ctl *ctl)
                 status = tidy_up(ctl->data_dir);
         if (status == CTL_OK)
                 status = verify_directory(ctl->data_dir, ctl_flag(ctl, "deep"), ctl->json);
-        return tell_lost(status, config.from, lost);
+        return report_lost(status, config.from, lost);
 }
 
 static void left(_unused_ void *userdata, const char *path, const char *why)
 {
         progress_clear();
-        say_note("not taken: %s: %s", path, why);
+        say_note("not imported: %s: %s", path, why);
 }
 
-static void print_import(const struct import_counts *c, bool json)
+static void put_import_json(struct buf *out, const struct import_counts *c)
 {
-        static const char as_json[] =
-                "{\"crashes\":%llu,\"crashes_known\":%llu,\"crashes_left\":%llu,\"blobs\":%llu,\"log_files\":%llu,"
-                "\"log_files_known\":%llu,\"log_files_left\":%llu,\"log_lines\":%llu,\"details\":%s}\n";
-        static const char as_text[] =
-                "%llu crashes taken, %llu known, %llu left; %llu blobs; %llu log files taken, %llu known, %llu left;"
-                " %llu lines added to days that were here%s\n";
-        printf(json ? as_json : as_text, (unsigned long long)c->crashes, (unsigned long long)c->crashes_known,
-               (unsigned long long)c->crashes_left, (unsigned long long)c->blobs, (unsigned long long)c->log_files,
-               (unsigned long long)c->log_files_known, (unsigned long long)c->log_files_left,
-               (unsigned long long)c->log_lines, json ? (c->details ? "true" : "false") : "");
+        struct json_write w = json_write_to(out);
+        json_write_object(&w, NULL);
+        json_write_u64(&w, "crashes", c->crashes);
+        json_write_u64(&w, "crashes_known", c->crashes_known);
+        json_write_u64(&w, "crashes_left", c->crashes_left);
+        json_write_u64(&w, "blobs", c->blobs);
+        json_write_u64(&w, "log_files", c->log_files);
+        json_write_u64(&w, "log_files_known", c->log_files_known);
+        json_write_u64(&w, "log_files_left", c->log_files_left);
+        json_write_u64(&w, "log_lines", c->log_lines);
+        json_write_bool(&w, "details", c->details);
+        json_write_end(&w);
+        buf_append_char(out, '\n');
+}
+
+static void put_import(struct buf *out, const struct import_counts *c)
+{
+        buf_printf(out,
+                   "%llu crashes imported, %llu known, %llu left; %llu blobs; %llu log files imported, %llu known, "
+                   "%llu left; %llu lines added to existing days\n",
+                   (unsigned long long)c->crashes, (unsigned long long)c->crashes_known,
+                   (unsigned long long)c->crashes_left, (unsigned long long)c->blobs, (unsigned long long)c->log_files,
+                   (unsigned long long)c->log_files_known, (unsigned long long)c->log_files_left,
+                   (unsigned long long)c->log_lines);
 }
 
 static int run_import(const struct ctl *ctl)
 {
         const struct import_config config = { .from = ctl->arguments[0], .left = left, .progress = advance };
+        _cleanup_(buf_done) struct buf out = { 0 };
         struct import_counts counts;
         struct offline *o;
         struct error err = { "out of memory" };
@@ -139,28 +171,31 @@ static int run_import(const struct ctl *ctl)
         int closed = offline_close(o, r == 0);
         if (r < 0 || closed < 0)
                 return say_failed("%s", r < 0 ? err.text : strerror(-closed));
-        print_import(&counts, ctl->json);
+        (ctl->json ? put_import_json : put_import)(&out, &counts);
+        r = screen_put(&out);
+        if (r < 0)
+                return say_error(r);
         return counts.crashes_left || counts.log_files_left ? CTL_FAILED : CTL_OK;
 }
 
 const struct command backup_command = {
         .name = "backup",
-        .summary = "copy the data directory, beside a running daemon too",
+        .summary = "copy the data directory, even while a daemon runs",
         .arguments = "TO",
         .min_arguments = 1,
         .max_arguments = 1,
         .complete = COMPLETE_DIRECTORY,
         .description =
-                "TO becomes a data directory itself, as the original is at one moment, and is verified at the end. On "
-                "the same file system blobs are hard links: quick, and safe from deletion, but not from a broken "
-                "disk. Made again into the same TO, only what is new is copied, and what is gone from the original "
-                "is removed; cut short, TO still holds a whole copy.\n"
+                "TO becomes a data directory of its own, a snapshot of the original, and is verified at the end. On "
+                "the same file system blobs are hard links: quick, and safe from deletion, but not from a failing "
+                "disk. A further backup into the same TO copies only what is new, and removes what the original no "
+                "longer has. When it is interrupted, TO still holds a complete copy.\n"
                 "\n"
-                "Configuration and tokens are not part of it.",
+                "Configuration and tokens are not included.",
         .options =
                 (const struct command_option[]){
-                        { "copy", .help = "no hard links: TO shares no file with the data directory" },
-                        { "deep", .help = "hash every blob and parse every log line at the end" },
+                        { "copy", .help = "make copies, no hard links: TO shares no file with the original" },
+                        { "deep", .help = "hash every blob and parse every log line when verifying" },
                         { NULL },
                 },
         .examples =
@@ -173,22 +208,21 @@ const struct command backup_command = {
 
 const struct command restore_command = {
         .name = "restore",
-        .summary = "put a backup into an empty data directory",
+        .summary = "copy a backup into an empty data directory",
         .arguments = "FROM",
         .min_arguments = 1,
         .max_arguments = 1,
         .complete = COMPLETE_DIRECTORY,
         .description = "Copies the backup FROM into the data directory, which must be empty or an unfinished restore, "
-                       "and verifies it. Nothing is shared with the backup.",
+                       "and verifies it. No file is shared with the backup.",
         .options =
                 (const struct command_option[]){
-                        { "deep", .help = "hash every blob and parse every log line at the end" },
+                        { "deep", .help = "hash every blob and parse every log line when verifying" },
                         { NULL },
                 },
         .examples =
                 (const struct command_example[]){
-                        { "detritusctl --data-dir /var/lib/detritus restore /mnt/backup",
-                          "before the daemon is started" },
+                        { "detritusctl --data-dir /var/lib/detritus restore /mnt/backup", "before the daemon starts" },
                         { NULL },
                 },
         .run = run_restore,
@@ -196,17 +230,18 @@ const struct command restore_command = {
 
 const struct command import_command = {
         .name = "import",
-        .summary = "take in another data directory",
+        .summary = "add the contents of another data directory",
         .arguments = "FROM",
         .min_arguments = 1,
         .max_arguments = 1,
         .complete = COMPLETE_DIRECTORY,
-        .description = "Takes crashes and log lines of another data directory, also one of detritus-server, into this "
-                       "one, while no daemon runs on either. What is here already is recognised, so it can be run "
-                       "again, also after it was cut short. What is damaged there is not taken, and told.",
+        .description =
+                "Adds the crashes and log lines of another data directory, which may be one of detritus-server, to "
+                "this one, while no daemon runs on either. What is here already is recognised, so it can be run "
+                "again, for example after an interruption. Damaged files are left out and reported.",
         .examples =
                 (const struct command_example[]){
-                        { "detritusctl import /var/lib/detritus-old", "what another server has stored" },
+                        { "detritusctl import /var/lib/detritus-old", "add what another server has stored" },
                         { NULL },
                 },
         .run = run_import,

@@ -1,18 +1,21 @@
-/* detritusctl purge: everything of a project, of a source, or up to a moment, with a receipt. What it would delete is
- * counted on a read-only connection first, and shown before it asks. */
+/* detritusctl purge: deletes everything of a project or of a source, or what came before a moment, and prints a
+ * receipt. What it would delete is counted first, on a read-only connection, and shown in the question. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "detritusctl/cli/arg.h"
 #include "detritusctl/cli/commands.h"
 #include "detritusctl/cli/confirm.h"
-#include "detritusctl/cli/control_client.h"
+#include "detritusctl/cli/open.h"
+#include "detritusctl/cli/perform.h"
 #include "detritusctl/cli/receipt.h"
+#include "detritusctl/cli/row.h"
 #include "detritusctl/cli/say.h"
 #include "detritusctl/screen/size.h"
-#include "protocol/json/json_document.h"
+#include "protocol/json/json_read.h"
+#include "protocol/json/json_write.h"
 #include "storage/index/index_operate.h"
-#include "util/text/time_arg.h"
 
 #define AFTER_ANY_DAY "9999-99-99"
 
@@ -30,9 +33,10 @@ static int read_purge(const struct ctl *ctl, struct purge *p)
                                          .install_id = ctl_value(ctl, "install"),
                                          .held_too = ctl_flag(ctl, "held"),
                                          .day_before = p->day };
-        if (before && time_arg_moment(before, now, &p->scope.received_before) != 0)
-                return say_usage("--before: \"%s\" is no time: 2026-05-19T08:30:00Z, 2026-05-19, 30d", before);
         if (before) {
+                int status = arg_moment("--before", before, &p->scope.received_before);
+                if (status != CTL_OK)
+                        return status;
                 clock_format_day(p->scope.received_before, p->day);
                 clock_format_rfc3339(p->scope.received_before, p->before);
         } else {
@@ -45,33 +49,29 @@ static int read_purge(const struct ctl *ctl, struct purge *p)
 static int survey(const struct ctl *ctl, const struct purge *p, struct index_survey *ret)
 {
         _cleanup_(index_freep) struct index *index = NULL;
-        struct error err = { "out of memory" };
-        int r = index_open_readonly(ctl->data_dir, &index, &err);
-        if (r != 0)
-                return say_failed("%s", err.text);
-        r = index_survey(index, &p->scope, ret);
-        return r == 0 ? CTL_OK : say_failed("%s", strerror(-r));
-}
-
-static int append_member(struct buf *out, const char *key, const char *value)
-{
-        int r = buf_printf(out, ",\"%s\":", key);
-        return r == 0 ? json_document_append_string(out, value) : r;
+        int status = open_index(ctl, &index);
+        if (status != CTL_OK)
+                return status;
+        int r = index_survey(index, &p->scope, ret);
+        return r == 0 ? CTL_OK : say_error(r);
 }
 
 /* NUL-terminated. */
 static int make_request(const struct purge *p, struct buf *out)
 {
-        int r = buf_append_str(out, "{\"op\":\"purge\"");
-        if (r == 0)
-                r = append_member(out, "project", p->scope.project);
-        if (r == 0 && p->scope.install_id)
-                r = append_member(out, "install_id", p->scope.install_id);
-        if (r == 0 && *p->before)
-                r = append_member(out, "before", p->before);
-        if (r == 0 && p->scope.held_too)
-                r = buf_append_str(out, ",\"held\":true");
-        return r == 0 ? buf_append(out, "}", 2) : r;
+        struct json_write w = json_write_to(out);
+        json_write_object(&w, NULL);
+        json_write_string(&w, "op", "purge");
+        json_write_string(&w, "project", p->scope.project);
+        if (p->scope.install_id)
+                json_write_string(&w, "install_id", p->scope.install_id);
+        if (*p->before)
+                json_write_string(&w, "before", p->before);
+        if (p->scope.held_too)
+                json_write_bool(&w, "held", true);
+        json_write_end(&w);
+        buf_append_char(out, '\0');
+        return json_write_finish(&w);
 }
 
 static void name_it(const struct purge *p, char ret[256])
@@ -80,7 +80,7 @@ static void name_it(const struct purge *p, char ret[256])
                  p->scope.install_id ? p->scope.install_id : "", *p->before ? " before " : "", p->before);
 }
 
-/* A receipt that is kept says whose and when. */
+/* People keep receipts, so the receipt says whose data it was, up to when, and when that was done. */
 static void sign(struct json_object *answer, const struct purge *p)
 {
         char at[CLOCK_RFC3339_SIZE];
@@ -94,18 +94,33 @@ static void sign(struct json_object *answer, const struct purge *p)
         json_object_object_add(answer, "at", json_object_new_string(at));
 }
 
+/* What a purge would answer. */
+static int make_answer(const struct index_survey *s, struct json_object **ret)
+{
+        _cleanup_(buf_done) struct buf text = { 0 };
+        struct json_write w = json_write_to(&text);
+        json_write_object(&w, NULL);
+        json_write_bool(&w, "dry_run", true);
+        json_write_u64(&w, "crashes", s->crashes);
+        json_write_u64(&w, "blobs", s->blobs);
+        json_write_u64(&w, "blob_bytes", s->blob_bytes);
+        json_write_u64(&w, "log_files", s->log_files);
+        json_write_u64(&w, "log_bytes", s->log_bytes);
+        json_write_u64(&w, "held_kept", s->held);
+        json_write_end(&w);
+        buf_append_char(&text, '\0');
+        int r = json_write_finish(&w);
+        return r == 0 ? row_parse((const char *)text.data, ret) : r;
+}
+
 static int print_survey(const struct ctl *ctl, const struct purge *p, const char *name, const struct index_survey *s)
 {
-        char text[512], title[300];
-        snprintf(text, sizeof(text),
-                 "{\"dry_run\":true,\"crashes\":%llu,\"blobs\":%llu,\"blob_bytes\":%llu,\"log_files\":%llu,"
-                 "\"log_bytes\":%llu,\"held_kept\":%llu}",
-                 (unsigned long long)s->crashes, (unsigned long long)s->blobs, (unsigned long long)s->blob_bytes,
-                 (unsigned long long)s->log_files, (unsigned long long)s->log_bytes, (unsigned long long)s->held);
+        _cleanup_(json_read_freep) struct json_object *answer = NULL;
+        char title[300];
+        int r = make_answer(s, &answer);
+        if (r < 0)
+                return r;
         snprintf(title, sizeof(title), "would be purged: %s", name);
-        _cleanup_(json_object_putp) struct json_object *answer = json_tokener_parse(text);
-        if (!answer)
-                return -ENOMEM;
         sign(answer, p);
         return receipt_print(ctl, title, answer);
 }
@@ -123,23 +138,23 @@ static int ask(const struct ctl *ctl, const char *name, const struct index_surve
 static int purge(const struct ctl *ctl, const struct purge *p, const char *name)
 {
         _cleanup_(buf_done) struct buf request = { 0 };
-        _cleanup_(json_object_putp) struct json_object *answer = NULL;
+        _cleanup_(json_read_freep) struct json_object *answer = NULL;
         char title[300];
         int r = make_request(p, &request);
         if (r < 0)
-                return say_failed("%s", strerror(-r));
-        const struct ctl_operation operation = { .request = (const char *)request.data };
-        int status = ctl_operate(ctl, &operation, &answer);
+                return say_error(r);
+        const struct perform_request operation = { .text = (const char *)request.data };
+        int status = perform(ctl, &operation, &answer);
         if (!answer)
                 return status;
         snprintf(title, sizeof(title), "purged: %s", name);
         sign(answer, p);
         r = receipt_print(ctl, title, answer);
-        if (status == CTL_OK && ctl_number(answer, "crashes") + ctl_number(answer, "log_files") +
-                                                ctl_number(answer, "sources") + ctl_number(answer, "held_kept") ==
+        if (status == CTL_OK && json_read_u64(answer, "crashes") + json_read_u64(answer, "log_files") +
+                                                json_read_u64(answer, "sources") + json_read_u64(answer, "held_kept") ==
                                         0)
-                say_note("nothing of %s was there", name);
-        return r < 0 ? say_failed("%s", strerror(-r)) : status;
+                say_note("there was nothing of %s; check the spelling", name);
+        return r < 0 ? say_error(r) : status;
 }
 
 static int run(const struct ctl *ctl)
@@ -147,41 +162,45 @@ static int run(const struct ctl *ctl)
         struct purge p = { 0 };
         struct index_survey found = { 0 };
         char name[256];
-        int status = read_purge(ctl, &p);
+        int r = 0, status = read_purge(ctl, &p);
         name_it(&p, name);
         if (status == CTL_OK && (ctl->dry_run || !ctl->yes))
                 status = survey(ctl, &p, &found);
         if (status != CTL_OK)
                 return status;
         if (ctl->dry_run)
-                return print_survey(ctl, &p, name, &found) < 0 ? CTL_FAILED : CTL_OK;
+                r = print_survey(ctl, &p, name, &found);
+        if (ctl->dry_run)
+                return r == 0 ? CTL_OK : say_error(r);
         status = ask(ctl, name, &found);
         return status == CTL_OK ? purge(ctl, &p, name) : status;
 }
 
 const struct command purge_command = {
         .name = "purge",
-        .summary = "delete all of a project or of a source, with a receipt",
+        .summary = "delete all data of a project or an installation",
         .description =
-                "Deletes crashes, their JSON files, the blobs that no other crash uses, and log files; and the sources "
-                "that have nothing left. With --before, crashes received before that moment, and the log files of "
-                "whole days before it. Held crashes stay without --held. Uploads go on meanwhile; what comes in "
-                "after the beginning stays. Ended midway, it goes on from there when it is called again.",
+                "Deletes crashes, their JSON files, the blobs that no other crash uses, and log files; then the "
+                "sources that have nothing left. With --before, only crashes received before that time, and the log "
+                "files of whole days before it. Held crashes stay unless --held is given. Uploads go on meanwhile; "
+                "what arrives after the start of the purge stays. When it is interrupted, run it again: it continues "
+                "where it stopped.",
         .options =
                 (const struct command_option[]){
-                        { "project", "PROJECT", "whose", .required = true },
-                        { "install", "ID", "of this installation alone" },
-                        { "before", "TIME", "received before: 2026-05-19T08:30:00Z, 2026-05-19, 30d (ago)" },
-                        { "held", .help = "held crashes, too" },
+                        { "project", "PROJECT", "the project whose data is deleted", .required = true },
+                        { "install", "ID", "only of this installation" },
+                        { "before", "TIME",
+                          "only what was received before: 2026-05-19T08:30:00Z, 2026-05-19, 30d (ago)" },
+                        { "held", .help = "delete held crashes too" },
                         { NULL },
                 },
         .examples =
                 (const struct command_example[]){
-                        { "detritusctl purge --project acme --dry-run", "how much is that?" },
+                        { "detritusctl purge --project acme --dry-run", "how much would be deleted?" },
                         { "detritusctl purge --project acme --install 8f14e45f-ceea-4e6a-9f2b-000000000001 --yes "
                           "--json",
-                          "a user asked for it; keep the receipt" },
-                        { "detritusctl purge --project acme --before 30d", "what is older than thirty days" },
+                          "a user asked for deletion; keep the receipt" },
+                        { "detritusctl purge --project acme --before 30d", "only what is older than thirty days" },
                         { NULL },
                 },
         .flags = COMMAND_YES | COMMAND_DRY_RUN,

@@ -1,4 +1,4 @@
-/* detritusctl reindex, mirror: the database from the JSON files, and the other way round. */
+/* detritusctl reindex and mirror: rebuild the database from the files, and the JSON files from the database. */
 
 #include <stdio.h>
 #include <string.h>
@@ -7,20 +7,34 @@
 #include "detritusctl/cli/confirm.h"
 #include "detritusctl/cli/say.h"
 #include "detritusctl/screen/progress.h"
+#include "detritusctl/screen/screen.h"
+#include "protocol/json/json_write.h"
 #include "upkeep/reindex.h"
 
-static void print_reindex(const struct reindex_counts *c, bool json)
+static int print_reindex(const struct reindex_counts *c, bool json)
 {
-        static const char as_json[] = "{\"crashes\":%llu,\"crashes_before\":%llu,\"blobs\":%llu,\"log_files\":%llu,"
-                                      "\"unreadable\":%llu,\"incomplete\":%llu,\"taken_over\":%s}\n";
-        static const char as_text[] = "%llu crashes (%llu before), %llu blobs, %llu log files; %llu JSON files were"
-                                      " unreadable, %llu lacked a blob%s\n";
-        printf(json ? as_json : as_text, (unsigned long long)c->after.crashes, (unsigned long long)c->before.crashes,
-               (unsigned long long)c->after.blobs, (unsigned long long)c->after.log_files,
-               (unsigned long long)c->files.unreadable, (unsigned long long)c->files.incomplete,
-               json            ? (c->taken_over ? "true" : "false")
-               : c->taken_over ? ""
-                               : "; the old database could not be read, so no crash is held now");
+        _cleanup_(buf_done) struct buf line = { 0 };
+        if (!json) {
+                buf_printf(&line,
+                           "%llu crashes (%llu before), %llu blobs, %llu log files; %llu JSON files were unreadable, "
+                           "%llu lacked a blob%s\n",
+                           (unsigned long long)c->after.crashes, (unsigned long long)c->before.crashes,
+                           (unsigned long long)c->after.blobs, (unsigned long long)c->after.log_files,
+                           (unsigned long long)c->files.unreadable, (unsigned long long)c->files.incomplete,
+                           c->taken_over ? "" : "; the old database could not be read, so no crash is held now");
+                return screen_put(&line);
+        }
+        struct json_write w = json_write_to(&line);
+        json_write_object(&w, NULL);
+        json_write_u64(&w, "crashes", c->after.crashes);
+        json_write_u64(&w, "crashes_before", c->before.crashes);
+        json_write_u64(&w, "blobs", c->after.blobs);
+        json_write_u64(&w, "log_files", c->after.log_files);
+        json_write_u64(&w, "unreadable", c->files.unreadable);
+        json_write_u64(&w, "incomplete", c->files.incomplete);
+        json_write_bool(&w, "taken_over", c->taken_over);
+        json_write_end(&w);
+        return screen_json_line(&line);
 }
 
 static int run_reindex(const struct ctl *ctl)
@@ -30,10 +44,13 @@ static int run_reindex(const struct ctl *ctl)
         int r = reindex_data_dir(ctl->data_dir, ctl_flag(ctl, "force"), &counts, &err);
         if (r < 0)
                 return say_failed("%s", err.text);
-        print_reindex(&counts, ctl->json);
+        int printed = print_reindex(&counts, ctl->json);
+        if (printed < 0)
+                return say_error(printed);
         if (r == REINDEX_FEWER)
-                return say_failed("nothing was changed, since the files tell of fewer crashes than the database: bring "
-                                  "them up to date (detritusctl mirror), or say --force");
+                return say_failed(
+                        "nothing was changed: there are fewer crashes in the files than in the database; write the "
+                        "missing files with detritusctl mirror first, or use --force");
         return counts.files.unreadable || counts.files.incomplete ? CTL_FAILED : CTL_OK;
 }
 
@@ -42,15 +59,26 @@ static void advance(_unused_ void *userdata, uint64_t done, uint64_t all)
         progress_show("crashes", done, all);
 }
 
-static void print_mirror(const struct mirror_counts *c, bool json)
+static int print_mirror(const struct mirror_counts *c, bool json)
 {
-        static const char as_json[] = "{\"crashes\":%llu,\"written\":%llu,\"removed\":%llu,\"left\":%llu}\n";
-        static const char as_text[] = "%llu crashes: %llu files written, %llu removed, %llu not understood and left\n";
-        printf(json ? as_json : as_text, (unsigned long long)c->crashes, (unsigned long long)c->written,
-               (unsigned long long)c->removed, (unsigned long long)c->left);
+        _cleanup_(buf_done) struct buf line = { 0 };
+        if (!json) {
+                buf_printf(&line, "%llu crashes: %llu files written, %llu removed, %llu not understood and left\n",
+                           (unsigned long long)c->crashes, (unsigned long long)c->written,
+                           (unsigned long long)c->removed, (unsigned long long)c->left);
+                return screen_put(&line);
+        }
+        struct json_write w = json_write_to(&line);
+        json_write_object(&w, NULL);
+        json_write_u64(&w, "crashes", c->crashes);
+        json_write_u64(&w, "written", c->written);
+        json_write_u64(&w, "removed", c->removed);
+        json_write_u64(&w, "left", c->left);
+        json_write_end(&w);
+        return screen_json_line(&line);
 }
 
-/* Counted first, since what would be removed may be the only trace of a crash. */
+/* Counted first: a file that would be removed may be the only trace of a crash. */
 static int mirror_held(const struct ctl *ctl, struct offline *o)
 {
         struct mirror_counts c;
@@ -63,10 +91,9 @@ static int mirror_held(const struct ctl *ctl, struct offline *o)
         if (r == 0 && !ctl->dry_run)
                 r = reindex_mirror(o, false, advance, NULL, &c);
         progress_clear();
-        if (r < 0)
-                return say_failed("%s", strerror(-r));
-        print_mirror(&c, ctl->json);
-        return CTL_OK;
+        if (r == 0)
+                r = print_mirror(&c, ctl->json);
+        return r == 0 ? CTL_OK : say_error(r);
 }
 
 static int run_mirror(const struct ctl *ctl)
@@ -76,20 +103,21 @@ static int run_mirror(const struct ctl *ctl)
         if (offline_open(ctl->data_dir, OFFLINE_DATABASE, &o, &err) < 0)
                 return say_failed("%s", err.text);
         int status = mirror_held(ctl, o);
-        int r = offline_close(o, true); /* whatever was done, rows and blobs are as they were */
-        return r < 0 ? say_failed("%s", strerror(-r)) : status;
+        int r = offline_close(o, true); /* whatever was done, rows and blobs did not change */
+        return r < 0 ? say_error(r) : status;
 }
 
 const struct command reindex_command = {
         .name = "reindex",
-        .summary = "make the database anew from the files",
+        .summary = "rebuild the database from the files",
         .description =
-                "Makes detritus.db anew from crashes/ and logs/, while no daemon runs. It is built aside and swapped "
-                "in; the old one is kept as " REINDEX_KEPT ". What no file tells, such as which crashes are held, is "
-                "taken from the old one, if that can be read. Crashes get new ids.",
+                "Rebuilds detritus.db from crashes/ and logs/, while no daemon runs. The new database is built next "
+                "to the "
+                "old one and swapped in; the old one is kept as " REINDEX_KEPT ". What the files do not say, such as "
+                "which crashes are held, comes from the old database if that can be read. Crashes get new ids.",
         .options =
                 (const struct command_option[]){
-                        { "force", .help = "also when the files tell of fewer crashes than the old database" },
+                        { "force", .help = "even when there are fewer crashes in the files than in the database" },
                         { NULL },
                 },
         .examples =
@@ -102,11 +130,10 @@ const struct command reindex_command = {
 
 const struct command mirror_command = {
         .name = "mirror",
-        .summary = "make the JSON files anew from the database",
-        .description =
-                "Writes the JSON files of crashes/by-source that are missing or differ from the database, while no "
-                "daemon runs, and removes those of crashes that the database does not have. To keep such crashes, "
-                "run detritusctl verify --repair first, which takes them in.",
+        .summary = "rewrite the JSON files from the database",
+        .description = "Writes the JSON files in crashes/by-source that are missing or differ from the database, while "
+                       "no daemon runs, and removes those of crashes that the database does not have. To keep such "
+                       "crashes, run detritusctl verify --repair first, which indexes them.",
         .examples =
                 (const struct command_example[]){
                         { "detritusctl mirror --dry-run", "count what would be written and removed" },

@@ -1,12 +1,13 @@
-/* detritusctl sql: a question in SQL, answered as a table or as JSON, one object a line. Without a question, on a
- * terminal, sqlite3(1) takes over; it is told to read only. */
+/* detritusctl sql: runs a query and prints the result as a table or as JSON, one object per line. Without a query, on a
+ * terminal, it starts sqlite3(1), read-only. */
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "detritusctl/cli/commands.h"
-#include "detritusctl/cli/reading.h"
+#include "detritusctl/cli/open.h"
 #include "detritusctl/cli/say.h"
 #include "detritusctl/screen/screen.h"
 #include "detritusctl/screen/table.h"
@@ -54,6 +55,7 @@ static int table_columns(void *userdata, size_t n, const char *const *names)
 static int table_row(void *userdata, size_t n, const struct index_value *values)
 {
         struct answer_table *t = userdata;
+        assert(n == t->n);
         _cleanup_(freep) const char **cells = calloc(n + 1, sizeof(*cells));
         if (!cells)
                 return -ENOMEM;
@@ -81,19 +83,21 @@ static void objects_done(struct objects *o)
         free(o->keys);
 }
 
-/* A name that was there before gets a number, so that no object has a key twice. */
+/* A name that occurred before gets a number, so that no object has a key twice. */
 static int make_key(const char *const *names, size_t i, char **ret)
 {
         _cleanup_(buf_done) struct buf name = { 0 }, key = { 0 };
         size_t before = 0;
         for (size_t j = 0; j < i; j++)
                 before += strcmp(names[j], names[i]) == 0;
-        int r = buf_append_str(&name, names[i]);
-        if (r == 0 && before > 0)
-                r = buf_printf(&name, ":%zu", before);
-        _cleanup_(freep) char *text = r == 0 ? buf_take_str(&name) : NULL;
-        if (!text || terminal_json_string(&key, text, strlen(text)) < 0 || buf_append_char(&key, ':') < 0)
+        buf_append_str(&name, names[i]);
+        if (before > 0)
+                buf_printf(&name, ":%zu", before);
+        _cleanup_(freep) char *text = buf_take_str(&name);
+        if (!text)
                 return -ENOMEM;
+        terminal_json_string(&key, text, strlen(text));
+        buf_append_char(&key, ':');
         *ret = buf_take_str(&key);
         return *ret ? 0 : -ENOMEM;
 }
@@ -112,29 +116,31 @@ static int json_columns(void *userdata, size_t n, const char *const *names)
         return 0;
 }
 
-/* SQLite's infinities are no JSON. */
+/* SQLite's infinities are not JSON. */
 static bool is_json_number(const struct index_value *v)
 {
         return v->kind == INDEX_VALUE_INTEGER || (v->kind == INDEX_VALUE_REAL && !strstr(v->text, "Inf"));
 }
 
+/* Not with json_write.h, whose keys are ours and whose strings are UTF-8: SQLite accepts any bytes as text, from a CAST
+ * of a blob for example. */
 static int json_row(void *userdata, size_t n, const struct index_value *values)
 {
         struct objects *o = userdata;
         _cleanup_(buf_done) struct buf line = { 0 };
-        int r = buf_append_char(&line, '{');
-        for (size_t i = 0; r == 0 && i < n; i++) {
-                r = buf_printf(&line, "%s%s", i > 0 ? "," : "", o->keys[i]);
-                if (r == 0 && values[i].kind == INDEX_VALUE_NULL)
-                        r = buf_append_str(&line, "null");
-                else if (r == 0 && is_json_number(&values[i]))
-                        r = buf_append_str(&line, values[i].text);
-                else if (r == 0) /* SQLite takes any bytes for text, a CAST of a blob for instance */
-                        r = terminal_json_string(&line, values[i].text, strlen(values[i].text));
+        assert(n == o->n);
+        buf_append_char(&line, '{');
+        for (size_t i = 0; i < n; i++) {
+                buf_printf(&line, "%s%s", i > 0 ? "," : "", o->keys[i]);
+                if (values[i].kind == INDEX_VALUE_NULL)
+                        buf_append_str(&line, "null");
+                else if (is_json_number(&values[i]))
+                        buf_append_str(&line, values[i].text);
+                else
+                        terminal_json_string(&line, values[i].text, strlen(values[i].text));
         }
-        if (r == 0)
-                r = buf_append(&line, "}", 2);
-        return r == 0 ? screen_json(NULL, (const char *)line.data) : r;
+        buf_append_char(&line, '}');
+        return screen_json_line(&line);
 }
 
 /* ---- the command ---- */
@@ -148,7 +154,7 @@ static int ask(const struct ctl *ctl, const char *sql)
         struct index_query_sink as_json = { json_columns, json_row, &objects };
         struct index_query_sink as_table = { table_columns, table_row, &table };
 
-        int status = reading_open_index(ctl, &index);
+        int status = open_index(ctl, &index);
         if (status != CTL_OK)
                 return status;
         int r = index_query(index, sql, ctl->json ? &as_json : &as_table, &err);
@@ -156,7 +162,7 @@ static int ask(const struct ctl *ctl, const char *sql)
                 r = table_finish(table.table);
         if (r == 0)
                 return CTL_OK;
-        return r == -EIO ? reading_failed(r) : say_failed("%s", err.text);
+        return r == -EIO ? say_error(r) : say_failed("%s", err.text);
 }
 
 static int ask_standard_input(const struct ctl *ctl)
@@ -164,20 +170,20 @@ static int ask_standard_input(const struct ctl *ctl)
         _cleanup_(buf_done) struct buf text = { 0 };
         int r = buf_read_fd(&text, STDIN_FILENO, QUERY_MAX_BYTES);
         if (r == -EFBIG)
-                return say_failed("a statement has at most 1 MiB");
+                return say_failed("the statement is too long; the limit is 1 MiB");
         _cleanup_(freep) char *sql = r == 0 ? buf_take_str(&text) : NULL;
-        return sql ? ask(ctl, sql) : say_failed("%s", strerror(r < 0 ? -r : ENOMEM));
+        return sql ? ask(ctl, sql) : say_error(r < 0 ? r : -ENOMEM);
 }
 
 static int start_sqlite(const struct ctl *ctl)
 {
         char path[PATH_MAX];
         if (snprintf(path, sizeof(path), "%s/detritus.db", ctl->data_dir) >= (int)sizeof(path))
-                return say_failed("the data directory's path is too long");
-        if (access(path, R_OK) < 0) /* sqlite3 would only say so at the first question */
+                return say_failed("the path of the data directory is too long: %s", ctl->data_dir);
+        if (access(path, R_OK) < 0) /* sqlite3 would only say so at the first query */
                 return say_failed("cannot read %s: %s", path, strerror(errno));
         execlp("sqlite3", "sqlite3", "-readonly", "-box", path, NULL);
-        return errno == ENOENT ? say_failed("sqlite3 is not installed; give a QUERY")
+        return errno == ENOENT ? say_failed("sqlite3 is not installed; install it, or give a QUERY")
                                : say_failed("cannot start sqlite3: %s", strerror(errno));
 }
 
@@ -190,18 +196,20 @@ static int run(const struct ctl *ctl)
 
 const struct command sql_command = {
         .name = "sql",
-        .summary = "ask the database in SQL, read-only",
+        .summary = "query the database in SQL, read-only",
         .arguments = "[QUERY]",
         .max_arguments = 1,
         .description =
-                "One statement that reads, beside a running daemon, as a table or with --json as one object a line. "
-                "Without QUERY it is read from standard input, or sqlite3(1) is started when that is a terminal. "
-                "docs/database.md has the tables and views, docs/sql-cookbook.md questions and their queries.",
+                "Runs one statement that reads, even while a daemon runs. Prints the result as a table, or with "
+                "--json as one object per line. Without QUERY the statement is read from standard input; when that is "
+                "a terminal, sqlite3(1) starts instead. docs/database.md describes the tables and views, "
+                "docs/sql-cookbook.md has queries for common questions.",
         .examples =
                 (const struct command_example[]){
                         { "detritusctl sql \"SELECT * FROM version_health WHERE project = 'acme'\"",
-                          "how each version does" },
-                        { "detritusctl sql --json \"SELECT * FROM silent_source LIMIT 5\"", "who has gone quiet" },
+                          "how stable is each version?" },
+                        { "detritusctl sql --json \"SELECT * FROM silent_source LIMIT 5\"",
+                          "which sources have gone quiet?" },
                         { NULL },
                 },
         .run = run,

@@ -1,8 +1,8 @@
-/* detritusctl status: what the daemon says of itself, what the database has, what the file system has, in one document.
- * --json prints it; else it becomes a screen. Nothing here takes the lock or waits for a daemon that is busy: the daemon
- * answers from memory. */
+/* detritusctl status: what the daemon says of itself, what the database has, what the file system has. Nothing here
+ * takes the lock or waits for a busy daemon: the daemon answers from memory. */
 #include "detritusctl/operate/status.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -11,124 +11,139 @@
 #include <time.h>
 
 #include "detritusctl/cli/commands.h"
-#include "detritusctl/cli/control_client.h"
 #include "detritusctl/cli/daemon.h"
 #include "detritusctl/cli/say.h"
 #include "detritusctl/operate/watch.h"
 #include "detritusctl/screen/screen.h"
-#include "storage/index/index_list.h"
+#include "protocol/json/json_read.h"
+#include "protocol/json/json_write.h"
 #include "storage/index/index_read.h"
 
-#define COUNT_MAX 100000 /* more are not counted: a screen must come at once */
 #define RECENT_SECS 3600
-
-static void put(struct json_object *object, const char *key, uint64_t value)
-{
-        json_object_object_add(object, key, json_object_new_uint64(value));
-}
-
-static void put_text(struct json_object *object, const char *key, const char *text)
-{
-        json_object_object_add(object, key, text && *text ? json_object_new_string(text) : NULL);
-}
 
 /* ---- gathering ---- */
 
-static struct json_object *look_at_database(const struct ctl *ctl, struct error *err)
+static void look_at_database(struct status *s)
 {
         _cleanup_(index_freep) struct index *index = NULL;
-        struct index_counts counts;
-        struct index_usage usage;
         struct moment since = clock_now();
         since.sec -= RECENT_SECS;
-        if (index_open_readonly(ctl->data_dir, &index, err) != 0)
-                return NULL;
-        if (index_counts(index, COUNT_MAX, since, &counts) < 0 || index_usage(index, "", &usage) < 0) {
-                error_set(err, "the database cannot be read");
-                return NULL;
-        }
-        struct json_object *stored = json_object_new_object();
-        put(stored, "crashes", counts.crashes);
-        put(stored, "sources", counts.sources);
-        put(stored, "crashes_last_hour", counts.crashes_since);
-        put_text(stored, "newest_crash_at", counts.newest);
-        put(stored, "crash_bytes", usage.crash_bytes);
-        put(stored, "log_bytes", usage.log_bytes);
-        json_object_object_add(stored, "counted_to", json_object_new_uint64(COUNT_MAX));
-        return stored;
+        if (index_open_readonly(s->data_dir, &index, &s->problem) != 0)
+                return;
+        s->stored_known =
+                index_counts(index, STATUS_COUNT_MAX, since, &s->counts) == 0 && index_usage(index, "", &s->usage) == 0;
+        if (!s->stored_known)
+                error_set(&s->problem, "the database cannot be read");
 }
 
-static void look_at_disk(const struct ctl *ctl, struct json_object *status)
+static void look_at_disk(struct status *s)
 {
         struct statvfs fs;
-        if (statvfs(ctl->data_dir, &fs) < 0)
+        if (statvfs(s->data_dir, &fs) < 0)
                 return;
-        struct json_object *disk = json_object_new_object();
-        put(disk, "free_bytes", fs.f_bavail * fs.f_frsize);
-        put(disk, "size_bytes", fs.f_blocks * fs.f_frsize);
-        json_object_object_add(status, "disk", disk);
+        s->disk_known = true;
+        s->disk_free_bytes = fs.f_bavail * fs.f_frsize;
+        s->disk_size_bytes = fs.f_blocks * fs.f_frsize;
 }
 
-/* Who has the lock, else how the one who had it last left it. */
-static void look_at_lock(const struct ctl *ctl, struct json_object *status)
+/* Who holds the lock; else how its last holder stopped. */
+static void look_at_lock(struct status *s)
 {
         char path[PATH_MAX], text[64] = "";
-        pid_t holder = 0;
-        snprintf(path, sizeof(path), "%s/lock", ctl->data_dir);
+        snprintf(path, sizeof(path), "%s/lock", s->data_dir);
         _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
         ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
         bool running = n > 0 && strstr(text, "\nrunning");
-        bool held = daemon_find(ctl->data_dir, &holder) == 0 && holder > 0;
-        put_text(status, "state", held ? "held" : running ? "died" : "down");
-        if (held)
-                put(status, "held_by", (uint64_t)holder);
+        bool held = daemon_find(s->data_dir, &s->held_by) == 0 && s->held_by > 0;
+        s->state = held ? "held" : running ? "died" : "down";
 }
 
-struct json_object *status_gather(const struct ctl *ctl)
+void status_gather(const struct ctl *ctl, struct status *ret)
 {
-        struct error err = { "" };
-        struct json_object *status = json_object_new_object();
-        struct json_object *daemon = ctl_ask_daemon(ctl, "{\"op\":\"status\"}");
-        put_text(status, "data_dir", ctl->data_dir);
-        if (daemon && json_object_object_get_ex(daemon, "ok", NULL)) {
-                json_object_object_del(daemon, "ok");
-                put_text(status, "state", "up");
+        struct json_object *answer = NULL;
+        *ret = (struct status){ .data_dir = ctl->data_dir };
+        if (daemon_ask(ctl->data_dir, "{\"op\":\"status\"}", &answer) == 0 && json_read_has(answer, "ok")) {
+                json_object_object_del(answer, "ok");
+                ret->daemon = answer;
+                ret->state = "up";
         } else {
-                json_object_put(daemon);
-                daemon = NULL;
-                look_at_lock(ctl, status);
+                json_read_free(answer);
+                look_at_lock(ret);
         }
-        json_object_object_add(status, "daemon", daemon);
-        look_at_disk(ctl, status);
-        struct json_object *stored = look_at_database(ctl, &err);
-        json_object_object_add(status, "stored", stored);
-        put_text(status, "problem", stored ? NULL : err.text);
-        return status;
+        look_at_disk(ret);
+        look_at_database(ret);
+        assert(ret->state);
 }
 
-bool status_is_fine(struct json_object *status)
+void status_done(struct status *s)
 {
-        struct json_object *daemon = json_object_object_get(status, "daemon");
-        return daemon && json_object_get_boolean(json_object_object_get(daemon, "takes_logs")) &&
-               json_object_get_boolean(json_object_object_get(daemon, "takes_crashes")) &&
-               json_object_object_get(status, "stored");
+        json_read_free(s->daemon);
+}
+
+bool status_is_fine(const struct status *s)
+{
+        return json_read_bool(s->daemon, "takes_logs") && json_read_bool(s->daemon, "takes_crashes") && s->stored_known;
+}
+
+/* ---- as JSON ---- */
+
+static void write_disk(struct json_write *w, const struct status *s)
+{
+        if (!s->disk_known)
+                return;
+        json_write_object(w, "disk");
+        json_write_u64(w, "free_bytes", s->disk_free_bytes);
+        json_write_u64(w, "size_bytes", s->disk_size_bytes);
+        json_write_end(w);
+}
+
+static void write_stored(struct json_write *w, const struct status *s)
+{
+        if (!s->stored_known) {
+                json_write_null(w, "stored");
+                return;
+        }
+        json_write_object(w, "stored");
+        json_write_u64(w, "crashes", s->counts.crashes);
+        json_write_u64(w, "sources", s->counts.sources);
+        json_write_u64(w, "crashes_last_hour", s->counts.crashes_since);
+        json_write_string(w, "newest_crash_at", *s->counts.newest ? s->counts.newest : NULL);
+        json_write_u64(w, "crash_bytes", s->usage.crash_bytes);
+        json_write_u64(w, "log_bytes", s->usage.log_bytes);
+        json_write_u64(w, "counted_to", STATUS_COUNT_MAX);
+        json_write_end(w);
+}
+
+int status_print_json(const struct status *s)
+{
+        _cleanup_(buf_done) struct buf line = { 0 };
+        struct json_write w = json_write_to(&line);
+        const char *daemon = s->daemon ? json_read_value_shown(s->daemon) : "null";
+        json_write_object(&w, NULL);
+        json_write_string(&w, "data_dir", s->data_dir);
+        json_write_string(&w, "state", s->state);
+        if (s->held_by)
+                json_write_u64(&w, "held_by", (uint64_t)s->held_by);
+        json_write_raw(&w, "daemon", daemon, strlen(daemon));
+        write_disk(&w, s);
+        write_stored(&w, s);
+        json_write_string(&w, "problem", s->stored_known ? NULL : s->problem.text);
+        json_write_end(&w);
+        return screen_json_line(&line);
 }
 
 /* ---- the command ---- */
 
-static int look_once(const struct ctl *ctl, bool *ret_fine)
-{
-        _cleanup_(json_object_putp) struct json_object *status = status_gather(ctl);
-        *ret_fine = status_is_fine(status);
-        if (ctl->json)
-                return screen_json(NULL, json_object_to_json_string_ext(status, JSON_C_TO_STRING_NOSLASHESCAPE));
-        status_print(status);
-        return 0;
-}
-
 static int look(void *userdata, bool *ret_fine)
 {
-        return look_once(userdata, ret_fine);
+        const struct ctl *ctl = userdata;
+        _cleanup_(status_done) struct status s;
+        status_gather(ctl, &s);
+        *ret_fine = status_is_fine(&s);
+        if (ctl->json)
+                return status_print_json(&s);
+        status_print(&s);
+        return 0;
 }
 
 static int run(const struct ctl *ctl)
@@ -138,24 +153,23 @@ static int run(const struct ctl *ctl)
 
 const struct command status_command = {
         .name = "status",
-        .heading = "See how it does and what came in",
-        .summary = "how it does, on one screen: daemon, disk, rates, stock",
-        .description =
-                "Shows whether a daemon runs and takes what clients send, or why not; the disk and how long it lasts; "
-                "what came in over the last minutes; what waits; the last retention cycle; what is stored. Without a "
-                "daemon, what the database and the file system tell. Exit status 0: a daemon runs and takes "
-                "everything; 1: not.",
+        .heading = "See what is going on",
+        .summary = "is it healthy? the daemon, the disk, rates, totals",
+        .description = "Shows whether a daemon runs and accepts what clients send, and if not why; free disk space and "
+                       "how long it will last; what arrived in the last minutes; what is waiting; the last retention "
+                       "cycle; what is stored. Without a daemon it shows what the database and the file system know. "
+                       "The exit status is 0 when a daemon runs and accepts everything, else 1.",
         .options =
                 (const struct command_option[]){
-                        { "watch", .help = "again and again", .letter = 'w' },
-                        { "interval", "SECS", "with --watch: how often [2]" },
-                        { "count", "N", "with --watch: so many times, 0: until it is ended [0]" },
+                        { "watch", .help = "repeat until interrupted", .letter = 'w' },
+                        { "interval", "SECS", "with --watch: seconds between two looks [2]" },
+                        { "count", "N", "with --watch: stop after N looks, 0: never [0]" },
                         { NULL },
                 },
         .examples =
                 (const struct command_example[]){
-                        { "detritusctl status", "is all well?" },
-                        { "detritusctl status --watch", "and stays it so?" },
+                        { "detritusctl status", "is everything all right?" },
+                        { "detritusctl status --watch", "and does it stay that way?" },
                         { "detritusctl status --json | jq .daemon.queues", "for scripts" },
                         { NULL },
                 },

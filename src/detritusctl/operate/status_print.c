@@ -1,28 +1,19 @@
+/* The screen of `status`. */
 #include <stdio.h>
 #include <string.h>
 
-#include "detritusctl/cli/control_client.h"
 #include "detritusctl/operate/status.h"
 #include "detritusctl/screen/screen.h"
 #include "detritusctl/screen/size.h"
 #include "detritusctl/screen/terminal.h"
-
-static struct json_object *get(struct json_object *object, const char *key)
-{
-        return object ? json_object_object_get(object, key) : NULL;
-}
-
-static bool flag(struct json_object *object, const char *key)
-{
-        return json_object_get_boolean(get(object, key));
-}
+#include "protocol/json/json_read.h"
 
 static void label(const char *name)
 {
         printf("  %s%-12s%s", screen_on(SCREEN_DIM), name, screen_off());
 }
 
-/* Text of others: paths, reasons. */
+/* Text that is not ours: paths, reasons. */
 static void print_text(const char *text)
 {
         _cleanup_(buf_done) struct buf shown = { 0 };
@@ -30,22 +21,21 @@ static void print_text(const char *text)
                 fwrite(shown.data, 1, shown.len, stdout);
 }
 
-static void print_head(struct json_object *status, struct json_object *daemon)
+static void print_head(const struct status *s)
 {
         char up[SCREEN_TIME_SIZE];
-        const char *state = ctl_text(status, "state");
-        if (daemon) {
-                screen_duration(ctl_number(daemon, "uptime_secs"), up);
+        if (s->daemon) {
+                screen_duration(json_read_u64(s->daemon, "uptime_secs"), up);
                 printf("%sdetritusd %s%s  up %s, pid %llu, durability %s\n", screen_on(SCREEN_HEAD),
-                       ctl_text(daemon, "version"), screen_off(), up, (unsigned long long)ctl_number(daemon, "pid"),
-                       ctl_text(daemon, "durability"));
-        } else if (strcmp(state, "held") == 0) {
-                printf("%sdetritusd is starting or stopping, or a detritusctl is at work%s (pid %llu)\n",
-                       screen_on(SCREEN_WARN), screen_off(), (unsigned long long)ctl_number(status, "held_by"));
+                       json_read_string(s->daemon, "version"), screen_off(), up,
+                       (unsigned long long)json_read_u64(s->daemon, "pid"), json_read_string(s->daemon, "durability"));
+        } else if (s->held_by) {
+                printf("%sdetritusd is starting or stopping, or a detritusctl is at work%s (pid %d)\n",
+                       screen_on(SCREEN_WARN), screen_off(), (int)s->held_by);
         } else {
                 printf("%sdetritusd is down%s%s\n", screen_on(SCREEN_BAD), screen_off(),
-                       strcmp(state, "died") == 0
-                               ? "; its last stop was not orderly, so the next start looks at everything"
+                       strcmp(s->state, "died") == 0
+                               ? "; its last stop was not orderly, so the next start checks everything"
                                : "");
         }
 }
@@ -53,79 +43,79 @@ static void print_head(struct json_object *status, struct json_object *daemon)
 static void print_taking(struct json_object *daemon)
 {
         static const char *const kinds[][2] = { { "takes_logs", "logs" }, { "takes_crashes", "crashes" } };
-        struct json_object *listeners = get(daemon, "listeners");
+        struct json_object *listeners = json_read_member(daemon, "listeners");
         label("listening");
-        for (size_t i = 0; listeners && i < json_object_array_length(listeners); i++)
-                printf("%s%s", i ? ", " : "", json_object_get_string(json_object_array_get_idx(listeners, i)));
+        for (size_t i = 0; i < json_read_count(listeners); i++)
+                printf("%s%s", i ? ", " : "", json_read_value_shown(json_read_item(listeners, i)));
         putchar('\n');
         label("takes");
         for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-                bool takes = flag(daemon, kinds[i][0]);
+                bool takes = json_read_bool(daemon, kinds[i][0]);
                 printf("%s%s%s%s%s", i ? ", " : "", screen_on(takes ? SCREEN_GOOD : SCREEN_BAD), takes ? "" : "NO ",
                        kinds[i][1], screen_off());
         }
-        if (ctl_text(daemon, "reason")) {
+        if (json_read_string(daemon, "reason")) {
                 fputs(": ", stdout);
-                print_text(ctl_text(daemon, "reason"));
+                print_text(json_read_string(daemon, "reason"));
         }
         putchar('\n');
 }
 
-static void print_disk(struct json_object *status, struct json_object *daemon)
+/* The numbers of the daemon when it runs, which subtract what it has promised to uploads. */
+static void print_disk(const struct status *s)
 {
         char free_bytes[32], size[32];
-        struct json_object *disk = daemon ? get(daemon, "disk") : get(status, "disk");
+        struct json_object *disk = json_read_member(s->daemon, "disk");
         label("data");
-        print_text(ctl_text(status, "data_dir"));
+        print_text(s->data_dir);
         putchar('\n');
-        if (!disk)
+        if (s->daemon ? !disk : !s->disk_known)
                 return;
-        size_text(ctl_number(disk, "free_bytes"), free_bytes);
-        size_text(ctl_number(disk, "size_bytes"), size);
+        size_text(disk ? json_read_u64(disk, "free_bytes") : s->disk_free_bytes, free_bytes);
+        size_text(disk ? json_read_u64(disk, "size_bytes") : s->disk_size_bytes, size);
         label("disk");
         printf("%s free of %s", free_bytes, size);
-        uint64_t millidays = ctl_number(disk, "forecast_millidays");
-        if (daemon && millidays >= 36500 * UINT64_C(1000))
+        uint64_t millidays = json_read_u64(disk, "forecast_millidays");
+        if (disk && millidays >= 36500 * UINT64_C(1000))
                 printf(", does not fill");
-        else if (daemon)
+        else if (disk)
                 printf(", full in %.1f days at the pace of the last hours", (double)millidays / 1000);
         putchar('\n');
 }
 
-static const char *plus(struct json_object *stored, const char *key)
+/* There may be more. */
+static const char *plus(uint64_t count)
 {
-        return ctl_number(stored, key) >= ctl_number(stored, "counted_to") ? "+" : "";
+        return count >= STATUS_COUNT_MAX ? "+" : "";
 }
 
-static void print_stored(struct json_object *status)
+static void print_stored(const struct status *s)
 {
         char crashes[32], logs[32], newest[SCREEN_TIME_SIZE];
-        struct json_object *stored = get(status, "stored");
+        const struct index_counts *n = &s->counts;
         label("stored");
-        if (!stored) {
+        if (!s->stored_known) {
                 printf("%s", screen_on(SCREEN_BAD));
-                print_text(ctl_text(status, "problem"));
+                print_text(s->problem.text);
                 printf("%s\n", screen_off());
                 return;
         }
-        size_text(ctl_number(stored, "crash_bytes"), crashes);
-        size_text(ctl_number(stored, "log_bytes"), logs);
-        uint64_t n_crashes = ctl_number(stored, "crashes"), n_sources = ctl_number(stored, "sources");
-        printf("%llu crash%s (%s) of %llu%s source%s, logs %s\n", (unsigned long long)n_crashes,
-               n_crashes == 1 ? "" : "es", crashes, (unsigned long long)n_sources, plus(stored, "sources"),
-               n_sources == 1 ? "" : "s", logs);
-        if (!ctl_text(stored, "newest_crash_at"))
+        size_text(s->usage.crash_bytes, crashes);
+        size_text(s->usage.log_bytes, logs);
+        printf("%llu crash%s (%s) from %llu%s source%s, logs %s\n", (unsigned long long)n->crashes,
+               n->crashes == 1 ? "" : "es", crashes, (unsigned long long)n->sources, plus(n->sources),
+               n->sources == 1 ? "" : "s", logs);
+        if (!*n->newest)
                 return;
-        screen_time(ctl_text(stored, "newest_crash_at"), newest);
+        screen_time(n->newest, newest);
         label("last crash");
-        printf("%s, %llu%s in the last hour\n", newest, (unsigned long long)ctl_number(stored, "crashes_last_hour"),
-               plus(stored, "crashes_last_hour"));
+        printf("%s, %llu%s in the last hour\n", newest, (unsigned long long)n->crashes_since, plus(n->crashes_since));
 }
 
 static double rate(struct json_object *span, const char *key, double per_secs)
 {
-        uint64_t ms = ctl_number(span, "over_ms");
-        return ms ? (double)ctl_number(span, key) * 1000 * per_secs / (double)ms : 0;
+        uint64_t ms = json_read_u64(span, "over_ms");
+        return ms ? (double)json_read_u64(span, key) * 1000 * per_secs / (double)ms : 0;
 }
 
 static void print_rates(struct json_object *daemon)
@@ -139,13 +129,13 @@ static void print_rates(struct json_object *daemon)
                 { "crashes", "crashes", "/min", 60 },
                 { "crash bytes", "crash_bytes", NULL, 1 },
         };
-        struct json_object *spans = get(daemon, "rates");
+        struct json_object *spans = json_read_member(daemon, "rates");
         printf("\n  %s%-12s%16s%16s%s\n", screen_on(SCREEN_DIM), "", "last minute", "last 5 minutes", screen_off());
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
                 label(rows[i].name);
-                for (size_t k = 0; spans && k < json_object_array_length(spans); k++) {
+                for (size_t k = 0; k < json_read_count(spans); k++) {
                         char text[32], size[32];
-                        double n = rate(json_object_array_get_idx(spans, k), rows[i].key, rows[i].per_secs);
+                        double n = rate(json_read_item(spans, k), rows[i].key, rows[i].per_secs);
                         size_text((uint64_t)n, size);
                         if (rows[i].unit)
                                 snprintf(text, sizeof(text), "%.1f%s", n, rows[i].unit);
@@ -161,11 +151,11 @@ struct counted {
         const char *key, *one, *many; /* NULL many: one, with an s */
 };
 
-/* "1 connection, 2 requests", a line. */
+/* "1 connection, 2 requests", and the end of the line. */
 static void print_counts(struct json_object *object, const struct counted *c)
 {
         for (bool first = true; c->key; c++, first = false) {
-                uint64_t n = ctl_number(object, c->key);
+                uint64_t n = json_read_u64(object, c->key);
                 printf("%s%llu %s%s", first ? "" : ", ", (unsigned long long)n, n == 1 || !c->many ? c->one : c->many,
                        n == 1 || c->many ? "" : "s");
         }
@@ -174,7 +164,7 @@ static void print_counts(struct json_object *object, const struct counted *c)
 
 static void print_queues(struct json_object *daemon)
 {
-        struct json_object *q = get(daemon, "queues");
+        struct json_object *q = json_read_member(daemon, "queues");
         putchar('\n');
         label("under way");
         print_counts(q, (const struct counted[]){ { "connections", "connection" },
@@ -191,15 +181,15 @@ static void print_queues(struct json_object *daemon)
 static void print_cycle(struct json_object *daemon)
 {
         char at[SCREEN_TIME_SIZE], took[SCREEN_TIME_SIZE];
-        struct json_object *cycle = get(daemon, "last_cycle");
+        struct json_object *cycle = json_read_member(daemon, "last_cycle");
         label("retention");
         if (!cycle) {
                 puts("has not run yet");
                 return;
         }
-        screen_time(ctl_text(cycle, "began_at"), at);
-        bool ok = flag(cycle, "ok");
-        uint64_t ms = ctl_number(cycle, "duration_ms");
+        screen_time(json_read_string(cycle, "began_at"), at);
+        bool ok = json_read_bool(cycle, "ok");
+        uint64_t ms = json_read_u64(cycle, "duration_ms");
         if (ms < 10000)
                 snprintf(took, sizeof(took), "%llu ms", (unsigned long long)ms);
         else
@@ -212,17 +202,16 @@ static void print_cycle(struct json_object *daemon)
                                                       { NULL } });
 }
 
-void status_print(struct json_object *status)
+void status_print(const struct status *s)
 {
-        struct json_object *daemon = get(status, "daemon");
-        print_head(status, daemon);
-        if (daemon)
-                print_taking(daemon);
-        print_disk(status, daemon);
-        print_stored(status);
-        if (!daemon)
+        print_head(s);
+        if (s->daemon)
+                print_taking(s->daemon);
+        print_disk(s);
+        print_stored(s);
+        if (!s->daemon)
                 return;
-        print_rates(daemon);
-        print_queues(daemon);
-        print_cycle(daemon);
+        print_rates(s->daemon);
+        print_queues(s->daemon);
+        print_cycle(s->daemon);
 }

@@ -1,17 +1,18 @@
-/* detritusctl top: who sends how much. The index has each source's log file of the day with its bytes and lines, kept up
- * every few seconds, and every crash: two looks at that make rates, without a counter in the daemon for each source. At
- * most SOURCES_MAX sources are looked at. */
+/* detritusctl top: who sends how much. The index has the bytes and lines of each source's log file of the day, updated
+ * every few seconds, and every crash. The difference of two looks makes rates, without a counter for each source in the
+ * daemon. At most SOURCES_MAX sources are looked at. */
 #include <errno.h>
-#include <json.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "detritusctl/cli/arg.h"
 #include "detritusctl/cli/commands.h"
-#include "detritusctl/cli/say.h"
+#include "detritusctl/cli/open.h"
 #include "detritusctl/operate/watch.h"
 #include "detritusctl/screen/screen.h"
 #include "detritusctl/screen/size.h"
 #include "detritusctl/screen/table.h"
+#include "protocol/json/json_write.h"
 #include "storage/index/index_list.h"
 #include "util/clock.h"
 
@@ -22,14 +23,14 @@
 #define CRASHES_MAX 100000
 #define CRASH_SECS 300
 #define ROWS 20
-#define QUIET_NS (12 * UINT64_C(1000000000)) /* the index hears of a file that grows every 5 s */
+#define QUIET_NS (12 * UINT64_C(1000000000)) /* the totals of a growing file are updated every 5 s */
 
 struct seen {
         char key[SOURCE_CANONICAL_SIZE];
         struct source source;
         uint64_t bytes, lines; /* of today */
         double bytes_rate, lines_rate;
-        bool known;          /* the rates: there was a change, or none for long */
+        bool known;          /* the rates: the totals changed, or did not for QUIET_NS */
         uint64_t changed_ns; /* when that was; before, when it was first seen */
         uint64_t crashes;
         unsigned look; /* when it was seen last */
@@ -39,7 +40,8 @@ struct seen {
 struct top {
         const struct ctl *ctl;
         struct index *index;
-        unsigned rows, look;
+        uint64_t rows; /* 0: all */
+        unsigned look;
         uint64_t at_ns, before_ns; /* this look, and the one before it */
         struct seen *table;
 };
@@ -65,8 +67,8 @@ static struct seen *find(struct top *t, const char *project, const char *install
         return NULL;
 }
 
-/* Totals come every few seconds, so a rate is taken from one change to the next, and holds until there should have been
- * another. A source that was not there at the look before began since; at the first look nobody knows when. */
+/* Totals are updated every few seconds, so a rate is taken from one change to the next, and holds until another change
+ * is overdue. A source that was not there at the look before began since then; at the first look nobody knows when. */
 static void see_totals(const struct top *t, struct seen *s, uint64_t bytes, uint64_t lines)
 {
         bool grown = bytes > s->bytes || lines > s->lines;
@@ -142,17 +144,18 @@ static const struct table_column columns[N_COLUMNS] = {
 
 static int print_json(const struct seen *s)
 {
-        struct json_object *o = json_object_new_object();
-        json_object_object_add(o, "project", json_object_new_string(s->source.project));
-        json_object_object_add(o, "install_id", json_object_new_string(s->source.install_id));
-        json_object_object_add(o, "lines_per_second", json_object_new_double(s->lines_rate));
-        json_object_object_add(o, "bytes_per_second", json_object_new_double(s->bytes_rate));
-        json_object_object_add(o, "crashes_5_min", json_object_new_uint64(s->crashes));
-        json_object_object_add(o, "lines_today", json_object_new_uint64(s->lines));
-        json_object_object_add(o, "bytes_today", json_object_new_uint64(s->bytes));
-        int r = screen_json(NULL, json_object_to_json_string_ext(o, JSON_C_TO_STRING_NOSLASHESCAPE));
-        json_object_put(o);
-        return r;
+        _cleanup_(buf_done) struct buf line = { 0 };
+        struct json_write w = json_write_to(&line);
+        json_write_object(&w, NULL);
+        json_write_string(&w, "project", s->source.project);
+        json_write_string(&w, "install_id", s->source.install_id);
+        json_write_double(&w, "lines_per_second", s->lines_rate);
+        json_write_double(&w, "bytes_per_second", s->bytes_rate);
+        json_write_u64(&w, "crashes_5_min", s->crashes);
+        json_write_u64(&w, "lines_today", s->lines);
+        json_write_u64(&w, "bytes_today", s->bytes);
+        json_write_end(&w);
+        return screen_json_line(&line);
 }
 
 static int print_row(struct table *table, const struct seen *s)
@@ -211,14 +214,14 @@ static int look(void *userdata, bool *ret_fine)
 static int run(const struct ctl *ctl)
 {
         struct top t = { .ctl = ctl, .rows = ROWS };
-        struct error err = { "out of memory" };
-        int status = watch_number(ctl, "limit", SOURCES_MAX, &t.rows);
+        const char *limit = ctl_value(ctl, "limit");
+        int status = limit ? arg_count("--limit", limit, SOURCES_MAX, &t.rows) : CTL_OK;
+        if (status == CTL_OK)
+                status = open_index(ctl, &t.index);
         if (status != CTL_OK)
                 return status;
-        if (index_open_readonly(ctl->data_dir, &t.index, &err) != 0)
-                return say_failed("%s", err.text);
         status = watch_run(ctl, true, look, &t);
-        t.look++; /* so that all are silent */
+        t.look++; /* now nobody was seen, so all are freed */
         forget_silent(&t);
         index_free(t.index);
         return status;
@@ -226,22 +229,23 @@ static int run(const struct ctl *ctl)
 
 const struct command top_command = {
         .name = "top",
-        .summary = "who sends how much, live, by source",
-        .description =
-                "Shows the sources that send most, drawn anew every few seconds; in a pipe one table behind the other. "
-                "What it shows comes from the database: log totals are a few seconds behind, and crashes are those of "
-                "the last five minutes. A rate is known from a source's first change on.",
+        .summary = "show which sources send most, live",
+        .description = "Shows the sources that send most and updates the table every few seconds; in a pipe one table "
+                       "follows the other. The numbers come from the database: log totals may be a few seconds old, "
+                       "and crashes are those of the last five minutes. A source's rates are known once its totals "
+                       "have changed.",
         .options =
                 (const struct command_option[]){
-                        { "interval", "SECS", "how often [2]" },
-                        { "count", "N", "so many times, 0: until it is ended [0]" },
-                        { "limit", "N", "so many sources, 0: all [20]", .letter = 'n' },
+                        { "interval", "SECS", "seconds between two looks [2]" },
+                        { "count", "N", "stop after N looks, 0: never [0]" },
+                        { "limit", "N", "at most N sources, 0: all [20]", .letter = 'n' },
                         { NULL },
                 },
         .examples =
                 (const struct command_example[]){
                         { "detritusctl top", "who fills the disk?" },
-                        { "detritusctl top --count 2 --interval 10 --json", "the rates of ten seconds, for a script" },
+                        { "detritusctl top --count 2 --interval 10 --json",
+                          "the rates over ten seconds, for a script" },
                         { NULL },
                 },
         .run = run,

@@ -1,19 +1,20 @@
-/* detritusctl verify: prints what upkeep/verify.h finds, one line each, and what upkeep/repair.h did about it. */
+/* detritusctl verify: prints what upkeep/verify.h finds, and what upkeep/repair.h did about it. */
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "detritusctl/cli/commands.h"
-#include "detritusctl/cli/control_client.h"
+#include "detritusctl/cli/daemon.h"
 #include "detritusctl/cli/say.h"
 #include "detritusctl/operate/verify.h"
 #include "detritusctl/screen/progress.h"
 #include "detritusctl/screen/screen.h"
 #include "detritusctl/screen/size.h"
 #include "detritusctl/screen/terminal.h"
-#include "protocol/json/json_document.h"
+#include "protocol/json/json_write.h"
 #include "storage/store/offline.h"
 
 struct run {
@@ -22,66 +23,53 @@ struct run {
         uint64_t outcomes[REPAIR_OUTCOMES_], repaired;
 };
 
-/* ,"key":"value" of text that may be a file's name. */
-static int append_member(struct buf *out, const char *key, const char *value)
+/* Text that may be a file's name. */
+static void write_clean(struct json_write *w, const char *key, const char *value)
 {
         _cleanup_(buf_done) struct buf clean = { 0 };
-        int r = terminal_line(&clean, value, 0);
-        if (r == 0)
-                r = buf_append_char(&clean, '\0');
-        if (r == 0)
-                r = buf_printf(out, "%s\"%s\":", out->len > 1 ? "," : "", key);
-        return r == 0 ? json_document_append_string(out, (const char *)clean.data) : r;
+        terminal_line(&clean, value, 0);
+        json_write_text(w, key, clean.data, clean.len);
 }
 
 static int print_json(const struct verify_finding *f, const char *outcome, const char *how)
 {
         _cleanup_(buf_done) struct buf line = { 0 };
-        int r = buf_append_char(&line, '{');
-        if (r == 0)
-                r = append_member(&line, "finding", verify_kind_name(f->kind));
-        if (r == 0)
-                r = append_member(&line, "what", f->what);
-        if (r == 0)
-                r = append_member(&line, "problem", f->problem);
-        if (r == 0 && f->id > 0)
-                r = buf_printf(&line, ",\"id\":%lld", (long long)f->id);
-        if (r == 0 && outcome)
-                r = append_member(&line, "repair", outcome);
-        if (r == 0 && outcome)
-                r = append_member(&line, "how", how);
-        if (r == 0)
-                r = buf_append_str(&line, "}\n");
-        if (r == 0 && fwrite(line.data, 1, line.len, stdout) != line.len)
-                r = -EIO;
-        return r;
+        struct json_write w = json_write_to(&line);
+        json_write_object(&w, NULL);
+        json_write_string(&w, "finding", verify_kind_name(f->kind));
+        write_clean(&w, "what", f->what);
+        write_clean(&w, "problem", f->problem);
+        if (f->id > 0)
+                json_write_i64(&w, "id", f->id);
+        if (outcome) {
+                json_write_string(&w, "repair", outcome);
+                write_clean(&w, "how", how);
+        }
+        json_write_end(&w);
+        return screen_json_line(&line);
 }
 
-/* A line; on a terminal as wide as most, one for the path, one for what is wrong, and one for what became of it. */
+/* One line. On a terminal of ordinary width: a line for the path, one for what is wrong, and one for what was done
+ * about it. */
 static int print_text(const struct verify_finding *f, const char *outcome, const char *how)
 {
         _cleanup_(buf_done) struct buf line = { 0 };
         bool narrow = screen_is_narrow();
         static const char below[] = "\n                 ";
         const char *style = outcome && strcmp(outcome, "left") != 0 ? screen_on(SCREEN_WARN) : screen_on(SCREEN_BAD);
-        int r = buf_printf(&line, "%s%-16s%s ", style, verify_kind_name(f->kind), screen_off());
-        if (r == 0)
-                r = terminal_line(&line, f->what, 0);
-        if (r == 0)
-                r = buf_append_str(&line, narrow ? below : ": ");
-        if (r == 0)
-                r = terminal_line(&line, f->problem, 0);
-        if (r == 0 && outcome)
-                r = narrow ? buf_printf(&line, "%s%s: %s", below, outcome, how)
-                           : buf_printf(&line, " [%s: %s]", outcome, how);
-        if (r == 0)
-                r = buf_append_char(&line, '\n');
-        if (r == 0 && fwrite(line.data, 1, line.len, stdout) != line.len)
-                r = -EIO;
-        return r;
+        buf_printf(&line, "%s%-16s%s ", style, verify_kind_name(f->kind), screen_off());
+        terminal_line(&line, f->what, 0);
+        buf_append_str(&line, narrow ? below : ": ");
+        terminal_line(&line, f->problem, 0);
+        if (outcome && narrow)
+                buf_printf(&line, "%s%s: %s", below, outcome, how);
+        else if (outcome)
+                buf_printf(&line, " [%s: %s]", outcome, how);
+        buf_append_char(&line, '\n');
+        return screen_put(&line);
 }
 
-/* With --repair a finding is printed together with what became of it. */
+/* With --repair a finding is printed later, together with what was done about it. */
 static int found(void *userdata, const struct verify_finding *finding)
 {
         struct run *run = userdata;
@@ -94,6 +82,7 @@ static int found(void *userdata, const struct verify_finding *finding)
 static void repaired(void *userdata, const struct verify_finding *finding, enum repair_outcome outcome, const char *how)
 {
         struct run *run = userdata;
+        assert(run->repair && outcome < REPAIR_OUTCOMES_);
         run->outcomes[outcome]++;
         run->repaired++;
         (void)(run->json ? print_json : print_text)(finding, repair_outcome_name(outcome), how);
@@ -104,39 +93,55 @@ static void advance(_unused_ void *userdata, const char *step, uint64_t done, ui
         progress_show(step, done, all);
 }
 
-static void print_totals(const struct run *run, const struct verify_counts *c)
+static int print_totals_json(const struct run *run, const struct verify_counts *c)
 {
+        _cleanup_(buf_done) struct buf line = { 0 };
+        struct json_write w = json_write_to(&line);
+        json_write_object(&w, NULL);
+        json_write_u64(&w, "findings", c->findings);
+        json_write_u64(&w, "crashes", c->crashes);
+        json_write_u64(&w, "blobs", c->blobs);
+        json_write_u64(&w, "blob_bytes", c->blob_bytes);
+        json_write_u64(&w, "log_files", c->log_files);
+        json_write_u64(&w, "log_bytes", c->log_bytes);
+        json_write_u64(&w, "log_lines", c->log_lines);
+        json_write_bool(&w, "deep", run->deep);
+        json_write_bool(&w, "daemon", c->daemon);
+        for (unsigned i = 0; run->repair && i < REPAIR_OUTCOMES_; i++)
+                json_write_u64(&w, repair_outcome_name(i), run->outcomes[i]);
+        json_write_end(&w);
+        return screen_json_line(&line);
+}
+
+static const char *s_of(uint64_t n)
+{
+        return n == 1 ? "" : "s";
+}
+
+static int print_totals(const struct run *run, const struct verify_counts *c)
+{
+        _cleanup_(buf_done) struct buf line = { 0 };
         char blobs[32], logs[32];
-        if (run->json) {
-                printf("{\"findings\":%llu,\"crashes\":%llu,\"blobs\":%llu,\"blob_bytes\":%llu,\"log_files\":%llu,"
-                       "\"log_bytes\":%llu,\"log_lines\":%llu,\"deep\":%s,\"daemon\":%s",
-                       (unsigned long long)c->findings, (unsigned long long)c->crashes, (unsigned long long)c->blobs,
-                       (unsigned long long)c->blob_bytes, (unsigned long long)c->log_files,
-                       (unsigned long long)c->log_bytes, (unsigned long long)c->log_lines, run->deep ? "true" : "false",
-                       c->daemon ? "true" : "false");
-                for (unsigned i = 0; run->repair && i < REPAIR_OUTCOMES_; i++)
-                        printf(",\"%s\":%llu", repair_outcome_name(i), (unsigned long long)run->outcomes[i]);
-                puts("}");
-                return;
-        }
+        if (run->json)
+                return print_totals_json(run, c);
         size_text(c->blob_bytes, blobs);
         size_text(c->log_bytes, logs);
-        printf("%llu crash%s, %llu blob%s (%s%s), %llu log file%s (%s", (unsigned long long)c->crashes,
-               c->crashes == 1 ? "" : "es", (unsigned long long)c->blobs, c->blobs == 1 ? "" : "s", blobs,
-               run->deep ? ", hashed" : "", (unsigned long long)c->log_files, c->log_files == 1 ? "" : "s", logs);
+        buf_printf(&line, "%llu crash%s, %llu blob%s (%s%s), %llu log file%s (%s", (unsigned long long)c->crashes,
+                   c->crashes == 1 ? "" : "es", (unsigned long long)c->blobs, s_of(c->blobs), blobs,
+                   run->deep ? ", hashed" : "", (unsigned long long)c->log_files, s_of(c->log_files), logs);
         if (run->deep)
-                printf(", %llu line%s parsed", (unsigned long long)c->log_lines, c->log_lines == 1 ? "" : "s");
+                buf_printf(&line, ", %llu line%s parsed", (unsigned long long)c->log_lines, s_of(c->log_lines));
         if (c->findings == 0)
-                puts("): all is well");
+                buf_append_str(&line, "): all is well");
         else
-                printf("): %llu finding%s", (unsigned long long)c->findings, c->findings == 1 ? "" : "s");
+                buf_printf(&line, "): %llu finding%s", (unsigned long long)c->findings, s_of(c->findings));
         for (unsigned i = 0, n = 0; run->repair && i < REPAIR_OUTCOMES_; i++) {
                 if (run->outcomes[i] > 0)
-                        printf("%s%llu %s", n++ ? ", " : "; ", (unsigned long long)run->outcomes[i],
-                               repair_outcome_name(i));
+                        buf_printf(&line, "%s%llu %s", n++ ? ", " : "; ", (unsigned long long)run->outcomes[i],
+                                   repair_outcome_name(i));
         }
-        if (c->findings > 0)
-                putchar('\n');
+        buf_append_char(&line, '\n');
+        return screen_put(&line);
 }
 
 static int repair_here(struct run *run, const char *data_dir)
@@ -148,10 +153,10 @@ static int repair_here(struct run *run, const char *data_dir)
                 return say_failed("%s", err.text);
         repair_run(&run->noted, o->dir.fd, o->index, false, repaired, run);
         r = offline_close(o, true);
-        return r < 0 ? say_failed("%s", strerror(-r)) : CTL_OK;
+        return r < 0 ? say_error(r) : CTL_OK;
 }
 
-/* Where nothing became of them: at least what was found. */
+/* Prints what was found when nothing could be done about it. */
 static void print_noted(struct run *run)
 {
         run->repair = false;
@@ -161,15 +166,15 @@ static void print_noted(struct run *run)
 
 static int repair(struct run *run, const struct ctl *ctl)
 {
-        int status = ctl_daemon_runs(ctl) ? verify_repair_by_daemon(ctl, &run->noted, repaired, run)
-                                          : repair_here(run, ctl->data_dir);
+        int status = daemon_answers(ctl->data_dir) ? verify_repair_by_daemon(ctl, &run->noted, repaired, run)
+                                                   : repair_here(run, ctl->data_dir);
         if (status != CTL_OK && run->repaired == 0)
                 print_noted(run);
         else if (run->repaired < run->noted.n)
-                say_note("%llu more findings were not dealt with; run it again",
+                say_note("%llu findings were not repaired; run verify --repair again",
                          (unsigned long long)(run->noted.n - run->repaired));
         if (run->noted.dropped > 0)
-                status = say_failed("there are more findings than are mended at once; run it again");
+                status = say_failed("there are more findings than one run repairs; run verify --repair again");
         bool wanting = run->outcomes[REPAIR_ASIDE] || run->outcomes[REPAIR_LEFT] || run->outcomes[REPAIR_FAILED];
         return wanting ? CTL_FAILED : status;
 }
@@ -179,9 +184,8 @@ static int look(struct run *run, const char *data_dir, struct verify_counts *ret
         _cleanup_(index_freep) struct index *index = NULL;
         _cleanup_(closep) int fd = open(data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         struct error err = { "out of memory" };
-        if (fd < 0) {
+        if (fd < 0)
                 return say_failed("cannot open the data directory %s: %s", data_dir, strerror(errno));
-        }
         if (index_open_readonly(data_dir, &index, &err) != 0)
                 return say_failed("%s", err.text);
         const struct verify_config config = {
@@ -189,7 +193,7 @@ static int look(struct run *run, const char *data_dir, struct verify_counts *ret
         };
         int r = verify_data_dir(fd, index, &config, ret);
         progress_clear();
-        return r == 0 ? CTL_OK : say_failed("%s", strerror(-r));
+        return r == 0 ? CTL_OK : say_error(r);
 }
 
 static int verify(struct run *run, const char *data_dir, const struct ctl *ctl)
@@ -201,9 +205,9 @@ static int verify(struct run *run, const char *data_dir, const struct ctl *ctl)
         if (status == CTL_OK && counts.findings > 0)
                 status = run->repair && ctl ? repair(run, ctl) : CTL_FAILED;
         else if (status != CTL_OK && run->repair)
-                print_noted(run); /* it could not look at everything, so nothing is mended */
-        print_totals(run, &counts);
-        return status;
+                print_noted(run); /* it could not look at everything, so nothing is repaired */
+        int r = print_totals(run, &counts);
+        return r == 0 ? status : say_error(r);
 }
 
 int verify_directory(const char *data_dir, bool deep, bool json)
@@ -222,29 +226,29 @@ static int run_verify(const struct ctl *ctl)
 
 const struct command verify_command = {
         .name = "verify",
-        .heading = "Prove that nothing is lost; move and restore",
-        .summary = "is everything there, whole, and counted right?",
+        .heading = "Check, back up and restore",
+        .summary = "check that everything is there, intact and counted",
         .description =
-                "Compares the database with itself, and each blob, each JSON file and each log file with its row, both "
-                "ways. Beside a running daemon, what is on its way in or out is no finding. One line a finding, then "
-                "the totals.\n"
+                "Checks the database, and compares every blob, JSON file and log file with its row, in both "
+                "directions. It can run beside a daemon: what is being stored or deleted at the moment is not "
+                "reported. Prints one line for each finding, then the totals.\n"
                 "\n"
-                "--repair counts anew what was miscounted, writes JSON files from their rows, gives rows to files that "
-                "have none, moves torn ends of log files to <file>.torn, and moves corrupt blobs to corrupt/. It "
-                "deletes nothing. A running daemon does this itself, but for log files and files without rows: those "
-                "need it to be stopped.\n"
+                "--repair corrects counts, writes JSON files from their rows, gives rows to files that have none, "
+                "moves torn ends of log files to <file>.torn, and moves corrupt blobs to corrupt/. It deletes no "
+                "file. A running daemon does the repairs itself, except those of log files and of files without rows: "
+                "stop the daemon for these.\n"
                 "\n"
-                "The exit status is 0 when all is well, or was mended, else 1.",
+                "The exit status is 0 when nothing is wrong, or everything was repaired, else 1.",
         .options =
                 (const struct command_option[]){
-                        { "deep", .help = "hash every blob and parse every log line, too" },
-                        { "repair", .help = "mend what can be mended safely" },
+                        { "deep", .help = "also hash every blob and parse every log line" },
+                        { "repair", .help = "repair what can be repaired safely" },
                         { NULL },
                 },
         .examples =
                 (const struct command_example[]){
                         { "detritusctl verify --deep", "read every byte" },
-                        { "detritusctl --data-dir /backup verify", "a backup is a data directory" },
+                        { "detritusctl --data-dir /backup verify", "a backup is a data directory too" },
                         { NULL },
                 },
         .run = run_verify,

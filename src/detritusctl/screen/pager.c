@@ -1,5 +1,6 @@
 #include "detritusctl/screen/pager.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -12,12 +13,15 @@
 
 #include "detritusctl/screen/screen.h"
 
-/* A small machine has no less. */
+/* A small machine may have no less(1). */
 #define DEFAULT_PAGER "$(command -v less || echo cat)"
 
 extern char **environ;
 
-static pid_t pager = -1;
+enum { NOT_STARTED = -1, FINISHED = -2 };
+
+/* Not started; running, its pid; finished. */
+static pid_t pager = NOT_STARTED;
 
 static const char *choose(void)
 {
@@ -30,7 +34,7 @@ static const char *choose(void)
         return DEFAULT_PAGER;
 }
 
-/* The pager's standard input is what we write; `exec` so that its end is seen as the shell's. */
+/* The pager's standard input is what we write. With `exec` the shell's exit status is the pager's. */
 static int start(const char *command, int in, const sigset_t *mask)
 {
         char line[1024];
@@ -44,14 +48,17 @@ static int start(const char *command, int in, const sigset_t *mask)
         posix_spawnattr_init(&attributes);
         posix_spawnattr_setsigmask(&attributes, mask);
         posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-        int r = posix_spawnp(&pager, "sh", &actions, &attributes, argv, environ);
+        pid_t pid;
+        int r = posix_spawnp(&pid, "sh", &actions, &attributes, argv, environ);
+        if (r == 0)
+                pager = pid;
         posix_spawnattr_destroy(&attributes);
         posix_spawn_file_actions_destroy(&actions);
         return -r;
 }
 
-/* Whoever interrupts a long look wants what there is, and then the pager to himself: if we were gone before it, the shell
- * and it would both read the terminal. Calls only what a handler may. */
+/* Who interrupts long output wants to see what there is so far, in the pager. If we ended before the pager does, the
+ * shell and the pager would both read the terminal. Calls only async-signal-safe functions. */
 static void on_interrupt(int number)
 {
         close(STDOUT_FILENO);
@@ -65,17 +72,18 @@ void pager_start(void)
         const char *command = choose();
         sigset_t interrupt, before;
         int ends[2];
-        if (!screen_is_terminal() || !command || pager > 0 || pipe2(ends, O_CLOEXEC) < 0)
+        assert(pager == NOT_STARTED);
+        if (!screen_is_terminal() || !command || pipe2(ends, O_CLOEXEC) < 0)
                 return;
-        /* Quit if it fits, colours as they are, leave the screen as it was, and end with us on ^C. */
+        /* Quit if it fits on one screen, show colours, leave the screen as it is, and end on ^C. */
         setenv("LESS", "FRXK", 0);
         fflush(stdout);
-        /* One that comes meanwhile waits for the handler: the pager may be reading the terminal already. */
+        /* An interrupt waits until the handler is there: the pager may be reading the terminal already. */
         sigemptyset(&interrupt);
         sigaddset(&interrupt, SIGINT);
         sigprocmask(SIG_BLOCK, &interrupt, &before);
         if (start(command, ends[0], &before) == 0 && dup2(ends[1], STDOUT_FILENO) == STDOUT_FILENO) {
-                signal(SIGPIPE, SIG_IGN); /* a reader that leaves is an EPIPE */
+                signal(SIGPIPE, SIG_IGN); /* when the reader leaves, we get EPIPE */
                 signal(SIGINT, on_interrupt);
         }
         close(ends[0]);
@@ -86,12 +94,13 @@ void pager_start(void)
 bool pager_finish(void)
 {
         int status = 0;
-        if (pager <= 0)
+        assert(pager != FINISHED);
+        if (pager == NOT_STARTED)
                 return true;
         fclose(stdout);
         while (waitpid(pager, &status, 0) < 0 && errno == EINTR)
                 ;
-        pager = -1;
+        pager = FINISHED;
         return !WIFEXITED(status) || (WEXITSTATUS(status) != 126 && WEXITSTATUS(status) != 127);
 }
 

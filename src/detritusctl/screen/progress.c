@@ -1,5 +1,6 @@
 #include "detritusctl/screen/progress.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@ static uint64_t drawn_ns;
 void progress_show(const char *step, uint64_t done, uint64_t all)
 {
         uint64_t now = clock_monotonic_ns();
+        assert(drawn_ns <= now);
         if (!isatty(STDERR_FILENO) || (done != all && drawn_ns && now - drawn_ns < DRAW_NS))
                 return;
         drawn_ns = now;

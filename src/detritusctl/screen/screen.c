@@ -1,13 +1,16 @@
 #include "detritusctl/screen/screen.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "detritusctl/screen/terminal.h"
+#include "util/buf.h"
 
 #define WIDE_COLUMNS 140
 
@@ -27,6 +30,7 @@ void screen_set_color(const char *when)
 {
         const char *no_color = getenv("NO_COLOR"); /* no-color.org */
         bool wanted = screen.terminal && !(no_color && *no_color) && !screen_is_dumb();
+        assert(strcmp(when, "always") == 0 || strcmp(when, "auto") == 0 || strcmp(when, "never") == 0);
         screen.color = strcmp(when, "always") == 0 || (strcmp(when, "auto") == 0 && wanted);
 }
 
@@ -62,6 +66,7 @@ const char *screen_on(enum screen_style style)
                 [SCREEN_HEAD] = "\033[1m",  [SCREEN_DIM] = "\033[2m",  [SCREEN_GOOD] = "\033[32m",
                 [SCREEN_WARN] = "\033[33m", [SCREEN_BAD] = "\033[31m",
         };
+        assert((size_t)style < ARRAY_LEN(codes));
         return screen.color ? codes[style] : "";
 }
 
@@ -126,10 +131,29 @@ void screen_time(const char *rfc3339, char ret[SCREEN_TIME_SIZE])
 int screen_json(_unused_ void *userdata, const char *json)
 {
         _cleanup_(buf_done) struct buf line = { 0 };
-        int r = terminal_json(&line, json);
-        if (r == 0)
-                r = buf_append_char(&line, '\n');
-        if (r < 0)
-                return r;
-        return fwrite(line.data, 1, line.len, stdout) == line.len ? 0 : -EIO;
+        terminal_json(&line, json);
+        buf_append_char(&line, '\n');
+        return screen_put(&line);
+}
+
+int screen_json_line(struct buf *json)
+{
+        int r = buf_append_char(json, '\0');
+        return r == 0 ? screen_json(NULL, (const char *)json->data) : r;
+}
+
+int screen_put(const struct buf *text)
+{
+        if (text->error)
+                return text->error;
+        return text->len == 0 || fwrite(text->data, 1, text->len, stdout) == text->len ? 0 : -EIO;
+}
+
+bool screen_wait(int ms)
+{
+        struct pollfd out = { .fd = STDOUT_FILENO, .events = 0 }; /* POLLERR needs no asking for */
+        assert(ms >= 0);
+        if (fflush(stdout) != 0)
+                return false;
+        return poll(&out, 1, ms) == 0 || (out.revents & (POLLERR | POLLNVAL)) == 0;
 }

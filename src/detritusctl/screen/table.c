@@ -1,5 +1,6 @@
 #include "detritusctl/screen/table.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +10,7 @@
 
 #define PAGE_ROWS 500
 #define CELL_CHARACTERS 40
-#define LAST_CHARACTERS_WANTED 32 /* other columns give way for so many */
+#define LAST_CHARACTERS_WANTED 32 /* other columns give way for that many */
 #define LAST_CHARACTERS_MIN 10
 #define COLUMN_CHARACTERS_MIN 11 /* a UUID's first group, and dots */
 
@@ -24,6 +25,7 @@ struct table {
 
 int table_new(const struct table_column *columns, size_t n, struct table **ret)
 {
+        assert(n > 0);
         _cleanup_(table_freep) struct table *t = calloc(1, sizeof(*t));
         if (!t)
                 return -ENOMEM;
@@ -61,7 +63,7 @@ struct table *table_free(struct table *t)
         return NULL;
 }
 
-/* Nothing stands behind the last word of a line, which the caller ends. */
+/* No blanks after the last word of a line, which the caller ends. */
 static void print_cell(const struct table *t, size_t i, const char *text)
 {
         size_t n = terminal_width(text);
@@ -73,7 +75,7 @@ static void print_cell(const struct table *t, size_t i, const char *text)
                 printf("%s%*s%s", text, last ? 0 : pad, "", last ? "" : "  ");
 }
 
-/* What the columns but the last take of a line. */
+/* How much of a line the columns before the last one take. */
 static size_t used_by_others(const struct table *t)
 {
         size_t used = 0;
@@ -106,8 +108,8 @@ static bool leave_one_out(struct table *t)
         return found < t->n;
 }
 
-/* Where a terminal is too narrow, the widest columns but the last give way and their cells are cut; then columns that can
- * be spared go. */
+/* On a terminal that is too narrow, the widest columns (except the last one) shrink and their cells are cut; then the
+ * columns that can be spared are left out. */
 static void fit(struct table *t)
 {
         size_t all = screen_columns(), last = t->widths[t->n - 1];
@@ -134,21 +136,18 @@ static size_t last_characters(const struct table *t)
 static int print_row(struct table *t, char *const *cells)
 {
         _cleanup_(buf_done) struct buf last = { 0 };
-        int r = terminal_line(&last, cells[t->n - 1], last_characters(t));
-        if (r == 0)
-                r = buf_append_char(&last, '\0');
-        if (r < 0)
-                return r;
+        terminal_line(&last, cells[t->n - 1], last_characters(t));
+        if (buf_append_char(&last, '\0') < 0)
+                return -ENOMEM;
         for (size_t i = 0; i + 1 < t->n; i++) {
                 if (t->left_out[i])
                         continue;
                 _cleanup_(buf_done) struct buf cut = { 0 };
                 bool fits = terminal_width(cells[i]) <= t->widths[i];
-                r = fits ? 0 : terminal_line(&cut, cells[i], t->widths[i]);
-                if (r == 0 && !fits)
-                        r = buf_append_char(&cut, '\0');
-                if (r < 0)
-                        return r;
+                if (!fits)
+                        terminal_line(&cut, cells[i], t->widths[i]);
+                if (buf_append_char(&cut, '\0') < 0)
+                        return -ENOMEM;
                 print_cell(t, i, fits ? cells[i] : (const char *)cut.data);
         }
         print_cell(t, t->n - 1, (const char *)last.data);
@@ -172,6 +171,7 @@ int table_finish(struct table *t)
         for (size_t row = 0; r == 0 && row < t->n_rows; row++)
                 r = print_row(t, t->cells + row * t->n);
         clear(t);
+        assert(t->n_rows == 0);
         return r;
 }
 
@@ -179,9 +179,7 @@ static int make_cell(struct table *t, size_t i, const char *text, char **ret)
 {
         _cleanup_(buf_done) struct buf cell = { 0 };
         size_t max = i + 1 == t->n ? 0 : t->columns[i].max ? t->columns[i].max : CELL_CHARACTERS;
-        int r = terminal_line(&cell, text, max);
-        if (r < 0)
-                return r;
+        terminal_line(&cell, text, max);
         char *taken = buf_take_str(&cell);
         if (!taken)
                 return -ENOMEM;
@@ -194,6 +192,7 @@ static int make_cell(struct table *t, size_t i, const char *text, char **ret)
 
 int table_add(struct table *t, const char *const *cells)
 {
+        assert(t->n_rows < PAGE_ROWS);
         char **row = t->cells + t->n_rows * t->n;
         int r = 0;
         t->n_rows++; /* also when a cell fails, so that the others are freed */

@@ -5,7 +5,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-/* The next character; the database holds valid UTF-8 only, and whatever else comes is one bad byte. */
+/* The next character. The database holds only valid UTF-8; anything else counts as one bad byte. */
 static const char *next(const char *p, uint32_t *ret)
 {
         const unsigned char *b = (const unsigned char *)p;
@@ -27,7 +27,7 @@ static const char *next(const char *p, uint32_t *ret)
         return p + n;
 }
 
-/* Controls, and the marks that turn the direction of text (Unicode's Bidi_Control) or break lines. */
+/* Control characters, and the marks that change the direction of text (Unicode's Bidi_Control) or break lines. */
 static bool is_dangerous(uint32_t c)
 {
         return c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0x61C || c == 0x200E || c == 0x200F ||
@@ -47,77 +47,79 @@ int terminal_line(struct buf *out, const char *text, size_t max_columns)
         size_t n = strcspn(text, "\r\n"), columns = 0;
         const char *end = text + n, *p = text;
         size_t start = out->len, cut = start;
-        int r = 0;
-        while (r == 0 && p < end) {
+        while (p < end) {
                 uint32_t c;
                 const char *after = next(p, &c);
                 if (max_columns > 0 && columns == max_columns) {
                         out->len = cut;
                         return buf_append_str(out, &"..."[max_columns < 3 ? 3 - max_columns : 0]);
                 }
-                r = is_dangerous(c) ? buf_append_char(out, '?') : buf_append(out, p, (size_t)(after - p));
+                if (is_dangerous(c))
+                        buf_append_char(out, '?');
+                else
+                        buf_append(out, p, (size_t)(after - p));
                 p = after;
                 if (++columns + 3 <= max_columns)
                         cut = out->len;
         }
-        return r;
+        return out->error;
 }
 
 int terminal_text(struct buf *out, const char *text, const char *indent)
 {
-        int r = buf_append_str(out, indent);
-        while (r == 0 && *text) {
+        buf_append_str(out, indent);
+        while (*text) {
                 uint32_t c;
                 const char *after = next(text, &c);
                 if (c == '\n' && *after) {
-                        r = buf_append_char(out, '\n');
-                        if (r == 0)
-                                r = buf_append_str(out, indent);
-                } else if (c == '\t') {
-                        r = buf_append_char(out, '\t');
-                } else if (c != '\n' && !(c == '\r' && *after == '\n')) {
-                        r = is_dangerous(c) ? buf_append_char(out, '?') : buf_append(out, text, (size_t)(after - text));
+                        buf_append_char(out, '\n');
+                        buf_append_str(out, indent);
+                } else if (c == '\n' || (c == '\r' && *after == '\n')) {
+                        /* the end of a line */
+                } else if (c != '\t' && is_dangerous(c)) {
+                        buf_append_char(out, '?');
+                } else {
+                        buf_append(out, text, (size_t)(after - text));
                 }
                 text = after;
         }
-        return r == 0 ? buf_append_char(out, '\n') : r;
+        return buf_append_char(out, '\n');
 }
 
 int terminal_json(struct buf *out, const char *json)
 {
-        int r = 0;
-        while (r == 0 && *json) {
+        while (*json) {
                 uint32_t c;
                 const char *after = next(json, &c);
                 if (c == '\t' || c == '\r') /* RFC 8259: raw ones stand between values only */
-                        r = buf_append_char(out, ' ');
+                        buf_append_char(out, ' ');
                 else if (is_dangerous(c) && c != '\n')
-                        r = buf_printf(out, "\\u%04x", c);
+                        buf_printf(out, "\\u%04x", c);
                 else
-                        r = buf_append(out, json, (size_t)(after - json));
+                        buf_append(out, json, (size_t)(after - json));
                 json = after;
         }
-        return r;
+        return out->error;
 }
 
 int terminal_json_string(struct buf *out, const char *text, size_t len)
 {
         const char *end = text + len;
-        int r = buf_append_char(out, '"');
-        while (r == 0 && text < end) {
+        buf_append_char(out, '"');
+        while (text < end) {
                 uint32_t c;
                 const char *after = next(text, &c);
                 if (c == 0xFFFD)
-                        r = buf_append_char(out, '?');
+                        buf_append_char(out, '?');
                 else if (is_dangerous(c))
-                        r = buf_printf(out, "\\u%04x", c);
+                        buf_printf(out, "\\u%04x", c);
                 else if (c == '"' || c == '\\')
-                        r = buf_printf(out, "\\%c", (char)c);
+                        buf_printf(out, "\\%c", (char)c);
                 else
-                        r = buf_append(out, text, (size_t)(after - text));
+                        buf_append(out, text, (size_t)(after - text));
                 text = after;
         }
-        return r == 0 ? buf_append_char(out, '"') : r;
+        return buf_append_char(out, '"');
 }
 
 size_t terminal_columns(void)

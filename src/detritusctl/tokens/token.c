@@ -1,4 +1,4 @@
-/* detritusctl token: the family, and what its commands have in common. A secret is printed once and kept nowhere. */
+/* detritusctl token: the group of commands, and what they share. A secret is printed once and stored nowhere. */
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
@@ -7,16 +7,17 @@
 #include "auth/phc.h"
 #include "detritusctl/cli/say.h"
 #include "detritusctl/cli/settings.h"
+#include "detritusctl/screen/screen.h"
 #include "detritusctl/tokens/token_internal.h"
 #include "detritusctl/tokens/token_secret.h"
-#include "protocol/json/json_document.h"
+#include "protocol/json/json_write.h"
 
 int token_failed(const struct error *err, int r)
 {
         return say_failed("%s", err->text[0] ? err->text : strerror(r < 0 ? -r : EINVAL));
 }
 
-/* Where the file is named directly, a configuration is not looked at. */
+/* When the file is named directly, no configuration is read. */
 static int find_file(const struct ctl *ctl, char **ret)
 {
         _cleanup_(config_freep) struct config *config = NULL;
@@ -24,15 +25,16 @@ static int find_file(const struct ctl *ctl, char **ret)
         if (!file)
                 file = ctl_environment("DETRITUS_TOKENS_CONFIG");
         if (!file && !ctl->config_path)
-                return say_usage("which token file? Give --tokens-config FILE or --config FILE");
+                return say_usage("name the token file with --tokens-config FILE or --config FILE");
         if (!file) {
-                int status = settings_read(ctl, NULL, &config);
+                int status = settings_read(ctl, ctl->config_path, NULL, &config);
                 if (status != CTL_OK)
                         return status;
                 file = config->tokens_config;
         }
         if (!file)
-                return say_failed("%s names no token file", ctl->config_path);
+                return say_failed("%s does not name a token file (tokens_config); use --tokens-config FILE",
+                                  ctl->config_path);
         *ret = strdup(file);
         return *ret ? CTL_OK : say_failed("out of memory");
 }
@@ -51,20 +53,17 @@ int token_open(const struct ctl *ctl, enum token_file_use use, struct token_file
 int token_print(const struct ctl *ctl, const char *id, const char *key, const char *value)
 {
         _cleanup_(buf_done) struct buf line = { 0 };
-        int r = 0;
+        struct json_write w = json_write_to(&line);
         if (!ctl->json)
                 return puts(value) >= 0 && fflush(stdout) == 0 ? 0 : -EIO;
+        json_write_object(&w, NULL);
         if (id)
-                r = buf_append_str(&line, "{\"id\":");
-        if (r == 0 && id)
-                r = json_document_append_string(&line, id);
-        if (r == 0)
-                r = buf_printf(&line, "%s\"%s\":", id ? "," : "{", key);
-        if (r == 0)
-                r = json_document_append_string(&line, value);
-        if (r == 0)
-                r = buf_append_str(&line, "}\n");
-        if (r == 0 && (fwrite(line.data, 1, line.len, stdout) != line.len || fflush(stdout) != 0))
+                json_write_string(&w, "id", id);
+        json_write_string(&w, key, value);
+        json_write_end(&w);
+        buf_append_char(&line, '\n');
+        int r = screen_put(&line);
+        if (r == 0 && fflush(stdout) != 0)
                 r = -EIO;
         if (line.data)
                 OPENSSL_cleanse(line.data, line.len);
@@ -81,12 +80,12 @@ static int hash(const struct ctl *ctl)
         OPENSSL_cleanse(line, sizeof(line));
         if (r == 0)
                 r = token_print(ctl, NULL, "hash", phc);
-        return r == 0 ? CTL_OK : say_failed("%s", strerror(-r));
+        return r == 0 ? CTL_OK : say_error(r);
 }
 
 static const struct command hash_command = {
         .name = "hash",
-        .summary = "print the Argon2id hash of a token read from standard input",
+        .summary = "print the Argon2id hash of the token on standard input",
         .examples =
                 (const struct command_example[]){
                         { "detritusctl token hash < token.txt", "for a token file written by hand" },
@@ -98,12 +97,12 @@ static const struct command hash_command = {
 
 const struct command token_command = {
         .name = "token",
-        .heading = "Hand out tokens",
-        .summary = "make, list, exchange, revoke and check tokens",
+        .heading = "Manage tokens",
+        .summary = "add, list, rotate, revoke and check tokens",
         .description =
-                "Tokens say who may write what. The token file is changed in place: comments and all that is not "
-                "meant stay as they are, and what comes out is read back by the daemon's own strict reader before it "
-                "replaces the old file. A running daemon on the data directory is told.",
+                "Tokens say who may write what. The token file is edited: comments and everything else in it stay as "
+                "they are, and the daemon's own strict reader checks the new file before it replaces the old one. A "
+                "daemon that runs on the data directory then reads the file again.",
         .subcommands =
                 (const struct command *const[]){ &token_add_command, &token_list_command, &token_rotate_command,
                                                  &token_revoke_command, &token_check_command, &hash_command, NULL },

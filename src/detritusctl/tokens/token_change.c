@@ -1,18 +1,18 @@
-/* detritusctl token add, rotate and revoke: one change of the token file, then the daemon is told. The token goes to
- * standard output, once; words about it to standard error, so that a script can take the one without the other. */
+/* detritusctl token add, rotate and revoke: change the token file, then have the daemon read it. The token goes to
+ * standard output, once; messages go to standard error, so that a script gets only the token. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "detritusctl/cli/confirm.h"
-#include "detritusctl/cli/control_client.h"
 #include "detritusctl/cli/daemon.h"
 #include "detritusctl/cli/say.h"
 #include "detritusctl/tokens/token_internal.h"
 #include "detritusctl/tokens/token_secret.h"
+#include "protocol/json/json_read.h"
 
-/* Both are there, and they are two. */
+/* Both exist, and are not the same file. */
 static bool is_another_file(const char *a, const char *b)
 {
         struct stat one, other;
@@ -22,45 +22,47 @@ static bool is_another_file(const char *a, const char *b)
 
 static int say_answer(struct json_object *answer, const struct token_file *file)
 {
-        const char *error = ctl_text(answer, "error"), *path = ctl_text(answer, "tokens_config");
+        const char *error = json_read_string(answer, "error"), *path = json_read_string(answer, "tokens_config");
         if (error)
-                return say_failed("the file is changed, but the daemon keeps its old tokens: %s", error);
+                return say_failed("%s is changed, but the daemon refused it and keeps its old tokens: %s", file->path,
+                                  error);
         if (is_another_file(file->path, path))
-                return say_failed("%s is changed, but the daemon reads %s", file->path, path);
-        say_note("the daemon has read %s again: %llu tokens", path ? path : "its token file",
-                 (unsigned long long)ctl_number(answer, "tokens"));
+                return say_failed("%s is changed, but the daemon uses another token file, %s", file->path, path);
+        say_note("the daemon has reloaded %s: %llu tokens", path ? path : "its token file",
+                 (unsigned long long)json_read_u64(answer, "tokens"));
         return CTL_OK;
 }
 
-/* CTL_OK: a daemon has the file's tokens in force, or none runs, or it was not to be told. */
+/* CTL_OK: the daemon uses the new tokens, or none runs, or --no-reload was given. */
 static int reload(const struct ctl *ctl, const struct token_file *file)
 {
-        _cleanup_(json_object_putp) struct json_object *answer = NULL;
+        _cleanup_(json_read_freep) struct json_object *answer = NULL;
         pid_t holder = 0;
         if (ctl_flag(ctl, "no-reload"))
                 return CTL_OK;
-        int r = ctl_ask(ctl->data_dir, "{\"op\":\"reload\"}", &answer);
+        int r = daemon_ask(ctl->data_dir, "{\"op\":\"reload\"}", &answer);
         if (r == 0)
                 return say_answer(answer, file);
         if (r != -ECONNREFUSED && r != -ENOENT)
-                return say_failed("the file is changed, but the daemon on %s cannot be told (%s): send it SIGHUP",
-                                  ctl->data_dir, strerror(r < 0 ? -r : EBADMSG));
-        if (daemon_find(ctl->data_dir, &holder) == 0 && holder > 0)
                 return say_failed(
-                        "the file is changed, but process %d, which uses %s, answers no control socket; if it is "
-                        "a detritusd, send it SIGHUP",
-                        (int)holder, ctl->data_dir);
-        say_note("no daemon runs on %s; the next one to start will know", ctl->data_dir);
+                        "the token file is changed, but the daemon on %s did not reload it (%s); send it SIGHUP",
+                        ctl->data_dir, strerror(r < 0 ? -r : EBADMSG));
+        if (daemon_find(ctl->data_dir, &holder) == 0 && holder > 0)
+                return say_failed("the token file is changed, but process %d, which uses %s, answers no control "
+                                  "socket; if it is a detritusd, send it SIGHUP",
+                                  (int)holder, ctl->data_dir);
+        say_note("no daemon runs on %s; the next one will read the new file when it starts", ctl->data_dir);
         return CTL_OK;
 }
 
-/* The file is written: the token must reach somebody now, whatever becomes of the rest. */
+/* The file is written: print the token first, whatever happens to the reload. */
 static int hand_out(const struct ctl *ctl, const struct token_file *file, const char *id,
                     const struct token_secret *secret)
 {
         int r = token_print(ctl, id, "token", secret->text);
         int status = reload(ctl, file);
-        return r == 0 ? status : say_failed("the token could not be printed; rotate it to get another");
+        return r == 0 ? status
+                      : say_failed("the token could not be printed; get another with detritusctl token rotate");
 }
 
 static int add(const struct ctl *ctl)
@@ -75,8 +77,9 @@ static int add(const struct ctl *ctl)
         if (status != CTL_OK)
                 return status;
         if (token_file_find(&file, id))
-                return say_failed("\"%s\" is in %s already; detritusctl token rotate gives it a new secret", id,
-                                  file.path);
+                return say_failed(
+                        "there is a token \"%s\" in %s already; detritusctl token rotate gives it a new secret", id,
+                        file.path);
         snprintf(prefix, sizeof(prefix), "%s/", project);
         int r = token_secret_new(id, &secret, &err);
         struct token token = {
@@ -120,35 +123,35 @@ static int revoke_token(const struct ctl *ctl)
         const struct token *t = token_file_find(&file, id);
         if (!t)
                 return say_failed("there is no token \"%s\" in %s", id, file.path);
-        status = confirm(ctl, "revoke \"%s\" of project \"%s\", so that its clients are refused", t->id, t->project);
+        status = confirm(ctl, "revoke the token \"%s\" of project \"%s\"; its clients will be refused", t->id,
+                         t->project);
         if (status != CTL_OK)
                 return status;
         int r = token_file_remove(&file, id, &err);
         if (r != 0)
                 return token_failed(&err, r);
-        say_note("\"%s\" is revoked", id);
+        say_note("the token \"%s\" is revoked", id);
         return reload(ctl, &file);
 }
 
 #define NO_RELOAD_OPTION                                                                                               \
         {                                                                                                              \
-                "no-reload", .help = "do not tell a running daemon"                                                    \
+                "no-reload", .help = "do not have a running daemon reload the file"                                    \
         }
 
 const struct command token_add_command = {
         .name = "add",
-        .summary = "make a token and write its hash into the token file",
-        .description =
-                "Makes a token, adds its hash to the token file (made when missing) and prints the token, once: it is "
-                "kept nowhere.",
+        .summary = "create a token and add its hash to the token file",
+        .description = "Creates a token, adds its hash to the token file (which is created when it does not exist) and "
+                       "prints the token. It is printed only this once, since only its hash is stored.",
         .options =
                 (const struct command_option[]){
                         { "id", "ID", "a name for the token", .required = true },
-                        { "project", "PROJECT", "the project that it writes to", .required = true },
+                        { "project", "PROJECT", "the project that it may write to", .required = true },
                         TOKEN_FILE_OPTION,
                         { "prefix", "PREFIX",
-                          "only for sources \"<project>/<install_id>\" that start so [the whole project]" },
-                        { "url-key", .help = "let it ride in a URL" },
+                          "only for sources \"<project>/<install_id>\" that begin with this [the whole project]" },
+                        { "url-key", .help = "allow it in URLs (has no effect yet)" },
                         NO_RELOAD_OPTION,
                         { NULL },
                 },
@@ -164,13 +167,13 @@ const struct command token_add_command = {
 
 const struct command token_rotate_command = {
         .name = "rotate",
-        .summary = "exchange a token's secret",
+        .summary = "replace a token's secret",
         .arguments = "ID",
         .min_arguments = 1,
         .max_arguments = 1,
-        .description =
-                "Prints the new token, once; the old one is refused as soon as the daemon has read the file. To change "
-                "without a gap, add a second token, move the clients, and revoke the first.",
+        .description = "Prints the new token, once. The old one is refused as soon as the daemon has reloaded the "
+                       "file. To replace a token without a gap, add a second one, move the clients to it, and revoke "
+                       "the first.",
         .options = (const struct command_option[]){ TOKEN_FILE_OPTION, NO_RELOAD_OPTION, { NULL } },
         .examples =
                 (const struct command_example[]){
@@ -183,7 +186,7 @@ const struct command token_rotate_command = {
 
 const struct command token_revoke_command = {
         .name = "revoke",
-        .summary = "take a token out of the token file",
+        .summary = "remove a token from the token file",
         .arguments = "ID",
         .min_arguments = 1,
         .max_arguments = 1,
@@ -191,7 +194,7 @@ const struct command token_revoke_command = {
         .examples =
                 (const struct command_example[]){
                         { "detritusctl token revoke acme-old --config /etc/detritus/detritusd.yaml",
-                          "asks, then its clients are refused" },
+                          "asks first; then its clients are refused" },
                         { NULL },
                 },
         .flags = COMMAND_YES,

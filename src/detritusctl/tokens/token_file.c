@@ -1,8 +1,9 @@
-/* A change takes a lock on the file's directory, since the file itself is replaced; whoever only reads needs none, and
- * gets the old file or the new one. Writing: the new text goes to a file beside the old one, is read as the daemon would and compared entry by entry with what was meant, gets the old one's
- * mode and owner, is synced, and is renamed over it. */
+/* A change locks the file's directory, since the file itself is replaced. Reading needs no lock: it gets the old file
+ * or the new one. A change writes the new text to another file, reads that as the daemon would, compares it entry by
+ * entry with what was intended, gives it the old file's mode and owner, syncs it, and renames it over the old file. */
 #include "detritusctl/tokens/token_file.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -24,7 +25,7 @@ static int refuse_file(struct error *err, const char *text)
 
 /* ---- reading ---- */
 
-/* Where the file really is; a new one is where its directory really is. A link to nothing is no new file: it would be
+/* Resolves symbolic links, for a new file those of its directory. A dangling link is not a new file: it would be
  * replaced. */
 static int resolve(const char *path, bool create, struct token_file *f, struct error *err)
 {
@@ -57,7 +58,7 @@ static int lock(struct token_file *f, struct error *err)
         return -errno;
 }
 
-/* Under the lock: whoever held it before may have made the file. */
+/* Under the lock: whoever held it before may have created the file. */
 static int read_text(struct token_file *f, bool create, struct error *err)
 {
         _cleanup_(closep) int fd = open(f->path, O_RDONLY | O_CLOEXEC);
@@ -82,7 +83,7 @@ int token_file_open(const char *path, enum token_file_use use, struct token_file
         const char *dot = f.path ? strrchr(f.path, '.') : NULL;
         f.is_toml = dot && strcmp(dot, ".toml") == 0;
         if (r == 0 && !f.is_toml && (!dot || (strcmp(dot, ".yaml") != 0 && strcmp(dot, ".yml") != 0)))
-                r = refuse_file(err, "a token file's name ends in .toml, .yaml or .yml");
+                r = refuse_file(err, "the name of a token file must end in .toml, .yaml or .yml");
         if (r == 0)
                 r = read_text(&f, create, err);
         if (r == 0)
@@ -125,7 +126,7 @@ static bool same(const struct token *a, const struct token *b)
                a->url_key == b->url_key;
 }
 
-/* What the new file must say: all that the old one says, but for the entry `id`, which is `changed` (NULL: gone). */
+/* The new file must say what the old one says, except for the entry `id`, which is `changed` (NULL: removed). */
 static bool is_as_meant(const struct token_file *f, const struct tokens *new, const char *id,
                         const struct token *changed)
 {
@@ -148,11 +149,11 @@ static int check(const struct token_file *f, const char *trial, const char *id, 
         _cleanup_(tokens_unrefp) struct tokens *new = NULL;
         int r = tokens_read(trial, &new, err);
         if (r == 0 && !is_as_meant(f, new, id, changed))
-                return refuse_file(err, "its layout is not one that detritusctl can change; edit it by hand");
+                return refuse_file(err, "detritusctl cannot edit a file with this layout; edit it by hand");
         return r;
 }
 
-/* As the old one was: a file that the daemon cannot read any more would lock everyone out at the next start. */
+/* If the daemon could not read the new file, nobody could send anything after its next start. */
 static int take_over_owner(const struct token_file *f, const char *trial)
 {
         struct stat st;
@@ -167,6 +168,7 @@ static int replace(const struct token_file *f, const struct buf *text, const cha
                    struct error *err)
 {
         _cleanup_(freep) char *trial = NULL;
+        assert(f->directory_fd >= 0); /* locked: it was not opened to be read */
         if (asprintf(&trial, "%s.new%s", f->path, f->is_toml ? ".toml" : ".yaml") < 0)
                 return -ENOMEM;
         int r = durable_replace_file(AT_FDCWD, trial, text->data, text->len, 0600);
@@ -179,7 +181,7 @@ static int replace(const struct token_file *f, const struct buf *text, const cha
         if (r != 0) {
                 unlink(trial);
                 size_t named = strlen(trial);
-                if (strncmp(err->text, trial, named) == 0) { /* a file that nobody has seen */
+                if (strncmp(err->text, trial, named) == 0) { /* the name of a file that nobody knows */
                         struct error inner = *err;
                         error_set(err, "%s: %s", f->path,
                                   inner.text + named + strspn(inner.text + named, ":0123456789 "));
@@ -194,7 +196,8 @@ static int replace(const struct token_file *f, const struct buf *text, const cha
 int token_file_add(struct token_file *f, const struct token *token, struct error *err)
 {
         _cleanup_(buf_done) struct buf new = { 0 };
-        int r = token_text_add(&f->text, f->is_toml, token, &new, err);
+        const struct token_text old = { &f->text, f->is_toml };
+        int r = token_text_add(&old, token, &new, err);
         return r == 0 ? replace(f, &new, token->id, token, err) : r;
 }
 
@@ -206,10 +209,12 @@ int token_file_exchange(struct token_file *f, const char *id, const char *phc, s
         if (!copy)
                 return -ENOMEM;
         if (!old)
-                return refuse_file(err, "no such entry");
+                return refuse_file(err, "there is no entry with this id");
         struct token changed = *old;
         changed.secret = copy;
-        int r = token_text_exchange(&f->text, f->is_toml, id, old->secret, phc, &new, err);
+        const struct token_text text = { &f->text, f->is_toml };
+        const struct token_text_change change = { id, old->secret, phc };
+        int r = token_text_exchange(&text, &change, &new, err);
         return r == 0 ? replace(f, &new, id, &changed, err) : r;
 }
 
@@ -217,9 +222,11 @@ int token_file_remove(struct token_file *f, const char *id, struct error *err)
 {
         _cleanup_(buf_done) struct buf new = { 0 };
         if (!token_file_find(f, id))
-                return refuse_file(err, "no such entry");
+                return refuse_file(err, "there is no entry with this id");
         if (f->tokens->n == 1)
-                return refuse_file(err, "it is the only one, and a token file must have one; add another first");
-        int r = token_text_remove(&f->text, f->is_toml, id, &new, err);
+                return refuse_file(err,
+                                   "it is the only token, and a token file must have at least one; add another first");
+        const struct token_text old = { &f->text, f->is_toml };
+        int r = token_text_remove(&old, id, &new, err);
         return r == 0 ? replace(f, &new, id, NULL, err) : r;
 }

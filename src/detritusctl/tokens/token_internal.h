@@ -1,5 +1,5 @@
 #pragma once
-/* What the commands of the token family share: token.c (the file, secrets, hash), token_change.c, token_list.c. */
+/* What the `token` commands share: token.c (the group, hash), token_change.c, token_list.c. */
 
 #include <stdbool.h>
 
@@ -10,20 +10,20 @@
 #define TOKEN_FILE_OPTION                                                                                              \
         {                                                                                                              \
                 "tokens-config", "FILE",                                                                               \
-                        "the token file, .toml or .yaml [$DETRITUS_TOKENS_CONFIG, else what --config names]",          \
+                        "the token file, .toml or .yaml [$DETRITUS_TOKENS_CONFIG, else the one in --config]",          \
                         .complete = COMPLETE_FILE                                                                      \
         }
 
 extern const struct command token_add_command, token_rotate_command, token_revoke_command; /* token_change.c */
 extern const struct command token_list_command, token_check_command;                       /* token_list.c */
 
-/* The token file that the command, the environment or the configuration names (token_file_open()). CTL_OK, or what went
- * wrong was said. */
+/* Opens the token file that the command line, the environment or the configuration names. CTL_OK, or CTL_FAILED or
+ * CTL_USAGE after a message. */
 int token_open(const struct ctl *ctl, enum token_file_use use, struct token_file *ret);
 
-/* What of a failure of token_file.h is to be said. CTL_FAILED. */
+/* Reports a failure of a token_file.h function. CTL_FAILED. */
 int token_failed(const struct error *err, int r);
 
-/* The value alone; with --json one object that names it, and the id (NULL: none). It is wiped from where it was put
- * together. 0, -ENOMEM, -EIO. */
+/* Prints the value alone; with --json an object with the id (NULL: none) and the value. Leaves no copy of it in memory.
+ * 0, -ENOMEM, -EIO. */
 int token_print(const struct ctl *ctl, const char *id, const char *key, const char *value);

@@ -1,4 +1,4 @@
-/* detritusctl token list and check: what the token file says, and when the daemon saw each of them last. */
+/* detritusctl token list and check: what the token file says, and when each token was used last. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #include "detritusctl/screen/table.h"
 #include "detritusctl/tokens/token_internal.h"
 #include "detritusctl/tokens/token_secret.h"
-#include "protocol/json/json_document.h"
+#include "protocol/json/json_write.h"
 #include "storage/index/index_list.h"
 
 /* ---- list ---- */
@@ -30,7 +30,7 @@ static int note_use(void *userdata, const char *token_id, const char *last_used_
         return 0;
 }
 
-/* Without a database there is no news of them, which is said but no failure. */
+/* A database that cannot be read is reported, but is not a failure. */
 static void read_uses(const struct ctl *ctl, struct uses *u)
 {
         _cleanup_(index_freep) struct index *index = NULL;
@@ -39,32 +39,23 @@ static void read_uses(const struct ctl *ctl, struct uses *u)
         if (r == 0)
                 r = index_token_uses(index, note_use, u);
         if (r != 0)
-                say_note("last uses are not known: %s", err.text);
+                say_note("it is not known when tokens were used last: %s", err.text);
 }
 
-/* used: NULL leaves it out; "" is not known. */
+/* used: when it was used last; "": not known; NULL: without that member. */
 static int print_object(const struct token *t, const char *used)
 {
         _cleanup_(buf_done) struct buf line = { 0 };
-        int r = buf_append_str(&line, "{\"id\":");
-        if (r == 0)
-                r = json_document_append_string(&line, t->id);
-        if (r == 0)
-                r = buf_append_str(&line, ",\"project\":");
-        if (r == 0)
-                r = json_document_append_string(&line, t->project);
-        if (r == 0)
-                r = buf_append_str(&line, ",\"source_prefix\":");
-        if (r == 0)
-                r = json_document_append_string(&line, t->source_prefix);
-        if (r == 0)
-                r = buf_printf(&line, ",\"url_key\":%s", t->url_key ? "true" : "false");
-        if (r == 0 && used)
-                r = buf_printf(&line, ",\"last_used_at\":%s%s%s", *used ? "\"" : "", *used ? used : "null",
-                               *used ? "\"" : "");
-        if (r == 0)
-                r = buf_append(&line, "}", 2);
-        return r == 0 ? screen_json(NULL, (const char *)line.data) : r;
+        struct json_write w = json_write_to(&line);
+        json_write_object(&w, NULL);
+        json_write_string(&w, "id", t->id);
+        json_write_string(&w, "project", t->project);
+        json_write_string(&w, "source_prefix", t->source_prefix);
+        json_write_bool(&w, "url_key", t->url_key);
+        if (used)
+                json_write_string(&w, "last_used_at", *used ? used : NULL);
+        json_write_end(&w);
+        return screen_json_line(&line);
 }
 
 static int print_table(const struct uses *u)
@@ -95,7 +86,7 @@ static int list(const struct ctl *ctl)
                 return status;
         struct uses u = { .tokens = file.tokens };
         if (!u.tokens)
-                return say_failed("there are no tokens in it");
+                return say_failed("there are no tokens in %s", file.path);
         u.last_used_at = calloc(u.tokens->n, sizeof(*u.last_used_at));
         int r = u.last_used_at ? 0 : -ENOMEM;
         if (r == 0)
@@ -105,7 +96,7 @@ static int list(const struct ctl *ctl)
         if (r == 0 && !ctl->json)
                 r = print_table(&u);
         free(u.last_used_at);
-        return r == 0 ? CTL_OK : say_failed("%s", strerror(-r));
+        return r == 0 ? CTL_OK : say_error(r);
 }
 
 /* ---- check ---- */
@@ -151,7 +142,7 @@ static int verify(struct tokens *tokens, const char *presented, struct principal
                                                        : -ENOMEM;
 }
 
-/* May it write what was asked about? Without --install: something of the project. */
+/* May it write to --project and --install? Without --install: to any installation of the project. */
 static bool permits(const struct ctl *ctl, const struct token *t)
 {
         const char *project = ctl_value(ctl, "project"), *install = ctl_value(ctl, "install");
@@ -168,11 +159,13 @@ static int print_principal(const struct ctl *ctl, const struct token *t)
         bool permitted = permits(ctl, t);
         if (ctl->json) {
                 int r = print_object(t, NULL);
-                return r < 0 ? say_failed("%s", strerror(-r)) : permitted ? CTL_OK : CTL_FAILED;
+                return r < 0 ? say_error(r) : permitted ? CTL_OK : CTL_FAILED;
         }
-        printf("The token is \"%s\": it writes sources of project \"%s\" that begin with \"%s\"%s.\n", t->id,
-               t->project, t->source_prefix, t->url_key ? ", and may ride in a URL" : "");
-        return permitted ? CTL_OK : say_failed("it may not write what was asked about");
+        printf("This is token \"%s\". It may write to sources of project \"%s\" that begin with \"%s\"%s.\n", t->id,
+               t->project, t->source_prefix, t->url_key ? ", and may be used in a URL" : "");
+        return permitted ? CTL_OK
+                         : say_failed("it may not write to %s%s%s", ctl_value(ctl, "project"),
+                                      ctl_value(ctl, "install") ? "/" : "", ctl_value(ctl, "install") ?: "");
 }
 
 static int check(const struct ctl *ctl)
@@ -188,19 +181,19 @@ static int check(const struct ctl *ctl)
         if (status != CTL_OK)
                 return status;
         if (!file.tokens)
-                return say_failed("there are no tokens in it");
+                return say_failed("there are no tokens in %s", file.path);
         int r = verify(file.tokens, presented, &who);
         explicit_bzero(presented, sizeof(presented));
         if (r == VERIFIER_UNKNOWN)
-                return say_failed("no entry of the file fits this token");
-        return r == 0 ? print_principal(ctl, who.token) : say_failed("%s", strerror(-r));
+                return say_failed("this is not a token of %s", file.path);
+        return r == 0 ? print_principal(ctl, who.token) : say_error(r);
 }
 
 const struct command token_list_command = {
         .name = "list",
-        .summary = "show the tokens of the token file, and when each was used last",
-        .description =
-                "A token in use is noted at most once a minute, so the last use may be up to that older than it was.",
+        .summary = "list the tokens of the token file, and when each was used last",
+        .description = "The daemon records the use of a token at most once a minute, so the time shown may be up to a "
+                       "minute too old.",
         .options = (const struct command_option[]){ TOKEN_FILE_OPTION, { NULL } },
         .examples =
                 (const struct command_example[]){
@@ -214,10 +207,9 @@ const struct command token_list_command = {
 
 const struct command token_check_command = {
         .name = "check",
-        .summary = "say whose token is read from standard input, and what it may write",
-        .description =
-                "The daemon's own verifier decides. The exit status is 1 when no entry fits, or when the token may not "
-                "write what --project and --install name.",
+        .summary = "check the token on standard input: whose is it, and what may it write?",
+        .description = "The daemon's own verifier decides. The exit status is 1 when the token is not in the token "
+                       "file, or may not write to --project and --install.",
         .options =
                 (const struct command_option[]){
                         TOKEN_FILE_OPTION,
@@ -228,7 +220,7 @@ const struct command token_check_command = {
         .examples =
                 (const struct command_example[]){
                         { "detritusctl token check --project acme --tokens-config tokens.yaml < token.txt",
-                          "before it is handed out" },
+                          "before you hand it out" },
                         { NULL },
                 },
         .flags = COMMAND_NO_DATA_DIR,

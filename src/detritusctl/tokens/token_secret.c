@@ -55,8 +55,8 @@ int token_secret_read(FILE *from, char ret[TOKEN_SECRET_INPUT_SIZE])
         if (!fgets(ret, TOKEN_SECRET_INPUT_SIZE, from))
                 ret[0] = '\0';
         size_t len = strcspn(ret, "\r\n");
-        if (len == TOKEN_SECRET_INPUT_SIZE - 1) /* a part of it is another token */
-                return say_failed("the token is longer than %d bytes", TOKEN_SECRET_INPUT_SIZE - 2);
+        if (len == TOKEN_SECRET_INPUT_SIZE - 1) /* a part of it would be another token */
+                return say_failed("the token is too long; the limit is %d bytes", TOKEN_SECRET_INPUT_SIZE - 2);
         ret[len] = '\0';
-        return len > 0 ? CTL_OK : say_failed("the token is empty");
+        return len > 0 ? CTL_OK : say_failed("the token is empty; write it on the first line");
 }

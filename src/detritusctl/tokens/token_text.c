@@ -21,7 +21,7 @@ static size_t line_start(const struct buf *text, unsigned line)
         return at;
 }
 
-/* Its first character that is no blank; '\0' for an empty one. */
+/* The first character of a line that is not a blank; '\0': the line is empty. */
 static char first_character(const struct buf *text, unsigned line)
 {
         for (size_t i = line_start(text, line); i < text->len && text->data[i] != '\n'; i++) {
@@ -39,7 +39,7 @@ static unsigned indent_of(const struct buf *text, unsigned line)
         return n;
 }
 
-static bool is_between(const struct buf *text, unsigned line)
+static bool is_blank_or_comment(const struct buf *text, unsigned line)
 {
         char c = first_character(text, line);
         return c == '\0' || c == '#';
@@ -96,7 +96,7 @@ static const struct tree_node *find_entry(const struct parsed *p, const char *id
         return NULL;
 }
 
-/* An entry begins with "[[token]]", or with the dash, which may stand alone on a line before the first key. */
+/* An entry begins with "[[token]]", or with the dash, which may be alone on a line before the first key. */
 static unsigned first_line(const struct buf *text, bool toml, const struct tree_node *entry)
 {
         unsigned line = entry->line;
@@ -107,7 +107,7 @@ static unsigned first_line(const struct buf *text, bool toml, const struct tree_
         return line;
 }
 
-/* The lines at which anything begins that is not this entry: other entries, other settings. 0: there is none behind. */
+/* The first line after this entry where another entry or setting begins. 0: there is none. */
 static unsigned next_line(const struct buf *text, bool toml, const struct parsed *p, const struct tree_node *entry)
 {
         unsigned own = first_line(text, toml, entry), next = 0;
@@ -124,15 +124,15 @@ static unsigned next_line(const struct buf *text, bool toml, const struct parsed
         return next;
 }
 
-/* The line behind the entry's last one. In YAML what is indented no deeper than the dash is no part of it, "..." for
- * instance. */
+/* The line after the entry's last one. In YAML a line that is not indented deeper than the dash, "..." for example, is
+ * not part of the entry. */
 static unsigned end_line(const struct buf *text, bool toml, const struct parsed *p, const struct tree_node *entry)
 {
         unsigned first = first_line(text, toml, entry), next = next_line(text, toml, p, entry);
-        unsigned end = first + 1, behind = next ? next : count_lines(text) + 1;
-        while (end < behind && (toml || is_between(text, end) || indent_of(text, end) > indent_of(text, first)))
+        unsigned end = first + 1, limit = next ? next : count_lines(text) + 1;
+        while (end < limit && (toml || is_blank_or_comment(text, end) || indent_of(text, end) > indent_of(text, first)))
                 end++;
-        while (end > first + 1 && is_between(text, end - 1))
+        while (end > first + 1 && is_blank_or_comment(text, end - 1))
                 end--;
         return end;
 }
@@ -140,137 +140,132 @@ static unsigned end_line(const struct buf *text, bool toml, const struct parsed 
 /* ---- adding ---- */
 
 /* A string in double quotes, for either format. The values that come here have no control characters (checked when the
- * result is read back), so that quotes and backslashes are all there is to escape. */
-static int append_quoted(struct buf *b, const char *s)
+ * result is read back), so only quotes and backslashes are escaped. */
+static void append_quoted(struct buf *b, const char *s)
 {
-        int r = buf_append_char(b, '"');
-        for (; r == 0 && *s; s++) {
+        buf_append_char(b, '"');
+        for (; *s; s++) {
                 if (*s == '"' || *s == '\\')
-                        r = buf_append_char(b, '\\');
-                if (r == 0)
-                        r = buf_append_char(b, *s);
+                        buf_append_char(b, '\\');
+                buf_append_char(b, *s);
         }
-        return r == 0 ? buf_append_char(b, '"') : r;
+        buf_append_char(b, '"');
 }
 
 /* How an entry is written. */
 struct style {
-        const char *first, *rest; /* begin the lines */
+        const char *first, *rest; /* what the lines begin with */
         const char *separator;    /* between key and value */
         const char *end;          /* of a line */
 };
 
-static int render(const struct token *t, const struct style *style, struct buf *out)
+static void append_entry(struct buf *out, const struct token *t, const struct style *style)
 {
         const char *members[][2] = { { "id", t->id },
                                      { "secret", t->secret },
                                      { "project", t->project },
                                      { "source_prefix", t->source_prefix } };
-        int r = 0;
-        for (size_t i = 0; r == 0 && i < ARRAY_LEN(members); i++) {
-                r = buf_printf(out, "%s%s%s", i == 0 ? style->first : style->rest, members[i][0], style->separator);
-                if (r == 0)
-                        r = append_quoted(out, members[i][1]);
-                if (r == 0)
-                        r = buf_append_str(out, style->end);
+        for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+                buf_printf(out, "%s%s%s", i == 0 ? style->first : style->rest, members[i][0], style->separator);
+                append_quoted(out, members[i][1]);
+                buf_append_str(out, style->end);
         }
-        return r == 0 && t->url_key ? buf_printf(out, "%surl_key%strue%s", style->rest, style->separator, style->end)
-                                    : r;
+        if (t->url_key)
+                buf_printf(out, "%surl_key%strue%s", style->rest, style->separator, style->end);
 }
 
-/* What is last gets its line break when it has none. */
-static int end_last_line(const struct buf *old, const char *end, struct buf *out)
+/* The last line gets its line break when it has none. */
+static void end_last_line(const struct buf *old, const char *end, struct buf *out)
 {
-        bool open = old->len > 0 && old->data[old->len - 1] != '\n' && out->len == old->len;
-        return open ? buf_append_str(out, end) : 0;
+        if (old->len > 0 && old->data[old->len - 1] != '\n' && out->len == old->len)
+                buf_append_str(out, end);
 }
 
 static int add_to_toml(const struct buf *old, const struct token *token, struct buf *out)
 {
         const struct style style = { "", "", " = ", line_break(old) };
-        int r = buf_append(out, old->data, old->len);
-        if (r == 0)
-                r = end_last_line(old, style.end, out);
-        if (r == 0)
-                r = buf_printf(out, "%s[[token]]%s", old->len > 0 ? style.end : "", style.end);
-        return r == 0 ? render(token, &style, out) : r;
+        buf_append(out, old->data, old->len);
+        end_last_line(old, style.end, out);
+        buf_printf(out, "%s[[token]]%s", old->len > 0 ? style.end : "", style.end);
+        append_entry(out, token, &style);
+        return out->error;
 }
 
-static int render_yaml(const struct token *token, unsigned indent, const char *end, struct buf *out)
+static void append_yaml_entry(struct buf *out, const struct token *token, unsigned indent, const char *end)
 {
         char first[80], rest[80];
         const struct style style = { first, rest, ": ", end };
         snprintf(first, sizeof(first), "%*s- ", (int)(indent & 31), "");
         snprintf(rest, sizeof(rest), "%*s  ", (int)(indent & 31), "");
-        return render(token, &style, out);
+        append_entry(out, token, &style);
 }
 
-/* Behind the last item, before the comments of what follows, its dash below the last one's. */
+/* After the last item, before the comments of what follows; its dash is below the last one's. */
 static int add_to_yaml(const struct buf *old, const struct token *token, struct buf *out, struct error *err)
 {
         _cleanup_(parsed_done) struct parsed p = { 0 };
         if (old->len == 0) {
-                int r = buf_append_str(out, "token:\n");
-                return r == 0 ? render_yaml(token, YAML_INDENT, "\n", out) : r;
+                buf_append_str(out, "token:\n");
+                append_yaml_entry(out, token, YAML_INDENT, "\n");
+                return out->error;
         }
         int r = parse(old, false, &p, err);
         if (r != 0)
                 return r;
         const struct tree_node *last = &p.list->children[p.list->n_children - 1];
         size_t at = line_start(old, end_line(old, false, &p, last));
-        r = buf_append(out, old->data, at);
-        if (r == 0)
-                r = end_last_line(old, line_break(old), out);
-        if (r == 0)
-                r = render_yaml(token, indent_of(old, first_line(old, false, last)), line_break(old), out);
-        return r == 0 ? buf_append(out, old->data + at, old->len - at) : r;
+        buf_append(out, old->data, at);
+        end_last_line(old, line_break(old), out);
+        append_yaml_entry(out, token, indent_of(old, first_line(old, false, last)), line_break(old));
+        return buf_append(out, old->data + at, old->len - at);
 }
 
-int token_text_add(const struct buf *old, bool toml, const struct token *token, struct buf *out, struct error *err)
+int token_text_add(const struct token_text *old, const struct token *token, struct buf *out, struct error *err)
 {
-        return toml ? add_to_toml(old, token, out) : add_to_yaml(old, token, out, err);
+        return old->is_toml ? add_to_toml(old->text, token, out) : add_to_yaml(old->text, token, out, err);
 }
 
 /* ---- changing ---- */
 
-int token_text_exchange(const struct buf *old, bool toml, const char *id, const char *from, const char *to,
-                        struct buf *out, struct error *err)
+int token_text_exchange(const struct token_text *t, const struct token_text_change *change, struct buf *out,
+                        struct error *err)
 {
         _cleanup_(parsed_done) struct parsed p = { 0 };
-        int r = parse(old, toml, &p, err);
+        const struct buf *old = t->text;
+        int r = parse(old, t->is_toml, &p, err);
         if (r != 0)
                 return r;
-        const struct tree_node *entry = find_entry(&p, id), *secret = entry ? tree_get(entry, "secret") : NULL;
+        const struct tree_node *entry = find_entry(&p, change->id), *secret = entry ? tree_get(entry, "secret") : NULL;
         size_t start = secret ? line_start(old, secret->line) : old->len;
-        const uint8_t *found = memmem(old->data + start, old->len - start, from, strlen(from));
+        const uint8_t *found = memmem(old->data + start, old->len - start, change->from, strlen(change->from));
         if (!found) {
                 error_set(err, "its hash is not written out in the file");
                 return 1;
         }
-        size_t at = (size_t)(found - old->data), behind = at + strlen(from);
-        r = buf_append(out, old->data, at);
-        if (r == 0)
-                r = buf_append_str(out, to);
-        return r == 0 ? buf_append(out, old->data + behind, old->len - behind) : r;
+        size_t at = (size_t)(found - old->data), after = at + strlen(change->from);
+        buf_append(out, old->data, at);
+        buf_append_str(out, change->to);
+        return buf_append(out, old->data + after, old->len - after);
 }
 
-int token_text_remove(const struct buf *old, bool toml, const char *id, struct buf *out, struct error *err)
+int token_text_remove(const struct token_text *t, const char *id, struct buf *out, struct error *err)
 {
         _cleanup_(parsed_done) struct parsed p = { 0 };
-        int r = parse(old, toml, &p, err);
+        const struct buf *old = t->text;
+        int r = parse(old, t->is_toml, &p, err);
         if (r != 0)
                 return r;
         const struct tree_node *entry = find_entry(&p, id);
         if (!entry) {
-                error_set(err, "no such entry");
+                error_set(err, "there is no entry with this id");
                 return 1;
         }
-        unsigned first = first_line(old, toml, entry), end = end_line(old, toml, &p, entry);
-        /* Of the blank lines on both sides one side is enough. */
+        unsigned first = first_line(old, t->is_toml, entry), end = end_line(old, t->is_toml, &p, entry);
+        /* Blank lines on one side are enough. */
         if (first == 1 || first_character(old, first - 1) == '\0')
                 for (unsigned last = count_lines(old); end <= last && first_character(old, end) == '\0'; end++)
                         ;
-        size_t at = line_start(old, first), behind = line_start(old, end);
-        r = buf_append(out, old->data, at);
-        return r == 0 ? buf_append(out, old->data + behind, old->len - behind) : r;
+        size_t at = line_start(old, first), after = line_start(old, end);
+        buf_append(out, old->data, at);
+        return buf_append(out, old->data + after, old->len - after);
 }

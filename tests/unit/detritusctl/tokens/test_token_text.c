@@ -81,17 +81,19 @@ static int change(const struct sample *s, struct buf *out)
 {
         struct error err = { "" };
         struct buf before = { 0 };
+        const struct token_text old = { &before, s->toml };
         assert_int_equal(buf_append_str(&before, s->before), 0);
         int r;
         switch (s->change) {
-        case ADD: r = token_text_add(&before, s->toml, &added, out, &err); break;
+        case ADD: r = token_text_add(&old, &added, out, &err); break;
         case EXCHANGE: {
                 char from[] = "$phc$?";
                 from[5] = s->id[0];
-                r = token_text_exchange(&before, s->toml, s->id, from, "$other", out, &err);
+                const struct token_text_change change = { s->id, from, "$other" };
+                r = token_text_exchange(&old, &change, out, &err);
                 break;
         }
-        default: r = token_text_remove(&before, s->toml, s->id, out, &err);
+        default: r = token_text_remove(&old, s->id, out, &err);
         }
         assert_true(r == 0 || (r > 0 && err.text[0]));
         buf_done(&before);
