@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,6 +16,7 @@
 #include "control/control.h"
 #include "detritusctl/cli/say.h"
 #include "detritusctl/screen/progress.h"
+#include "util/files/owner.h"
 
 uint64_t ctl_number(struct json_object *object, const char *key)
 {
@@ -172,17 +172,11 @@ bool ctl_daemon_runs(const struct ctl *ctl)
 /* Root's files would be in the daemon's way. */
 static int become_owner(const char *data_dir)
 {
-        struct stat st;
+        struct owner before; /* which this process does not become again */
         if (geteuid() != 0)
                 return 0;
-        if (stat(data_dir, &st) < 0)
-                return -errno;
-        if (st.st_uid == 0)
-                return 0;
-        if (setgroups(0, NULL) < 0 || setresgid(st.st_gid, st.st_gid, st.st_gid) < 0 ||
-            setresuid(st.st_uid, st.st_uid, st.st_uid) < 0)
-                return -errno;
-        return 0;
+        _cleanup_(closep) int fd = open(data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return fd < 0 ? -errno : owner_become(fd, &before);
 }
 
 static int set(struct config *config, const char *flag, const char *value, struct error *err)
