@@ -1,7 +1,8 @@
-/* JSON files: each crash has one that says what its row says, and each one has its crash.
+/* JSON files: each crash has one that says what its row says, and each file has its crash.
  *
- * The layout does not matter, since detritus-server may have written the file: JSON is compared as JSON. A row is
- * committed before its file is written, and deleted before its file goes. */
+ * Layout does not matter, since detritus-server may have written the file: JSON is compared as JSON. A row is committed
+ * before its file is written, and deleted before its file. */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <json.h>
@@ -9,12 +10,15 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "protocol/json/json_read.h"
 #include "storage/index/index_read.h"
 #include "storage/store/adopt_report.h"
 #include "upkeep/verify_internal.h"
 #include "util/buf.h"
 #include "util/files/entries.h"
 #include "util/files/path.h"
+
+#define JSON_DEPTH_MAX 64 /* metadata may nest 32 deep */
 
 struct mirror_page {
         size_t n;
@@ -24,6 +28,7 @@ struct mirror_page {
 static int collect(void *userdata, const struct index_crash_row *row)
 {
         struct mirror_page *page = userdata;
+        assert(page->n < VERIFY_PAGE_ROWS);
         page->ids[page->n++] = row->id;
         return 0;
 }
@@ -32,17 +37,9 @@ static bool same_json(const struct buf *a, const struct buf *b)
 {
         if (a->len > 0 && a->len == b->len && memcmp(a->data, b->data, a->len) == 0)
                 return true;
-        struct json_tokener *t = json_tokener_new_ex(64);
-        if (!t)
-                return false;
-        struct json_object *x = json_tokener_parse_ex(t, (const char *)a->data, (int)a->len);
-        json_tokener_reset(t);
-        struct json_object *y = json_tokener_parse_ex(t, (const char *)b->data, (int)b->len);
-        bool same = x && y && json_object_equal(x, y);
-        json_object_put(x);
-        json_object_put(y);
-        json_tokener_free(t);
-        return same;
+        _cleanup_(json_read_freep) struct json_object *x = NULL, *y = NULL;
+        return json_read_parse((const char *)a->data, a->len, JSON_DEPTH_MAX, &x) == 0 &&
+               json_read_parse((const char *)b->data, b->len, JSON_DEPTH_MAX, &y) == 0 && json_object_equal(x, y);
 }
 
 static int read_mirror(int datadir_fd, const char *path, struct buf *out)
@@ -51,7 +48,7 @@ static int read_mirror(int datadir_fd, const char *path, struct buf *out)
         return fd < 0 ? -errno : buf_read_fd(out, fd, ADOPT_REPORT_MAX_BYTES);
 }
 
-/* One crash looked at: the path of its file, and what is wrong with it. */
+/* A look at one crash: the path of its file, and what is wrong with it. */
 struct look {
         struct verify *v;
         struct suspect s;
@@ -92,7 +89,7 @@ static bool crash_again(struct verify *v, struct suspect *s)
                 return false;
         if (r == 0)
                 *s = look.s;
-        /* one that is there was renamed into its place whole */
+        /* a file that is there was renamed to its name whole */
         return r == 0 && look.wrong && !(look.young && look.s.kind == VERIFY_MIRROR_MISSING);
 }
 
@@ -126,7 +123,7 @@ static int check_crashes(struct verify *v, struct mirror_page *page)
         return r;
 }
 
-/* By its name, else by what is in it. 0: *ret_known; -errno. */
+/* Does the crash of this file have a row: by the name of the file, else by its content? 0 or -errno. */
 static int has_crash(struct verify *v, const char *path, bool *ret_known)
 {
         _cleanup_(adopt_report_freep) struct adopt_report *report = NULL;
