@@ -1,8 +1,8 @@
-/* One thread accepts and looks at the rates; a connection gets one of CONTROL_CONNECTIONS_MAX places and a thread. A place
- * is free again when its thread has been joined.
+/* One thread accepts and looks at the rates; a connection gets one of CONTROL_CONNECTIONS_MAX places and a thread. A
+ * place is free again when its thread has been joined.
  *
- * Failure modes: a stranger, one connection too many, a line that is too long: each gets an error line, then the connection
- * is closed. Without a thread for it the connection is closed at once. Nothing here stops the daemon. */
+ * Failure modes: a stranger, one connection too many, a line that is too long: each gets an error line, then the
+ * connection is closed. Without a thread for it the connection is closed at once. Nothing here stops the daemon. */
 #include "control/control.h"
 
 #include <assert.h>
@@ -51,7 +51,8 @@ void control_address(int datadir_fd, struct sockaddr_un *ret)
 
 /* ---- one connection ---- */
 
-/* The time that is left until the deadline is the socket's own limit from now on. 0; -ETIMEDOUT: none is left; -errno. */
+/* The time that is left until the deadline is the socket's own limit from now on. 0; -ETIMEDOUT: none is left;
+ * -errno. */
 static int set_patience(int fd, int option, uint64_t deadline_ns)
 {
         uint64_t now_ns = clock_monotonic_ns();
@@ -104,8 +105,8 @@ static int send_line(void *userdata, const char *line, size_t len)
         return send_text(client->control, client->fd, line, len);
 }
 
-/* The length of the first line in b, without its newline. The whole line must come in time: a piece now and then does not
- * help. -ENODATA: the peer has closed; -EMSGSIZE; -errno. */
+/* The length of the first line in b, without its newline. The whole line must come in time: a piece now and then does
+ * not help. -ENODATA: the peer has closed; -EMSGSIZE; -errno. */
 static ssize_t read_line(int fd, struct buf *b, uint64_t idle_ns)
 {
         uint64_t deadline_ns = clock_monotonic_ns() + idle_ns;

@@ -1,7 +1,8 @@
-/* Deletes all of a project or a source that was received before a moment (storage/retention/deletion.h). With "dry_run" a
- * read-only connection counts what would go.
+/* Deletes all of a project or a source that was received before a moment (storage/retention/deletion.h). With "dry_run"
+ * a read-only connection counts what would go.
  *
- * Failure modes: a request that names nothing is refused; a purge that ends early says what was done in its error line. */
+ * Failure modes: a request that names nothing is refused; a purge that ends early says what was done in its error
+ * line. */
 #include <errno.h>
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /* Repairs what a verification found, while uploads go on: one job of the index writer's, so that nothing is published,
  * written or deleted meanwhile. Log files are left alone, since they are the log committer's (upkeep/repair.h).
  *
- * A request names findings; each is looked at again before anything is done about it, and the answer has an item for each.
- * Failure modes: a request that names what cannot be a finding is refused whole. */
+ * A request names findings; each is looked at again before anything is done about it, and the answer has an item for
+ * each. Failure modes: a request that names what cannot be a finding is refused whole. */
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>

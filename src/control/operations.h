@@ -2,9 +2,9 @@
 /* What operators do to a data directory, requested in JSON: over the daemon's control socket (control.h), or by a
  * detritusctl that holds the data directory's lock itself. One table, so that both do the same.
  *
- * A request is one object with "op"; its other members depend on that (docs/control-socket.md lists them). The answer is any
- * number of {"progress":{...}} and {"item":{...}} lines and then one {"ok":true,...} or {"error":"...",...}. Any thread,
- * several at once; each call works on its caller's thread. */
+ * A request is one object with "op"; its other members depend on that (docs/control-socket.md lists them). The answer
+ * is any number of {"progress":{...}} and {"item":{...}} lines and then one {"ok":true,...} or {"error":"...",...}. Any
+ * thread, several at once; each call works on its caller's thread. */
 
 #include <stddef.h>
 
@@ -36,8 +36,8 @@ DEFINE_FREEP(operations_free, struct operations)
 /* Running operations end between two steps, and their answers say so; a retention cycle ends, too. Any thread. */
 void operations_stop(struct operations *o);
 
-/* Takes one line of the answer, without its newline; a NUL follows after len bytes. A result other than 0 means that nobody
- * listens any more, and the work ends soon. */
+/* Takes one line of the answer, without its newline; a NUL follows after len bytes. A result other than 0 means that
+ * nobody listens any more, and the work ends soon. */
 typedef int (*operations_emit)(void *userdata, const char *line, size_t len);
 
 /* 0 when the answer was "ok", OPERATIONS_FAILED when it was an error, or what emit returned. */

@@ -2,8 +2,8 @@
  * fdatasync. A segment's first frame goes out together with the head that carries the segment's new generation: until
  * their sync nothing was answered, so either may be missing after a crash.
  *
- * A segment grows by stretches of zeros, since a sync of blocks that exist waits for no transaction of the file system's:
- * 0.15 ms instead of 0.3 (docs/performance.md).
+ * A segment grows by stretches of zeros, since a sync of blocks that exist waits for no transaction of the file
+ * system's: 0.15 ms instead of 0.3 (docs/performance.md).
  *
  * Failure modes: a segment that has to grow meets a full disk (-ENOSPC: the half frame is no frame, and the next one is
  * written over it); a failed write or sync of any other kind is final, since what is on disk is then unknown. A segment
@@ -93,7 +93,7 @@ static uint64_t segment_size(int datadir_fd, uint64_t bytes)
         return bytes < SEGMENT_MIN_BYTES ? SEGMENT_MIN_BYTES : bytes;
 }
 
-/* What was used before goes on behind its last generation: no old frame may pass for a new one. */
+/* A segment that was used before goes on after its last generation, so that no old frame can pass for a new one. */
 static int look_at_segment(struct journal *j, unsigned slot)
 {
         char path[JOURNAL_PATH_SIZE];
@@ -110,7 +110,7 @@ static int look_at_segment(struct journal *j, unsigned slot)
         s->size = (uint64_t)st.st_size;
         journal_path(slot, path);
         if (r != 0)
-                log_warn("a segment of the log journal has no head and is used anew", LOG_STR("file", path));
+                log_warn("a segment of the log journal has no head and is used again", LOG_STR("file", path));
         else if (j->generation <= head.generation)
                 j->generation = head.generation + 1;
         return 0;
@@ -293,7 +293,8 @@ static int write_at(int fd, const uint8_t *data, size_t len, uint64_t at)
         return 0;
 }
 
-/* Room for the frames behind `end`, as far as the disk has it: a failure is no space, or is told by the sync that follows. */
+/* Makes room for the frames after `end`, as far as the disk has it. A failure means no space, or the sync that follows
+ * reports it. */
 static void grow(struct journal *j, struct segment *s, uint64_t end)
 {
         static const uint8_t zeros[65536];
@@ -327,7 +328,7 @@ static int write_frame(struct journal *j)
         r = durable_sync(j->active->fd);
         if (r == 0)
                 j->end = at + frame->len;
-        return r == -ENOSPC || r == -EDQUOT ? -EIO : r; /* told by a sync, that is final */
+        return r == -ENOSPC || r == -EDQUOT ? -EIO : r; /* reported by a sync, even a full disk is final */
 }
 
 static int broken(int error)

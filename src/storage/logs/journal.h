@@ -1,7 +1,7 @@
 #pragma once
 /* The log journal: what makes a group of log lines durable by one sync, whatever number of files it touches. Lines are
- * appended to their files first, without a sync; then they are committed here, and answered. A checkpoint syncs the files
- * and frees the segments; after a crash log_recovery.c brings the lines back.
+ * appended to their files first, without a sync; then they are committed here, and answered. A checkpoint syncs the
+ * files and frees the segments; after a crash log_recovery.c brings the lines back.
  *
  * A segment (journal/<n>.wal, format in journal_frame.h) is free, active (being written), full, or being retired by a
  * checkpoint. It grows when first used and is written over afterwards, since that syncs faster and cannot meet a full
@@ -21,18 +21,18 @@
 
 struct journal;
 
-/* Makes journal/ when missing. Every segment there must be free: recover first. `bytes` bounds all segments together; on
- * a small file system it is less (a sixteenth of it). 0 or -errno. */
+/* Makes journal/ when missing. Every segment there must be free: recover first. `bytes` bounds all segments together;
+ * on a small file system it is less (a sixteenth of it). 0 or -errno. */
 int journal_open(int datadir_fd, uint64_t bytes, struct journal **ret);
 struct journal *journal_free(struct journal *j); /* NULL-safe; keeps what is on disk */
 DEFINE_FREEP(journal_free, struct journal)
 void journal_begin(struct journal *j); /* the calling thread is the committer's from now on */
 
-/* The most bytes of lines that fit into one commit of so many appends. */
+/* The most bytes of lines that fit into one commit of that many appends. */
 uint64_t journal_room(const struct journal *j, size_t appends);
 
-/* What the next commit is to hold, in order. Appends and their lines are borrowed until it is over. Memory for so many
- * must have been reserved: 0 or -ENOMEM. */
+/* What the next commit is to hold, in order. Appends and their lines are borrowed until it is over. Memory for that
+ * many records must have been reserved: 0 or -ENOMEM. */
 int journal_reserve(struct journal *j, size_t records);
 void journal_stage(struct journal *j, const struct log_append *a,
                    uint64_t offset); /* where its lines begin in the file */
@@ -48,11 +48,12 @@ enum { JOURNAL_FULL = 1, JOURNAL_BROKEN };
 int journal_commit(struct journal *j, const char *day);
 
 bool journal_has_frames(const struct journal *j); /* that no checkpoint has begun on */
-bool journal_has_full(const struct journal *j);   /* a segment of such: time for one */
+bool journal_has_full(const struct journal *j);   /* a whole segment of such: time for one */
 bool journal_is_live(const struct journal *j);    /* anything that a recovery would bring back */
-/* All that is committed up to now is to be retired when the files are synced; a further seal may come before that. */
+/* Everything committed up to now is to be retired once the files are synced; another seal may come before that. */
 void journal_seal(struct journal *j);
-/* The files of all that was sealed are durable: frees those segments. 0 or -errno: they stay, and are as good as live. */
+/* The files of everything that was sealed are durable: frees those segments. 0; or -errno: they stay, as if they were
+ * live. */
 int journal_retire(struct journal *j);
 
 /* What recovery needs of a segment. */

@@ -1,6 +1,6 @@
-/* The CRC covers generation, sequence and lengths too, so a frame that reads well is one that was written whole, to this
- * place, in this use of the segment. Reading checks every length against what is there, since a checksum is no proof
- * against a file made by hand; names are checked as at the door, since they become paths. */
+/* The CRC covers generation, sequence and lengths too, so a frame that reads well is one that was written whole, to
+ * this place, in this use of the segment. Reading checks every length against what is there, since a checksum is no
+ * proof against a file made by hand; names are checked as at the door, since they become paths. */
 #include "storage/logs/journal_frame.h"
 
 #include <endian.h>
@@ -24,7 +24,7 @@ struct segment_head {
 
 struct frame_head {
         uint32_t magic;
-        uint32_t crc; /* of all behind it */
+        uint32_t crc; /* of everything after it */
         uint64_t generation;
         uint64_t sequence;
         uint32_t payload_len;

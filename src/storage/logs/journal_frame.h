@@ -5,12 +5,13 @@
  * acknowledged lines is never written again while it counts. All numbers are little-endian.
  *
  *     segment head   "DETRITUS", u32 version, u32 CRC-32C of the rest, u64 generation, u64 live (1, or 0: free)
- *     frame head     u32 magic, u32 CRC-32C of all behind it up to the payload's end, u64 generation, u64 sequence,
+ *     frame head     u32 magic, u32 CRC-32C of the rest, up to the payload's end, u64 generation, u64 sequence,
  *                    u32 payload bytes, u32 records
- *     record         u8 kind, u8 project bytes, u8 install_id bytes, u8 0, u32 data bytes, u64 offset, day[10], project,
- *                    install_id, data
+ *     record         u8 kind, u8 project bytes, u8 install_id bytes, u8 0, u32 data bytes, u64 offset, day[10],
+ *                    project, install_id, data
  *
- * A frame belongs to its segment only while the generations agree: what an earlier use of the file left is no frame. */
+ * A frame belongs to its segment only while the generations agree: what an earlier use of the file left is not a
+ * frame. */
 
 #include <stdbool.h>
 #include <stddef.h>

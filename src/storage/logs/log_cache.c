@@ -1,9 +1,9 @@
 /* An LRU of open log files.
  *
- * All files in it are of one day, so the source alone is the key: when the day changes the cache is emptied, between two
- * commits. A file is touched while a commit is under way, then dirty until a checkpoint has synced it; it may be closed
- * at any time, since the journal has its lines, or will have: the next checkpoint, or this commit, then has to sync the
- * whole file system, for a file that is closed cannot be synced alone.
+ * All files in it are of one day, so the source alone is the key: when the day changes the cache is emptied, between
+ * two commits. A file is touched while a commit is under way, then dirty until a checkpoint has synced it; it may be
+ * closed at any time, since the journal has its lines, or will have: the next checkpoint, or this commit, then has to
+ * sync the whole file system, for a file that is closed cannot be synced alone.
  *
  * Notes are given by a sweep over all files, at most once a second, or at once when a file was opened. A refused note
  * keeps its lines for the next sweep; when its file is being closed it is dropped, and the next opening corrects the
@@ -273,7 +273,7 @@ static void start_writeback(const struct log_cache *c)
         if (c->n_touched < 2)
                 return;
         DL_FOREACH2(c->touched, f, touched_next)
-        sync_file_range(f->fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* a hint: fdatasync tells the errors */
+        sync_file_range(f->fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* a hint: fdatasync reports the errors */
 }
 
 static int sync_closed(struct log_cache *c)

@@ -1,6 +1,6 @@
 #pragma once
 /* The log files that are open: the least recently used are closed beyond a bound, and all of them when the UTC day
- * changes. Also keeps who was told what about them (struct log_file_note). The committer's thread alone. */
+ * changes. It also remembers what has been noted about them (struct log_file_note). The committer's thread alone. */
 
 #include "storage/logs/log_checkpoint.h"
 #include "storage/logs/log_committer.h"
@@ -15,13 +15,14 @@ struct log_cache *log_cache_free(struct log_cache *c);
 DEFINE_FREEP(log_cache_free, struct log_cache)
 void log_cache_begin(struct log_cache *c); /* the calling thread is the committer's from now on */
 
-/* The receipt time of everything until the next call. Files of another day than its own are closed; none of them may have
- * been touched. */
+/* The receipt time of everything until the next call. Files of another day than its own are closed; none of them may
+ * have been touched. */
 void log_cache_set_time(struct log_cache *c, struct moment at);
 const char *log_cache_day(const struct log_cache *c);
 
-/* Today's file of the source when it is open, else NULL. It stays valid until log_cache_open() or an unlink. A file that
- * an operator removed or emptied since the last group counts as not open, so that no line goes where nobody sees it. */
+/* Today's file of the source when it is open, else NULL. It stays valid until log_cache_open() or an unlink. A file
+ * that an operator removed or emptied since the last group counts as not open, so that no line goes where nobody sees
+ * it. */
 struct log_file *log_cache_find(struct log_cache *c, const struct source *source);
 bool log_cache_full(const struct log_cache *c);
 /* Opens today's file of a source that is not open yet. When full, the least recently used file is closed. 0, -errno or
@@ -47,7 +48,7 @@ int log_cache_unlink(struct log_cache *c, const struct log_unlink *u);
 
 /* Gives the notes that are due; cheap when called again too soon. */
 void log_cache_notes(struct log_cache *c);
-/* Whether there are totals nobody has been told yet: log_cache_notes() should be called within a second or so. */
+/* Whether there are totals that have not been noted yet: log_cache_notes() should be called within a second or so. */
 bool log_cache_has_news(const struct log_cache *c);
 
 size_t log_cache_size(const struct log_cache *c); /* files open */

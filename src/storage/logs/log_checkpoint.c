@@ -1,8 +1,8 @@
 /* The thread waits for work, syncs it, retires the segments sealed before, waits again.
  *
  * Failure mode: a failed sync. The lines are in the journal still, so nothing acknowledged is lost; but the kernel may
- * have dropped the pages of a file, and a later sync would say OK without them. So no segment is ever retired again, and
- * the next start writes their lines anew. */
+ * have dropped the pages of a file, and a later sync would say OK without them. So no segment is ever retired again,
+ * and the next start writes their lines again. */
 #include "storage/logs/log_checkpoint.h"
 
 #include <assert.h>
@@ -43,7 +43,7 @@ static int sync_work(const struct log_checkpoint *k, const struct log_checkpoint
         if (w->everything)
                 return durable_sync_all(k->datadir_fd);
         for (unsigned i = 0; w->n > 1 && i < w->n; i++)
-                sync_file_range(w->fds[i], 0, 0, SYNC_FILE_RANGE_WRITE); /* a hint: fdatasync tells the errors */
+                sync_file_range(w->fds[i], 0, 0, SYNC_FILE_RANGE_WRITE); /* a hint: fdatasync reports the errors */
         for (unsigned i = 0; r == 0 && i < w->n; i++)
                 r = durable_sync(w->fds[i]);
         return r;

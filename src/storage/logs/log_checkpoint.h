@@ -1,6 +1,6 @@
 #pragma once
-/* Checkpoints of the log journal: makes the log files themselves durable, then frees the segments that held their lines.
- * One thread, one checkpoint at a time, beside the commits. All functions are the committer's, but for
+/* Checkpoints of the log journal: makes the log files themselves durable, then frees the segments that held their
+ * lines. One thread, one checkpoint at a time, beside the commits. All functions are the committer's, but for
  * log_checkpoint_failed(). */
 
 #include <stdbool.h>
@@ -10,7 +10,7 @@
 
 struct log_checkpoint;
 
-/* Above so many, one syncfs(2) is cheaper than a sync for each (docs/adr/0007-log-journal.md). */
+/* Above that many files, one syncfs(2) is cheaper than a sync for each (docs/adr/0007-log-journal.md). */
 #define LOG_CHECKPOINT_FILES_MAX 64
 
 /* What to sync. */

@@ -1,8 +1,8 @@
-/* Group commit: take what is queued, have it written and made durable by one sync (log_writer.c), answer each owner in the
- * order of the queue.
+/* Group commit: take what is queued, have it written and made durable by one sync (log_writer.c), answer each owner in
+ * the order of the queue.
  *
- * Failure modes: a failed sync fails its group with -EIO and the store for good: what is queued then, and comes later, is
- * answered -EROFS. */
+ * Failure modes: a failed sync fails its group with -EIO and the store for good: what is queued then, and comes later,
+ * is answered -EROFS. */
 #include "storage/logs/log_committer.h"
 
 #include <assert.h>
@@ -86,6 +86,7 @@ static void add_answer(struct answers *all, struct log_batch *b)
                 give(all);
                 a = end = all->list;
         }
+        assert(a == end || a->first->done == b->done); /* of one owner */
         if (a == end) {
                 *a = (struct answer){ .owner = b->owner, .last = &a->first };
                 all->n++;

@@ -1,7 +1,7 @@
 #pragma once
 /* Group commit of log lines: accepted batches are appended to logs/<project>/<install_id>/<YYYY-MM-DD>.ndjson and made
- * durable together by one sync of the journal (journal.h), or of the few files themselves where that is cheaper; a batch
- * is answered when its lines are durable. One thread owns all log files.
+ * durable together by one sync of the journal (journal.h), or of the few files themselves where that is cheaper; a
+ * batch is answered when its lines are durable. One thread owns all log files.
  *
  * Invariants:
  *   1. A batch is in its files whole or not at all: a failed append is cut off again before the next batch.
@@ -23,9 +23,9 @@ struct log_committer;
 
 #define LOG_FILE_TEXT_SIZE 256 /* platform and version in a note: longer ones are cut, at a character, with their NUL */
 
-/* Told, on the committer's thread and outside any request's wait, that a file has new totals: when it is first opened
- * or created, when the day ends, when it leaves the descriptor cache, at most every few seconds while it grows, and at
- * the end. Must not block; platform and version are those of the newest batch. Everything is borrowed for the call. */
+/* The totals of a file, noted when it is first opened or created, at most every few seconds while it grows, when the
+ * day ends, when it leaves the descriptor cache, and at the end. Platform and version are those of the newest batch.
+ * Everything is borrowed for the call. */
 struct log_file_note {
         struct source source;
         const char *platform;
@@ -44,8 +44,9 @@ struct log_committer_config {
         unsigned open_files;     /* descriptors kept in the LRU */
         bool sync;               /* durability: commit; false: answer after write(2) */
         uint64_t journal_bytes;  /* of all segments together; unused without sync */
-        /* Returns 0 when it was taken; else the same totals are offered again later, or dropped when the file is just
-         * being closed. May be NULL. */
+        /* Called on the committer's thread, while no request waits for it; must not block. It returns 0 when it took
+         * the note; otherwise the same totals are offered again later, or dropped if the file is being closed. May be
+         * NULL. */
         int (*note)(void *userdata, const struct log_file_note *note);
         void *note_userdata;
 };
@@ -69,19 +70,19 @@ struct log_append {
 
 struct log_batch {
         struct log_work work;
-        /* With an owner, for a list (by next) of his batches of one group, in the order they were submitted; all have the same
-         * done(). Else for each alone. */
+        /* Without an owner, called for each batch alone. Batches with the same owner all have the same done(), which is
+         * called for a list (by next) of those in one group, in the order they were submitted. */
         void (*done)(struct log_batch *batches);
         void *owner;
         size_t n_appends;
         struct log_append *appends; /* borrowed until done() */
-        int result;                 /* for done(): 0 durable; -errno: not acknowledged, see below */
-        struct log_batch *next;     /* the committer's, and for done() */
+        int result;                 /* set before done(): 0 durable; -errno: not acknowledged, see below */
+        struct log_batch *next;     /* the committer's; in done() the owner's next batch */
 };
 
-/* A batch's result. 0: durable (config.sync), or written. -EIO: a sync failed; whether its lines survive is unknown, and
- * the store takes nothing more. -EROFS: a sync had failed before. Any other -errno (-ENOSPC, -EMFILE, ...): nothing of it
- * was kept, and later batches may succeed. */
+/* A batch's result. 0: durable (config.sync), or written. -EIO: a sync failed; whether its lines survive is unknown,
+ * and the store takes nothing more. -EROFS: a sync had failed before. Any other -errno (-ENOSPC, -EMFILE, ...): nothing
+ * of it was kept, and later batches may succeed. */
 
 /* Starts the thread. What an earlier one left in the journal must have been recovered (log_recovery.h). 0 or -errno. */
 int log_committer_new(const struct log_committer_config *config, struct log_committer **ret);
@@ -100,12 +101,15 @@ int log_committer_submit_list(struct log_committer *c, struct log_batch *list, s
 bool log_committer_failed(const struct log_committer *c);
 size_t log_committer_depth(const struct log_committer *c);
 
-/* Forgets and unlinks a day's file, what it was compressed to (<file>.zst) and what was set aside from it (<file>.torn),
- * on the committer's thread, so that an open descriptor is never left behind: for the janitor. today's file is deleted
- * too when asked, with the batches submitted before. Then the source's directories, if they are empty. With only_plain, the
- * plain file alone, and only while it has plain_bytes, else -EBUSY: its lines are in the compressed one, which goes when the
- * plain one is gone, since then all was to be deleted: -ENOENT. done() tells 0, -ENOENT, -errno, or -EROFS after a failed
- * sync. Returns as submit does. */
+/* Unlinks a day's file, what it was compressed to (<file>.zst) and what was set aside from it (<file>.torn), then the
+ * source's directories if they are empty. The committer's thread does it, so that no open descriptor outlives its file.
+ * Today's file goes, too, with the batches submitted before.
+ *
+ * With only_plain just the plain file goes, because its lines are in the compressed one now, and only while it has
+ * plain_bytes (else -EBUSY). If the plain file is gone already, somebody deleted the whole day meanwhile: then the
+ * compressed file goes, too, and the result is -ENOENT.
+ *
+ * done() gets 0, -ENOENT, -errno, or -EROFS after a failed sync. Returns as submit does. */
 struct log_unlink {
         struct log_work work;
         struct source source;
@@ -117,6 +121,7 @@ struct log_unlink {
 };
 int log_committer_unlink(struct log_committer *c, struct log_unlink *u);
 
-/* Waits until all that was submitted before has been answered, and the note of each file that it began has been given. 0;
+/* Waits until all that was submitted before has been answered, and the note of each file that it began has been given.
+ * 0;
  * -EAGAIN: the committer takes no work now; -EROFS or -EIO: a sync failed. Any thread but the committer's. */
 int log_committer_barrier(struct log_committer *c);

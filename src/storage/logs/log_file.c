@@ -1,8 +1,8 @@
 /* A log file that always ends in a newline.
  *
  * Opening an existing file reads its last block: when a crash left an unterminated line, that tail is appended to
- * <file>.torn, synced there, and only then cut off here; a crash in between leaves it twice, never lost. Appending moves
- * `size` by what the kernel took, so that after a failed write the caller knows where to cut.
+ * <file>.torn, synced there, and only then cut off here; a crash in between leaves it twice, never lost. Appending
+ * moves `size` by what the kernel took, so that after a failed write the caller knows where to cut.
  *
  * Failure modes: what concerns one file (ENOSPC, EMFILE, a directory in the way) is -errno, and the file is as it was.
  * A failed sync is final, since the kernel may have dropped the pages, and so is a cut that fails, since a torn batch
@@ -183,7 +183,7 @@ int log_file_repair_hole(struct log_file *f, uint64_t hole, uint64_t known)
         int r = log_file_find_end(f->fd, hole, &end);
         if (r == 0 && end < known)
                 r = -ERANGE;
-        return r < 0 ? r : move_aside(f, end, "a hole in a log file set aside, with what is behind it");
+        return r < 0 ? r : move_aside(f, end, "a hole in a log file set aside, with what follows it");
 }
 
 static int open_named(struct log_file *f, int datadir_fd, const struct source *source, const char *day, int flags,

@@ -12,8 +12,8 @@
 #include "storage/logs/log_committer.h"
 #include "util/clock.h"
 
-/* A sync failed, or a file could not be brought back to a known end: nothing may be acknowledged any more. It was logged
- * where it happened. */
+/* A sync failed, or a file could not be brought back to a known end: nothing may be acknowledged any more. It was
+ * logged where it happened. */
 enum { LOG_FILE_BROKEN = 1 };
 
 struct log_file {
@@ -48,20 +48,21 @@ struct log_file {
  * <file>.torn (and logged), so that a file always ends in a newline or is empty. 0 (f is filled, all else zero), -errno
  * or LOG_FILE_BROKEN. */
 int log_file_open(struct log_file *f, int datadir_fd, const struct source *source, const char *day);
-/* The same without moving a tail, nor making the file unless asked (-ENOENT), and for pwrite(2) at any place: for recovery. */
+/* The same without moving a tail, nor making the file unless asked (-ENOENT), and for pwrite(2) at any place: for
+ * recovery. */
 int log_file_open_as_is(struct log_file *f, int datadir_fd, const struct source *source, const char *day, bool create);
 /* Moves an unterminated last line to <file>.torn. 0, -errno or LOG_FILE_BROKEN. */
 int log_file_repair_tail(struct log_file *f);
-/* The same with everything from the line on that holds the byte at `hole`, when all of that lies at or behind `known`;
+/* The same with everything from the line on that holds the byte at `hole`, when all of that lies at or after `known`;
  * else -ERANGE. */
 int log_file_repair_hole(struct log_file *f, uint64_t hole, uint64_t known);
-/* Just behind the last newline before a place in a file; 0 when there is none. 0 or -errno. Any thread. */
+/* Just after the last newline before a place in a file; 0 when there is none. 0 or -errno. Any thread. */
 int log_file_find_end(int fd, uint64_t before, uint64_t *ret_end);
-/* False when somebody else unlinked or changed the file behind our back: it is to be opened anew. */
+/* False when somebody else has unlinked or changed the file: it must be opened again. */
 bool log_file_is_ours(const struct log_file *f);
 void log_file_close(struct log_file *f); /* syncs nothing */
 
-/* Appends the pieces in order; they are changed. 0, or -errno: size tells how much of them is in the file, and the
+/* Appends the pieces in order; they are changed. 0, or -errno: size says how much of them is in the file, and the
  * caller cuts. */
 int log_file_append(struct log_file *f, struct iovec *iov, size_t n);
 /* Cuts the file back. 0 or LOG_FILE_BROKEN. */

@@ -1,14 +1,14 @@
 /* Reads the live segments in the order of their generations, frame by frame, and notes for each file which lines it was
  * given where. Then each file is opened once and the lines written to their places. Then everything is synced, and only
- * then the segments are freed: a crash in between does no more than begin anew.
+ * then the segments are freed: after a crash in between all of it is simply done again.
  *
  * Lines that are there already are written all the same: after a failed sync the kernel may hold as clean what the disk
- * never got. As long as the file agrees with the journal, what follows in it stays, since it may have been synced without
- * the journal; from the first difference on it is cut and the journal alone says how it goes on. What was never
+ * never got. As long as the file agrees with the journal, what follows in it stays, since it may have been synced
+ * without the journal; from the first difference on it is cut and the journal alone says how it goes on. What was never
  * acknowledged may thus stay or go.
  *
  * A frame is the last one when no other follows in its segment. Otherwise there is a hole: it is reported, the frames
- * behind it count, and the segment is kept as <segment>.damaged-<generation>. A file that was removed is made again only
+ * after it count, and the segment is kept as <segment>.damaged-<generation>. A file that was removed is made again only
  * if the journal has it from its first byte; one that was cut short gets its lines at its end.
  *
  * Failure modes: memory, a full disk, a failing one: -errno, and everything stays as it was for the next start. */
@@ -136,7 +136,7 @@ static int note_frame(struct recovery *r, struct segment *s, struct journal_fram
         return e;
 }
 
-/* Frames begin on blocks: after the last one, look whether there is another behind a hole. */
+/* Frames begin on blocks: after the last one, look whether there is another after a hole. */
 static int note_frames(struct recovery *r, struct segment *s, const uint8_t *data, size_t len)
 {
         size_t at = JOURNAL_BLOCK;
@@ -296,7 +296,7 @@ static int restore_file(struct recovery *r, const struct file *file)
         }
         if (e != 0)
                 return e < 0 ? e : -EIO;
-        /* Cut short behind our back: what is left must end in a newline before more is appended. */
+        /* Somebody has cut it short: what is left must end in a newline before more is appended. */
         if (f.size < file->first->offset && log_file_repair_tail(&f) != 0)
                 e = -EIO;
         if (e == 0)

@@ -15,6 +15,6 @@ struct log_recovery_counts {
         uint64_t frames_damaged; /* holes: lines may be lost, and the segment is kept aside */
 };
 
-/* 0; or < 0 with err: the disk is full or broken, or a later version wrote the journal. Nothing is lost then: the next
- * call begins anew. After 0 all segments are free. */
+/* 0; or < 0 with err: the disk is full or broken, or a later version wrote the journal. Nothing is lost then: the
+ * next call does it all again. After 0 all segments are free. */
 int log_recovery_run(int datadir_fd, struct log_recovery_counts *ret, struct error *err);

@@ -2,9 +2,9 @@
  *
  * Batches of one append, nearly all there are, first wait at their file (a run) and are written together by one writev.
  * A batch over several files comes between two runs: the runs are written, then its appends one by one, so that on a
- * failure they are the tails of their files and can be cut off again. So does an unlink. Then all of it is committed, as
- * one frame of the journal or, where few files got many bytes, by syncing the files; a group too large for one frame is
- * committed in parts.
+ * failure they are the tails of their files and can be cut off again. So does an unlink. Then all of it is committed,
+ * as one frame of the journal or, where few files got many bytes, by syncing the files; a group too large for one frame
+ * is committed in parts.
  *
  * Failure modes: a write that fails (ENOSPC) is cut back to the last whole batch; that batch and those after it in the
  * same run fail, the rest of the group goes on. When the journal cannot grow, the files are synced instead.
@@ -28,7 +28,8 @@
 
 #define CHECKPOINT_INTERVAL_NS (5 * UINT64_C(1000000000))
 
-/* That few files with that many bytes each are synced themselves: writing them twice would cost more (docs/adr/0007). */
+/* That few files with that many bytes each are synced themselves: writing them twice would cost more
+ * (docs/adr/0007). */
 #define DIRECT_FILES_MAX 8
 #define DIRECT_BYTES_PER_FILE ((uint64_t)96 * 1024)
 

@@ -1,7 +1,7 @@
 /* How the steps of a deletion run: one after the other, each waited for, at the pace that was asked for.
  *
- * Failure modes: a full disk makes steps smaller (deletion_run_rows()); any other failure ends the deletion, and the next
- * one goes on from there. */
+ * Failure modes: a full disk makes steps smaller (deletion_run_rows()); any other failure ends the deletion, and the
+ * next one goes on from there. */
 #include "storage/retention/deletion.h"
 
 #include <assert.h>

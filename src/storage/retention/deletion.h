@@ -1,18 +1,18 @@
 #pragma once
 /* Deletes crashes, log files, blobs and sources in short steps, for retention (retention.h) and for operators
- * (control/operation_purge.c and its neighbours). A step is a job of the index writer or the log committer, and the caller's thread waits
- * for it, so uploads and log exports go on between two steps.
+ * (control/operation_purge.c and its neighbours). A step is a job of the index writer or the log committer, and the
+ * caller's thread waits for it, so uploads and log exports go on between two steps.
  *
  * Invariants:
  *   1. A struct deletion belongs to the thread that called deletion_begin(); only deletion_stop() and
  *      deletion_is_stopping() are for any.
- *   2. Rows go before files, in a committed transaction. A stop in between leaves files that no row names, which the next
- *      start finds, and never a row without its file.
+ *   2. The rows of crashes and blobs go before their files, in a committed transaction. A stop in between leaves files
+ *      that no row names, which the next start finds, and never a row without its file. Log files go before their rows.
  *   3. Blobs and JSON files are removed on the index writer's thread right after that commit, log files on the log
  *      committer's.
  *
- * Functions that delete return 0, -ECANCELED after deletion_stop(), or -errno. What was deleted until then stays deleted
- * and is in the tally; called again, they go on from there. */
+ * Functions that delete return 0, -ECANCELED after deletion_stop(), or -errno. What was deleted until then stays
+ * deleted and is in the tally; called again, they go on from there. */
 
 #include "storage/index/index_operate.h"
 #include "storage/logs/log_committer.h"
@@ -27,7 +27,7 @@ struct deletion_stores { /* all borrowed */
         struct index_writer *index;
         struct log_committer *logs;
         struct log_totals *totals; /* for deletion_purge() */
-        struct space *space;       /* gives up its reserve file for a deletion on a full disk; may be NULL */
+        struct space *space;       /* whose reserve file is given up for a deletion on a full disk; may be NULL */
         atomic_bool *untidy;       /* set when a file whose row is gone could not be removed */
 };
 
@@ -70,7 +70,8 @@ int deletion_crashes_hold(struct deletion *d, const int64_t *ids, size_t n, bool
 
 /* Log files of days before a day (YYYY-MM-DD). */
 int deletion_logs_expire(struct deletion *d, const char *day_before);
-/* The oldest log files of days before a day, until the project ("": all together) has no more than max_bytes of logs. */
+/* The oldest log files of days before a day, until the project ("": all together) has no more than max_bytes of
+ * logs. */
 int deletion_logs_evict(struct deletion *d, const char *project, uint64_t max_bytes, const char *day_before);
 
 /* Blobs that nothing uses. */
@@ -82,7 +83,7 @@ struct deletion_progress {
         int (*report)(void *userdata, const struct deletion_tally *so_far);
         void *userdata;
 };
-/* All of a project or a source that was received before a moment: crashes, log files, then the blobs that these were the
- * last to use, then the sources that are empty. Covers log batches that were submitted before the call. progress may be
- * NULL. */
+/* All of a project or a source that was received before a moment: crashes, log files, then the blobs that these were
+ * the last to use, then the sources that are empty. Covers log batches that were submitted before the call. progress
+ * may be NULL. */
 int deletion_purge(struct deletion *d, const struct index_scope *scope, const struct deletion_progress *progress);

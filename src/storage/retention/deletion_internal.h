@@ -9,8 +9,9 @@
 #include "util/thread_owner.h"
 
 #define DELETION_STEP_ROWS 250 /* rows a transaction, at most */
-/* At a gentle pace: the thread that deletes is idle and waits for its turn between two steps, and everybody else goes on.
- * With 250 rows the index writer took the processor away from log exports for milliseconds (docs/performance.md, P8). */
+/* At a gentle pace: the thread that deletes is idle and waits for its turn between two steps, and everybody else goes
+ * on. With 250 rows the index writer took the processor away from log exports for milliseconds (docs/performance.md,
+ * P8). */
 #define DELETION_GENTLE_STEP_ROWS 16
 #define DELETION_AFTER_ANY_DAY "9999-99-99"
 
@@ -30,11 +31,12 @@ unsigned deletion_step_rows(const struct deletion *d);
 /* One step. 0 or -errno; -EAGAIN: the index writer takes no work now. */
 int deletion_run(struct deletion *d, struct step *step);
 /* One step of at most *max rows, then a rest if the pace has one. On a full disk SQLite's WAL is written back and begun
- * again, then the reserve file is given up, and at last the step is made smaller, since a smaller transaction needs less
- * of the WAL. */
+ * again, then the reserve file is given up, and at last the step is made smaller, since a smaller transaction needs
+ * less of the WAL. */
 int deletion_run_rows(struct deletion *d, struct step *step, unsigned *max);
 
-/* Calls next() until it sets *ret_last or fails, with a look at deletion_stop() before each call and a report after it. */
+/* Calls next() until it sets *ret_last or fails, with a look at deletion_stop() before each call and a report after
+ * it. */
 typedef int (*deletion_next)(struct deletion *d, void *work, bool *ret_last);
 int deletion_repeat(struct deletion *d, deletion_next next, void *work, const struct deletion_progress *progress);
 

@@ -1,8 +1,8 @@
 /* Deletes log files: of days that are too old, beyond a cap, or of a project or source. The log committer unlinks them,
- * since it may hold their descriptors; then their rows go. One that was gone already is forgotten.
+ * since it may hold their descriptors; then their rows go. The row of a file that was gone already goes, too.
  *
- * Failure modes: a file that cannot be removed keeps its row and is tried again by the next cycle. A row that comes back
- * because lines came in meanwhile is the next cycle's. */
+ * Failure modes: a file that cannot be removed keeps its row and is tried again by the next cycle. A row that comes
+ * back because lines came in meanwhile is the next cycle's. */
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -134,8 +134,8 @@ static int remove_file(struct deletion *d, struct old_log_file *old)
         return 0;
 }
 
-/* *ret_gone: how many rows went. A purge first has written what waits in the totals, so that it does not bring a row back;
- * else whatever comes back is the next cycle's. */
+/* *ret_gone: how many rows went. A purge first has written what waits in the totals, so that it does not bring a row
+ * back; else whatever comes back is the next cycle's. */
 static int remove_found(struct deletion *d, struct log_step *step, size_t *ret_gone)
 {
         size_t gone = 0;

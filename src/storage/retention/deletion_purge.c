@@ -1,8 +1,8 @@
 /* A purge, in the order crashes, log files, the blobs that these were the last to use, the sources that are empty. What
  * comes in meanwhile with a later receipt stays.
  *
- * Failure modes: a step that fails ends the work. On a full disk the blobs that could go make room for the rest, and the
- * purge begins again for as long as that deletes something. */
+ * Failure modes: a step that fails ends the work. On a full disk the blobs that could go make room for the rest, and
+ * the purge begins again for as long as that deletes something. */
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>

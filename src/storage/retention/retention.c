@@ -1,5 +1,5 @@
-/* One cycle: log files go first, then crashes, then what is beyond a cap, then the blobs that these were the last to use.
- * Compression comes last, because it makes room only slowly.
+/* One cycle: log files go first, then crashes, then what is beyond a cap, then the blobs that these were the last to
+ * use. Compression comes last, because it makes room only slowly.
  *
  * Failure modes: a step that fails ends its part of the cycle, and the next cycle goes on from there. */
 #include "storage/retention/retention.h"
@@ -57,8 +57,8 @@ static int expire_crashes(const struct retention *r, struct moment now)
         return deletion_crashes_expire(r->deletion, now);
 }
 
-/* What only is old goes gently. What is beyond a cap goes as fast as uploads may come, and nothing rests while a cap waits
- * for the end of the cycle. */
+/* What only is old goes gently. What is beyond a cap goes as fast as uploads may come, and nothing rests while a cap
+ * waits for the end of the cycle. */
 static void set_pace(const struct retention *r, enum deletion_pace pace)
 {
         deletion_set_pace(r->deletion, r->considerate ? pace : DELETION_FAST);

@@ -1,7 +1,7 @@
 #pragma once
-/* Retention of one data directory: what has lived longer than its time to live goes, then the oldest of what is beyond a
- * cap; days of logs that are closed are compressed. Works on the caller's thread: the janitor's (janitor.h), or that of a
- * command that does it once. */
+/* Retention of one data directory: what has lived longer than its time to live goes, then the oldest of what is beyond
+ * a cap; days of logs that are closed are compressed. Works on the caller's thread: the janitor's (janitor.h), or that
+ * of a command that does it once. */
 
 #include "config/config.h"
 #include "metrics/metrics.h"

@@ -1,5 +1,6 @@
-/* Caps: one short job reads what is stored wherever there is a cap; where it is too much, the oldest goes. A project's own
- * cap comes before the common one, so that nobody pays for a project that has too much; logs come before crashes. */
+/* Caps: one short job reads what is stored wherever there is a cap; where it is too much, the oldest goes. A project's
+ * own cap comes before the common one, so that nobody pays for a project that has too much; logs come before
+ * crashes. */
 #include <errno.h>
 #include <stdlib.h>
 

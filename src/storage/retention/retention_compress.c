@@ -1,10 +1,10 @@
-/* Closed days of logs become smaller: <day>.ndjson.zst in the place of <day>.ndjson, for days that ended at least
- * that many days ago. The thread of retention compresses and reads back (log_compress.c); then the log committer deletes
- * the plain file, if it still has the size that was compressed; then its row says so.
+/* Compresses old days of logs: <day>.ndjson.zst takes the place of <day>.ndjson, as many days later as the configuration
+ * says. Retention's thread compresses and reads back (log_compress.c); then the log committer deletes the plain file, if
+ * it still has the size that was compressed; then its row says so.
  *
- * A stop in between leaves both files, of which the next cycle finds the compressed one whole and goes on, or a compressed
- * file alone, whose row is then corrected. Failure modes: a file that cannot be compressed is reported and left for the
- * next cycle; an index that fails ends this part of the cycle. */
+ * A stop in between leaves both files, of which the next cycle finds the compressed one whole and goes on, or a
+ * compressed file alone, whose row is then corrected. Failure modes: a file that cannot be compressed is reported and
+ * left for the next cycle; an index that fails ends this part of the cycle. */
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>

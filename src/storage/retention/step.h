@@ -1,6 +1,6 @@
 #pragma once
-/* A piece of work for the index writer's or the log committer's thread that the caller waits for. Never call these on one
- * of those two threads. */
+/* A piece of work for the index writer's or the log committer's thread that the caller waits for. Never call these on
+ * one of those two threads. */
 
 #include <semaphore.h>
 
@@ -13,8 +13,8 @@ struct step {
         /* There too, right after the commit and before anything else is written. May be NULL. */
         void (*committed)(struct step *step);
 
-        /* step.c's. A semaphore, because the thread that ends the step must never wait for one of idle priority that holds
-         * a lock. */
+        /* step.c's. A semaphore, because the thread that ends the step must never wait for one of idle priority that
+         * holds a lock. */
         struct index_job job;
         bool running;
         sem_t ended;
