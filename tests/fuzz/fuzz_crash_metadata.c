@@ -1,5 +1,5 @@
-/* What is accepted comes out as JSON that is accepted again, and then unchanged; and its indented form is still the
- * same document. */
+/* A document that is accepted is written as JSON that is accepted again and does not change any more. Its indented form
+ * is still the same document. */
 
 #include <stdint.h>
 #include <stdlib.h>

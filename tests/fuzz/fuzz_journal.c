@@ -1,6 +1,6 @@
-/* A segment of the log journal from hostile hands: whatever the bytes, reading ends, stays within them, and yields only
- * records that could be written again to the same bytes. The input stands once for a whole frame and once for the payload
- * of one whose checksum is right, since no fuzzer guesses checksums. */
+/* A hostile segment of the log journal: reading ends, stays within the bytes, and yields only records that could be
+ * written again as the same bytes. The input is read once as a whole frame and once as the payload of a frame with the
+ * right checksum, because no fuzzer guesses checksums. */
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* A Content-Type line, a byte that says how to cut, then a body: however it is cut, the same events and the same
- * outcome. Content is only compared by its bytes: that it comes in other pieces is the point. */
+/* A Content-Type line, a byte that says how to cut, then a body. However the body is cut, there are the same events and
+ * the same outcome. Of content only the bytes are compared, not the pieces. */
 
 #include <stdint.h>
 #include <stdlib.h>

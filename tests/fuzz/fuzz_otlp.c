@@ -1,7 +1,7 @@
-/* Any bytes through scan, split, source and render. Checked: what the scan passes protobuf-c takes, too, and the
- * oracle (unit/otlp_oracle.h) makes the same sources and lines of it or finds it too large as well; the scan's count
- * of records is the number of lines; each line reads back as one JSON object (json-c, strict) with our keys; a
- * refusal says why and leaves the output as it was. */
+/* Any bytes through scan, split, source and render. Checked: protobuf-c accepts what the scan passes; the oracle
+ * (otlp_oracle.h) makes the same sources and lines, or finds the request too large as well; the scan counts as many
+ * records as there are lines; each line is one JSON object (json-c, strict) with our keys; a refusal has a message and
+ * leaves the output as it was. */
 
 #include <json-c/json.h>
 #include <stdint.h>

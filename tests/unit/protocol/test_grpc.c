@@ -1,4 +1,4 @@
-/* gRPC framing, and the table of answers that it speaks for. */
+/* gRPC framing, and the table of outcomes. */
 
 #include <limits.h>
 #include <setjmp.h>

@@ -11,8 +11,8 @@
 #include "protocol/crash/multipart_head.h"
 #include "util/buf.h"
 
-/* Every fixture is parsed whole, cut in two at every byte, and in pieces of one to seven bytes; the transcript must come
- * out the same each time. A transcript joins content that arrives in several pieces. */
+/* Every fixture is parsed whole, cut in two at every byte, and in pieces of one to seven bytes; the transcript must
+ * come out the same each time. A transcript joins content that arrives in several pieces. */
 
 static const struct multipart_limits LIMITS = { .part_head_bytes = 200, .parts = 4 };
 
@@ -247,7 +247,7 @@ static void test_disposition_malformed(void **state)
         EXPECT(DISPOSITION("form-data; name=a; filename=\"\xc3\""), BAD_TEXT);
 }
 
-/* The second part's number is in the words. */
+/* The message has the number of the second part. */
 static void test_numbering(void **state)
 {
         (void)state;

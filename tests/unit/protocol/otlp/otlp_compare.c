@@ -1,4 +1,4 @@
-/* Everything that otlp_source() and otlp_render() give back is compared, and that they refuse the same. */
+/* Compares everything that otlp_source() and otlp_render() return, and whether they refuse the same requests. */
 
 #include "otlp_compare.h"
 
@@ -21,7 +21,7 @@ static bool same_text(const char *a, size_t a_len, const char *b, size_t b_len)
         return a_len == b_len && (a_len == 0 || memcmp(a, b, a_len) == 0);
 }
 
-/* For a source that neither can tell, both go on with the same one. */
+/* When neither side can name the source, both continue with the same one. */
 static const char *compare_sources(const OracleResourceLogs *theirs, const struct otlp_resource_logs *ours, size_t i,
                                    struct otlp_source *ret_theirs, struct otlp_source *ret_ours,
                                    struct otlp_compare_counts *counts)
@@ -78,7 +78,7 @@ static const char *compare_lines(const OracleResourceLogs *theirs, const struct 
         counts->scratches += v.many_members;
         if (refused) {
                 texts->theirs.len = theirs_before;
-                return texts->ours.len == ours_before ? NULL : differ("a refusal leaves lines behind", i);
+                return texts->ours.len == ours_before ? NULL : differ("a refusal leaves lines in the output", i);
         }
         counts->lines += v.lines;
         if (out.n_lines != v.lines)

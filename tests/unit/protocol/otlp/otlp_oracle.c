@@ -1,4 +1,4 @@
-/* The text of a line is made without limits; then it and the whole are held against them. */
+/* Writes a line without limits, and then compares its length and that of the whole output with the limits. */
 
 #include "otlp_oracle.h"
 
@@ -19,7 +19,7 @@ typedef Opentelemetry__Proto__Logs__V1__LogRecord OracleLogRecord;
 
 struct oracle {
         struct json_text json;
-        size_t open, open_max; /* members of objects under way */
+        size_t open, open_max; /* members of objects being written */
 };
 
 static void put(struct oracle *o, const char *text)
@@ -80,7 +80,7 @@ static void open_members(struct oracle *o, size_t n)
 
 static void put_value(struct oracle *o, const OracleAnyValue *v);
 
-/* Takes them from those under way again. */
+/* Takes them off the count again. */
 static size_t put_members(struct oracle *o, OracleKeyValue *const *list, size_t n, bool all)
 {
         size_t shown = 0;
@@ -159,7 +159,7 @@ static void put_record(struct oracle *o, const OracleLogRecord *record)
         put_text(o, record->event_name);
 }
 
-/* Into a text of its own, to see whether there is anything. */
+/* Into a text of its own, to see whether it is empty. */
 static struct buf members_of(struct oracle *o, OracleKeyValue *const *list, size_t n, bool all)
 {
         struct buf out = { 0 };

@@ -1,7 +1,7 @@
 #pragma once
-/* What otlp_source() and otlp_render() should make of a request, found another way: protobuf-c unpacks it, and plain
- * code walks the tree. Slow on purpose, and with no line of the product but what writes JSON numbers and strings.
- * Only for bytes that otlp_scan() has passed. Out of memory ends the test. */
+/* What otlp_source() and otlp_render() should make of a request, computed in another way: protobuf-c unpacks it, and
+ * plain code walks the tree. Slow on purpose. Shares no code with the product, except what writes JSON numbers and
+ * strings. Only for bytes that passed otlp_scan(). Out of memory ends the test. */
 
 #include <stdbool.h>
 

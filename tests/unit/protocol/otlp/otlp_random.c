@@ -135,7 +135,7 @@ static void add_raw(struct message *m, unsigned number)
         add_bytes(m, number, bytes, len);
 }
 
-/* What no version of OTLP has, or not this one. first_free: the message has neither this number nor any behind it. */
+/* A field that this version of OTLP does not have. first_free: the message has neither this number nor a higher one. */
 static void add_unknown(struct message *m, unsigned first_free)
 {
         unsigned number = one_in(m->state, 2) ? first_free + (unsigned)otlp_random(m->state, 6)

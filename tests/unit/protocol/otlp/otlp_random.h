@@ -1,7 +1,7 @@
 #pragma once
-/* Requests that otlp_scan() passes as a rule, made at random of everything that the encoding allows and no exporter
- * writes: fields in any order, scalars given several times, several fields of a oneof, unknown fields, numbers and
- * lengths longer than they need to be, keys given several times. The same seed gives the same request. */
+/* Random requests, most of which otlp_scan() passes, with everything that the encoding allows and no exporter writes:
+ * fields in any order, scalars given several times, several fields of a oneof, unknown fields, numbers and
+ * lengths longer than they need to be, keys given several times. The same seed makes the same request. */
 
 #include <stdint.h>
 

@@ -1,5 +1,5 @@
 #pragma once
-/* Writes protobuf wire bytes by hand, right or wrong, for the tests of what reads them. Out of memory ends the test. */
+/* Writes protobuf wire bytes by hand, right or wrong, for tests. Out of memory ends the test. */
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* otlp_scan() and otlp_split(): what is refused, and where the message says it is. What comes of what passes:
- * test_otlp_oracle.c. */
+/* otlp_scan() and otlp_split(): what is refused, and which place the message names. test_otlp_oracle.c tests what
+ * becomes of a request that passes. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -321,7 +321,7 @@ static void does_not_count_kvlists_as_attributes(void **state)
         assert_passes(&b, &limits);
 }
 
-/* Merging them would let attributes pass by their limit. */
+/* Merging them would let attributes escape their limit. */
 static void refuses_singular_messages_given_twice(void **state)
 {
         (void)state;

@@ -1,5 +1,5 @@
-/* The log path against its oracle (otlp_oracle.h): sources and lines, byte for byte, of a request with everything in
- * it, of every damage to it, and of thousands of random ones. */
+/* The log path against its oracle (otlp_oracle.h): sources and lines, byte for byte, of a request with every field, of
+ * that request with each byte damaged, and of thousands of random ones. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -88,7 +88,7 @@ static void every_prefix(void **state)
                 agree(&b, &defaults, "prefix", len);
                 buf_done(&b);
         }
-        assert_int_equal(counts.requests, 1 + 14); /* without any field, and behind each */
+        assert_int_equal(counts.requests, 1 + 14); /* with no field, and cut after each */
         buf_done(&whole);
 }
 
@@ -104,7 +104,7 @@ static struct otlp_limits random_limits(uint64_t seed)
         return limits;
 }
 
-/* And that they reach what they are for. */
+/* And that they reach the cases that they are made for. */
 static void random_requests(void **state)
 {
         (void)state;
@@ -204,7 +204,7 @@ static void differences_are_found(void **state)
                 buf_done(&b[i]);
 }
 
-/* The same line of both, but one has more members under way. */
+/* Both make the same line, but one needs more members at once. */
 static void different_refusals_are_found(void **state)
 {
         (void)state;

@@ -20,7 +20,7 @@ static const struct otlp_source source = {
         .id = { "acme", "one" }, .platform = "linux", .version = "1.4.2", .platform_len = 5, .version_len = 5
 };
 
-/* Scans, splits and renders the first ResourceLogs behind "before\n". Takes b. */
+/* Scans, splits and renders the first ResourceLogs, after "before\n". Takes b. */
 static int render(struct buf *b, const struct otlp_limits *limits, struct buf *out, struct refusal *r)
 {
         struct arena *arena = arena_new(1 << 20);
@@ -338,7 +338,7 @@ static void bounds_the_output(void **state)
         assert_int_equal(over.len, 7);
 }
 
-/* A record of n attributes whose body, behind them, is a kvlist of entries, the last of which has one of its own. */
+/* A record of n attributes, followed by a body: a kvlist of entries, the last of which has an entry of its own. */
 static struct buf request_with_members(int attributes, int entries)
 {
         struct buf record = { 0 }, list = { 0 }, inner = { 0 }, value = { 0 }, body = { 0 };
@@ -354,7 +354,7 @@ static struct buf request_with_members(int attributes, int entries)
         return wire_request(NULL, NULL, &record);
 }
 
-/* 32 bytes for each member of the objects under way, whether it is shown or not. */
+/* 32 bytes for each member of the objects being rendered, whether it is shown or not. */
 static void bounds_the_members_under_way(void **state)
 {
         (void)state;
