@@ -1,7 +1,8 @@
-"""The harness itself: a daemon ends with its test, however that ends."""
+"""The harness itself: a daemon ends with its test, however that ends, and nobody waits in a way of his own."""
 
 import os
 import pathlib
+import re
 import sys
 
 import pytest
@@ -54,3 +55,15 @@ def test_a_daemon_ends_with_a_test_that_fails(tmp_path):
 def test_a_daemon_that_a_test_forgets_ends_with_all(tmp_path):
     assert "1 failed, 1 passed" in pytest_on(tmp_path, "pass").stdout  # it is still there for the next
     assert not runs((tmp_path / "pid").read_text())
+
+
+OWN_WAIT = re.compile(r"time\.sleep\(|settimeout\(\d|timeout=\d|\.(?:wait|join)\(\d|^(?!daemon =).*subprocess\.(?:run|Popen)\(")
+ELSEWHERE = ("children.py", "test_harness.py")
+
+
+def test_nobody_has_a_limit_of_their_own():
+    """Each wait has the limit of harness/children.py, and each child its care."""
+    found = [f"{path.relative_to(HERE)}:{number}: {line.strip()}" for path in sorted(HERE.rglob("*.py"))
+             if path.name not in ELSEWHERE for number, line in enumerate(path.read_text().splitlines(), 1)
+             if OWN_WAIT.search(line)]
+    assert found == []
