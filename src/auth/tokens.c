@@ -4,6 +4,7 @@
 
 #include "auth/tokens.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <stdatomic.h>
@@ -27,13 +28,19 @@ static void token_done(struct token *t)
 
 struct tokens *tokens_ref(struct tokens *t)
 {
-        atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed);
+        unsigned before = atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed);
+        assert(before > 0); /* whoever passes it on has one */
+        (void)before;
         return t;
 }
 
 struct tokens *tokens_unref(struct tokens *t)
 {
-        if (!t || atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1)
+        if (!t)
+                return NULL;
+        unsigned before = atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel);
+        assert(before > 0);
+        if (before != 1)
                 return NULL;
         for (size_t i = 0; i < t->n; i++)
                 token_done(&t->list[i]);
@@ -42,7 +49,7 @@ struct tokens *tokens_unref(struct tokens *t)
         return NULL;
 }
 
-bool token_permits(const struct token *t, const struct source *s)
+bool tokens_permit(const struct token *t, const struct source *s)
 {
         char canonical[SOURCE_CANONICAL_SIZE];
         size_t project_len = strlen(t->project);

@@ -231,7 +231,7 @@ static void permits(void **state)
                 struct source s;
                 snprintf(s.project, sizeof(s.project), "%s", cases[i].source_project);
                 snprintf(s.install_id, sizeof(s.install_id), "%s", cases[i].install_id);
-                assert_true(token_permits(&t, &s) == cases[i].permitted);
+                assert_true(tokens_permit(&t, &s) == cases[i].permitted);
         }
 }
 
