@@ -7,6 +7,7 @@
 
 #include "auth/rate_limit.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <openssl/rand.h>
@@ -82,18 +83,19 @@ struct rate_limit *rate_limit_free(struct rate_limit *r)
 }
 
 /* <seed> <kind> <token id> NUL <project>/<install_id>: no part can run into the next. */
-static size_t make_key(const struct rate_limit *r, enum rate_limit_kind kind, const char *token_id,
-                       const struct source *source, char ret[KEY_MAX])
+static size_t make_key(const struct rate_limit *r, const struct rate_limit_charge *charge, size_t source,
+                       char ret[KEY_MAX])
 {
-        size_t id_len = strnlen(token_id, TOKEN_ID_MAX);
+        size_t id_len = strnlen(charge->token_id, TOKEN_ID_MAX);
         char *p = ret;
         memcpy(p, r->seed, SEED_BYTES);
         p += SEED_BYTES;
-        *p++ = (char)kind;
-        memcpy(p, token_id, id_len);
+        *p++ = (char)charge->kind;
+        memcpy(p, charge->token_id, id_len);
         p += id_len;
         *p++ = '\0';
-        p += source_canonical(source, p);
+        p += source_canonical(charge->sources[source], p);
+        assert(p <= ret + KEY_MAX);
         return (size_t)(p - ret);
 }
 
@@ -125,9 +127,9 @@ static void refill(struct bucket *b, const struct rate *rate, uint64_t now_ns)
                 b->units = rate->burst;
 }
 
-/* Takes a unit from the bucket of that key, made full when there is none; says what is left, which may be below zero. */
-static int charge(struct rate_limit *r, const char *key, size_t key_len, const struct rate *rate, uint64_t now_ns,
-                  double *ret_units)
+/* The bucket of that key, made full when there is none. NULL on ENOMEM. */
+static struct bucket *bucket_of(struct rate_limit *r, const char *key, size_t key_len, const struct rate *rate,
+                                uint64_t now_ns)
 {
         struct bucket *b = NULL;
         HASH_FIND(hh, r->table, key, key_len, b);
@@ -135,30 +137,32 @@ static int charge(struct rate_limit *r, const char *key, size_t key_len, const s
                 DL_DELETE(r->by_use, b);
                 DL_APPEND(r->by_use, b);
                 refill(b, rate, now_ns);
-        } else {
-                if (HASH_COUNT(r->table) >= r->max_buckets)
-                        bucket_drop(r, r->by_use);
-                b = bucket_add(r, key, key_len, rate->burst, now_ns);
+                return b;
         }
-        if (!b)
-                return -ENOMEM;
+        if (HASH_COUNT(r->table) >= r->max_buckets)
+                bucket_drop(r, r->by_use);
+        return bucket_add(r, key, key_len, rate->burst, now_ns);
+}
+
+/* Takes a unit, which may leave less than nothing. */
+static int take_unit(const struct rate_limit *r, struct bucket *b, const struct rate *rate)
+{
         if (b->call != r->call) {
                 b->call = r->call;
                 b->taken = 0;
         }
         b->taken++;
         b->units -= 1;
-        *ret_units = b->units;
         return rate->burst >= 1 && b->taken > rate->burst ? RATE_LIMIT_NEVER : 0; /* 0: shut for now, not for ever */
 }
 
-static void give_back(struct rate_limit *r, enum rate_limit_kind kind, const char *token_id,
-                      const struct source *const sources[], size_t n)
+/* To the first n sources. */
+static void give_back(struct rate_limit *r, const struct rate_limit_charge *charge, size_t n)
 {
         char key[KEY_MAX];
         for (size_t i = 0; i < n; i++) {
                 struct bucket *b = NULL;
-                size_t len = make_key(r, kind, token_id, sources[i], key);
+                size_t len = make_key(r, charge, i, key);
                 HASH_FIND(hh, r->table, key, len, b);
                 if (b) /* else it left to make room for another */
                         b->units += 1;
@@ -171,53 +175,53 @@ static unsigned wait_ms(const struct rate *rate, double deficit)
         return ms < 1 ? 1 : ms > RETRY_MAX_MS ? RETRY_MAX_MS : (unsigned)ms;
 }
 
-static int take_locked(struct rate_limit *r, enum rate_limit_kind kind, const struct rate *rate, const char *token_id,
-                       const struct source *const sources[], size_t n, uint64_t now_ns, double *ret_lowest)
+static int take_all(struct rate_limit *r, const struct rate_limit_charge *charge, const struct rate *rate,
+                    uint64_t now_ns, double *ret_lowest)
 {
         char key[KEY_MAX];
         double lowest = 0;
         int result = 0;
         size_t charged = 0;
         r->call++;
-        for (; charged < n && result == 0; charged++) {
-                double units = 0;
-                size_t len = make_key(r, kind, token_id, sources[charged], key);
-                result = charge(r, key, len, rate, now_ns, &units);
-                if (result < 0)
+        for (; charged < charge->n_sources && result == 0; charged++) {
+                struct bucket *b = bucket_of(r, key, make_key(r, charge, charged, key), rate, now_ns);
+                if (!b) {
+                        result = -ENOMEM;
                         break;
-                if (units < lowest)
-                        lowest = units;
+                }
+                result = take_unit(r, b, rate);
+                if (b->units < lowest)
+                        lowest = b->units;
         }
         if (result == 0 && lowest < -ROUNDING)
                 result = RATE_LIMIT_EMPTY;
         if (result != 0)
-                give_back(r, kind, token_id, sources, charged);
+                give_back(r, charge, charged);
         *ret_lowest = lowest;
         return result;
 }
 
-int rate_limit_take(struct rate_limit *r, enum rate_limit_kind kind, const struct tokens_rate_limit *limits,
-                    const char *token_id, const struct source *const sources[], size_t n, uint64_t now_ns,
+int rate_limit_take(struct rate_limit *r, const struct rate_limit_charge *charge, uint64_t now_ns,
                     unsigned *ret_retry_after_ms)
 {
-        bool logs = kind == RATE_LIMIT_LOGS;
+        const struct tokens_rate_limit *l = charge->limits;
+        bool logs = charge->kind == RATE_LIMIT_LOGS;
         const struct rate rate = {
-                .burst = logs ? limits->logs_burst : limits->crashes_burst,
-                .per_ns = (logs ? limits->logs_per_minute : limits->crashes_per_minute) / 60e9,
+                .burst = logs ? l->logs_burst : l->crashes_burst,
+                .per_ns = (logs ? l->logs_per_minute : l->crashes_per_minute) / 60e9,
         };
         double lowest = 0;
         pthread_mutex_lock(&r->lock);
-        int result = take_locked(r, kind, &rate, token_id, sources, n, now_ns, &lowest);
+        int result = take_all(r, charge, &rate, now_ns, &lowest);
         pthread_mutex_unlock(&r->lock);
         if (result == RATE_LIMIT_EMPTY)
                 *ret_retry_after_ms = wait_ms(&rate, -lowest);
         return result;
 }
 
-void rate_limit_give_back(struct rate_limit *r, enum rate_limit_kind kind, const char *token_id,
-                          const struct source *const sources[], size_t n)
+void rate_limit_give_back(struct rate_limit *r, const struct rate_limit_charge *charge)
 {
         pthread_mutex_lock(&r->lock);
-        give_back(r, kind, token_id, sources, n);
+        give_back(r, charge, charge->n_sources);
         pthread_mutex_unlock(&r->lock);
 }

@@ -17,16 +17,22 @@ struct rate_limit *rate_limit_new(size_t max_buckets); /* NULL on ENOMEM */
 struct rate_limit *rate_limit_free(struct rate_limit *r);
 DEFINE_FREEP(rate_limit_free, struct rate_limit)
 
-/* One unit a source, all or none: when any bucket is empty nothing is taken. limits come from the token's set, a burst
- * of 0 refuses everything. 0, or RATE_LIMIT_EMPTY with *ret_retry_after_ms (>= 1): when the emptiest bucket has a unit
- * again. The same source twice costs two units. now_ns: clock_monotonic_ns(). -ENOMEM. */
+/* What is taken: a unit from the bucket of each source. */
+struct rate_limit_charge {
+        enum rate_limit_kind kind;
+        const struct tokens_rate_limit *limits; /* of the token's set; a burst of 0 refuses everything */
+        const char *token_id;
+        const struct source *const *sources; /* one that stands here twice costs two units */
+        size_t n_sources;
+};
+
+/* All or none: when any bucket is empty nothing is taken. 0, or RATE_LIMIT_EMPTY with *ret_retry_after_ms (>= 1): when the
+ * emptiest bucket has a unit again. now_ns: clock_monotonic_ns(). -ENOMEM. */
 enum {
         RATE_LIMIT_EMPTY = 1,
         RATE_LIMIT_NEVER, /* a source wants more units at once than its bucket can ever hold: no retry helps */
 };
-int rate_limit_take(struct rate_limit *r, enum rate_limit_kind kind, const struct tokens_rate_limit *limits,
-                    const char *token_id, const struct source *const sources[], size_t n, uint64_t now_ns,
+int rate_limit_take(struct rate_limit *r, const struct rate_limit_charge *charge, uint64_t now_ns,
                     unsigned *ret_retry_after_ms);
 /* What a rate_limit_take() that succeeded took: the request was refused for another reason. */
-void rate_limit_give_back(struct rate_limit *r, enum rate_limit_kind kind, const char *token_id,
-                          const struct source *const sources[], size_t n);
+void rate_limit_give_back(struct rate_limit *r, const struct rate_limit_charge *charge);

@@ -4,6 +4,7 @@
 
 #include "auth/token_cache.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -135,6 +136,7 @@ void token_cache_put(struct token_cache *c, const uint8_t mac[TOKEN_CACHE_MAC_BY
                      uint64_t expires_ns)
 {
         struct entry *e = entry_find(c, mac);
+        assert(HASH_COUNT(c->table) <= c->max_entries);
         if (e)
                 entry_drop(c, e);
         else if (HASH_COUNT(c->table) >= c->max_entries)

@@ -1,9 +1,10 @@
-/* The token file becomes an immutable, reference-counted set. The tree is walked key by key; whatever is not known, not
- * well-formed or would never work is refused with file and line, so that a typo cannot lock clients out silently.
+/* The token file becomes an immutable, reference-counted set. The tree is walked key by key; whatever is unknown, not
+ * well-formed or could never work is refused with file and line, so that a typo cannot silently lock clients out.
  * Messages name keys and reasons, never a secret. */
 
 #include "auth/tokens.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <stdatomic.h>
@@ -27,13 +28,19 @@ static void token_done(struct token *t)
 
 struct tokens *tokens_ref(struct tokens *t)
 {
-        atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed);
+        unsigned before = atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed);
+        assert(before > 0); /* whoever passes it on has one */
+        (void)before;
         return t;
 }
 
 struct tokens *tokens_unref(struct tokens *t)
 {
-        if (!t || atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1)
+        if (!t)
+                return NULL;
+        unsigned before = atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel);
+        assert(before > 0);
+        if (before != 1)
                 return NULL;
         for (size_t i = 0; i < t->n; i++)
                 token_done(&t->list[i]);
@@ -42,7 +49,7 @@ struct tokens *tokens_unref(struct tokens *t)
         return NULL;
 }
 
-bool token_permits(const struct token *t, const struct source *s)
+bool tokens_permit(const struct token *t, const struct source *s)
 {
         char canonical[SOURCE_CANONICAL_SIZE];
         size_t project_len = strlen(t->project);
@@ -71,7 +78,7 @@ static int check_id(const struct tree *file, const struct tree_node *n, struct e
                 return tree_refuse(file, n, err, "token.id: must be 1 to %d bytes", ID_MAX_BYTES);
         for (const char *p = n->string; *p; p++) {
                 if ((unsigned char)*p < 0x20 || *p == 0x7F)
-                        return tree_refuse(file, n, err, "token.id: control characters");
+                        return tree_refuse(file, n, err, "token.id: must not contain control characters");
         }
         return 0;
 }
@@ -87,7 +94,8 @@ static int check_secret(const struct tree *file, const struct tree_node *n, stru
 static int check_project(const struct tree *file, const struct tree_node *n, struct error *err)
 {
         if (!source_component_valid(n->string, strlen(n->string)))
-                return tree_refuse(file, n, err, "token.project: 1 to %d of A-Z a-z 0-9 . _ - @ + : ~, no leading dot",
+                return tree_refuse(file, n, err,
+                                   "token.project: must be 1 to %d of A-Z a-z 0-9 . _ - @ + : ~ without a leading dot",
                                    SOURCE_COMPONENT_MAX);
         return 0;
 }
@@ -139,7 +147,7 @@ static int read_token_key(const struct tree *file, const struct tree_node *n, st
         return tree_refuse(file, n, err, "token.%.64s: unknown key", n->key);
 }
 
-/* Not an error, for the reference takes it; but nobody means it. */
+/* Not an error, because the reference accepts it, but surely a mistake. */
 static void warn_unreachable(const struct tree *file, const struct tree_node *map, const struct token *t)
 {
         size_t project_len = strlen(t->project), prefix_len = strlen(t->source_prefix);
@@ -175,7 +183,7 @@ static int read_list(const struct tree *file, const struct tree_node *list, stru
         if (list->kind != TREE_LIST)
                 return tree_refuse(file, list, err, "token: expected a list, got %s", tree_kind_name(list->kind));
         if (list->n_children == 0)
-                return tree_refuse(file, list, err, "no tokens");
+                return tree_refuse(file, list, err, "the file has no tokens");
         set->list = calloc(list->n_children, sizeof(*set->list));
         if (!set->list)
                 return no_memory(file, err);
@@ -188,7 +196,7 @@ static int read_list(const struct tree *file, const struct tree_node *list, stru
                 for (size_t j = 0; j < i; j++) {
                         /* read_token() filled it. NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker) */
                         if (strcmp(set->list[j].id, t->id) == 0)
-                                return tree_refuse(file, tree_get(n, "id"), err, "token.id: \"%s\" is there twice",
+                                return tree_refuse(file, tree_get(n, "id"), err, "token.id: \"%s\" appears twice",
                                                    t->id);
                 }
         }
@@ -247,7 +255,7 @@ static int read_set(const struct tree *file, struct tokens *set, struct error *e
                         return r;
         }
         if (set->n == 0)
-                return tree_refuse(file, root, err, "no tokens");
+                return tree_refuse(file, root, err, "the file has no tokens");
         return 0;
 }
 

@@ -47,4 +47,4 @@ struct tokens *tokens_unref(struct tokens *t); /* NULL-safe, returns NULL; any t
 DEFINE_FREEP(tokens_unref, struct tokens)
 
 /* Project equal (compared in constant time) and canonical source starting with source_prefix. */
-bool token_permits(const struct token *t, const struct source *s);
+bool tokens_permit(const struct token *t, const struct source *s);

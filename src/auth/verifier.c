@@ -11,6 +11,7 @@
 
 #include "auth/verifier.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <pthread.h>
@@ -53,25 +54,8 @@ struct verifier {
         pthread_t threads[];
 };
 
-/* ---- principals ---- */
-
-void principal_done(struct principal *p)
-{
-        tokens_unref(p->tokens);
-        *p = (struct principal){ 0 };
-}
-
-void principal_copy(struct principal *to, const struct principal *from)
-{
-        *to = *from;
-        if (to->tokens)
-                tokens_ref(to->tokens);
-}
-
-bool principal_holds(const struct verifier *v, const struct principal *p, uint64_t now_ns)
-{
-        return p->tokens && p->tokens == atomic_load_explicit(&v->tokens, memory_order_relaxed) && now_ns < p->until_ns;
-}
+/* The verifier that the calling thread computes for; NULL: another kind of thread, which must not wait for an Argon2. */
+static _Thread_local const struct verifier *computing_for;
 
 /* ---- which entries a token may be ---- */
 
@@ -141,6 +125,7 @@ static enum verification_outcome try_all(struct verifier *v, const struct tokens
 {
         const struct token *t = NULL;
         enum verification_outcome outcome = VERIFICATION_UNKNOWN;
+        assert(computing_for == v);
         for (size_t n = candidates(set, p->presented, p->len, &t); n > 0; n--, t++) {
                 bool match = false;
                 if (atomic_load_explicit(&v->closing, memory_order_relaxed))
@@ -161,6 +146,7 @@ static void remember(struct verifier *v, const struct pending *p, enum verificat
                      struct principal *who)
 {
         uint64_t now = clock_monotonic_ns();
+        assert((outcome == VERIFICATION_OK) == (who->token != NULL));
         who->until_ns = now + v->good_ns;
         if (outcome == VERIFICATION_OK)
                 token_cache_put(v->cache, p->mac, who->token, who->until_ns);
@@ -220,6 +206,7 @@ static void *verifier_thread(void *arg)
 {
         struct verifier *v = arg;
         struct work *w;
+        computing_for = v;
         pthread_setname_np(pthread_self(), "verifier");
         while ((w = work_queue_take(v->queue, 1, -1, NULL))) {
                 if (v->metrics)
@@ -233,6 +220,7 @@ static void *verifier_thread(void *arg)
 
 static void wait_for(struct pending *p, struct verification *job)
 {
+        assert(job->done);
         job->next = p->waiting;
         p->waiting = job;
 }
@@ -310,6 +298,7 @@ int verifier_check(struct verifier *v, const char *presented, size_t len, struct
                    struct principal *ret)
 {
         uint8_t mac[TOKEN_CACHE_MAC_BYTES];
+        assert(computing_for != v); /* done() must not come back for more */
         int r = token_cache_mac(v->cache, presented, len, mac);
         if (r < 0)
                 return r;
@@ -342,6 +331,11 @@ void verifier_set_tokens(struct verifier *v, struct tokens *tokens)
         token_cache_clear(v->cache);
         pthread_mutex_unlock(&v->lock);
         tokens_unref(old);
+}
+
+bool verifier_knows(const struct verifier *v, const struct principal *p, uint64_t now_ns)
+{
+        return p->tokens && p->tokens == atomic_load_explicit(&v->tokens, memory_order_relaxed) && now_ns < p->until_ns;
 }
 
 /* ---- life ---- */
@@ -383,6 +377,7 @@ struct verifier *verifier_free(struct verifier *v)
 {
         if (!v)
                 return NULL;
+        assert(computing_for != v); /* it would wait for itself */
         atomic_store(&v->closing, true);
         if (v->queue)
                 work_queue_close(v->queue);
@@ -390,6 +385,7 @@ struct verifier *verifier_free(struct verifier *v)
                 pthread_join(v->threads[i], NULL);
         work_queue_free(v->queue);
         token_cache_free(v->cache);
+        assert(!v->pending); /* all were answered */
         tokens_unref(v->tokens);
         pthread_mutex_destroy(&v->lock);
         free(v);

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "auth/principal.h"
 #include "auth/tokens.h"
 #include "metrics/metrics.h"
 #include "util/cleanup.h"
@@ -29,17 +30,6 @@ struct verifier_config {
         struct metrics *metrics; /* borrowed; NULL counts nothing */
 };
 
-/* The outcome: a token of a set, with the set kept alive. Zero-initialised is "nobody". */
-struct principal {
-        struct tokens *tokens; /* a reference */
-        const struct token *token;
-        uint64_t until_ns; /* monotonic: to be looked up again then */
-};
-void principal_done(struct principal *p);
-void principal_copy(struct principal *to, const struct principal *from);
-/* Whether a look-up would still find the same: the token set is the present one, and it is not too long ago. */
-bool principal_holds(const struct verifier *v, const struct principal *p, uint64_t now_ns);
-
 /* Takes its own reference of tokens. 0 or -errno. */
 int verifier_new(const struct verifier_config *config, struct tokens *tokens, struct verifier **ret);
 struct verifier *verifier_free(struct verifier *v); /* answers what is queued with UNAVAILABLE first; NULL-safe */
@@ -48,6 +38,9 @@ DEFINE_FREEP(verifier_free, struct verifier)
 /* A new set: the cache is emptied, so a removed token stops at once; what is being verified is verified again. */
 void verifier_set_tokens(struct verifier *v, struct tokens *tokens);
 struct tokens *verifier_tokens(struct verifier *v); /* the present set; a reference */
+
+/* A look-up would still find this principal: the token set is the present one, and it is not too long ago. */
+bool verifier_knows(const struct verifier *v, const struct principal *p, uint64_t now_ns);
 
 /* UNAVAILABLE: nobody looked, for want of memory or because of shutdown. It must never read as "unauthenticated", which
  * clients take as final (OTLP: UNAUTHENTICATED is not retried): answer 503. */

@@ -1,6 +1,6 @@
 /* The typed configuration: defaults, a file (config_file.c), flags, all through the one table of config_keys.c, so that
- * a key has its place, type and bounds once. Refusals here are a bare reason; whoever knows where the value came from
- * puts file, line and key, or the flag, in front. */
+ * a key has its place, type and bounds once. A refusal here is only the reason; the caller, who knows where the value came
+ * from, puts file, line and key, or the flag, in front. */
 
 #include "config/config.h"
 
@@ -149,10 +149,12 @@ static int set_value(struct config *c, const struct config_key *k, const char *v
         if (k->type == CONFIG_CHOICE)
                 return config_store_choice(c, k, value, err);
         bool suffixed = value[strspn(value, "0123456789")] != '\0';
-        if ((suffixed && k->type != CONFIG_BYTES) || config_parse_size(value, &number) != 0) {
-                error_set(err, "not a number");
+        if (suffixed && k->type != CONFIG_BYTES) {
+                error_set(err, "\"%.64s\" is not a number", value);
                 return CONFIG_REFUSED;
         }
+        if (config_parse_size(value, &number) != 0)
+                return config_refuse_size(value, err);
         return config_store_bounded(c, k, number, err);
 }
 
@@ -198,9 +200,9 @@ int config_set(struct config *c, const char *flag, const char *value, struct err
 
 /* ---- values ---- */
 
-static int bad_address(struct error *err, const char *reason)
+static int bad_address(struct error *err, const char *text, const char *use)
 {
-        error_set(err, "%s", reason);
+        error_set(err, "\"%.64s\" is not an address; use %s", text, use);
         return CONFIG_REFUSED;
 }
 
@@ -215,23 +217,31 @@ int config_check_address(const char *text, struct error *err)
         char host[INET6_ADDRSTRLEN];
         struct in6_addr parsed; /* room for either family */
 
-        if (strncmp(text, "unix:", 5) == 0)
-                return bad_address(err, "unix sockets are not supported yet");
+        if (strncmp(text, "unix:", 5) == 0) {
+                error_set(err, "unix sockets are not supported yet");
+                return CONFIG_REFUSED;
+        }
         bool v6 = text[0] == '[';
         const char *start = text + v6;
         const char *end = v6 ? strchr(start, ']') : strchr(start, ':');
         if (!end || (v6 && end[1] != ':'))
-                return bad_address(err, "expected ADDR:PORT or [ADDR6]:PORT");
+                return bad_address(err, text, "ADDR:PORT or [ADDR6]:PORT");
         size_t n = (size_t)(end - start);
         if (n >= sizeof(host))
-                return bad_address(err, "expected a numeric address");
+                return bad_address(err, text, "a numeric address");
         memcpy(host, start, n);
         host[n] = '\0';
         if (inet_pton(v6 ? AF_INET6 : AF_INET, host, &parsed) != 1)
-                return bad_address(err, "expected a numeric address");
+                return bad_address(err, text, "a numeric address");
         if (!is_port(end + (v6 ? 2 : 1)))
-                return bad_address(err, "expected a port between 0 and 65535");
+                return bad_address(err, text, "a port between 0 and 65535");
         return 0;
+}
+
+int config_refuse_size(const char *text, struct error *err)
+{
+        error_set(err, "\"%.64s\" is not a size; use bytes, or a number with KiB, MiB or GiB", text);
+        return CONFIG_REFUSED;
 }
 
 int config_parse_size(const char *text, uint64_t *ret)

@@ -39,8 +39,7 @@ static int parse_number(const struct config_key *k, const struct tree_node *n, u
         } else if (k->type != CONFIG_BYTES || n->kind != TREE_STRING) {
                 return wrong_kind(n, wanted(k->type), err);
         } else if (config_parse_size(n->string, &value) != 0) {
-                error_set(err, "not a size: bytes, or a number with KiB, MiB or GiB");
-                return CONFIG_REFUSED;
+                return config_refuse_size(n->string, err);
         }
         int r = config_check_bounds(k, value, err);
         if (r == 0)
@@ -172,7 +171,7 @@ static int read_project(struct config_project *p, const struct tree *t, const st
 {
         char section[sizeof("projects.") + CONFIG_PROJECT_SIZE];
         if (!is_project(map->key))
-                return tree_refuse(t, map, err, "projects.%.64s: not the name of a project", map->key);
+                return tree_refuse(t, map, err, "projects: \"%.64s\" is not a project name", map->key);
         if (map->kind != TREE_MAP)
                 return located(t, map, "projects", err, wrong_kind(map, "a map", err));
         snprintf(p->name, sizeof(p->name), "%s", map->key);
@@ -277,7 +276,7 @@ int config_read(struct config *c, const char *path, struct error *err)
 
         const struct tree_node *listeners = tree_get(&t->root, "listeners");
         if (listeners && tree_get(&t->root, "bind"))
-                return tree_refuse(t, listeners, err, "listeners: either bind or listeners, not both");
+                return tree_refuse(t, listeners, err, "listeners: use bind or listeners, not both");
         for (size_t i = 0; i < t->root.n_children; i++) {
                 r = read_top(c, t, &t->root.children[i], err);
                 if (r != 0)

@@ -39,6 +39,7 @@ int config_store_choice(struct config *c, const struct config_key *k, const char
 int config_store_text(struct config *c, const struct config_key *k, const char *text, struct error *err);
 void config_store_number(struct config *c, const struct config_key *k, uint64_t value); /* unchecked */
 
+int config_refuse_size(const char *text, struct error *err); /* CONFIG_REFUSED: that is not a size */
 int config_listener_add(struct config *c, const char *address, struct error *err);
 void config_listeners_clear(struct config *c);
 int config_replace_text(char **to, const char *text); /* 0 or -ENOMEM */

@@ -87,7 +87,7 @@ int fill(struct tree_node *to, const toml::node &from, unsigned line, unsigned d
 int fill_string(struct tree_node *to, const std::string &s, unsigned line, struct error *err)
 {
         if (s.find('\0') != std::string::npos)
-                return refuse_at(err, line, "a NUL character in a string");
+                return refuse_at(err, line, "strings must not contain a NUL character");
         to->string = strdup(s.c_str());
         if (!to->string)
                 throw std::bad_alloc();
@@ -118,7 +118,7 @@ int fill_map(struct tree_node *to, const toml::table &from, unsigned depth, stru
                 const std::string_view key = e.key->str();
                 const unsigned line = e.key->source().begin.line;
                 if (key.find('\0') != std::string_view::npos)
-                        return refuse_at(err, line, "a NUL character in a key");
+                        return refuse_at(err, line, "keys must not contain a NUL character");
                 struct tree_node *child = tree_node_add(to, key.data(), key.size(), line);
                 if (!child)
                         throw std::bad_alloc();

@@ -1,4 +1,4 @@
-/* YAML by libyaml's event interface, read strictly: what two readers of YAML could understand differently is refused
+/* YAML by libyaml's event interface, read strictly: whatever two readers of YAML could understand differently is refused
  * (anchors, aliases, tags, duplicate keys, several documents), and plain scalars follow the core schema of YAML 1.2
  * §10.3.2, narrowed: true and false alone are booleans, integers are decimal, so "no", "010" and "1:30" stay text.
  *
@@ -35,7 +35,7 @@ static int no_memory(struct reader *r, unsigned line)
         return -ENOMEM;
 }
 
-/* libyaml gives a mark for syntax, and but an offset for bytes that are no UTF-8. */
+/* libyaml says the line of a syntax error, but only the offset of bytes that are not UTF-8. */
 static int parser_failed(struct reader *r)
 {
         const yaml_parser_t *p = &r->parser;
@@ -101,8 +101,8 @@ static enum tree_kind kind_of_plain(const char *s)
         return is_float(s) ? TREE_FLOAT : TREE_STRING;
 }
 
-/* What any scalar must fulfil, key or value. libyaml drops the tag "!" itself and only leaves the mark that a plain
- * scalar may not be read as plain. */
+/* For any scalar, key or value. libyaml drops the tag "!" itself and only records that a plain scalar may not be read as
+ * plain. */
 static int check_scalar(struct reader *r, const yaml_event_t *e)
 {
         bool plain = e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
@@ -111,7 +111,7 @@ static int check_scalar(struct reader *r, const yaml_event_t *e)
         if (e->data.scalar.tag || (plain && !e->data.scalar.plain_implicit))
                 return refuse_at(r, line_of(e), "tags are not supported");
         if (memchr(e->data.scalar.value, '\0', e->data.scalar.length))
-                return refuse_at(r, line_of(e), "a NUL character in a string");
+                return refuse_at(r, line_of(e), "strings must not contain a NUL character");
         return 0;
 }
 
@@ -130,7 +130,7 @@ static int scalar(struct reader *r, const yaml_event_t *e, struct tree_node *n)
                 errno = 0;
                 n->integer = strtoll(n->string, NULL, 10);
                 if (errno == ERANGE)
-                        return refuse_at(r, line_of(e), "an integer out of range");
+                        return refuse_at(r, line_of(e), "integer out of range");
         }
         return 0;
 }
@@ -142,7 +142,7 @@ static int by_key_and_line(const void *a, const void *b)
         return c != 0 ? c : (x->line > y->line) - (x->line < y->line);
 }
 
-/* Sorted, not pair by pair: a file of the largest size has some 100,000 keys. */
+/* By sorting, not pair by pair: the largest file has some 100,000 keys. */
 static int check_duplicates(struct reader *r, const struct tree_node *map)
 {
         if (map->n_children < 2)
@@ -229,7 +229,7 @@ static int node(struct reader *r, const yaml_event_t *e, struct tree_node *n, un
         case YAML_MAPPING_START_EVENT:
         case YAML_SEQUENCE_START_EVENT: return open_collection(r, e, n, depth);
         case YAML_ALIAS_EVENT: return refuse_at(r, line_of(e), "aliases are not supported");
-        default: return refuse_at(r, line_of(e), "not a value");
+        default: return refuse_at(r, line_of(e), "expected a value");
         }
 }
 
@@ -247,7 +247,7 @@ static int document(struct reader *r, struct tree_node *root)
                 if (e.type != YAML_DOCUMENT_START_EVENT)
                         continue;
                 if (seen)
-                        return refuse_at(r, line_of(&e), "a second document");
+                        return refuse_at(r, line_of(&e), "more than one document");
                 if (e.data.document_start.tag_directives.start != e.data.document_start.tag_directives.end)
                         return refuse_at(r, line_of(&e), "tags are not supported");
                 seen = true;

@@ -23,22 +23,22 @@ static const char usage[] =
         "Receives OTLP logs and crash reports on one port and keeps them.\n"
         "\n"
         "Options:\n"
-        "  --bind ADDR:PORT             where to listen [127.0.0.1:4317]; port 0: any free one\n"
-        "  --data-dir DIR               where everything is kept [./data/]\n"
+        "  --bind ADDR:PORT             where to listen [127.0.0.1:4317]; port 0 picks a free port\n"
+        "  --data-dir DIR               the data directory [./data/]\n"
         "  --tokens-config FILE         who may write what (.toml, .yaml)\n"
         "  --log-format json|pretty     the daemon's own log, on standard error [pretty]\n"
         "  --max-dump-bytes N           largest part of a crash upload [104857600]\n"
         "  --logs-ttl-days N            log files older than this are deleted [14]\n"
         "  --crashes-ttl-days N         crashes older than this are deleted [90]\n"
-        "  --janitor-interval-secs N    how often that is looked at [3600]\n"
-        "  --config FILE                all of this and more in YAML or TOML; flags win over the file\n"
+        "  --janitor-interval-secs N    how often old files are looked for [3600]\n"
+        "  --config FILE                a YAML or TOML file with all of this and more; flags win\n"
         "  --version                    print the version\n"
         "  --help                       print this\n"
         "\n"
         "Commands:\n"
         "  hash-token                   read a token from standard input, print its Argon2id hash\n"
         "\n"
-        "Signals: SIGTERM and SIGINT finish what is under way and exit; SIGHUP reads the tokens again.\n";
+        "Signals: SIGTERM and SIGINT finish the requests under way and exit; SIGHUP reads the tokens again.\n";
 
 static const struct option options[] = {
         { "bind", required_argument, NULL, 's' },
@@ -80,7 +80,7 @@ static int hash_token(void)
         return EXIT_SUCCESS;
 }
 
-/* The file first, wherever --config stands, then the flags in their order. Returns -1 to go on, else the exit status. */
+/* First the file, wherever --config stands, then the flags in their order. Returns -1, or the status to exit with. */
 static int read_flags(int argc, char **argv, struct detritus_config *config)
 {
         struct detritus_error err;
@@ -125,13 +125,13 @@ static void raise_descriptor_limit(void)
         }
 }
 
-/* Serves until told to stop. A second SIGTERM or SIGINT while draining kills at once; SIGHUP then means nothing. */
+/* Returns on SIGTERM or SIGINT. While draining, a second one kills the process at once, and SIGHUP does nothing. */
 static void wait_for_signals(struct detritus *server, const sigset_t *signals)
 {
         for (int number; sigwait(signals, &number) == 0;) {
                 if (number == SIGHUP) {
                         notify("RELOADING=1");
-                        detritus_reload(server, NULL); /* it logs what went wrong, and goes on with the old tokens */
+                        detritus_reload(server, NULL); /* a failure is logged, and the old tokens stay */
                         notify("READY=1");
                 } else {
                         notify("STOPPING=1");

@@ -159,13 +159,19 @@ static int admit(void *userdata, const struct crash_metadata *m, struct refusal 
 
         assert(u->state == CRASH_METADATA && u->call.gate.state == GATE_INSIDE);
         size_t source_len = source_canonical(source, u->call.source);
-        if (!token_permits(p->token, source))
+        if (!tokens_permit(p->token, source))
                 return refuse(r, ANSWER_FORBIDDEN, "token is not permitted to write this source");
         int e = space_promise(space_of(u), SPACE_UPLOADS, u->announced_bytes, &u->promised_bytes, r);
         if (e != 0)
                 return e;
-        e = rate_limit_take(ingest->rate_limit, RATE_LIMIT_CRASHES, &p->tokens->rate_limit, p->token->id, &source, 1,
-                            clock_monotonic_ns(), &retry_ms);
+        const struct rate_limit_charge charge = {
+                .kind = RATE_LIMIT_CRASHES,
+                .limits = &p->tokens->rate_limit,
+                .token_id = p->token->id,
+                .sources = &source,
+                .n_sources = 1,
+        };
+        e = rate_limit_take(ingest->rate_limit, &charge, clock_monotonic_ns(), &retry_ms);
         if (e < 0)
                 return e;
         if (e > 0) {

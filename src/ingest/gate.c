@@ -55,7 +55,7 @@ static bool find_known(struct ingest_loop *l, const char *presented, size_t len,
         for (struct known_token *k = l->gate->known; k < l->gate->known + KNOWN_TOKENS; k++) {
                 if (k->len == 0)
                         continue;
-                if (!principal_holds(l->ingest->verifier, &k->principal, loop_now_ns(l->loop))) {
+                if (!verifier_knows(l->ingest->verifier, &k->principal, loop_now_ns(l->loop))) {
                         forget(k);
                 } else if (k->len == len && CRYPTO_memcmp(k->presented, presented, len) == 0) {
                         principal_copy(ret, &k->principal);

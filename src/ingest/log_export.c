@@ -100,7 +100,7 @@ static int identify(struct preparation *p)
                         return r;
                 p->sources[i] = &s->id;
                 source_canonical(&s->id, c->source);
-                if (!token_permits(token, &s->id))
+                if (!tokens_permit(token, &s->id))
                         return refuse(p->refusal, ANSWER_FORBIDDEN, "token is not permitted to write this source");
         }
         return 0;
@@ -121,13 +121,23 @@ static int read_request(struct preparation *p, const uint8_t *data, size_t len)
 
 /* ---- admission ---- */
 
+static struct rate_limit_charge charge_of(const struct preparation *p)
+{
+        const struct principal *who = &p->export->call.gate.principal;
+        return (struct rate_limit_charge){
+                .kind = RATE_LIMIT_LOGS,
+                .limits = &who->tokens->rate_limit,
+                .token_id = who->token->id,
+                .sources = p->sources,
+                .n_sources = p->request.n,
+        };
+}
+
 static int take_rate(struct preparation *p)
 {
-        const struct call *c = &p->export->call;
-        const struct principal *who = &c->gate.principal;
+        const struct rate_limit_charge charge = charge_of(p);
         unsigned retry_ms = 0;
-        int r = rate_limit_take(c->in->ingest->rate_limit, RATE_LIMIT_LOGS, &who->tokens->rate_limit, who->token->id,
-                                p->sources, p->request.n, clock_monotonic_ns(), &retry_ms);
+        int r = rate_limit_take(p->export->call.in->ingest->rate_limit, &charge, clock_monotonic_ns(), &retry_ms);
         if (r <= 0)
                 return r;
         p->refusal->retry_after_ms = retry_ms;
@@ -138,8 +148,8 @@ static int take_rate(struct preparation *p)
 
 static void give_rate_back(struct preparation *p)
 {
-        rate_limit_give_back(p->export->call.in->ingest->rate_limit, RATE_LIMIT_LOGS,
-                             p->export->call.gate.principal.token->id, p->sources, p->request.n);
+        const struct rate_limit_charge charge = charge_of(p);
+        rate_limit_give_back(p->export->call.in->ingest->rate_limit, &charge);
 }
 
 /* The length of the lines is not known yet. But when there is no room at all, rendering would be in vain. */

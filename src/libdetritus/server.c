@@ -1,8 +1,8 @@
-/* Starts the parts in the order they need each other, and stops them in the reverse: tokens, store, network, control
- * socket. A start that fails halfway undoes what it did.
+/* Starts the parts in the order in which they need each other (tokens, store, network, control socket) and stops them in
+ * the reverse order. A start that fails halfway undoes what it did.
  *
  * Stopping: once the network is drained nothing new can arrive, so the verifier and the store answer what they still
- * have, those answers are run (to free their requests, which hold blobs of the store), and the rest is freed. */
+ * have. Those answers then run, to free their requests, which hold blobs of the store, and the rest is freed. */
 
 #include "libdetritus/detritus.h"
 
@@ -96,7 +96,7 @@ static int make_auth(struct detritus *d, struct error *err)
         };
         _cleanup_(tokens_unrefp) struct tokens *tokens = NULL;
         if (!d->config->tokens_config) {
-                error_set(err, "no token file: --tokens-config FILE is required");
+                error_set(err, "no token file; use --tokens-config FILE");
                 return -EINVAL;
         }
         log_info("loading tokens", LOG_STR("path", d->config->tokens_config));
@@ -159,8 +159,8 @@ static const char *address_of(void *server, size_t i)
         return detritus_address(server, i);
 }
 
-/* Reloads may overlap, by SIGHUP and by the control socket. The one that began last has seen the newest file, so one that
- * began before it and reads for longer must not put an older file in its place. */
+/* Reloads may overlap, by SIGHUP and by the control socket. The one that began last has read the newest file, so one that
+ * began earlier and takes longer must not replace it with an older file. */
 static void put_in_force(struct detritus *d, unsigned reload, struct tokens *tokens)
 {
         pthread_mutex_lock(&d->tokens_lock);
@@ -187,7 +187,7 @@ static int reload_tokens(void *server, struct error *err, size_t *ret_tokens)
         return 0;
 }
 
-/* Last: whoever asks finds a daemon that works. Without it the daemon does all the same. */
+/* Comes last, so that a client of the socket finds a working daemon. The daemon works without it too. */
 static int start_control(struct detritus *d)
 {
         const struct operations_config config = {
@@ -205,7 +205,7 @@ static int start_control(struct detritus *d)
                 return r;
         r = control_new(store_datadir_fd(d->store), &d->config->limits, d->operations, d->rates, &d->control, &why);
         if (r < 0)
-                log_warn("no control socket: detritusctl can only look on", LOG_STR("reason", why.text));
+                log_warn("no control socket: detritusctl can only read", LOG_STR("reason", why.text));
         return 0;
 }
 

@@ -1,5 +1,5 @@
-/* Binding and accepting. When descriptors run out, a spare one is given up for a moment so that the connection can be
- * accepted and closed: otherwise it would stay in the queue and the loop would spin on it. */
+/* Binding and accepting. When descriptors run out, a spare one is closed for a moment so that the connection can be
+ * accepted and closed. Otherwise it would stay in the queue, and the loop would spin on it. */
 
 #include "net/listener.h"
 
@@ -84,7 +84,7 @@ int listener_bind(const char *address, bool share, int *ret_fd, struct error *er
 
         int r = parse_address(address, &addr, &len);
         if (r < 0) {
-                error_set(err, "%s: not an address: expected ADDR:PORT or [ADDR6]:PORT", address);
+                error_set(err, "\"%.64s\" is not an address; use ADDR:PORT or [ADDR6]:PORT", address);
                 return r;
         }
         if (!share) { /* without SO_REUSEPORT, a port in use is an error */
@@ -134,8 +134,8 @@ static int open_spare(void)
         return open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-/* No descriptor left: use the spare one to turn the caller away. Another thread may have been quicker to take it; then
- * the caller waits, and a pause keeps the loop from spinning on that. */
+/* No descriptor is left: uses the spare one to turn the client away. Another thread may take that descriptor first; then
+ * the client waits, and a pause keeps the loop from spinning. */
 static void turn_away(struct listener *l)
 {
         if (l->spare_fd < 0)

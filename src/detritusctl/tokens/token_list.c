@@ -151,7 +151,7 @@ static bool permits(const struct ctl *ctl, const struct token *t)
                 return true;
         snprintf(source.project, sizeof(source.project), "%s", project);
         snprintf(source.install_id, sizeof(source.install_id), "%s", install ? install : "");
-        return install ? token_permits(t, &source) : strcmp(t->project, project) == 0;
+        return install ? tokens_permit(t, &source) : strcmp(t->project, project) == 0;
 }
 
 static int print_principal(const struct ctl *ctl, const struct token *t)

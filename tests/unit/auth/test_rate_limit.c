@@ -26,9 +26,23 @@ static struct source source_of(const char *install_id)
         return s;
 }
 
+static int take(struct rate_limit *r, enum rate_limit_kind kind, const struct tokens_rate_limit *l,
+                const char *token_id, const struct source *const sources[], size_t n, uint64_t now_ns, unsigned *ret_ms)
+{
+        const struct rate_limit_charge charge = { kind, l, token_id, sources, n };
+        return rate_limit_take(r, &charge, now_ns, ret_ms);
+}
+
+static void give_back(struct rate_limit *r, enum rate_limit_kind kind, const char *token_id,
+                      const struct source *const sources[], size_t n)
+{
+        const struct rate_limit_charge charge = { kind, &limits, token_id, sources, n };
+        rate_limit_give_back(r, &charge);
+}
+
 static int take_one(struct rate_limit *r, const struct source *s, uint64_t now_ns, unsigned *ret_ms)
 {
-        return rate_limit_take(r, RATE_LIMIT_LOGS, &limits, "token", &s, 1, now_ns, ret_ms);
+        return take(r, RATE_LIMIT_LOGS, &limits, "token", &s, 1, now_ns, ret_ms);
 }
 
 static void burst_then_refill(void **state)
@@ -69,9 +83,8 @@ static void told_wait_suffices(void **state)
                 uint64_t now = START;
                 for (int round = 0; round < 50; round++) {
                         unsigned ms = 0;
-                        assert_int_equal(rate_limit_take(r, RATE_LIMIT_LOGS, &l, "t", &list, 1, now, &ms), 0);
-                        assert_int_equal(rate_limit_take(r, RATE_LIMIT_LOGS, &l, "t", &list, 1, now, &ms),
-                                         RATE_LIMIT_EMPTY);
+                        assert_int_equal(take(r, RATE_LIMIT_LOGS, &l, "t", &list, 1, now, &ms), 0);
+                        assert_int_equal(take(r, RATE_LIMIT_LOGS, &l, "t", &list, 1, now, &ms), RATE_LIMIT_EMPTY);
                         assert_in_range(ms, 1, 60000);
                         now += ms * MS;
                 }
@@ -88,11 +101,11 @@ static void keys_are_apart(void **state)
         const struct tokens_rate_limit one = {
                 .logs_per_minute = 1, .logs_burst = 1, .crashes_per_minute = 1, .crashes_burst = 1
         };
-        assert_int_equal(rate_limit_take(r, RATE_LIMIT_LOGS, &one, "t", &pa, 1, START, &ms), 0);
-        assert_int_equal(rate_limit_take(r, RATE_LIMIT_LOGS, &one, "t", &pa, 1, START, &ms), RATE_LIMIT_EMPTY);
-        assert_int_equal(rate_limit_take(r, RATE_LIMIT_CRASHES, &one, "t", &pa, 1, START, &ms), 0);
-        assert_int_equal(rate_limit_take(r, RATE_LIMIT_LOGS, &one, "u", &pa, 1, START, &ms), 0);
-        assert_int_equal(rate_limit_take(r, RATE_LIMIT_LOGS, &one, "t", &pb, 1, START, &ms), 0);
+        assert_int_equal(take(r, RATE_LIMIT_LOGS, &one, "t", &pa, 1, START, &ms), 0);
+        assert_int_equal(take(r, RATE_LIMIT_LOGS, &one, "t", &pa, 1, START, &ms), RATE_LIMIT_EMPTY);
+        assert_int_equal(take(r, RATE_LIMIT_CRASHES, &one, "t", &pa, 1, START, &ms), 0);
+        assert_int_equal(take(r, RATE_LIMIT_LOGS, &one, "u", &pa, 1, START, &ms), 0);
+        assert_int_equal(take(r, RATE_LIMIT_LOGS, &one, "t", &pb, 1, START, &ms), 0);
 }
 
 static void all_or_none(void **state)
@@ -105,20 +118,19 @@ static void all_or_none(void **state)
         for (int i = 0; i < 3; i++)
                 assert_int_equal(take_one(r, &b, START, &ms), 0);
         for (int i = 0; i < 5; i++)
-                assert_int_equal(rate_limit_take(r, RATE_LIMIT_LOGS, &limits, "token", both, 2, START, &ms),
-                                 RATE_LIMIT_EMPTY);
+                assert_int_equal(take(r, RATE_LIMIT_LOGS, &limits, "token", both, 2, START, &ms), RATE_LIMIT_EMPTY);
         assert_int_equal(ms, 1000);
         for (int i = 0; i < 3; i++)
                 assert_int_equal(take_one(r, &a, START, &ms), 0); /* a lost nothing to the refusals */
         assert_int_equal(take_one(r, &a, START, &ms), RATE_LIMIT_EMPTY);
 
         /* one source several times: each costs */
-        assert_int_equal(rate_limit_take(r, RATE_LIMIT_LOGS, &limits, "token", four, 4, START, &ms), RATE_LIMIT_NEVER);
-        assert_int_equal(rate_limit_take(r, RATE_LIMIT_LOGS, &limits, "token", three, 3, START, &ms), 0);
+        assert_int_equal(take(r, RATE_LIMIT_LOGS, &limits, "token", four, 4, START, &ms), RATE_LIMIT_NEVER);
+        assert_int_equal(take(r, RATE_LIMIT_LOGS, &limits, "token", three, 3, START, &ms), 0);
         assert_int_equal(take_one(r, &c, START, &ms), RATE_LIMIT_EMPTY);
-        assert_int_equal(rate_limit_take(r, RATE_LIMIT_LOGS, &limits, "token", three, 2, START, &ms), RATE_LIMIT_EMPTY);
+        assert_int_equal(take(r, RATE_LIMIT_LOGS, &limits, "token", three, 2, START, &ms), RATE_LIMIT_EMPTY);
         assert_int_equal(ms, 2000);
-        assert_int_equal(rate_limit_take(r, RATE_LIMIT_LOGS, &limits, "token", three, 0, START, &ms), 0);
+        assert_int_equal(take(r, RATE_LIMIT_LOGS, &limits, "token", three, 0, START, &ms), 0);
 }
 
 static void never_filling_buckets(void **state)
@@ -128,21 +140,21 @@ static void never_filling_buckets(void **state)
         const struct source a = source_of("a"), *list = &a;
         unsigned ms = 0;
         const struct tokens_rate_limit shut = { .logs_per_minute = 1000 };
-        assert_int_equal(rate_limit_take(r, RATE_LIMIT_LOGS, &shut, "t", &list, 1, START, &ms), RATE_LIMIT_EMPTY);
+        assert_int_equal(take(r, RATE_LIMIT_LOGS, &shut, "t", &list, 1, START, &ms), RATE_LIMIT_EMPTY);
         assert_true(ms >= 1);
         const struct tokens_rate_limit once = { .logs_burst = 1 };
         const struct source b = source_of("b");
         list = &b;
-        assert_int_equal(rate_limit_take(r, RATE_LIMIT_LOGS, &once, "t", &list, 1, START, &ms), 0);
-        assert_int_equal(rate_limit_take(r, RATE_LIMIT_LOGS, &once, "t", &list, 1, START * 100, &ms), RATE_LIMIT_EMPTY);
+        assert_int_equal(take(r, RATE_LIMIT_LOGS, &once, "t", &list, 1, START, &ms), 0);
+        assert_int_equal(take(r, RATE_LIMIT_LOGS, &once, "t", &list, 1, START * 100, &ms), RATE_LIMIT_EMPTY);
         assert_int_equal(ms, 3600000);
 
         /* a reload that lowers the burst counts at once */
         const struct source c = source_of("c");
         list = &c;
-        assert_int_equal(rate_limit_take(r, RATE_LIMIT_LOGS, &limits, "t", &list, 1, START, &ms), 0);
-        assert_int_equal(rate_limit_take(r, RATE_LIMIT_LOGS, &once, "t", &list, 1, START, &ms), 0);
-        assert_int_equal(rate_limit_take(r, RATE_LIMIT_LOGS, &once, "t", &list, 1, START, &ms), RATE_LIMIT_EMPTY);
+        assert_int_equal(take(r, RATE_LIMIT_LOGS, &limits, "t", &list, 1, START, &ms), 0);
+        assert_int_equal(take(r, RATE_LIMIT_LOGS, &once, "t", &list, 1, START, &ms), 0);
+        assert_int_equal(take(r, RATE_LIMIT_LOGS, &once, "t", &list, 1, START, &ms), RATE_LIMIT_EMPTY);
 }
 
 static void table_is_bounded(void **state)
@@ -153,16 +165,16 @@ static void table_is_bounded(void **state)
         const struct tokens_rate_limit one = { .logs_per_minute = 1, .logs_burst = 1 };
         const struct source *pa = &a, *pb = &b, *pc = &c, *all[] = { &a, &b, &c };
         unsigned ms = 0;
-        assert_int_equal(rate_limit_take(r, RATE_LIMIT_LOGS, &one, "t", &pa, 1, START, &ms), 0);
-        assert_int_equal(rate_limit_take(r, RATE_LIMIT_LOGS, &one, "t", &pb, 1, START, &ms), 0);
-        assert_int_equal(rate_limit_take(r, RATE_LIMIT_LOGS, &one, "t", &pa, 1, START, &ms), RATE_LIMIT_EMPTY);
-        assert_int_equal(rate_limit_take(r, RATE_LIMIT_LOGS, &one, "t", &pc, 1, START, &ms), 0); /* b leaves, not a */
-        assert_int_equal(rate_limit_take(r, RATE_LIMIT_LOGS, &one, "t", &pa, 1, START, &ms), RATE_LIMIT_EMPTY);
-        assert_int_equal(rate_limit_take(r, RATE_LIMIT_LOGS, &one, "t", &pb, 1, START, &ms), 0);
+        assert_int_equal(take(r, RATE_LIMIT_LOGS, &one, "t", &pa, 1, START, &ms), 0);
+        assert_int_equal(take(r, RATE_LIMIT_LOGS, &one, "t", &pb, 1, START, &ms), 0);
+        assert_int_equal(take(r, RATE_LIMIT_LOGS, &one, "t", &pa, 1, START, &ms), RATE_LIMIT_EMPTY);
+        assert_int_equal(take(r, RATE_LIMIT_LOGS, &one, "t", &pc, 1, START, &ms), 0); /* b leaves, not a */
+        assert_int_equal(take(r, RATE_LIMIT_LOGS, &one, "t", &pa, 1, START, &ms), RATE_LIMIT_EMPTY);
+        assert_int_equal(take(r, RATE_LIMIT_LOGS, &one, "t", &pb, 1, START, &ms), 0);
 
         /* more sources in one call than there are buckets, refused: what left is not given back to */
         const struct tokens_rate_limit shut = { .logs_per_minute = 1 };
-        assert_int_equal(rate_limit_take(r, RATE_LIMIT_LOGS, &shut, "t", all, 3, START, &ms), RATE_LIMIT_EMPTY);
+        assert_int_equal(take(r, RATE_LIMIT_LOGS, &shut, "t", all, 3, START, &ms), RATE_LIMIT_EMPTY);
 }
 
 static void many_sources(void **state)
@@ -186,10 +198,10 @@ static void given_back(void **state)
         const struct source *twice[] = { &a, &a }, *gone[] = { &c };
         unsigned ms = 0;
         for (int i = 0; i < 5; i++) {
-                assert_int_equal(rate_limit_take(r, RATE_LIMIT_LOGS, &limits, "token", twice, 2, START, &ms), 0);
-                rate_limit_give_back(r, RATE_LIMIT_LOGS, "token", twice, 2);
+                assert_int_equal(take(r, RATE_LIMIT_LOGS, &limits, "token", twice, 2, START, &ms), 0);
+                give_back(r, RATE_LIMIT_LOGS, "token", twice, 2);
         }
-        rate_limit_give_back(r, RATE_LIMIT_LOGS, "token", twice, 2); /* never more than the burst */
+        give_back(r, RATE_LIMIT_LOGS, "token", twice, 2); /* never more than the burst */
         for (int i = 0; i < 3; i++)
                 assert_int_equal(take_one(r, &a, START, &ms), 0);
         assert_int_equal(take_one(r, &a, START, &ms), RATE_LIMIT_EMPTY);
@@ -198,7 +210,7 @@ static void given_back(void **state)
         assert_int_equal(take_one(r, &c, START, &ms), 0);
         assert_int_equal(take_one(r, &a, START, &ms), RATE_LIMIT_EMPTY);
         assert_int_equal(take_one(r, &b, START, &ms), 0);
-        rate_limit_give_back(r, RATE_LIMIT_LOGS, "token", gone, 1);
+        give_back(r, RATE_LIMIT_LOGS, "token", gone, 1);
         for (int i = 0; i < 2; i++)
                 assert_int_equal(take_one(r, &b, START, &ms), 0);
         assert_int_equal(take_one(r, &b, START, &ms), RATE_LIMIT_EMPTY);

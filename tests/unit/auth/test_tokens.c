@@ -129,20 +129,20 @@ static void refusals(void **state)
         const struct {
                 const char *text, *words;
         } yaml[] = {
-                { "", "1: no tokens" },
-                { "# none yet\n", "1: no tokens" },
-                { "rate_limit: {logs_burst: 1}\n", "1: no tokens" },
-                { "token: []\n", "1: no tokens" },
+                { "", "1: the file has no tokens" },
+                { "# none yet\n", "1: the file has no tokens" },
+                { "rate_limit: {logs_burst: 1}\n", "1: the file has no tokens" },
+                { "token: []\n", "1: the file has no tokens" },
                 { "- a\n", "1: expected a map, got a list" },
                 { "token: {id: a}\n", "1: token: expected a list, got a map" },
                 { "token: [a]\n", "1: token: expected a map, got a string" },
                 { "tokens: []\n", "1: tokens: unknown key" },
-                { "token:\n" YAML_TOKEN("a") YAML_TOKEN("a"), "3: token.id: \"a\" is there twice" },
+                { "token:\n" YAML_TOKEN("a") YAML_TOKEN("a"), "3: token.id: \"a\" appears twice" },
                 { "token:\n" YAML_TOKEN("5"), "2: token.id: expected a string, got an integer" },
                 { "token:\n" YAML_TOKEN("''"), "2: token.id: must be 1 to 64 bytes" },
                 { "token:\n" YAML_TOKEN(ID64 "0"), "2: token.id: must be 1 to 64 bytes" },
-                { "token:\n" YAML_TOKEN("\"a\\nb\""), "2: token.id: control characters" },
-                { "token:\n" YAML_TOKEN("\"a\\x7f\""), "2: token.id: control characters" },
+                { "token:\n" YAML_TOKEN("\"a\\nb\""), "2: token.id: must not contain control characters" },
+                { "token:\n" YAML_TOKEN("\"a\\x7f\""), "2: token.id: must not contain control characters" },
                 { "token:\n  - id: a\n    colour: red\n", "3: token.colour: unknown key" },
                 { "token:\n  - id: a\n    project: ../x\n", "3: token.project: " },
                 { "token:\n  - id: a\n    project: ''\n", "3: token.project: " },
@@ -168,7 +168,7 @@ static void refusals(void **state)
         refused("t.toml", "[[token]]\nid = 2026-05-19\n" TOML_REST,
                 "2: token.id: expected a string, got a date or time");
         refused("t.toml", "[token]\nid = \"a\"\n" TOML_REST, "1: token: expected a list, got a map");
-        refused("t.toml", "", "1: no tokens");
+        refused("t.toml", "", "1: the file has no tokens");
         refused("t.json", "{}", " the name must end in");
 
         _cleanup_(tokens_unrefp) struct tokens *longest = accepted("t.yaml", "token:\n" YAML_TOKEN(ID64));
@@ -231,7 +231,7 @@ static void permits(void **state)
                 struct source s;
                 snprintf(s.project, sizeof(s.project), "%s", cases[i].source_project);
                 snprintf(s.install_id, sizeof(s.install_id), "%s", cases[i].install_id);
-                assert_true(token_permits(&t, &s) == cases[i].permitted);
+                assert_true(tokens_permit(&t, &s) == cases[i].permitted);
         }
 }
 

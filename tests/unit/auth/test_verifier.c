@@ -368,7 +368,7 @@ static void new_set_counts_at_once(void **state)
         assert_string_equal(identify(v, "first"), "-");
         assert_string_equal(identify(v, "second"), "two");
         assert_string_equal(kept.token->id, "one"); /* a principal keeps its set alive */
-        struct principal copy;
+        struct principal copy = { 0 };
         principal_copy(&copy, &kept);
         principal_done(&kept);
         assert_null(kept.tokens);
@@ -541,17 +541,17 @@ static void principals_hold_for_a_while(void **state)
         struct caller c;
         const char *const pairs[][2] = { { "one", "first" } };
         struct verifier *v = verifier_of(&usual, 1, pairs);
-        assert_false(principal_holds(v, &p, 0)); /* nobody */
+        assert_false(verifier_knows(v, &p, 0)); /* nobody */
         assert_int_equal(begin(v, "first", &c), VERIFIER_PENDING);
         assert_int_equal(caller_await(&c), VERIFICATION_OK);
         p = c.job.principal;
         assert_int_equal(verifier_check(v, "first", 5, &c.job, &q), 0);
         assert_int_equal(q.until_ns, p.until_ns); /* looking it up does not make it last longer */
-        assert_true(principal_holds(v, &p, p.until_ns - 1));
-        assert_false(principal_holds(v, &p, p.until_ns));
+        assert_true(verifier_knows(v, &p, p.until_ns - 1));
+        assert_false(verifier_knows(v, &p, p.until_ns));
         _cleanup_(tokens_unrefp) struct tokens *same = tokens_of(1, pairs);
         verifier_set_tokens(v, same); /* as after a reload */
-        assert_false(principal_holds(v, &p, 0));
+        assert_false(verifier_knows(v, &p, 0));
         principal_done(&p);
         principal_done(&q);
         verifier_free(v);

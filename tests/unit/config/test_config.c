@@ -187,15 +187,16 @@ static void refusals(void **state)
                 { "network_threads: 257\n", "1: network_threads: must be between 0 and 256" },
                 { "network_threads: 4KiB\n", "1: network_threads: expected an integer, got a string" },
                 { "network_threads: -1\n", "1: network_threads: must not be negative" },
-                { "logs: {max_message_bytes: 1MB}\n", "1: logs.max_message_bytes: not a size" },
+                { "logs: {max_message_bytes: 1MB}\n",
+                  "1: logs.max_message_bytes: \"1MB\" is not a size; use bytes, or a number with KiB" },
                 { "logs: {max_message_bytes: true}\n", "1: logs.max_message_bytes: expected a size, got a boolean" },
                 { "logs: {max_message_bytes: 1.5}\n", "1: logs.max_message_bytes: expected a size, got a float" },
                 { "logs:\n  compress_after_days: 36501\n", "2: logs.compress_after_days: must be between 0 and 36500" },
                 { "projects: [acme]\n", "1: projects: expected a map, got a list" },
                 { "projects:\n  acme: 5\n", "2: projects.acme: expected a map, got an integer" },
-                { "projects:\n  .acme: {}\n", "2: projects..acme: not the name of a project" },
-                { "projects:\n  a/b: {}\n", "2: projects.a/b: not the name of a project" },
-                { "projects:\n  '': {}\n", "2: projects.: not the name of a project" },
+                { "projects:\n  .acme: {}\n", "2: projects: \".acme\" is not a project name" },
+                { "projects:\n  a/b: {}\n", "2: projects: \"a/b\" is not a project name" },
+                { "projects:\n  '': {}\n", "2: projects: \"\" is not a project name" },
                 { "projects:\n  acme:\n    max_bytes: 1\n", "3: projects.acme.max_bytes: unknown key" },
                 { "projects: {acme: {logs_max_bytes: 1.5}}\n",
                   "1: projects.acme.logs_max_bytes: expected a size, got a float" },
@@ -207,10 +208,11 @@ static void refusals(void **state)
                 { "limits: {http2_stream_window: 2GiB}\n", "1: limits.http2_stream_window: must be" },
                 { "limits: {http2_connection_window: 65534}\n", "1: limits.http2_connection_window: must be" },
                 { "limits: {log_queue_batches: 0}\n", "1: limits.log_queue_batches: must be" },
-                { "bind: 1.2.3.4\n", "1: bind: expected ADDR:PORT" },
+                { "bind: 1.2.3.4\n", "1: bind: \"1.2.3.4\" is not an address; use ADDR:PORT" },
                 { "bind: 17\n", "1: bind: expected a string" },
                 { "bind: unix:/run/x\n", "1: bind: unix sockets are not supported yet" },
-                { "bind: 1.2.3.4:1\nlisteners: [{bind: '1.2.3.4:2'}]\n", "2: listeners: either bind or listeners" },
+                { "bind: 1.2.3.4:1\nlisteners: [{bind: '1.2.3.4:2'}]\n",
+                  "2: listeners: use bind or listeners, not both" },
                 { "listeners: []\n", "1: listeners: must not be empty" },
                 { "listeners: {bind: '1.2.3.4:1'}\n", "1: listeners: expected a list" },
                 { "listeners: ['1.2.3.4:1']\n", "1: listeners: expected a map" },
@@ -334,7 +336,7 @@ static void too_many_projects(void **state)
         memset(name, 'x', CONFIG_PROJECT_SIZE); /* a byte too long */
         name[CONFIG_PROJECT_SIZE] = '\0';
         snprintf(text, sizeof(text), "projects: {%s: {}}\n", name);
-        refused(text, "1: projects.xxx");
+        refused(text, "1: projects: \"xxx");
         name[CONFIG_PROJECT_SIZE - 1] = '\0';
         snprintf(text, sizeof(text), "projects: {%s: {}}\n", name);
         _cleanup_(config_freep) struct config *longest = accepted(text);
@@ -371,14 +373,15 @@ static void flags(void **state)
         const struct {
                 const char *flag, *value, *words;
         } bad[] = {
-                { "bind", "localhost:1", "--bind: expected a numeric address" },
+                { "bind", "localhost:1", "--bind: \"localhost:1\" is not an address; use a numeric address" },
                 { "data-dir", "", "--data-dir: must not be empty" },
                 { "log-format", "xml", "--log-format: must be" },
-                { "logs-ttl-days", "x", "--logs-ttl-days: not a number" },
-                { "logs-ttl-days", "-1", "--logs-ttl-days: not a number" },
-                { "logs-ttl-days", "1KiB", "--logs-ttl-days: not a number" },
+                { "logs-ttl-days", "x", "--logs-ttl-days: \"x\" is not a number" },
+                { "logs-ttl-days", "-1", "--logs-ttl-days: \"-1\" is not a number" },
+                { "logs-ttl-days", "1KiB", "--logs-ttl-days: \"1KiB\" is not a number" },
                 { "logs-ttl-days", "36501", "--logs-ttl-days: must be between" },
-                { "max-dump-bytes", "18446744073709551616", "--max-dump-bytes: not a number" },
+                { "max-dump-bytes", "18446744073709551616",
+                  "--max-dump-bytes: \"18446744073709551616\" is not a size" },
                 { "nonsense", "1", "--nonsense: unknown setting" },
         };
         for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
