@@ -45,11 +45,11 @@ void say_note(const char *fmt, ...)
         va_end(args);
 }
 
-int say_error(int r)
+int say_error(const char *doing, int r)
 {
         if (r > 0 || ferror(stdout))
                 return pager_was_quit() ? CTL_OK : CTL_FAILED;
-        return say_failed("%s", strerror(-r));
+        return say_failed("cannot %s: %s", doing, strerror(-r));
 }
 
 void say_at_end(const char *fmt, ...)

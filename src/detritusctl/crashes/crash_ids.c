@@ -42,7 +42,7 @@ int crash_ids_find(struct index *x, const char *what, int64_t *ret)
         if (r == -ENOENT)
                 return say_failed("there is no crash %s", what);
         if (r < 0)
-                return say_error(r);
+                return say_error("read the database", r);
         *ret = id;
         return CTL_OK;
 }

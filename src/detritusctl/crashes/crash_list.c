@@ -64,7 +64,7 @@ static int list(const struct ctl *ctl)
         if (r == 0 && table)
                 r = table_finish(table);
         if (r < 0)
-                return say_error(r);
+                return say_error("read the database", r);
         fflush(stdout);
         paging_say_more(&l.page, "crash");
         return CTL_OK;
@@ -168,7 +168,7 @@ static int follow(const struct ctl *ctl)
                 say_note("waiting for crashes after %lld", (long long)id);
         if (r == 0)
                 r = follow_index(index, &filter.index, id, ctl->json);
-        return r == 0 ? CTL_OK : say_error(r);
+        return r == 0 ? CTL_OK : say_error("read the database", r);
 }
 
 const struct command crashes_follow_command = {

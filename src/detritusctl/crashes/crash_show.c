@@ -128,7 +128,7 @@ static int show(const struct ctl *ctl)
         int r = index_show_crash(index, id, around ? print_with_logs : ctl->json ? screen_json : crash_page_print, &s);
         if (r == -ENOENT)
                 return say_failed("there is no crash %s", ctl->arguments[0]);
-        return r == 0 ? CTL_OK : say_error(r);
+        return r == 0 ? CTL_OK : say_error("read the database", r);
 }
 
 const struct command crashes_show_command = {

@@ -105,7 +105,7 @@ static int run_all(struct change *c, const char *op, bool held)
                 size_t n = c->n - done < OPERATIONS_IDS_MAX ? c->n - done : OPERATIONS_IDS_MAX;
                 int r = make_request(op, c->ids + done, n, held, &request);
                 if (r < 0)
-                        return say_error(r);
+                        return say_error("write the request", r);
                 const struct perform_request operation = { .text = (const char *)request.data,
                                                            .on_item = on_item,
                                                            .userdata = c };
@@ -142,10 +142,10 @@ static int print_dry_run(const struct change *c, bool held_too)
                 int r = index_crash_by_id(index, c->ids[i], NULL, NULL, &held);
                 const char *result = r == -ENOENT ? "absent" : held && !held_too ? "held" : "would be deleted";
                 if (r < 0 && r != -ENOENT)
-                        return say_error(r);
+                        return say_error("read the database", r);
                 r = print_result(c->ctl, c->ids[i], result);
                 if (r < 0)
-                        return say_error(r);
+                        return say_error("print the result", r);
         }
         return CTL_OK;
 }

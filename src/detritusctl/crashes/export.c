@@ -222,7 +222,7 @@ static int export(const struct ctl *ctl)
         if (status != CTL_OK || archive)
                 return status;
         int r = print_counts(ctl, &to);
-        return r == 0 ? CTL_OK : say_error(r);
+        return r == 0 ? CTL_OK : say_error("print the counts", r);
 }
 
 const struct command crashes_export_command = {

@@ -81,7 +81,7 @@ static int list(const struct ctl *ctl)
         if (r == 0 && table)
                 r = table_finish(table);
         if (r < 0)
-                return say_error(r);
+                return say_error("read the database", r);
         fflush(stdout);
         paging_say_more(&page, "source");
         return CTL_OK;
@@ -189,7 +189,7 @@ static int show(const struct ctl *ctl, const char *what)
                 return say_failed("there is no source %s", what);
         if (r == -ENOTUNIQ)
                 return say_failed("several projects have this source; name it as PROJECT/%s", what);
-        return r == 0 ? CTL_OK : say_error(r);
+        return r == 0 ? CTL_OK : say_error("read the database", r);
 }
 
 /* ---- the command ---- */

@@ -293,7 +293,7 @@ static int run_with(const struct ctl *ctl, const struct config *config, const ch
         if (r == 0)
                 r = client_new(&client);
         s.client = client;
-        int status = r == 0 ? send_and_look(&s, config) : say_error(r);
+        int status = r == 0 ? send_and_look(&s, config) : say_error("send the canary", r);
         explicit_bzero(bearer, sizeof(bearer));
         return status;
 }

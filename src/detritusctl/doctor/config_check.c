@@ -193,7 +193,7 @@ static int check(const struct ctl *ctl)
                 return say_failed("%s", err.text);
         int r = ctl->json ? print_json(config, tokens) : print_table(config);
         if (r < 0)
-                return say_error(r);
+                return say_error("print the settings", r);
         if (!tokens)
                 say_note("%s: no errors; a daemon also needs a token file",
                          config->path ? config->path : "the defaults");

@@ -83,7 +83,7 @@ static int report(const struct doctor *d, bool json)
         for (size_t i = 0; i < d->n_findings; i++) {
                 int r = (json ? print_object : print_line)(&d->findings[i]);
                 if (r < 0)
-                        return say_error(r);
+                        return say_error("print the findings", r);
                 if (d->findings[i].state == DOCTOR_BAD)
                         status = CTL_FAILED;
         }

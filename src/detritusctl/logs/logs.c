@@ -98,7 +98,7 @@ static int query(struct logs *l, struct log_query_counts *counts)
                 say_note("%llu lines are too long to be shown and were left out",
                          (unsigned long long)counts->passed_over);
         if (r != 0)
-                return say_error(r);
+                return say_error("read the log files", r);
         return counts->broken > 0 ? CTL_FAILED : CTL_OK;
 }
 
@@ -153,7 +153,7 @@ static int tail(const struct ctl *ctl)
                 r = log_follow_last(w, n, log_print, log_print_broken, &l.print);
         if (r == 0 && ctl_flag(ctl, "follow"))
                 r = follow(w, &l);
-        return r == 0 ? CTL_OK : say_error(r);
+        return r == 0 ? CTL_OK : say_error("read the log files", r);
 }
 
 static const struct command cat_command = {

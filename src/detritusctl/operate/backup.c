@@ -66,7 +66,7 @@ static int copy(const struct ctl *ctl, const struct backup_config *config, uint6
         (ctl->json ? put_counts_json : put_counts)(&out, &counts);
         *ret_lost = counts.lost;
         r = screen_put(&out);
-        return r == 0 ? CTL_OK : say_error(r);
+        return r == 0 ? CTL_OK : say_error("print the counts", r);
 }
 
 /* The copy may be complete all the same, from an older run; the original is not. */
@@ -91,7 +91,7 @@ static int tidy_up(const char *data_dir)
                 r = offline_close(o, true);
         else
                 return say_failed("%s", err.text);
-        return r < 0 ? say_error(r) : CTL_OK;
+        return r < 0 ? say_error("close the data directory", r) : CTL_OK;
 }
 
 static int run_backup(const struct ctl *ctl)
@@ -174,7 +174,7 @@ static int run_import(const struct ctl *ctl)
         (ctl->json ? put_import_json : put_import)(&out, &counts);
         r = screen_put(&out);
         if (r < 0)
-                return say_error(r);
+                return say_error("print the counts", r);
         return counts.crashes_left || counts.log_files_left ? CTL_FAILED : CTL_OK;
 }
 

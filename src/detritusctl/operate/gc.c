@@ -47,7 +47,7 @@ static int run(const struct ctl *ctl)
         int r = receipt_print(ctl, ctl->dry_run ? "would be deleted" : "deleted", answer);
         if (!ctl->json)
                 print_caps(answer);
-        return r < 0 ? say_error(r) : status;
+        return r < 0 ? say_error("print the receipt", r) : status;
 }
 
 const struct command gc_command = {

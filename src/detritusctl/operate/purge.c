@@ -53,7 +53,7 @@ static int survey(const struct ctl *ctl, const struct purge *p, struct index_sur
         if (status != CTL_OK)
                 return status;
         int r = index_survey(index, &p->scope, ret);
-        return r == 0 ? CTL_OK : say_error(r);
+        return r == 0 ? CTL_OK : say_error("read the database", r);
 }
 
 /* NUL-terminated. */
@@ -142,7 +142,7 @@ static int purge(const struct ctl *ctl, const struct purge *p, const char *name)
         char title[300];
         int r = make_request(p, &request);
         if (r < 0)
-                return say_error(r);
+                return say_error("write the request", r);
         const struct perform_request operation = { .text = (const char *)request.data };
         int status = perform(ctl, &operation, &answer);
         if (!answer)
@@ -154,7 +154,7 @@ static int purge(const struct ctl *ctl, const struct purge *p, const char *name)
                                                 json_read_u64(answer, "sources") + json_read_u64(answer, "held_kept") ==
                                         0)
                 say_note("there was nothing of %s; check the spelling", name);
-        return r < 0 ? say_error(r) : status;
+        return r < 0 ? say_error("print the receipt", r) : status;
 }
 
 static int run(const struct ctl *ctl)
@@ -171,7 +171,7 @@ static int run(const struct ctl *ctl)
         if (ctl->dry_run)
                 r = print_survey(ctl, &p, name, &found);
         if (ctl->dry_run)
-                return r == 0 ? CTL_OK : say_error(r);
+                return r == 0 ? CTL_OK : say_error("print the receipt", r);
         status = ask(ctl, name, &found);
         return status == CTL_OK ? purge(ctl, &p, name) : status;
 }

@@ -46,7 +46,7 @@ static int run_reindex(const struct ctl *ctl)
                 return say_failed("%s", err.text);
         int printed = print_reindex(&counts, ctl->json);
         if (printed < 0)
-                return say_error(printed);
+                return say_error("print the counts", printed);
         if (r == REINDEX_FEWER)
                 return say_failed(
                         "nothing was changed: there are fewer crashes in the files than in the database; write the "
@@ -93,7 +93,7 @@ static int mirror_held(const struct ctl *ctl, struct offline *o)
         progress_clear();
         if (r == 0)
                 r = print_mirror(&c, ctl->json);
-        return r == 0 ? CTL_OK : say_error(r);
+        return r == 0 ? CTL_OK : say_error("rewrite the JSON files", r);
 }
 
 static int run_mirror(const struct ctl *ctl)
@@ -104,7 +104,7 @@ static int run_mirror(const struct ctl *ctl)
                 return say_failed("%s", err.text);
         int status = mirror_held(ctl, o);
         int r = offline_close(o, true); /* whatever was done, rows and blobs did not change */
-        return r < 0 ? say_error(r) : status;
+        return r < 0 ? say_error("close the data directory", r) : status;
 }
 
 const struct command reindex_command = {

@@ -162,7 +162,7 @@ static int ask(const struct ctl *ctl, const char *sql)
                 r = table_finish(table.table);
         if (r == 0)
                 return CTL_OK;
-        return r == -EIO ? say_error(r) : say_failed("%s", err.text);
+        return r == -EIO ? say_error("print the result", r) : say_failed("%s", err.text);
 }
 
 static int ask_standard_input(const struct ctl *ctl)
@@ -172,7 +172,7 @@ static int ask_standard_input(const struct ctl *ctl)
         if (r == -EFBIG)
                 return say_failed("the statement is too long; the limit is 1 MiB");
         _cleanup_(freep) char *sql = r == 0 ? buf_take_str(&text) : NULL;
-        return sql ? ask(ctl, sql) : say_error(r < 0 ? r : -ENOMEM);
+        return sql ? ask(ctl, sql) : say_error("read the statement", r < 0 ? r : -ENOMEM);
 }
 
 static int start_sqlite(const struct ctl *ctl)

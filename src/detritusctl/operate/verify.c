@@ -153,7 +153,7 @@ static int repair_here(struct run *run, const char *data_dir)
                 return say_failed("%s", err.text);
         repair_run(&run->noted, o->dir.fd, o->index, false, repaired, run);
         r = offline_close(o, true);
-        return r < 0 ? say_error(r) : CTL_OK;
+        return r < 0 ? say_error("close the data directory", r) : CTL_OK;
 }
 
 /* Prints what was found when nothing could be done about it. */
@@ -193,7 +193,7 @@ static int look(struct run *run, const char *data_dir, struct verify_counts *ret
         };
         int r = verify_data_dir(fd, index, &config, ret);
         progress_clear();
-        return r == 0 ? CTL_OK : say_error(r);
+        return r == 0 ? CTL_OK : say_error("check the data directory", r);
 }
 
 static int verify(struct run *run, const char *data_dir, const struct ctl *ctl)
@@ -207,7 +207,7 @@ static int verify(struct run *run, const char *data_dir, const struct ctl *ctl)
         else if (status != CTL_OK && run->repair)
                 print_noted(run); /* it could not look at everything, so nothing is repaired */
         int r = print_totals(run, &counts);
-        return r == 0 ? status : say_error(r);
+        return r == 0 ? status : say_error("print the totals", r);
 }
 
 int verify_directory(const char *data_dir, bool deep, bool json)

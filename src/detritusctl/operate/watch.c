@@ -31,7 +31,7 @@ int watch_run(const struct ctl *ctl, bool repeat, watch_look look, void *userdat
                 int r = look(userdata, &fine);
                 assert(r <= 0);
                 if (r < 0)
-                        return say_error(r);
+                        return say_error("read the database", r);
         }
         return fine ? CTL_OK : CTL_FAILED;
 }

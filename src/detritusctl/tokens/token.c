@@ -80,7 +80,7 @@ static int hash(const struct ctl *ctl)
         OPENSSL_cleanse(line, sizeof(line));
         if (r == 0)
                 r = token_print(ctl, NULL, "hash", phc);
-        return r == 0 ? CTL_OK : say_error(r);
+        return r == 0 ? CTL_OK : say_error("hash the token", r);
 }
 
 static const struct command hash_command = {

@@ -96,7 +96,7 @@ static int list(const struct ctl *ctl)
         if (r == 0 && !ctl->json)
                 r = print_table(&u);
         free(u.last_used_at);
-        return r == 0 ? CTL_OK : say_error(r);
+        return r == 0 ? CTL_OK : say_error("list the tokens", r);
 }
 
 /* ---- check ---- */
@@ -159,7 +159,7 @@ static int print_principal(const struct ctl *ctl, const struct token *t)
         bool permitted = permits(ctl, t);
         if (ctl->json) {
                 int r = print_object(t, NULL);
-                return r < 0 ? say_error(r) : permitted ? CTL_OK : CTL_FAILED;
+                return r < 0 ? say_error("print the entry", r) : permitted ? CTL_OK : CTL_FAILED;
         }
         printf("This is token \"%s\". It may write to sources of project \"%s\" that begin with \"%s\"%s.\n", t->id,
                t->project, t->source_prefix, t->url_key ? ", and may be used in a URL" : "");
@@ -186,7 +186,7 @@ static int check(const struct ctl *ctl)
         explicit_bzero(presented, sizeof(presented));
         if (r == VERIFIER_UNKNOWN)
                 return say_failed("this is not a token of %s", file.path);
-        return r == 0 ? print_principal(ctl, who.token) : say_error(r);
+        return r == 0 ? print_principal(ctl, who.token) : say_error("verify the token", r);
 }
 
 const struct command token_list_command = {

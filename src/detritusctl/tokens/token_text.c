@@ -82,7 +82,7 @@ static int parse(const struct buf *text, bool toml, struct parsed *ret, struct e
         ret->list = tree_get(&ret->root, "token");
         if (ret->list && ret->list->kind == TREE_LIST && ret->list->n_children > 0)
                 return 0;
-        error_set(err, "there is no list of tokens in it");
+        error_set(err, "the file has no list of tokens");
         return TREE_REFUSED;
 }
 
@@ -239,7 +239,7 @@ int token_text_exchange(const struct token_text *t, const struct token_text_chan
         size_t start = secret ? line_start(old, secret->line) : old->len;
         const uint8_t *found = memmem(old->data + start, old->len - start, change->from, strlen(change->from));
         if (!found) {
-                error_set(err, "its hash is not written out in the file");
+                error_set(err, "the hash of this token is not written out in the file; edit it by hand");
                 return 1;
         }
         size_t at = (size_t)(found - old->data), after = at + strlen(change->from);
