@@ -9,12 +9,15 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "protocol/json/json_read.h"
 #include "storage/index/index_read.h"
 #include "storage/store/adopt_report.h"
 #include "upkeep/verify_internal.h"
 #include "util/buf.h"
 #include "util/files/entries.h"
 #include "util/files/path.h"
+
+#define JSON_DEPTH_MAX 64 /* metadata may nest 32 deep */
 
 struct mirror_page {
         size_t n;
@@ -32,17 +35,9 @@ static bool same_json(const struct buf *a, const struct buf *b)
 {
         if (a->len > 0 && a->len == b->len && memcmp(a->data, b->data, a->len) == 0)
                 return true;
-        struct json_tokener *t = json_tokener_new_ex(64);
-        if (!t)
-                return false;
-        struct json_object *x = json_tokener_parse_ex(t, (const char *)a->data, (int)a->len);
-        json_tokener_reset(t);
-        struct json_object *y = json_tokener_parse_ex(t, (const char *)b->data, (int)b->len);
-        bool same = x && y && json_object_equal(x, y);
-        json_object_put(x);
-        json_object_put(y);
-        json_tokener_free(t);
-        return same;
+        _cleanup_(json_read_freep) struct json_object *x = NULL, *y = NULL;
+        return json_read_parse((const char *)a->data, a->len, JSON_DEPTH_MAX, &x) == 0 &&
+               json_read_parse((const char *)b->data, b->len, JSON_DEPTH_MAX, &y) == 0 && json_object_equal(x, y);
 }
 
 static int read_mirror(int datadir_fd, const char *path, struct buf *out)

@@ -8,7 +8,7 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <grp.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,6 +20,7 @@
 #include "detritusctl/cli/settings.h"
 #include "detritusctl/screen/progress.h"
 #include "protocol/json/json_read.h"
+#include "util/files/owner.h"
 
 #define DEPTH_MAX 32
 
@@ -79,17 +80,11 @@ static int ask_daemon(int fd, struct performance *p)
 /* Root's files would be in the daemon's way. */
 static int become_owner(const char *data_dir)
 {
-        struct stat st;
+        struct owner before; /* which this process does not become again */
         if (geteuid() != 0)
                 return 0;
-        if (stat(data_dir, &st) < 0)
-                return -errno;
-        if (st.st_uid == 0)
-                return 0;
-        if (setgroups(0, NULL) < 0 || setresgid(st.st_gid, st.st_gid, st.st_gid) < 0 ||
-            setresuid(st.st_uid, st.st_uid, st.st_uid) < 0)
-                return -errno;
-        return 0;
+        _cleanup_(closep) int fd = open(data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return fd < 0 ? -errno : owner_become(fd, &before);
 }
 
 static int run_here(const struct config *config, struct metrics *metrics, struct store *store, struct performance *p)

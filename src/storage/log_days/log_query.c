@@ -8,11 +8,13 @@
 #include <string.h>
 #include <strings.h>
 
+#include "protocol/json/json_read.h"
 #include "protocol/json/json_text.h"
 #include "storage/log_days/log_day.h"
 #include "storage/log_days/log_names.h"
 
 #define NS_PER_SEC UINT64_C(1000000000)
+#define DEPTH_MAX 64 /* attributes nest 32 deep */
 
 char *log_filter_text(const char *words)
 {
@@ -71,20 +73,17 @@ static bool scan_head(const char *text, size_t len, struct head *ret)
         return true;
 }
 
-/* In any order. What is no JSON object has no time and no severity. */
+/* In any order; a number may be a string. What is not a JSON object has no time and no severity. */
 static void parse_head(const char *text, size_t len, struct head *ret)
 {
-        *ret = (struct head){ 0 };
-        struct json_tokener *tokener = len < INT32_MAX ? json_tokener_new() : NULL;
-        struct json_object *object = tokener ? json_tokener_parse_ex(tokener, text, (int)len) : NULL;
-        if (json_object_is_type(object, json_type_object)) {
-                ret->time = json_object_get_uint64(json_object_object_get(object, "time_unix_nano"));
-                ret->observed = json_object_get_uint64(json_object_object_get(object, "observed_time_unix_nano"));
-                ret->severity = json_object_get_int64(json_object_object_get(object, "severity_number"));
-        }
-        json_object_put(object);
-        if (tokener)
-                json_tokener_free(tokener);
+        _cleanup_(json_read_freep) struct json_object *object = NULL;
+        if (json_read_parse(text, len, DEPTH_MAX, &object) != 0)
+                object = NULL;
+        *ret = (struct head){
+                .time = json_object_get_uint64(json_read_member(object, "time_unix_nano")),
+                .observed = json_object_get_uint64(json_read_member(object, "observed_time_unix_nano")),
+                .severity = json_object_get_int64(json_read_member(object, "severity_number")),
+        };
 }
 
 /* ---- does it fit ---- */

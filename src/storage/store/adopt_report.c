@@ -1,5 +1,5 @@
-/* Reads {"metadata":…,"dump":…,"attachments":[…]}. The metadata goes through the same checks as an upload's; hashes and
- * lengths are checked here. An attachment's file name stands in the metadata's manifest, under its key. */
+/* Reads {"metadata":…,"dump":…,"attachments":[…]}. The metadata is checked like that of an upload; hashes and lengths are
+ * checked here. The file name of an attachment is in the metadata's manifest, under its key. */
 #include "storage/store/adopt_report.h"
 
 #include <errno.h>
@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "protocol/json/json_read.h"
 #include "util/buf.h"
 #include "util/text/hex.h"
 
@@ -47,9 +48,7 @@ static int read_file(int datadir_fd, const char *path, struct buf *out, struct m
 {
         struct stat st = { 0 };
         _cleanup_(closep) int fd = openat(datadir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-        int r = fd < 0 || fstat(fd, &st) < 0 ? -errno : 0;
-        if (r == 0 && !S_ISREG(st.st_mode))
-                r = -EINVAL;
+        int r = fd < 0 || fstat(fd, &st) < 0 ? -errno : S_ISREG(st.st_mode) ? 0 : -EINVAL;
         if (r == 0)
                 r = buf_read_fd(out, fd, ADOPT_REPORT_MAX_BYTES);
         if (r < 0) {
@@ -62,29 +61,22 @@ static int read_file(int datadir_fd, const char *path, struct buf *out, struct m
 
 static int parse_document(const struct buf *text, struct json_object **ret, struct error *err)
 {
-        struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
-        if (!tokener)
-                return -ENOMEM;
-        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-        struct json_object *document = json_tokener_parse_ex(tokener, (const char *)text->data, (int)text->len);
-        enum json_tokener_error problem = json_tokener_get_error(tokener);
-        json_tokener_free(tokener);
-        if (problem != json_tokener_success)
-                return unreadable(err, json_tokener_error_desc(problem));
-        if (!json_object_is_type(document, json_type_object)) {
-                json_object_put(document);
+        _cleanup_(json_read_freep) struct json_object *document = NULL;
+        int r = json_read_parse((const char *)text->data, text->len, DEPTH_MAX, &document);
+        if (r != 0)
+                return r < 0 ? r : unreadable(err, "not valid JSON");
+        if (!json_object_is_type(document, json_type_object))
                 return unreadable(err, "not a JSON object");
-        }
-        *ret = document;
+        *ret = TAKE_PTR(document);
         return 0;
 }
 
 static int take_metadata(struct adopt_report *report, struct error *err)
 {
-        struct json_object *metadata;
+        struct json_object *metadata = json_read_member(report->document, "metadata");
         struct refusal refusal = { 0 };
         size_t len;
-        if (!json_object_object_get_ex(report->document, "metadata", &metadata))
+        if (!metadata)
                 return unreadable(err, "metadata is missing");
         const char *text = json_object_to_json_string_length(
                 metadata, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
@@ -94,30 +86,20 @@ static int take_metadata(struct adopt_report *report, struct error *err)
         return r > 0 ? unreadable(err, refusal.message) : r;
 }
 
-/* The string under a key; NULL when it is missing, null or not a string. */
-static const char *string_at(struct json_object *object, const char *key)
-{
-        struct json_object *value;
-        if (!json_object_object_get_ex(object, key, &value) || !json_object_is_type(value, json_type_string))
-                return NULL;
-        return json_object_get_string(value);
-}
-
 /* What a dump and an attachment have in common. */
 static int take_blob_use(struct json_object *object, struct index_blob_use *ret, struct error *err)
 {
-        struct json_object *len, *dedup;
-        const char *sha256 = string_at(object, "sha256");
+        struct json_object *len = json_read_member(object, "len");
+        const char *sha256 = json_read_string(object, "sha256");
         if (!sha256 || strlen(sha256) != 64 || !hex_is_lower(sha256, 64))
                 return unreadable(err, "sha256 is missing or not 64 lower-case hex digits");
-        if (!json_object_object_get_ex(object, "len", &len) || !json_object_is_type(len, json_type_int) ||
-            json_object_get_int64(len) < 0)
+        if (!json_object_is_type(len, json_type_int) || json_object_get_int64(len) < 0)
                 return unreadable(err, "len is missing or not a number");
         *ret = (struct index_blob_use){
                 .sha256 = sha256,
                 .len = json_object_get_uint64(len),
-                .content_encoding = string_at(object, "content_encoding"),
-                .dedup = json_object_object_get_ex(object, "dedup", &dedup) && json_object_get_boolean(dedup),
+                .content_encoding = json_read_string(object, "content_encoding"),
+                .dedup = json_read_bool(object, "dedup"),
         };
         return 0;
 }
@@ -137,8 +119,8 @@ static int take_attachment(struct adopt_report *report, struct json_object *obje
         int r = take_blob_use(object, use, err);
         if (r != 0)
                 return r;
-        use->key = string_at(object, "key");
-        use->content_type = string_at(object, "content_type");
+        use->key = json_read_string(object, "key");
+        use->content_type = json_read_string(object, "content_type");
         if (!use->key || !use->content_type)
                 return unreadable(err, "an attachment has no key or content_type");
         use->filename = declared_filename(report->metadata, use->key);
@@ -148,56 +130,52 @@ static int take_attachment(struct adopt_report *report, struct json_object *obje
 
 static int take_attachments(struct adopt_report *report, struct error *err)
 {
-        struct json_object *array;
-        if (!json_object_object_get_ex(report->document, "attachments", &array))
+        struct json_object *array = json_read_member(report->document, "attachments");
+        if (!json_read_has(report->document, "attachments"))
                 return 0;
         if (!json_object_is_type(array, json_type_array))
                 return unreadable(err, "attachments is not an array");
-        size_t n = json_object_array_length(array);
+        size_t n = json_read_count(array);
         report->attachments = calloc(n + 1, sizeof(*report->attachments));
         if (!report->attachments)
                 return -ENOMEM;
         report->crash.attachments = report->attachments;
         int r = 0;
         for (size_t i = 0; r == 0 && i < n; i++)
-                r = take_attachment(report, json_object_array_get_idx(array, i), err);
+                r = take_attachment(report, json_read_item(array, i), err);
         return r;
 }
 
 static int take_dump(struct adopt_report *report, struct error *err)
 {
-        struct json_object *dump;
-        if (!json_object_object_get_ex(report->document, "dump", &dump))
+        struct json_object *dump = json_read_member(report->document, "dump");
+        if (!dump)
                 return unreadable(err, "dump is missing");
         return take_blob_use(dump, &report->crash.dump, err);
 }
 
 static int read_report(int datadir_fd, const char *path, struct adopt_report *report, struct error *err)
 {
+        static int (*const take[])(struct adopt_report *, struct error *) = { take_metadata, take_dump,
+                                                                              take_attachments };
         _cleanup_(buf_done) struct buf text = { 0 };
         int r = read_file(datadir_fd, path, &text, &report->crash.received_at, err);
-        if (r == 0)
-                r = parse_document(&text, &report->document, err);
-        if (r == 0)
-                r = take_metadata(report, err);
-        if (r == 0)
-                r = take_dump(report, err);
-        if (r == 0)
-                r = take_attachments(report, err);
+        if (r < 0)
+                return r;
+        r = parse_document(&text, &report->document, err);
+        for (size_t i = 0; r == 0 && i < ARRAY_LEN(take); i++)
+                r = take[i](report, err);
         report->crash.metadata = report->metadata;
         return r;
 }
 
 int adopt_report_read(int datadir_fd, const char *path, struct adopt_report **ret, struct error *err)
 {
-        struct adopt_report *report = calloc(1, sizeof(*report));
+        _cleanup_(adopt_report_freep) struct adopt_report *report = calloc(1, sizeof(*report));
         if (!report)
                 return -ENOMEM;
         int r = read_report(datadir_fd, path, report, err);
-        if (r != 0) {
-                adopt_report_free(report);
-                return r;
-        }
-        *ret = report;
-        return 0;
+        if (r == 0)
+                *ret = TAKE_PTR(report);
+        return r;
 }

@@ -1,7 +1,8 @@
-/* Failure modes: another process holds the lock, the index cannot be opened or is from a newer detritus: all with words.
- * Whoever is killed leaves "running" in the lock file, so that the next one looks at everything. */
+/* Failure modes: another process holds the lock; the index cannot be opened, or is from a newer detritus. All come with
+ * words. A process that is killed leaves "running" in the lock file, so the next one checks everything. */
 #include "storage/store/data_dir.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -25,8 +26,12 @@ void data_dir_init(struct data_dir *d, const char *path)
 
 int data_dir_open(struct data_dir *d, struct error *err)
 {
+        assert(d->state == DATA_DIR_CLOSED);
         d->fd = open(d->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        return d->fd < 0 ? error_cannot(err, -errno, "open the data directory", d->path) : 0;
+        if (d->fd < 0)
+                return error_cannot(err, -errno, "open the data directory", d->path);
+        d->state = DATA_DIR_OPEN;
+        return 0;
 }
 
 static bool has(const struct data_dir *d, const char *name)
@@ -36,6 +41,7 @@ static bool has(const struct data_dir *d, const char *name)
 
 int data_dir_expect_database(const struct data_dir *d, struct error *err)
 {
+        assert(d->state == DATA_DIR_OPEN);
         return has(d, "detritus.db") ? 0
                                      : error_cannot(err, -ENOENT, "find the database of the data directory", d->path);
 }
@@ -47,16 +53,17 @@ static int any(_unused_ void *userdata, _unused_ const char *path, _unused_ cons
 
 int data_dir_expect_ours(const struct data_dir *d, struct error *err)
 {
+        assert(d->state == DATA_DIR_OPEN);
         if (has(d, "detritus.db") || has(d, "crashes") || has(d, "logs"))
                 return 0;
         int r = entries_each(d->fd, ".", any, NULL);
         if (r <= 0)
                 return r == 0 ? 0 : error_cannot(err, r, "read", d->path);
-        error_set(err, "%s is no data directory: it has neither a database nor crashes nor log files", d->path);
+        error_set(err, "%s is not a data directory: it has no database, no crashes and no log files", d->path);
         return -ENOENT;
 }
 
-/* The pid in it is for people. 0: none. */
+/* The file names a pid for people. 0: none. */
 static pid_t pid_in(int lock_fd)
 {
         char text[32] = "";
@@ -78,12 +85,13 @@ static int refuse_second(struct data_dir *d, int lock_fd, struct error *err)
 
 int data_dir_lock(struct data_dir *d, struct error *err)
 {
+        assert(d->state == DATA_DIR_OPEN);
         _cleanup_(closep) int fd = openat(d->fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
         if (fd < 0)
                 return error_cannot(err, -errno, "open the lock of", d->path);
         if (flock(fd, LOCK_EX | LOCK_NB) < 0)
                 return errno == EWOULDBLOCK ? refuse_second(d, fd, err) : error_cannot(err, -errno, "lock", d->path);
-        /* What came in meanwhile would be lost when it goes on. */
+        /* When the restore goes on, it would remove what came in meanwhile. */
         if (has(d, DATA_DIR_INCOMING)) {
                 error_set(err,
                           "%s is a backup or a restore that was not finished: run it again (or, to keep what is there "
@@ -95,19 +103,24 @@ int data_dir_lock(struct data_dir *d, struct error *err)
         if (r < 0)
                 return error_cannot(err, r, "write the lock of", d->path);
         d->lock_fd = TAKE_FD(fd);
+        d->state = DATA_DIR_LOCKED;
         return 0;
 }
 
 int data_dir_recover_logs(struct data_dir *d, struct error *err)
 {
         struct log_recovery_counts found;
+        assert(d->state == DATA_DIR_LOCKED);
         int r = log_recovery_run(d->fd, &found, err);
-        if (r == 0 && found.frames > 0)
-                log_info("log lines were brought back from the journal", LOG_INT("commits", found.frames),
+        if (r < 0)
+                return r;
+        if (found.frames > 0)
+                log_info("log lines were recovered from the journal", LOG_INT("commits", found.frames),
                          LOG_INT("files", found.files), LOG_INT("files_repaired", found.files_repaired),
                          LOG_INT("bytes_restored", found.bytes_restored), LOG_INT("files_removed", found.files_removed),
                          LOG_INT("commits_damaged", found.frames_damaged));
-        return r;
+        d->state = DATA_DIR_RECOVERED;
+        return 0;
 }
 
 static int adopt(struct data_dir *d, struct index *index, enum adopt_what what)
@@ -126,6 +139,7 @@ int data_dir_open_index(struct data_dir *d, struct index **ret, bool *ret_untidy
         _cleanup_(index_freep) struct index *index = NULL;
         struct reconcile_counts found = { 0 };
         bool created;
+        assert(d->state == DATA_DIR_RECOVERED);
         int r = index_open(d->path, &index, &created, err);
         if (r != 0)
                 return r < 0 ? r : -EINVAL;
@@ -135,6 +149,7 @@ int data_dir_open_index(struct data_dir *d, struct index **ret, bool *ret_untidy
                 r = reconcile_data_dir(d->fd, index, &found);
         if (r < 0)
                 return error_cannot(err, r, "index the files of", d->path);
+        d->state = DATA_DIR_INDEXED;
         *ret_untidy = found.mirrors_absent > 0;
         *ret = TAKE_PTR(index);
         return 0;
@@ -142,6 +157,7 @@ int data_dir_open_index(struct data_dir *d, struct index **ret, bool *ret_untidy
 
 int data_dir_stop_clean(struct data_dir *d)
 {
+        assert(d->state >= DATA_DIR_RECOVERED);
         return clean_stop_end(d->fd, d->lock_fd);
 }
 
@@ -150,10 +166,11 @@ void data_dir_done(struct data_dir *d)
         closep(&d->lock_fd);
         closep(&d->fd);
         d->lock_fd = d->fd = -1;
+        d->state = DATA_DIR_CLOSED;
 }
 
-/* By the file; where the kernel's number of the device is not the one that stat(2) tells (btrfs, overlays), by the pid in
- * it. */
+/* Compares inode and device. On btrfs and overlays the kernel's device number is not that of stat(2): there, the pid in the
+ * file decides. */
 static bool is_its_lock(const char *line, const struct stat *st, pid_t pid_in_file, int *ret_holder)
 {
         unsigned device_major, device_minor;

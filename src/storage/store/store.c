@@ -1,10 +1,11 @@
-/* One data directory, from lock to threads, in the order in which each part needs the one before it; closed in reverse.
+/* Opens one data directory, from the lock to the threads, each part after those that it needs; closes in reverse.
  *
- * Failure modes: another process holds the lock, the disk or the index cannot be opened, the data directory holds an
- * index from a newer detritus: all refused at start, with words. What fails later shows in store_failure().
+ * Failure modes: another process holds the lock; the disk or the index cannot be opened; the index is from a newer
+ * detritus. All end the start, with words. store_failure() says what fails later.
  */
 #include "storage/store/store.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,20 +19,21 @@
 #include "util/log.h"
 
 struct store {
+        enum { STORE_OPENING, STORE_OPEN, STORE_STOPPED } state;
         struct data_dir dir;
-        bool opened;        /* an orderly stop is possible */
-        atomic_bool untidy; /* but something is left for the next start to put right */
+        bool failed;        /* when it stopped: the next start checks everything */
+        atomic_bool untidy; /* something is left for the next start to put right */
         struct space *space;
-        struct index *index; /* until the index writer has it */
+        struct index *index; /* until the index writer takes it */
         struct blob_store *blobs;
         struct index_writer *writer;
         struct log_totals *totals;
         struct log_committer *logs;
         struct deletion_stores stores;
-        struct janitor *janitor; /* NULL: opened for a job */
+        struct janitor *janitor; /* NULL: opened for one job */
 };
 
-/* First, because a start on a full disk may need what the reserve file holds. */
+/* Early, because a start on a full disk may need the space of the reserve file. */
 static int open_space(struct store *s, const struct config *config, struct metrics *metrics, struct error *err)
 {
         const struct space_config space = {
@@ -47,6 +49,7 @@ static int open_space(struct store *s, const struct config *config, struct metri
 
 static int start_crashes(struct store *s, const struct config *config, struct metrics *metrics)
 {
+        assert(s->dir.state == DATA_DIR_INDEXED && s->space);
         int r = blob_store_new(s->dir.fd, &s->blobs);
         if (r < 0)
                 return r;
@@ -71,13 +74,14 @@ static unsigned log_files_open(const struct config *config)
         struct rlimit limit;
         if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur / 2 >= wanted)
                 return wanted;
-        log_info("fewer log files are held open than limits.log_files_open, for want of descriptors",
+        log_info("fewer log files are kept open than limits.log_files_open: there are not enough descriptors",
                  LOG_INT("log_files_open", wanted), LOG_INT("descriptors", limit.rlim_cur));
         return (unsigned)limit.rlim_cur / 2;
 }
 
 static int start_logs(struct store *s, const struct config *config, struct metrics *metrics)
 {
+        assert(s->writer);
         int r = log_totals_new(s->writer, &s->totals);
         if (r < 0)
                 return r;
@@ -97,6 +101,7 @@ static int start_logs(struct store *s, const struct config *config, struct metri
 
 static int start_janitor(struct store *s, const struct config *config, struct metrics *metrics, bool for_a_job)
 {
+        assert(s->writer && s->logs);
         s->stores = (struct deletion_stores){
                 .datadir_fd = s->dir.fd,
                 .blobs = s->blobs,
@@ -115,38 +120,48 @@ static int take_directory(struct store *s, bool for_a_job, struct error *err)
         if (r < 0)
                 return error_cannot(err, r, "make the data directory", s->dir.path);
         r = data_dir_open(&s->dir, err);
-        if (r == 0 && for_a_job)
-                r = data_dir_expect_database(&s->dir, err);
-        return r == 0 ? data_dir_lock(&s->dir, err) : r;
+        if (r < 0)
+                return r;
+        r = for_a_job ? data_dir_expect_database(&s->dir, err) : 0;
+        return r < 0 ? r : data_dir_lock(&s->dir, err);
 }
 
 static int open_index(struct store *s, struct error *err)
 {
         bool untidy = false;
         int r = data_dir_recover_logs(&s->dir, err);
-        if (r == 0)
-                r = data_dir_open_index(&s->dir, &s->index, &untidy, err);
+        if (r < 0)
+                return r;
+        r = data_dir_open_index(&s->dir, &s->index, &untidy, err);
         atomic_store(&s->untidy, untidy);
         return r;
+}
+
+static int start_all(struct store *s, const struct config *config, struct metrics *metrics, bool for_a_job)
+{
+        int r = start_crashes(s, config, metrics);
+        if (r < 0)
+                return r;
+        r = start_logs(s, config, metrics);
+        if (r < 0)
+                return r;
+        r = start_janitor(s, config, metrics, for_a_job);
+        return r < 0 ? r : space_start(s->space);
 }
 
 static int open_all(struct store *s, const struct config *config, struct metrics *metrics, bool for_a_job,
                     struct error *err)
 {
         int r = take_directory(s, for_a_job, err);
-        if (r == 0)
-                r = open_space(s, config, metrics, err);
-        if (r == 0)
-                r = open_index(s, err);
         if (r < 0)
                 return r;
-        r = start_crashes(s, config, metrics);
-        if (r == 0)
-                r = start_logs(s, config, metrics);
-        if (r == 0)
-                r = start_janitor(s, config, metrics, for_a_job);
-        if (r == 0)
-                r = space_start(s->space);
+        r = open_space(s, config, metrics, err);
+        if (r < 0)
+                return r;
+        r = open_index(s, err);
+        if (r < 0)
+                return r;
+        r = start_all(s, config, metrics, for_a_job);
         return r < 0 ? error_cannot(err, r, "start the stores of", config->data_dir) : 0;
 }
 
@@ -164,7 +179,7 @@ static int open_store(const struct config *config, struct metrics *metrics, bool
                 store_free(s);
                 return r;
         }
-        s->opened = true;
+        s->state = STORE_OPEN;
         *ret = s;
         return 0;
 }
@@ -182,8 +197,10 @@ int store_open_for_a_job(const struct config *config, struct metrics *metrics, s
 
 void store_stop(struct store *s)
 {
-        if (s->opened && s->logs && store_failure(s))
-                s->opened = false; /* the next start looks at everything */
+        if (s->state == STORE_STOPPED)
+                return;
+        s->failed = s->state == STORE_OPENING || store_failure(s);
+        s->state = STORE_STOPPED;
         s->janitor = janitor_free(s->janitor);
         s->logs = log_committer_free(s->logs); /* its last notes go to totals, whose last job goes to the writer */
         s->totals = log_totals_free(s->totals);
@@ -199,9 +216,9 @@ struct store *store_free(struct store *s)
         index_free(s->index);
         blob_store_free(s->blobs);
         space_free(s->space);
-        int r = s->opened && !atomic_load(&s->untidy) ? data_dir_stop_clean(&s->dir) : 0;
+        int r = s->failed || atomic_load(&s->untidy) ? 0 : data_dir_stop_clean(&s->dir);
         if (r < 0)
-                log_warn("cannot note that the stop was orderly; the next start will check the crash store",
+                log_warn("cannot note that the stop was orderly; the next start will check the stores",
                          LOG_STR("error", strerror(-r)));
         data_dir_done(&s->dir);
         free(s);
@@ -235,6 +252,7 @@ struct janitor *store_janitor(struct store *s)
 
 int store_new_deletion(struct store *s, struct deletion **ret)
 {
+        assert(s->state == STORE_OPEN);
         return deletion_new(&s->stores, ret);
 }
 

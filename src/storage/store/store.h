@@ -1,6 +1,7 @@
 #pragma once
-/* What the use cases see of the disk: one data directory with its lock, log committer, blob store, index writer and
- * janitor, started and stopped in the right order. */
+/* The disk as the use cases see it: one data directory with its lock, log committer, blob store, index writer and janitor,
+ * started and stopped in the right order. The thread that opens it stops and frees it; the parts may be used by any thread
+ * in between, as their headers say. */
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -15,17 +16,17 @@
 
 struct store;
 
-/* Makes the directory when it is missing, takes <data_dir>/lock (flock; held by another process: an error that says
- * so), opens or migrates the index, indexes a data directory of the reference, starts the threads. config and metrics are
- * borrowed until store_free(). 0 or < 0 with err. */
+/* Creates the directory if it is missing, takes <data_dir>/lock, opens or migrates the index, indexes a data directory of the
+ * reference, and starts the threads. config and metrics are borrowed until store_free(). 0, or < 0 with err; -EBUSY: another
+ * process holds the lock. */
 int store_open(const struct config *config, struct metrics *metrics, struct store **ret, struct error *err);
-/* The same for one who does a job and closes again: the directory and its database must be there, and no retention runs
- * by itself. -ENOENT: they are not. -EBUSY: somebody holds the lock; *ret_holder: who (0: unknown). */
+/* The same to do one job and close again: the directory and its database must be there, and retention does not run by
+ * itself. -ENOENT: they are not there. -EBUSY: another process holds the lock; *ret_holder: who (0: unknown). */
 int store_open_for_a_job(const struct config *config, struct metrics *metrics, struct store **ret, pid_t *ret_holder,
                          struct error *err);
-/* Answers everything accepted and takes nothing more; what was accepted may still be released afterwards. */
+/* Finishes and answers what was accepted, and accepts nothing more. Requests may still be freed afterwards. */
 void store_stop(struct store *s);
-/* Stops it, then closes. NULL-safe. */
+/* Stops and closes. NULL-safe. */
 struct store *store_free(struct store *s);
 DEFINE_FREEP(store_free, struct store)
 
@@ -34,10 +35,10 @@ struct index_writer *store_index(struct store *s);
 struct blob_store *store_blobs(struct store *s);
 struct space *store_space(struct store *s);
 
-struct janitor *store_janitor(struct store *s); /* NULL: opened for a job */
-/* For what an operator deletes; the store outlives it. 0 or -ENOMEM. */
+struct janitor *store_janitor(struct store *s); /* NULL: opened for one job */
+/* For deletions that operators ask for. The store outlives it. 0 or -ENOMEM. */
 int store_new_deletion(struct store *s, struct deletion **ret);
 int store_datadir_fd(const struct store *s);
 
-/* NULL while every store takes writes, else why not, in words for /healthz and the log. Any thread. */
+/* NULL while every store accepts writes, else why not, in words for /healthz and the log. Any thread. */
 const char *store_failure(const struct store *s);
