@@ -1,7 +1,7 @@
-/* The decoder may have more of what it was given than fits at once: `pending`, and then it is asked again before more is
- * read. */
+/* The decoder may hold more than fits at once: then it is `pending`, and is called again before more is read. */
 #include "storage/log_days/log_bytes.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -14,10 +14,10 @@ struct log_bytes {
         int fd;
         uint64_t size, left;
         bool stops;
-        ZSTD_DCtx *zstd; /* NULL: it is plain */
+        ZSTD_DCtx *zstd; /* NULL: the file is plain */
         uint8_t *packed;
         ZSTD_inBuffer in;
-        bool in_frame; /* a frame is not at its end */
+        bool in_frame; /* the current frame has not ended */
         bool pending;
 };
 
@@ -128,6 +128,7 @@ static int decompress_some(struct log_bytes *b, void *to, size_t room, size_t *r
 
 int log_bytes_read(struct log_bytes *b, void *to, size_t room, size_t *ret_n)
 {
+        assert(room > 0);
         if (b->zstd)
                 return decompress_some(b, to, room, ret_n);
         ssize_t n = read_some(b, to, room);

@@ -1,10 +1,11 @@
-/* Reads a frame's worth of lines, compresses it, notes its sizes for the table; then reads all of it back and compares it
- * with the plain file, since that is about to be deleted.
+/* Reads the lines of one frame, compresses them, and notes both sizes for the table. Then all of it is read back and compared
+ * with the plain file, because that will be deleted.
  *
- * Failure modes: a full disk, a file that changes meanwhile, a stop: the half-written file is removed. A kill leaves it
- * under a name that the next start after an unclean stop removes (".new-"). */
+ * Failure modes: a full disk, a file that changes meanwhile, a stop: the half-written file is removed. After a kill, the
+ * next start removes it (PATH_UNFINISHED). */
 #include "storage/log_days/log_compress.h"
 
+#include <assert.h>
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,15 +15,16 @@
 #include <sys/stat.h>
 #include <zstd.h>
 
+#include "storage/log_days/log_path.h"
 #include "util/buf.h"
 #include "util/files/durable.h"
+#include "util/files/path.h"
 
 #define FRAME_BYTES ((size_t)1 << 20) /* of lines; a longer line is cut between frames */
 #define LEVEL 3
 #define SKIPPABLE_MAGIC UINT32_C(0x184D2A5E) /* seekable format: "Skippable_Magic_Number" */
 #define SEEKABLE_MAGIC UINT32_C(0x8F92EAB1)
 #define FOOTER_SIZE 9 /* number of frames, descriptor, magic */
-#define PATH_SIZE 512
 
 struct compression {
         int in, out;
@@ -42,10 +44,10 @@ static void compression_done(struct compression *c)
         buf_done(&c->table);
 }
 
-static int put_u32(struct buf *b, uint32_t value)
+static void put_u32(struct buf *b, uint32_t value)
 {
         value = htole32(value);
-        return buf_append(b, &value, sizeof(value));
+        buf_append(b, &value, sizeof(value));
 }
 
 static int write_out(struct compression *c, const void *data, size_t len)
@@ -56,7 +58,7 @@ static int write_out(struct compression *c, const void *data, size_t len)
         return r;
 }
 
-/* Fills plain up to a frame's worth. */
+/* Fills plain up to the size of a frame. */
 static int read_lines(struct compression *c)
 {
         while (c->plain.len < FRAME_BYTES) {
@@ -80,28 +82,26 @@ static int write_frame(struct compression *c)
         if (ZSTD_isError(n))
                 return -ENOMEM;
         int r = write_out(c, c->packed.data, n);
-        if (r == 0)
-                r = put_u32(&c->table, (uint32_t)n);
-        if (r == 0)
-                r = put_u32(&c->table, (uint32_t)len);
+        put_u32(&c->table, (uint32_t)n);
+        put_u32(&c->table, (uint32_t)len);
         c->frames++;
         c->read += len;
         buf_consume(&c->plain, len);
-        return r;
+        return r < 0 ? r : c->table.error;
 }
 
-/* A skippable frame: readers that do not seek pass over it. */
+/* A skippable frame: a reader that does not seek passes over it. */
 static int write_table(struct compression *c)
 {
         uint32_t head[] = { htole32(SKIPPABLE_MAGIC), htole32((uint32_t)c->table.len + FOOTER_SIZE) };
-        int r = put_u32(&c->table, c->frames);
-        if (r == 0)
-                r = buf_append_char(&c->table, 0); /* no checksums: each frame has its own */
-        if (r == 0)
-                r = put_u32(&c->table, SEEKABLE_MAGIC);
-        if (r == 0)
-                r = write_out(c, head, sizeof(head));
-        return r == 0 ? write_out(c, c->table.data, c->table.len) : r;
+        put_u32(&c->table, c->frames);
+        buf_append_char(&c->table, 0); /* no checksums in the table: each frame has its own */
+        put_u32(&c->table, SEEKABLE_MAGIC);
+        if (c->table.error)
+                return c->table.error;
+        assert(c->table.len == (size_t)c->frames * 8 + FOOTER_SIZE);
+        int r = write_out(c, head, sizeof(head));
+        return r < 0 ? r : write_out(c, c->table.data, c->table.len);
 }
 
 static int compress_all(struct compression *c, log_compress_stop stop, void *userdata)
@@ -114,11 +114,12 @@ static int compress_all(struct compression *c, log_compress_stop stop, void *use
         ZSTD_CCtx_setParameter(c->zstd, ZSTD_c_checksumFlag, 1);
         for (;;) {
                 int r = stop(userdata) ? LOG_COMPRESS_STOPPED : read_lines(c);
-                if (r == 0 && c->plain.len == 0)
-                        return write_table(c);
-                if (r == 0)
-                        r = write_frame(c);
                 if (r != 0)
+                        return r;
+                if (c->plain.len == 0)
+                        return write_table(c);
+                r = write_frame(c);
+                if (r < 0)
                         return r;
         }
 }
@@ -140,7 +141,7 @@ static struct comparison *comparison_free(struct comparison *c)
 }
 DEFINE_FREEP(comparison_free, struct comparison)
 
-/* The next n bytes of the plain file are those in out. 0, -EBADMSG or -errno. */
+/* Are the next n bytes of the plain file those in out? 0, -EBADMSG or -errno. */
 static int compare_plain(struct comparison *c, size_t n)
 {
         for (size_t have = 0; have < n;) {
@@ -170,7 +171,7 @@ static int compare_piece(struct comparison *c, size_t len, size_t *ret_hint)
         return 0;
 }
 
-/* 0: the compressed file holds exactly the plain one. -EBADMSG: it does not. -errno. */
+/* 0: the compressed file holds exactly the bytes of the plain one. -EBADMSG: it does not. -errno. */
 static int compare_files(int packed, int plain)
 {
         _cleanup_(comparison_freep) struct comparison *c = calloc(1, sizeof(*c));
@@ -206,12 +207,13 @@ static int write_beside(struct compression *c, int datadir_fd, const char *tempo
         if (c->out < 0)
                 return -errno;
         int r = compress_all(c, stop, userdata);
-        if (r == 0)
-                r = durable_sync(c->out);
-        return r == 0 ? compare_files(c->out, c->in) : r;
+        if (r != 0)
+                return r;
+        r = durable_sync(c->out);
+        return r < 0 ? r : compare_files(c->out, c->in);
 }
 
-/* What a stop between the renaming and the deletion of the plain file left. 0: nothing to do any more. -ENOENT. */
+/* A stop after the rename and before the plain file was deleted leaves both. 0: they are the same. -ENOENT: there is none. */
 static int look_at_old(const struct compression *c, int datadir_fd, const char *path, uint64_t *ret_size)
 {
         struct stat st;
@@ -222,24 +224,28 @@ static int look_at_old(const struct compression *c, int datadir_fd, const char *
         return compare_files(fd, c->in);
 }
 
-int log_compress_file(int datadir_fd, const char *dir, const char *name, log_compress_stop stop, void *userdata,
-                      uint64_t *ret_plain, uint64_t *ret_compressed)
+int log_compress_day(int datadir_fd, const struct source *source, const char *day, log_compress_stop stop,
+                     void *userdata, struct log_compress_sizes *ret)
 {
         _cleanup_(compression_done) struct compression c = { .in = -1, .out = -1 };
-        char path[PATH_SIZE], packed[PATH_SIZE], temporary[PATH_SIZE];
+        char path[LOG_PATH_SIZE], packed[LOG_PATH_SIZE], dir[PATH_MAX], temporary[PATH_MAX];
         struct stat st;
-        snprintf(path, sizeof(path), "%s/%s", dir, name);
-        snprintf(packed, sizeof(packed), "%s/%s.zst", dir, name);
-        snprintf(temporary, sizeof(temporary), "%s/.new-%s.zst", dir, name);
+        log_path_format(source->project, source->install_id, day, false, path);
+        log_path_format(source->project, source->install_id, day, true, packed);
+        int r = path_parent(packed, dir);
+        if (r == 0)
+                r = path_unfinished(packed, temporary);
+        if (r < 0)
+                return r;
         c.in = openat(datadir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
         if (c.in < 0 || fstat(c.in, &st) < 0)
                 return -errno;
-        *ret_plain = (uint64_t)st.st_size;
-        int r = look_at_old(&c, datadir_fd, packed, ret_compressed);
-        if (r == -EBADMSG)
-                return LOG_COMPRESS_OTHER;
+        struct log_compress_sizes sizes = { .plain_bytes = (uint64_t)st.st_size };
+        r = look_at_old(&c, datadir_fd, packed, &sizes.compressed_bytes);
+        if (r == 0)
+                *ret = sizes;
         if (r != -ENOENT)
-                return r;
+                return r == -EBADMSG ? LOG_COMPRESS_OTHER : r;
         if (lseek(c.in, 0, SEEK_SET) < 0)
                 return -errno;
         r = write_beside(&c, datadir_fd, temporary, stop, userdata);
@@ -249,7 +255,6 @@ int log_compress_file(int datadir_fd, const char *dir, const char *name, log_com
                 unlinkat(datadir_fd, temporary, 0);
                 return r;
         }
-        *ret_plain = c.read;
-        *ret_compressed = c.written;
+        *ret = (struct log_compress_sizes){ .plain_bytes = c.read, .compressed_bytes = c.written };
         return durable_sync_dir(datadir_fd, dir);
 }

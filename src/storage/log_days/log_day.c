@@ -1,13 +1,14 @@
-/* Bytes come from up to two parts, one behind the other, into one buffer, and leave it as lines.
+/* Bytes come from one or two parts, one after the other, into one buffer, and leave it as lines.
  *
- * The plain file is opened before the compressed one is looked for: the janitor makes the latter before it deletes the
- * former, so whoever misses the plain file finds the compressed one. Where both are there, either they are the same
- * lines, for the instant between those two, or a day was compressed and written again: their sizes tell.
+ * The plain file is opened first. The janitor makes the compressed file before it deletes the plain one, so a reader that
+ * misses the plain file finds the compressed one. If both are there, either they hold the same lines, because the janitor is
+ * between those two steps, or the day was compressed and then written to again. Their sizes tell.
  *
- * Failure modes: a compressed file whose seek table is not ours is read from its start; one that is broken says -EBADMSG
- * where it breaks, and what is before is read. */
+ * Failure modes: a compressed file without our seek table is read from its start; a damaged one is read up to the damage,
+ * then -EBADMSG. */
 #include "storage/log_days/log_day.h"
 
+#include <assert.h>
 #include <endian.h>
 #include <errno.h>
 #include <stdbool.h>
@@ -38,11 +39,11 @@ struct part {
 struct log_day {
         struct part parts[PARTS_MAX];
         unsigned n_parts, part; /* the one being read */
-        uint64_t discard;       /* bytes to pass over before the next line */
+        uint64_t discard;       /* bytes to skip before the next line */
         struct buf buf;         /* lines from `at` on */
         size_t at, searched;    /* no newline is before this */
         uint64_t offset;
-        bool too_long; /* within a line that is passed over */
+        bool too_long; /* inside a line that is passed over */
         uint64_t passed_over;
 };
 
@@ -94,7 +95,7 @@ static int take_table(struct part *p, const uint8_t *table, size_t entry, uint64
         return 0;
 }
 
-/* 0: p->frames says where they are. -EBADMSG: it is no table of ours. */
+/* 0: p->frames says where they are. -EBADMSG: not a table of ours. */
 static int read_table(struct part *p, uint64_t file_size)
 {
         uint8_t footer[FOOTER_SIZE];
@@ -125,6 +126,7 @@ static int read_table(struct part *p, uint64_t file_size)
 
 static int begin_part(struct log_day *d, unsigned i, off_t at)
 {
+        assert(i < d->n_parts);
         d->part = i;
         return log_bytes_seek(d->parts[i].bytes, at);
 }
@@ -148,9 +150,10 @@ static int open_part(struct log_day *d, int datadir_fd, const char *path, bool c
         return 0;
 }
 
-/* What was compressed comes first: it is older. When both are the same, the compressed one goes. */
+/* The compressed lines come first: they are older. If both are the same, the compressed file is left out. */
 static void order_parts(struct log_day *d)
 {
+        assert(d->n_parts == PARTS_MAX && !d->parts[0].compressed && d->parts[1].compressed);
         struct part plain = d->parts[0], packed = d->parts[1];
         if (packed.sized && packed.size == plain.size) {
                 log_bytes_free(packed.bytes);
@@ -194,7 +197,7 @@ static int read_part(struct log_day *d, size_t *ret_n)
         return log_bytes_read(d->parts[d->part].bytes, d->buf.data + d->buf.len, PIECE_BYTES, ret_n);
 }
 
-/* More bytes behind buf. *ret_n 0: the end. */
+/* Appends more bytes to buf. *ret_n 0: the end. */
 static int fill(struct log_day *d, size_t *ret_n)
 {
         for (;;) {
@@ -247,7 +250,7 @@ int log_day_size(struct log_day *d, uint64_t *ret)
         return log_day_seek(d, d->offset);
 }
 
-/* The frame that holds this byte; without a table the first. *offset becomes what is left to discard. */
+/* Where the frame begins that holds this byte; without a table, the first. *offset becomes what is left to skip. */
 static off_t find_frame(const struct part *p, uint64_t *offset)
 {
         uint64_t packed = 0;
@@ -287,7 +290,7 @@ uint64_t log_day_passed_over(const struct log_day *d)
 
 /* ---- lines ---- */
 
-/* A line that has outgrown the limit is dropped piece by piece. */
+/* Drops a line above the limit, piece by piece. */
 static void drop_piece(struct log_day *d)
 {
         if (d->buf.len - d->at < LOG_LINES_MAX_BYTES && !d->too_long)

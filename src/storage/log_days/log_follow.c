@@ -1,11 +1,12 @@
-/* Each source has a place: a day, and the byte of its lines up to which they were handed out. Compression keeps lines as
- * they are, so a place is good in <day>.ndjson and in <day>.ndjson.zst alike. A source's next day begins when it has a
- * file; the committer writes no line of a day behind one of a later day, so by then the day before is whole.
+/* Each source has a place: a day, and the offset in its lines up to which they were delivered. Compression keeps the lines
+ * as they are, so a place is valid in <day>.ndjson and in <day>.ndjson.zst. The next day of a source begins when it has a
+ * file: the committer writes no line of a day after one of a later day, so by then the day before is complete.
  *
- * Failure modes: a file that got shorter (the daemon cut off what a crash had left) is gone on with from its new end, and
- * is told as broken; so is one that cannot be read, once for each time it changes. */
+ * Failure modes: a file that became shorter (the daemon cut off what a crash had left) is reported as broken and read on from
+ * its new end. A file that cannot be read is reported once for each change. */
 #include "storage/log_days/log_follow.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -23,7 +24,7 @@
 struct place {
         struct source source;
         char day[CLOCK_DAY_SIZE];     /* "": no file yet */
-        char scanned[CLOCK_DAY_SIZE]; /* the day on which later days were looked for last */
+        char scanned[CLOCK_DAY_SIZE]; /* the last day on which later days were searched for */
         uint64_t offset;
         off_t size; /* of the file when it was last read */
         ino_t inode;
@@ -35,7 +36,7 @@ struct log_follow {
         struct place *places; /* in the order of their names */
         size_t n_places;
         int64_t scanned_sec;
-        bool stopped; /* cb said so */
+        bool stopped; /* cb ended it */
         log_line_cb cb;
         log_broken_cb broken;
         void *userdata;
@@ -50,7 +51,7 @@ struct log_follow *log_follow_free(struct log_follow *w)
         return NULL;
 }
 
-static void tell_broken(const struct log_follow *w, const struct place *p, int error)
+static void report_broken(const struct log_follow *w, const struct place *p, int error)
 {
         if (w->broken)
                 w->broken(w->userdata, &p->source, p->day, error);
@@ -62,7 +63,7 @@ static int compare_places(const struct place *a, const struct source *b)
         return c != 0 ? c : strcmp(a->source.install_id, b->install_id);
 }
 
-/* Both are in order. Those that are gone keep their places: they may come back. */
+/* Both lists are sorted. Sources that are gone keep their places: they may come back. */
 static int merge_sources(struct log_follow *w, const struct log_names *names)
 {
         struct place *merged = calloc(w->n_places + names->n_sources + 1, sizeof(*merged));
@@ -106,8 +107,8 @@ int log_follow_new(int datadir_fd, const struct log_filter *f, struct log_follow
         return r;
 }
 
-/* The days of a source behind one, in order. */
-static int days_behind(const struct log_follow *w, const struct place *p, const char *day, struct log_names *ret)
+/* The days of a source after this one, in order. */
+static int days_after(const struct log_follow *w, const struct place *p, const char *day, struct log_names *ret)
 {
         struct source source = p->source;
         struct log_names names = { .sources = &source, .n_sources = 1 };
@@ -146,6 +147,7 @@ struct keeper {
 
 static void drop_first(struct keeper *k, size_t n)
 {
+        assert(n <= k->n);
         for (size_t i = 0; i < n; i++)
                 free((char *)k->rows[i].line.text);
         memmove(k->rows, k->rows + n, (k->n - n) * sizeof(*k->rows));
@@ -188,7 +190,7 @@ static void keeper_done(struct keeper *k)
         free(k->rows);
 }
 
-/* Keeps the last lines of d from `start` on; the line that start may be in the middle of is left out. */
+/* Keeps the last lines of d from `start` on. `start` may be in the middle of a line, so the first one is left out. */
 static int keep_window(const struct log_follow *w, struct log_day *d, uint64_t start, uint32_t place, struct keeper *k)
 {
         const char *text;
@@ -207,13 +209,13 @@ static int keep_window(const struct log_follow *w, struct log_day *d, uint64_t s
         return r;
 }
 
-/* The last lines of one day. For the newest, its place is then where they end. */
+/* The last lines of one day. The place of the source becomes the end of its newest day. */
 static int keep_day(struct log_follow *w, uint32_t place, const char *day, bool newest, struct keeper *k)
 {
         struct place *p = &w->places[place];
         _cleanup_(log_day_freep) struct log_day *d = NULL;
         uint64_t size = 0, window = WINDOW_BYTES;
-        if (newest) { /* also when it cannot be read: what comes is behind it */
+        if (newest) { /* even if it cannot be read: new lines come after it */
                 snprintf(p->day, sizeof(p->day), "%s", day);
                 note_file(w, p);
         }
@@ -233,12 +235,12 @@ static int keep_day(struct log_follow *w, uint32_t place, const char *day, bool 
         return r;
 }
 
-/* One source's last lines, put before those of its later days. */
+/* The last lines of one source: from its newest day backwards, each day's lines put before those of later days. */
 static int keep_place(struct log_follow *w, uint32_t place, struct keeper *all)
 {
         _cleanup_(log_names_done) struct log_names days = { 0 };
-        struct keeper days_lines[2]; /* of the days looked at, of this day */
-        int r = days_behind(w, &w->places[place], "", &days);
+        struct keeper days_lines[2]; /* of the days so far, of this day */
+        int r = days_after(w, &w->places[place], "", &days);
         if (r < 0)
                 return r;
         struct keeper *sum = &days_lines[0], *one = &days_lines[1];
@@ -249,9 +251,10 @@ static int keep_place(struct log_follow *w, uint32_t place, struct keeper *all)
                         r = keep_day(w, place, days.files[i].day, i + 1 == days.n_files, one);
                 if (r < 0 && r != -ENOMEM) {
                         if (r != -ENOENT)
-                                tell_broken(w, &w->places[place], r);
+                                report_broken(w, &w->places[place], r);
                         r = 0;
                 }
+                assert(sum->n + one->n <= sum->max);
                 memmove(sum->rows + one->n, sum->rows, sum->n * sizeof(*sum->rows));
                 memcpy(sum->rows, one->rows, one->n * sizeof(*one->rows));
                 sum->n += one->n;
@@ -273,7 +276,7 @@ int log_follow_last(struct log_follow *w, size_t n, log_line_cb cb, log_broken_c
         w->userdata = userdata;
         int r = keeper_init(&all, n);
         for (uint32_t i = 0; r == 0 && i < w->n_places; i++) {
-                if (all.n > all.max) { /* what keep() would drop is the oldest */
+                if (all.n > all.max) { /* so that keep() drops the oldest */
                         qsort(all.rows, all.n, sizeof(*all.rows), compare_kept);
                         drop_first(&all, all.n - all.max);
                 }
@@ -287,9 +290,9 @@ int log_follow_last(struct log_follow *w, size_t n, log_line_cb cb, log_broken_c
         return r;
 }
 
-/* ---- those that come ---- */
+/* ---- new ones ---- */
 
-/* Hands out what is behind the place. */
+/* Delivers what comes after the place. */
 static int read_on(struct log_follow *w, struct place *p)
 {
         _cleanup_(log_day_freep) struct log_day *d = NULL;
@@ -297,7 +300,7 @@ static int read_on(struct log_follow *w, struct place *p)
         size_t len;
         uint64_t size = 0;
         struct log_line line;
-        note_file(w, p); /* before it is read: what comes meanwhile makes another look */
+        note_file(w, p); /* before reading: lines that arrive meanwhile make the file change again */
         int r = log_day_open(w->datadir_fd, &p->source, p->day, &d);
         if (r == 0)
                 r = log_day_size(d, &size);
@@ -305,7 +308,7 @@ static int read_on(struct log_follow *w, struct place *p)
                 return r == -ENOENT ? 0 : r;
         if (size < p->offset) {
                 p->offset = size;
-                tell_broken(w, p, -ESPIPE);
+                report_broken(w, p, -ESPIPE);
         }
         r = log_day_seek(d, p->offset);
         while (r == 0 && (r = log_day_next(d, &text, &len)) == LOG_DAY_LINE) {
@@ -316,12 +319,12 @@ static int read_on(struct log_follow *w, struct place *p)
         return r;
 }
 
-static int read_on_or_tell(struct log_follow *w, struct place *p)
+static int read_on_or_report(struct log_follow *w, struct place *p)
 {
         int r = read_on(w, p);
         if (r >= 0 || r == -ENOMEM || w->stopped)
                 return r;
-        tell_broken(w, p, r);
+        report_broken(w, p, r);
         return 0;
 }
 
@@ -340,7 +343,8 @@ static bool has_file(const struct log_follow *w, const struct place *p, const ch
         return then.size >= 0;
 }
 
-/* Later days, the present one still to its end. Directories are read once a day, and when today's file has come. */
+/* Goes on to later days, after the rest of the present one. Directories are read once a day, and when today's file has
+ * appeared. */
 static int go_to_later_days(struct log_follow *w, struct place *p, const char *today)
 {
         _cleanup_(log_names_done) struct log_names days = { 0 };
@@ -349,13 +353,13 @@ static int go_to_later_days(struct log_follow *w, struct place *p, const char *t
         if (strcmp(p->scanned, today) == 0 && !has_file(w, p, today))
                 return 0;
         snprintf(p->scanned, sizeof(p->scanned), "%s", today);
-        int r = days_behind(w, p, p->day, &days);
+        int r = days_after(w, p, p->day, &days);
         if (r == 0 && days.n_files > 0 && p->day[0])
-                r = read_on_or_tell(w, p);
+                r = read_on_or_report(w, p);
         for (size_t i = 0; r == 0 && i < days.n_files; i++) {
                 memcpy(p->day, days.files[i].day, sizeof(p->day));
                 p->offset = 0;
-                r = read_on_or_tell(w, p);
+                r = read_on_or_report(w, p);
         }
         return r;
 }
@@ -376,7 +380,7 @@ int log_follow_more(struct log_follow *w, struct moment now, log_line_cb cb, log
         for (size_t i = 0; r == 0 && i < w->n_places; i++) {
                 struct place *p = &w->places[i];
                 if (p->day[0] && has_changed(w, p))
-                        r = read_on_or_tell(w, p);
+                        r = read_on_or_report(w, p);
                 if (r == 0)
                         r = go_to_later_days(w, p, today);
         }

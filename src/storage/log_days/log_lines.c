@@ -1,7 +1,8 @@
-/* A window over the lines: filled from the file, or through zstd, and moved on when no whole line is left in it. It grows
- * only for a line that is longer than itself. */
+/* A window over the lines. It is filled from the file, through zstd if it is compressed, and moves on when it holds no whole
+ * line. It grows only for a line that is longer than the window. */
 #include "storage/log_days/log_lines.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -44,7 +45,7 @@ struct log_lines *log_lines_free(struct log_lines *l)
         return NULL;
 }
 
-/* Puts more behind what is in the window. 0, or -errno. */
+/* Appends to the window. 0 or -errno. */
 static int fill(struct log_lines *l)
 {
         size_t n;
@@ -56,7 +57,7 @@ static int fill(struct log_lines *l)
         return 0;
 }
 
-/* Room behind what is left of the window. */
+/* Room at the end of the window. */
 static int make_room(struct log_lines *l)
 {
         buf_consume(&l->window, l->at);
@@ -71,6 +72,7 @@ static int make_room(struct log_lines *l)
 int log_lines_next(struct log_lines *l, const char **ret_line, size_t *ret_len)
 {
         size_t seen = l->at;
+        assert(l->at <= l->window.len);
         for (;;) {
                 const uint8_t *start = l->window.data + l->at;
                 const uint8_t *newline = memchr(l->window.data + seen, '\n', l->window.len - seen);

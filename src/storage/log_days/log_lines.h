@@ -10,21 +10,21 @@
 
 struct log_lines;
 
-/* path is relative to dirfd; a name that ends in .zst is decompressed. Reads a plain file up to the size it has now. 0 or
+/* path is relative to dirfd; a file that ends in .zst is decompressed. A plain file is read up to the size it has now. 0 or
  * -errno. */
 int log_lines_open(int dirfd, const char *path, struct log_lines **ret);
 struct log_lines *log_lines_free(struct log_lines *l); /* NULL-safe */
 DEFINE_FREEP(log_lines_free, struct log_lines)
 
-/* The next whole line without its newline, valid until the next call. LOG_LINES_LINE, LOG_LINES_TORN (what is behind the
- * last newline; then 0), 0 at the end, LOG_LINES_TOO_LONG, -EBADMSG (no zstd, or cut short), -ENOMEM, -errno. */
+/* The next whole line without its newline, valid until the next call. LOG_LINES_LINE, LOG_LINES_TORN (what comes after the
+ * last newline; then 0), 0 at the end, LOG_LINES_TOO_LONG, -EBADMSG (not zstd, or cut short), -ENOMEM, -errno. */
 enum { LOG_LINES_LINE = 1, LOG_LINES_TORN, LOG_LINES_TOO_LONG };
 int log_lines_next(struct log_lines *l, const char **ret_line, size_t *ret_len);
 
-/* What is in a file from one place to another. */
+/* What a file holds between two offsets. */
 struct log_lines_content {
         uint64_t lines;         /* newlines */
-        uint64_t hole;          /* the first byte of value zero, which no line holds; or the second place */
+        uint64_t hole;          /* the first zero byte, which no line holds; else the second offset */
         uint64_t lines_to_hole; /* newlines in front of it */
 };
 

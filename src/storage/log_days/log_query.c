@@ -1,5 +1,5 @@
-/* Goes through the files that can match, line by line. A line's time and severity stand at its beginning where this program
- * wrote it, and are read there; any other line is parsed as JSON. */
+/* Reads the files that can match, line by line. In a line that this program wrote, time and severity are at the beginning,
+ * and are read there. Any other line is parsed as JSON. */
 #include "storage/log_days/log_query.h"
 
 #include <errno.h>
@@ -86,7 +86,7 @@ static void parse_head(const char *text, size_t len, struct head *ret)
         };
 }
 
-/* ---- does it fit ---- */
+/* ---- does it match ---- */
 
 static const char *find_ignoring_case(const char *text, size_t len, const char *what, size_t what_len)
 {
@@ -137,7 +137,7 @@ struct query {
         struct log_query_counts *counts;
 };
 
-/* *ret_stopped: cb said so, with the value returned. */
+/* *ret_stopped: cb ended the query, with the value that is returned. */
 static int read_day(struct query *q, struct log_day *d, const struct source *source, bool *ret_stopped)
 {
         const char *text;

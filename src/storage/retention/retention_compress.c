@@ -97,16 +97,18 @@ static int remove_plain(struct deletion *d, const struct closed_file *file, uint
 static void compress_one(struct deletion *d, struct closed_file *file)
 {
         char dir[2 * SOURCE_COMPONENT_MAX + 8], name[CLOCK_DAY_SIZE + 8];
-        uint64_t plain = 0;
+        struct log_compress_sizes sizes = { 0 };
         snprintf(dir, sizeof(dir), "logs/%s/%s", file->source.project, file->source.install_id);
         snprintf(name, sizeof(name), "%s.ndjson", file->day);
-        int r = log_compress_file(d->stores.datadir_fd, dir, name, is_stopping, d, &plain, &file->bytes);
+        int r = log_compress_day(d->stores.datadir_fd, &file->source, file->day, is_stopping, d, &sizes);
         if (r == -ENOENT && only_compressed(d, dir, name, &file->bytes)) {
                 file->done = true;
                 return;
         }
-        if (r == 0)
-                r = remove_plain(d, file, plain);
+        if (r == 0) {
+                file->bytes = sizes.compressed_bytes;
+                r = remove_plain(d, file, sizes.plain_bytes);
+        }
         file->done = r == 0;
         if (r != 0 && r != LOG_COMPRESS_STOPPED && r != -ENOENT)
                 log_warn("cannot compress a day of logs", LOG_STR("directory", dir), LOG_STR("file", name),

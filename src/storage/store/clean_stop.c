@@ -1,7 +1,7 @@
-/* The mark is one small write over the same sector and a sync. What cannot be read, an empty file and an older lock file
- * with only a pid in it all mean an unclean stop, so no failure here can hide one.
+/* The mark is one small write over the same sector, and a sync. A lock file that cannot be read, is empty, or has only a pid
+ * in it (as older versions wrote it) means an unclean stop, so no failure here can hide one.
  *
- * Deletions are not synced one by one; "clean" promises that they are on disk too, hence the syncfs() before it. */
+ * Deletions are not synced one by one. "clean" promises that they are on disk too, hence the syncfs() before it. */
 #include "storage/store/clean_stop.h"
 
 #include <errno.h>
@@ -35,8 +35,9 @@ int clean_stop_begin(int datadir_fd, int lock_fd, bool *ret_clean)
         text[n] = '\0';
         const char *state = strchr(text, '\n');
         int r = write_mark(lock_fd, "running");
-        if (r == 0)
-                r = durable_sync_dir(datadir_fd, NULL); /* the file may be new */
+        if (r < 0)
+                return r;
+        r = durable_sync_dir(datadir_fd, NULL); /* the file may be new */
         if (r < 0)
                 return r;
         *ret_clean = state && strcmp(state, clean) == 0;
@@ -45,5 +46,6 @@ int clean_stop_begin(int datadir_fd, int lock_fd, bool *ret_clean)
 
 int clean_stop_end(int datadir_fd, int lock_fd)
 {
-        return syncfs(datadir_fd) < 0 ? -errno : write_mark(lock_fd, "clean");
+        int r = durable_sync_all(datadir_fd);
+        return r < 0 ? r : write_mark(lock_fd, "clean");
 }

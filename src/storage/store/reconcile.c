@@ -1,17 +1,17 @@
-/* What a kill or a power cut can leave, and what becomes of it. The log files' part is in reconcile_logs.c.
+/* What a kill or a power cut can leave, and what is done about it. Log files are in reconcile_logs.c.
  *
- * Files that no row knows are the adoption's work (adopt.h), which passes over what is known by its name alone: a blob
- * linked before its row was committed, a JSON file or a blob whose deletion was not finished, and half-written files.
- * Here the rows are gone through: a JSON file that is missing is written again (its row is committed first), and a blob
- * that is missing is shouted about, because a blob is durable before any row names it: only a damaged file system, or a
- * hand, can take it away.
+ * The adoption (adopt.h) deals with files that no row names: a blob that was linked before its row was committed, a JSON
+ * file or blob whose deletion was not finished, half-written files. Here the rows are checked. A JSON file that is missing
+ * is written again, since its row is committed first. A blob that is missing is an error: it is durable before any row
+ * names it, so only a damaged file system or a person can have removed it.
  *
- * Nothing is deleted but half-written files. A JSON file without a row is indexed again even though its deletion may
- * have been under way: retention deletes it again, while an index restored from an older copy gets its crashes back.
+ * Only half-written files are deleted. A JSON file without a row is indexed again although its deletion may have been under
+ * way: retention deletes it again then, and an index that was restored from an older copy gets its crashes back.
  *
- * Failure modes: an index or a disk that fails ends the start; a mirror that finds no space is a warning. */
+ * Failure modes: an index or a disk that fails ends the start. No space for a JSON file is a warning. */
 #include "storage/store/reconcile_internal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -29,7 +29,7 @@ struct reconciliation {
         int datadir_fd;
         struct index *index;
         struct reconcile_counts counts;
-        int64_t last_id; /* pages go on behind these */
+        int64_t last_id; /* the next page begins after these */
         char last_sha256[BLOB_HEX_SIZE];
         size_t n_absent;
         int64_t absent[PAGE_ROWS]; /* ids of this page's crashes that have no mirror */
@@ -49,6 +49,7 @@ static int check_crash(void *userdata, const struct index_crash_row *row)
         snprintf(source.project, sizeof(source.project), "%s", row->project);
         snprintf(source.install_id, sizeof(source.install_id), "%s", row->install_id);
         mirror_path(&source, crashed_at, row->dump_sha256, path);
+        assert(c->n_absent < PAGE_ROWS);
         if (faccessat(c->datadir_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
                 c->absent[c->n_absent++] = row->id;
         return 0;
@@ -78,7 +79,7 @@ static int check_crashes(struct reconciliation *c)
                 int r = index_crashes_after(c->index, before, PAGE_ROWS, check_crash, c);
                 for (size_t i = 0; r == 0 && i < c->n_absent; i++) {
                         r = index_read_crash(c->index, c->absent[i], write_mirror, c);
-                        if (r == -EINVAL) /* its row cannot be understood, and the log says so */
+                        if (r == -EINVAL) /* its row cannot be understood, and that was logged */
                                 r = 0;
                 }
                 if (r < 0)
@@ -129,12 +130,15 @@ int reconcile_data_dir(int datadir_fd, struct index *index, struct reconcile_cou
         struct reconciliation c = { .datadir_fd = datadir_fd, .index = index };
         struct adopt_counts files;
         int r = adopt_data_dir(datadir_fd, index, ADOPT_UNCLEAN, &files);
-        if (r == 0)
-                r = check_crashes(&c);
-        if (r == 0)
-                r = check_blobs(&c);
-        if (r == 0)
-                r = reconcile_log_files(datadir_fd, index, &c.counts);
+        if (r < 0)
+                return r;
+        r = check_crashes(&c);
+        if (r < 0)
+                return r;
+        r = check_blobs(&c);
+        if (r < 0)
+                return r;
+        r = reconcile_log_files(datadir_fd, index, &c.counts);
         if (r < 0)
                 return r;
         c.counts.leftovers = files.leftovers;

@@ -3,5 +3,5 @@
 
 #include "storage/store/reconcile.h"
 
-/* Adds to the counts what it found. 0 or -errno. */
+/* Adds what it found to the counts. 0 or -errno. */
 int reconcile_log_files(int datadir_fd, struct index *index, struct reconcile_counts *counts);

@@ -1,24 +1,25 @@
-/* The log files that were being written when an unclean stop came: those of the two newest days there are, since nothing
- * older can have been open, and those that were too new to have a row. Found through the index, not by walking.
+/* Checks the log files that were being written at an unclean stop: those of the two newest days, since older ones cannot
+ * have been open, and those that were too new to have a row. The index says which these are; no directory is walked.
  *
- * An unterminated last line was never acknowledged, and is moved to <file>.torn. Lines that came after the last note of a
- * file's totals are counted.
+ * An unfinished last line was never acknowledged, and is moved to <file>.torn. Lines after the last totals of a file are
+ * counted.
  *
- * A file may have a hole after a power cut: a file system that knows its new size need not have its bytes yet, and reads
- * as zeros what it lacks, with later bytes behind that did get to the disk. No line holds a zero (JSON escapes it). So the
- * line with the first zero, and all behind it, go the way of an unterminated last line. None of it was acknowledged:
- *  - what the journal held has been written again by the recovery, which ran before, wherever it belongs in the file;
- *  - any other line was acknowledged by a sync of its file, or freed from the journal by one, which would have covered
- *    the hole in front of it too;
- *  - what a daemon left unsynced, and the next one appended behind, is synced here first, and by a clean stop
- *    (clean_stop.c); besides, its row counts it from then on.
- * With durability: written, lines behind a hole may have been acknowledged: that promises nothing after a power cut.
- * Nobody looks at what a file's row counts. It was acknowledged (but for a file that was closed in the middle of a
- * commit), so that only a damaged disk makes a hole there, and what is behind it may have been acknowledged too.
+ * After a power cut a file may have a hole: the file system knew its new size, but not all of its bytes were on the disk.
+ * The missing ones read as zeros, and later ones may be there. No line holds a zero byte (JSON escapes it). So the line with
+ * the first zero, and everything after it, is moved like an unfinished last line. Nothing of that was acknowledged:
+ *  - lines that the journal held are back in their place, since the recovery ran before;
+ *  - any other line was acknowledged, or freed from the journal, after a sync of its file. That sync would have covered the
+ *    hole in front of it, too;
+ *  - lines that one daemon left unsynced, and the next one appended to, are synced here first, and by a clean stop
+ *    (clean_stop.c). From then on their row counts them.
+ * With `durability: written`, lines after a hole may have been acknowledged: that setting promises nothing after a power cut.
+ * What the row counts is not checked. It was acknowledged (except in a file that was closed in the middle of a commit), so
+ * only a damaged disk can make a hole there, and the lines after such a hole may have been acknowledged.
  *
- * Failure modes: an index or a sync that fails ends the start. A file that cannot be read, or whose tail finds no space
- * elsewhere, is a warning; its row counts all of it then, so that no later start takes for unacknowledged what was
- * acknowledged behind such a tail. */
+ * Failure modes: an index or a sync that fails ends the start. A file that cannot be read, or whose tail cannot be moved for
+ * want of space, is a warning. Its row then counts all of it, so that no later start takes lines for unacknowledged that
+ * were acknowledged after such a tail. */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,6 +52,7 @@ struct page {
 static int collect(void *userdata, const struct index_log_file *found)
 {
         struct page *page = userdata;
+        assert(page->n < PAGE_ROWS);
         struct row *row = &page->rows[page->n++];
         *row = (struct row){ .source_id = found->source_id, .bytes = found->bytes };
         snprintf(row->source.project, sizeof(row->source.project), "%s", found->project);
@@ -61,7 +63,7 @@ static int collect(void *userdata, const struct index_log_file *found)
         return 0;
 }
 
-/* Above, why nothing behind a hole was acknowledged. 0 or LOG_FILE_BROKEN. */
+/* The head of this file says why nothing after a hole was acknowledged. 0 or LOG_FILE_BROKEN. */
 static int repair_hole(struct log_file *f, const struct row *row, uint64_t known, struct log_lines_content *content,
                        struct reconcile_counts *counts)
 {
@@ -70,7 +72,7 @@ static int repair_hole(struct log_file *f, const struct row *row, uint64_t known
                 content->lines = content->lines_to_hole;
         } else if (r < 0) {
                 counts->log_files_damaged++;
-                log_error("a log file holds bytes that are no lines; they are left as they are",
+                log_error("a log file holds bytes that are not lines; they are left as they are",
                           LOG_STR("project", row->source.project), LOG_STR("install_id", row->source.install_id),
                           LOG_STR("day", row->day), LOG_STR("error", strerror(-r)));
         }
@@ -103,7 +105,7 @@ static int check_file(int datadir_fd, struct row *row, struct reconcile_counts *
                 r = check_open_file(&f, row, counts);
                 log_file_close(&f);
         }
-        if (r < 0 && r != -ENOENT) /* retention forgets a row without its file */
+        if (r < 0 && r != -ENOENT) /* retention removes a row without a file */
                 log_warn("cannot check a log file", LOG_STR("project", row->source.project),
                          LOG_STR("install_id", row->source.install_id), LOG_STR("day", row->day),
                          LOG_STR("error", strerror(-r)));
@@ -129,8 +131,10 @@ static int write_rows(struct index *index, const struct page *page, struct recon
 
 int reconcile_log_files(int datadir_fd, struct index *index, struct reconcile_counts *counts)
 {
-        struct page *page = calloc(1, sizeof(*page));
-        int r = page ? durable_sync_all(datadir_fd) : -ENOMEM;
+        _cleanup_(freep) struct page *page = calloc(1, sizeof(*page));
+        if (!page)
+                return -ENOMEM;
+        int r = durable_sync_all(datadir_fd);
         while (r == 0) {
                 const struct index_log_file_key after = { page->last_day, page->last_source_id };
                 page->n = 0;
@@ -142,6 +146,5 @@ int reconcile_log_files(int datadir_fd, struct index *index, struct reconcile_co
                 if (page->n < PAGE_ROWS)
                         break;
         }
-        free(page);
         return r;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "storage/log_days/log_compress.h"
+#include "storage/log_days/log_path.h"
 #include "util/files/durable.h"
 
 char *planted_text(int64_t sec, int severity, const char *body)
@@ -44,12 +45,13 @@ static bool never(_unused_ void *userdata)
 
 void planted_compress(const char *source, const char *day, bool remove_plain)
 {
-        char dir[256], name[32], path[512];
-        uint64_t plain, packed;
-        snprintf(dir, sizeof(dir), "logs/%s", source);
-        snprintf(name, sizeof(name), "%s.ndjson", day);
-        assert_int_equal(log_compress_file(storage_fd, dir, name, never, NULL, &plain, &packed), 0);
-        snprintf(path, sizeof(path), "%s/%s", dir, name);
+        char path[512], found[CLOCK_DAY_SIZE];
+        struct source who;
+        bool compressed;
+        struct log_compress_sizes sizes;
+        snprintf(path, sizeof(path), "logs/%s/%s.ndjson", source, day);
+        assert_true(log_path_parse(path, &who, found, &compressed));
+        assert_int_equal(log_compress_day(storage_fd, &who, day, never, NULL, &sizes), 0);
         if (remove_plain)
                 assert_int_equal(unlinkat(storage_fd, path, 0), 0);
 }
