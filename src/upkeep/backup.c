@@ -1,15 +1,16 @@
-/* 1. The database as it is at one moment, into incoming/.
- * 2. Each blob that it names. One that is gone by now, with its row, was deleted by retention meanwhile: its crashes are
- *    forgotten in the copy too, as they are in the original. (A file whose row is still there is lost, and told.)
- * 3. JSON files; log files up to a whole line, and the copy's rows made to say what was copied.
- * 4. One sync of everything; the database is renamed to its place; then the manifest.
- * 5. What no row names any more is removed.
+/* 1. Copy the database, as it is at one moment, to incoming/.
+ * 2. Copy each blob that it names. If the blob and its row are gone from the original by now, retention deleted them: the
+ *    copy forgets their crashes, too. If only the file is gone, it is lost, and reported.
+ * 3. Copy the JSON files, then the log files up to a whole line, and correct the copy's rows of log files.
+ * 4. Sync everything once, rename the database to its place, write the manifest.
+ * 5. Remove what no row names any more.
  *
- * The rows of an older copy find their blobs, since those are only removed at the end; its log files may have grown, or have
- * gone as in the original. Cut short at any point, the directory holds the older copy or the newer one, but for that.
- * incoming/ in a directory says that it is one of ours, unfinished. */
+ * Blobs are removed last, so an older copy stays whole until the newer one is there, except that its log files may have
+ * grown, or gone as in the original. So a run that is cut short leaves the older copy or the newer one. A directory with
+ * incoming/ in it is ours, and unfinished. */
 #include "upkeep/backup.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -44,7 +45,7 @@ static int not_empty(_unused_ void *userdata, _unused_ const char *path, _unused
         return 1;
 }
 
-/* Ours, or empty. */
+/* Is the directory ours, or empty? */
 static int check_target(struct backup *b, struct error *err)
 {
         bool ours = faccessat(b->to_fd, INCOMING, F_OK, 0) == 0 ||
@@ -53,15 +54,15 @@ static int check_target(struct backup *b, struct error *err)
         if (fstat(b->from_fd, &from) < 0 || fstat(b->to_fd, &to) < 0)
                 return error_cannot(err, -errno, "look at", b->config->to);
         if (from.st_ino == to.st_ino && from.st_dev == to.st_dev) {
-                error_set(err, "%s is the directory that is to be copied", b->config->to);
+                error_set(err, "%s is the directory to be copied", b->config->to);
                 return -EINVAL;
         }
         if (b->config->restore && faccessat(b->from_fd, BACKUP_MANIFEST, F_OK, 0) < 0) {
-                error_set(err, "%s is no finished backup: it has no %s", b->config->from, BACKUP_MANIFEST);
+                error_set(err, "%s is not a finished backup: it has no %s", b->config->from, BACKUP_MANIFEST);
                 return -EINVAL;
         }
         if (!ours && entries_each(b->to_fd, ".", not_empty, NULL) != 0) {
-                error_set(err, "%s is not empty%s", b->config->to, b->config->restore ? "" : ", and no backup");
+                error_set(err, "%s is not empty%s", b->config->to, b->config->restore ? "" : ", and not a backup");
                 return -ENOTEMPTY;
         }
         return 0;
@@ -91,12 +92,16 @@ static int open_both(struct backup *b, struct error *err)
         if (b->to_fd < 0)
                 return error_cannot(err, -errno, "open", b->config->to);
         r = check_target(b, err);
-        if (r == 0 && (r = durable_mkdirs(b->to_fd, INCOMING)) < 0)
+        if (r < 0)
+                return r;
+        r = durable_mkdirs(b->to_fd, INCOMING);
+        if (r < 0)
                 return error_cannot(err, r, "write to", b->config->to);
-        if (r == 0)
-                r = lock_target(b, err);
+        r = lock_target(b, err);
+        if (r < 0)
+                return r;
         b->files = (struct tree_copy){ .from_fd = b->from_fd, .to_fd = b->to_fd, .link = b->config->link };
-        return r == 0 ? index_open_readonly(b->config->from, &b->source, err) : r;
+        return index_open_readonly(b->config->from, &b->source, err);
 }
 
 static void pages_copied(void *userdata, uint64_t done, uint64_t all)
@@ -125,9 +130,9 @@ static int take_snapshot(struct backup *b, struct error *err)
         if (r < 0)
                 return error_cannot(err, r, "copy the database to", b->config->to);
         r = index_open(dir, &b->copy, &created, err);
-        if (r == 0)
-                r = index_count_all(b->copy, &b->counts.rows);
-        return r > 0 ? -EINVAL : r;
+        if (r != 0)
+                return r < 0 ? r : -EINVAL;
+        return index_count_all(b->copy, &b->counts.rows);
 }
 
 struct backup_page {
@@ -142,12 +147,13 @@ struct backup_page {
 static int collect_blob(void *userdata, const char *sha256, uint64_t len)
 {
         struct backup_page *page = userdata;
+        assert(page->n < PAGE_ROWS);
         snprintf(page->rows[page->n].sha256, BLOB_HEX_SIZE, "%s", sha256);
         page->rows[page->n++].len = len;
         return 0;
 }
 
-/* A blob's row is deleted before its file, and made after it. One of a wrong length never replaces an older copy's. */
+/* The row of a blob is deleted before its file, and made after it. A file of the wrong length never replaces an older copy's. */
 static int copy_blob(struct backup *b, const char *sha256, uint64_t len)
 {
         char path[BLOB_PATH_SIZE];
@@ -166,31 +172,40 @@ static int copy_blob(struct backup *b, const char *sha256, uint64_t len)
         return 0;
 }
 
-static int copy_blobs(struct backup *b, struct backup_page *page)
+static int copy_page_of_blobs(struct backup *b, const struct backup_page *page)
 {
+        int r = index_begin(b->copy);
+        for (size_t i = 0; r == 0 && i < page->n; i++)
+                r = copy_blob(b, page->rows[i].sha256, page->rows[i].len);
+        return r < 0 ? r : index_commit(b->copy);
+}
+
+static int copy_blobs(struct backup *b)
+{
+        _cleanup_(freep) struct backup_page *page = calloc(1, sizeof(*page));
         char last[BLOB_HEX_SIZE] = "";
         uint64_t done = 0;
-        int r;
+        if (!page)
+                return -ENOMEM;
         do {
                 page->n = 0;
-                r = index_blobs_after(b->copy, last, PAGE_ROWS, collect_blob, page);
+                int r = index_blobs_after(b->copy, last, PAGE_ROWS, collect_blob, page);
                 if (r == 0)
-                        r = index_begin(b->copy);
-                for (size_t i = 0; r == 0 && i < page->n; i++)
-                        r = copy_blob(b, page->rows[i].sha256, page->rows[i].len);
-                if (r == 0)
-                        r = index_commit(b->copy);
+                        r = copy_page_of_blobs(b, page);
+                if (r < 0)
+                        return r;
                 if (page->n > 0)
                         memcpy(last, page->rows[page->n - 1].sha256, sizeof(last));
                 done += page->n;
                 backup_progress(b, "blobs", done, b->counts.rows.blobs);
-        } while (r == 0 && page->n > 0);
-        return r;
+        } while (page->n > 0);
+        return 0;
 }
 
 static int collect_id(void *userdata, const struct index_crash_row *row)
 {
         struct backup_page *page = userdata;
+        assert(page->n < PAGE_ROWS);
         page->rows[page->n++].id = row->id;
         return 0;
 }
@@ -204,37 +219,43 @@ static int copy_mirror(void *userdata, const struct index_crash *crash)
         return r == -ENOENT ? mirror_write(b->to_fd, crash) : r;
 }
 
-static int copy_mirrors(struct backup *b, struct backup_page *page)
+static int copy_mirrors(struct backup *b)
 {
+        _cleanup_(freep) struct backup_page *page = calloc(1, sizeof(*page));
         int64_t last = 0;
         uint64_t done = 0;
-        int r;
+        if (!page)
+                return -ENOMEM;
         do {
                 page->n = 0;
-                r = index_crashes_after(b->copy, last, PAGE_ROWS, collect_id, page);
+                int r = index_crashes_after(b->copy, last, PAGE_ROWS, collect_id, page);
                 for (size_t i = 0; r == 0 && i < page->n; i++) {
                         last = page->rows[i].id;
                         r = index_read_crash(b->copy, last, copy_mirror, b);
-                        if (r == -EINVAL) /* its row cannot be understood: the verification tells */
+                        if (r == -EINVAL) /* its row cannot be understood: `verify` reports it */
                                 r = 0;
                 }
+                if (r < 0)
+                        return r;
                 done += page->n;
                 backup_progress(b, "crashes", done, b->counts.rows.crashes);
-        } while (r == 0 && page->n > 0);
-        return r;
+        } while (page->n > 0);
+        return 0;
 }
 
-/* Unlinked first: an older copy's WAL must never meet the newer database. It holds nothing, as the copy is no WAL one. What
- * is restored stays one, since a kill while it becomes one again would leave what only a writer can open. */
+/* The older copy's WAL must never meet the newer database, so it is unlinked first. It holds nothing, since a backup is not in
+ * WAL mode. A restored database stays in WAL mode: a kill while it changed back would leave one that only a writer can open. */
 static int publish(struct backup *b)
 {
         int r = b->config->restore ? index_checkpoint_whole(b->copy) : index_leave_wal(b->copy);
         b->copy = index_free(b->copy);
         if (r == 0)
                 r = durable_sync_all(b->to_fd);
+        if (r == 0)
+                r = path_remove(b->to_fd, "detritus.db-wal");
+        if (r == 0)
+                r = path_remove(b->to_fd, "detritus.db-shm");
         if (r < 0)
-                return r;
-        if ((r = path_remove(b->to_fd, "detritus.db-wal")) < 0 || (r = path_remove(b->to_fd, "detritus.db-shm")) < 0)
                 return r;
         if (renameat(b->to_fd, INCOMING "/detritus.db", b->to_fd, "detritus.db") < 0)
                 return -errno;
@@ -288,14 +309,17 @@ static int remove_mirror(void *userdata, const char *path, _unused_ const char *
 /* The copy is open read-only now, under its name. */
 static int remove_stale(struct backup *b, struct error *err)
 {
+        assert(!b->copy);
         int r = index_open_readonly(b->config->to, &b->copy, err);
-        if (r == 0)
-                r = entries_each_below(b->to_fd, "crashes/by-hash", 1, remove_blob, b);
-        if (r == 0)
-                r = entries_each_below(b->to_fd, "crashes/by-source", 2, remove_mirror, b);
-        if (r == 0 && unlinkat(b->to_fd, INCOMING, AT_REMOVEDIR) < 0)
-                r = -errno;
-        return r == 0 ? durable_sync_dir(b->to_fd, NULL) : r > 0 ? -EINVAL : r;
+        if (r != 0)
+                return r < 0 ? r : -EINVAL;
+        r = entries_each_below(b->to_fd, "crashes/by-hash", 1, remove_blob, b);
+        if (r < 0)
+                return r;
+        r = entries_each_below(b->to_fd, "crashes/by-source", 2, remove_mirror, b);
+        if (r < 0)
+                return r;
+        return unlinkat(b->to_fd, INCOMING, AT_REMOVEDIR) < 0 ? -errno : durable_sync_dir(b->to_fd, NULL);
 }
 
 static int give(int fd, const char *path, const struct stat *owner)
@@ -315,7 +339,7 @@ static int give_below(void *userdata, const char *path, _unused_ const char *nam
         return r == 0 ? entries_each(g->b->to_fd, path, give_below, g) : r; /* a file has no entries */
 }
 
-/* Root restores into a directory of the daemon's: what is in it is to be the daemon's, too. */
+/* Root may restore into a directory of the daemon's user: that user gets the files. */
 static int give_to_owner(struct backup *b)
 {
         struct giving g = { .b = b };
@@ -324,25 +348,25 @@ static int give_to_owner(struct backup *b)
         return geteuid() == 0 && g.owner.st_uid != 0 ? entries_each(b->to_fd, ".", give_below, &g) : 0;
 }
 
+static int count_rows(struct backup *b)
+{
+        return index_count_all(b->copy, &b->counts.rows);
+}
+
+static int finish(struct backup *b)
+{
+        return b->config->restore ? give_to_owner(b) : write_manifest(b);
+}
+
 static int copy_all(struct backup *b, struct error *err)
 {
-        _cleanup_(freep) struct backup_page *page = calloc(1, sizeof(*page));
-        int r = page ? take_snapshot(b, err) : -ENOMEM;
+        static int (*const steps[])(struct backup * b) = { copy_blobs, copy_mirrors, backup_logs,
+                                                           count_rows, publish,      finish };
+        int r = take_snapshot(b, err);
         if (r < 0)
                 return r;
-        r = copy_blobs(b, page);
-        if (r == 0)
-                r = copy_mirrors(b, page);
-        if (r == 0)
-                r = backup_logs(b);
-        if (r == 0)
-                r = index_count_all(b->copy, &b->counts.rows);
-        if (r == 0)
-                r = publish(b);
-        if (r == 0 && !b->config->restore)
-                r = write_manifest(b);
-        if (r == 0 && b->config->restore)
-                r = give_to_owner(b);
+        for (size_t i = 0; r == 0 && i < ARRAY_LEN(steps); i++)
+                r = steps[i](b);
         if (r < 0)
                 return error_cannot(err, r, "copy to", b->config->to);
         r = remove_stale(b, err);

@@ -1,5 +1,5 @@
 #pragma once
-/* What backup.c (the whole, and crashes) and backup_logs.c share. */
+/* What backup.c (everything but logs) and backup_logs.c share. */
 
 #include "upkeep/backup.h"
 #include "upkeep/tree_copy.h"
@@ -8,14 +8,14 @@ struct backup {
         const struct backup_config *config;
         int from_fd, to_fd, lock_fd;
         struct index *source; /* read-only */
-        struct index *copy;   /* in incoming/ until it is published */
+        struct index *copy;   /* in incoming/ until it is published; afterwards read-only */
         struct tree_copy files;
         struct moment started;
         struct backup_counts counts;
 };
 
 void backup_progress(const struct backup *b, const char *step, uint64_t done, uint64_t all);
-int backup_remove(struct backup *b, const char *path); /* of the copy; one that is not there is well too */
+int backup_remove(struct backup *b, const char *path); /* from the copy; counted if it was there */
 
-/* Log files, and the copy's rows of them. 0 or -errno. */
+/* Copies the log files, and corrects their rows in the copy. 0 or -errno. */
 int backup_logs(struct backup *b);

@@ -1,8 +1,9 @@
-/* Log files of a copy. Plain ones grow, and are copied up to a whole line; compressed ones never change.
+/* Copies log files. Plain ones grow, and are copied up to a whole line; compressed ones never change.
  *
- * Meanwhile a file may be compressed, or deleted by retention. So what the copy has and the original has not is looked at
- * again: where the original is compressed by now, that file is taken, and only then is the plain one removed. At the end
- * the copy's rows are made to say what its files are. */
+ * Meanwhile the daemon may compress or delete a file. So files that the copy has and the original no longer has are checked
+ * again: if the original is compressed by now, the compressed file is copied before the plain one is removed. At the end the
+ * copy's rows are corrected to what its files are. */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -20,7 +21,6 @@
 #include "util/files/path.h"
 
 #define PAGE_ROWS 250
-#define PATH_SIZE 320
 
 static bool is_compressed(const char *path)
 {
@@ -32,7 +32,7 @@ static int copy_one(struct backup *b, const char *path)
         return is_compressed(path) ? tree_copy_file(&b->files, path, false) : tree_copy_lines(&b->files, path);
 }
 
-/* What was set aside (.torn) comes too. */
+/* Torn ends that were set aside (.torn) are copied, too. */
 static int copy_file(void *userdata, const char *path, const char *name)
 {
         struct backup *b = userdata;
@@ -44,7 +44,7 @@ static int copy_file(void *userdata, const char *path, const char *name)
                 return 0;
         int r = torn ? tree_copy_whole(&b->files, path) : copy_one(b, path);
         if (r == -ENOENT)
-                return 0; /* it went away; what came in its place is found below */
+                return 0; /* it is gone; remove_gone() finds what took its place */
         if (r == 0)
                 backup_progress(b, "log files", b->files.copied + b->files.kept + b->files.linked, 0);
         return r;
@@ -58,7 +58,7 @@ static bool is_there(int fd, const char *path)
 static int remove_gone(void *userdata, const char *path, _unused_ const char *name)
 {
         struct backup *b = userdata;
-        char compressed[PATH_SIZE];
+        char compressed[PATH_MAX];
         if (is_there(b->from_fd, path))
                 return 0;
         snprintf(compressed, sizeof(compressed), "%s.zst", path);
@@ -81,6 +81,7 @@ struct log_page {
 static int collect(void *userdata, const struct index_log_file *row)
 {
         struct log_page *page = userdata;
+        assert(page->n < PAGE_ROWS);
         struct log_row *copy = &page->rows[page->n++];
         *copy = (struct log_row){ .source_id = row->source_id, .bytes = row->bytes, .compressed = row->compressed };
         snprintf(copy->day, sizeof(copy->day), "%s", row->day);
@@ -94,10 +95,10 @@ static int count_lines(struct backup *b, const char *path, uint64_t from, uint64
         return fd < 0 ? -errno : log_lines_count(fd, from, to, ret);
 }
 
-/* A plain file is what counts while there is one. */
+/* While there is a plain file, it counts. */
 static int correct_row(struct backup *b, const struct log_row *row)
 {
-        char compressed[PATH_SIZE + 4];
+        char compressed[LOG_PATH_SIZE + 4];
         struct stat st;
         struct log_lines_content content = { 0 };
         if (fstatat(b->to_fd, row->path, &st, AT_SYMLINK_NOFOLLOW) == 0) {
@@ -117,37 +118,46 @@ static int correct_row(struct backup *b, const struct log_row *row)
         return index_delete_log_file(b->copy, row->source_id, row->day);
 }
 
+static int correct_page(struct backup *b, const struct log_page *page)
+{
+        int r = index_begin(b->copy);
+        for (size_t i = 0; r == 0 && i < page->n; i++)
+                r = correct_row(b, &page->rows[i]);
+        return r < 0 ? r : index_commit(b->copy);
+}
+
 static int correct_rows(struct backup *b, struct log_page *page)
 {
         char last_day[CLOCK_DAY_SIZE] = "";
         int64_t last_source = 0;
-        int r;
         do {
                 const struct index_log_file_key after = { last_day, last_source };
                 page->n = 0;
-                r = index_log_files_after(b->copy, &after, PAGE_ROWS, collect, page);
+                int r = index_log_files_after(b->copy, &after, PAGE_ROWS, collect, page);
                 if (r == 0)
-                        r = index_begin(b->copy);
-                for (size_t i = 0; r == 0 && i < page->n; i++)
-                        r = correct_row(b, &page->rows[i]);
-                if (r == 0)
-                        r = index_commit(b->copy);
+                        r = correct_page(b, page);
+                if (r < 0)
+                        return r;
                 if (page->n > 0) {
                         last_source = page->rows[page->n - 1].source_id;
                         memcpy(last_day, page->rows[page->n - 1].day, sizeof(last_day));
                 }
-        } while (r == 0 && page->n > 0);
-        return r;
+        } while (page->n > 0);
+        return 0;
 }
 
 int backup_logs(struct backup *b)
 {
         _cleanup_(freep) struct log_page *page = calloc(1, sizeof(*page));
         struct adopt_counts adopted;
-        int r = page ? entries_each_below(b->from_fd, "logs", 2, copy_file, b) : -ENOMEM;
-        if (r == 0)
-                r = entries_each_below(b->to_fd, "logs", 2, remove_gone, b);
-        if (r == 0)
-                r = correct_rows(b, page);
-        return r == 0 ? adopt_data_dir(b->to_fd, b->copy, ADOPT_LOGS, &adopted) : r;
+        if (!page)
+                return -ENOMEM;
+        int r = entries_each_below(b->from_fd, "logs", 2, copy_file, b);
+        if (r < 0)
+                return r;
+        r = entries_each_below(b->to_fd, "logs", 2, remove_gone, b);
+        if (r < 0)
+                return r;
+        r = correct_rows(b, page);
+        return r < 0 ? r : adopt_data_dir(b->to_fd, b->copy, ADOPT_LOGS, &adopted);
 }

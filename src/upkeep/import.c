@@ -1,8 +1,9 @@
-/* First the files of crashes (import_crashes.c), then log files (import_logs.c). At the end the adoption (adopt.h) makes
- * rows of what has come in, as it does of a reference's directory; killed before that, the next start does, and a further
- * run passes over what is here. */
+/* First come the files of crashes (import_crashes.c), then the log files (import_logs.c). At the end the adoption (adopt.h)
+ * indexes them, as it does for a directory of the reference. After a kill before that, the next start indexes them, and
+ * another run passes over what is here. */
 #include "upkeep/import.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -28,7 +29,7 @@ void import_left(const struct import *i, const char *path, const char *why)
         i->config->left(i->config->userdata, path, why);
 }
 
-/* Which crashes are held, and so on, where it has a database that this detritus can read. */
+/* Which crashes are held, and so on, if there is a database that this detritus can read. */
 static int take_details(struct import *i)
 {
         _cleanup_(index_freep) struct index *other = NULL;
@@ -48,28 +49,37 @@ static int take_details(struct import *i)
         return r == -ENOSPC || r == -EDQUOT || r == -ENOMEM ? r : 0;
 }
 
+/* Synced before it is indexed: no row may name a file that a power cut takes away. */
+static int index_all(struct import *i)
+{
+        struct adopt_counts adopted;
+        int r = durable_sync_all(i->o->dir.fd);
+        return r < 0 ? r : adopt_data_dir(i->o->dir.fd, i->o->index, ADOPT_ALL, &adopted);
+}
+
+static int take_all(struct import *i)
+{
+        static int (*const steps[])(struct import * i) = { import_crashes, import_logs, index_all, take_details };
+        int r = 0;
+        for (size_t n = 0; r == 0 && n < ARRAY_LEN(steps); n++)
+                r = steps[n](i);
+        return r;
+}
+
 int import_run(const struct import_config *config, struct offline *o, struct import_counts *ret, struct error *err)
 {
         struct import i = { .config = config, .o = o };
-        struct adopt_counts adopted;
+        assert(o->index);
         struct stat from, to;
         _cleanup_(closep) int from_fd = open(config->from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (from_fd < 0 || fstat(from_fd, &from) < 0 || fstat(o->dir.fd, &to) < 0)
                 return error_cannot(err, -errno, "open", config->from);
         if (from.st_ino == to.st_ino && from.st_dev == to.st_dev)
-                return error_cannot(err, -EINVAL, "take into itself", config->from);
+                return error_cannot(err, -EINVAL, "import into itself", config->from);
         i.from_fd = from_fd;
         i.files = (struct tree_copy){ .from_fd = from_fd, .to_fd = o->dir.fd, .hold = true };
-        int r = import_crashes(&i);
-        if (r == 0)
-                r = import_logs(&i);
+        int r = take_all(&i);
         tree_copy_done(&i.files);
-        if (r == 0)
-                r = durable_sync_all(o->dir.fd);
-        if (r == 0)
-                r = adopt_data_dir(o->dir.fd, o->index, ADOPT_ALL, &adopted);
-        if (r == 0)
-                r = take_details(&i);
         *ret = i.counts;
-        return r < 0 ? error_cannot(err, r, "take in", config->from) : 0;
+        return r < 0 ? error_cannot(err, r, "import", config->from) : 0;
 }

@@ -1,11 +1,11 @@
-/* For each JSON file of a crash that is not here: its blobs, each hashed on its way, then the file itself, under its own
- * name and with its own time.
+/* For each JSON file of a crash that is not here: copies its blobs, hashing each on the way, then the file itself, under its
+ * name and with its time.
  *
- * Many wait for the disk together. A batch's files are written without names; they are synced; the blobs get their names,
- * which are synced; then the JSON files get theirs. So no name stands for less than the whole file, and no JSON file for
- * blobs that a power cut takes back. The names of the last batch are the caller's to sync.
+ * Many files wait for the disk together. The files of a batch are written without names and synced. The blobs get their
+ * names, and these are synced. Then the JSON files get their names. So no name stands for less than the whole file, and no
+ * JSON file names blobs that a power cut can take away. The caller syncs the names of the last batch.
  *
- * A blob whose bytes are not those of its name is not taken, nor the crashes that need it: each is told, and left. */
+ * A blob whose bytes do not match its name is not taken, and neither are the crashes that need it: each is reported. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -31,13 +31,16 @@ struct batch {
 static int receive(int fd, struct blob_writer *w)
 {
         _cleanup_(freep) uint8_t *block = malloc(READ_BYTES);
-        ssize_t n = 0;
-        int r = block ? 0 : -ENOMEM;
-        while (r == 0 && (n = read(fd, block, READ_BYTES)) > 0)
-                r = blob_writer_write(w, block, (size_t)n);
-        if (r == 0 && n < 0)
-                r = -errno;
-        return r == 0 ? blob_writer_finish(w) : r;
+        if (!block)
+                return -ENOMEM;
+        for (;;) {
+                ssize_t n = read(fd, block, READ_BYTES);
+                if (n < 0)
+                        return -errno;
+                int r = n > 0 ? blob_writer_write(w, block, (size_t)n) : blob_writer_finish(w);
+                if (r < 0 || n == 0)
+                        return r;
+        }
 }
 
 static void drop_blobs(struct batch *b, size_t from)
@@ -61,7 +64,7 @@ static int give_names(struct batch *b)
                 r = blob_writer_link(b->blobs[n], false, &existed);
         if (r == 0 && b->n_blobs > 0)
                 r = draft_sync_all(drafts);
-        return r == 0 ? mirror_batch_link(&b->mirrors) : r;
+        return r < 0 ? r : mirror_batch_link(&b->mirrors);
 }
 
 static int publish(struct batch *b)
@@ -92,7 +95,7 @@ static int keep_blob(struct batch *b, struct blob_writer *w)
         return 0;
 }
 
-/* In the batch, or under its name. */
+/* Is the blob in this batch, or here already? */
 static bool has_blob(const struct batch *b, const struct index_blob_use *use)
 {
         for (size_t n = 0; n < b->n_blobs; n++) {
@@ -102,7 +105,7 @@ static bool has_blob(const struct batch *b, const struct index_blob_use *use)
         return blob_is_there(b->i->o->dir.fd, use->sha256, use->len);
 }
 
-/* 0; 1: it is not there, or is not what its name says; -errno. */
+/* 0; 1: it is not there, or its bytes are not those of its name; -errno. */
 static int take_blob(struct batch *b, const struct index_blob_use *use)
 {
         _cleanup_(blob_writer_freep) struct blob_writer *w = NULL;
@@ -114,18 +117,20 @@ static int take_blob(struct batch *b, const struct index_blob_use *use)
         if (fd < 0)
                 return errno == ENOENT ? 1 : -errno;
         int r = blob_writer_new(b->store, &w);
-        if (r == 0)
-                r = receive(fd, w);
-        if (r == 0 && (strcmp(blob_writer_sha256(w), use->sha256) != 0 || blob_writer_len(w) != use->len))
+        if (r < 0)
+                return r;
+        r = receive(fd, w);
+        if (r < 0)
+                return r;
+        if (strcmp(blob_writer_sha256(w), use->sha256) != 0 || blob_writer_len(w) != use->len)
                 return 1;
-        if (r == 0)
-                r = keep_blob(b, w);
+        r = keep_blob(b, w);
         if (r == 0)
                 TAKE_PTR(w);
         return r;
 }
 
-/* 0; 1: a blob of it cannot be had; -errno. */
+/* 0; 1: one of its blobs cannot be taken; -errno. */
 static int take_files(struct batch *b, const struct index_crash *crash)
 {
         size_t before = b->n_blobs;

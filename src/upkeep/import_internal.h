@@ -1,5 +1,5 @@
 #pragma once
-/* What import.c (the whole), import_crashes.c and import_logs.c share. */
+/* What import.c (the order of things), import_crashes.c and import_logs.c share. */
 
 #include "upkeep/import.h"
 #include "upkeep/tree_copy.h"

@@ -1,9 +1,10 @@
-/* Log files. One that is not here is copied as it is. Where both have a day of a source, the lines that are missing here are
- * appended: each line counts as often as the directory that has it more often has it, so that running it again adds
- * nothing, and lines that were truly sent twice stay two. Lines are compared by 128 bits of their SHA-256.
+/* A log file that is not here is copied as it is. If both directories have a day of a source, the lines that are missing here
+ * are appended. A line ends up as many times as it is in the directory that has it more often. So another run adds nothing,
+ * and lines that were really sent twice stay two. Lines are compared by 128 bits of their SHA-256.
  *
- * A compressed day that gains lines becomes plain again (retention compresses it anew): the merged file is renamed into
- * place, and only then the compressed one goes. Cut short before that, both are there, of which the plain one counts. */
+ * A compressed day that gains lines becomes plain again, and retention compresses it again later. The merged file is renamed
+ * to its place, and only then is the compressed one removed. If that is cut short both are there, and the plain one counts. */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/sha.h>
@@ -19,8 +20,8 @@
 #include "util/buf.h"
 #include "util/files/durable.h"
 #include "util/files/entries.h"
+#include "util/files/path.h"
 
-#define PATH_SIZE 320
 #define WRITE_BYTES ((size_t)256 << 10)
 
 struct line_id {
@@ -65,7 +66,13 @@ static int add(struct line_set *set, struct line_id id)
         return 0;
 }
 
-/* The lines of a file here, sorted. Its torn tail is no line. */
+/* How the lines of a file ended. A torn end is left out. */
+static int without_end(int r)
+{
+        return r == LOG_LINES_TORN ? 0 : r == LOG_LINES_TOO_LONG ? -EFBIG : r;
+}
+
+/* The lines of a file here, sorted. */
 static int read_set(int dirfd, const char *path, struct line_set *set)
 {
         _cleanup_(log_lines_freep) struct log_lines *l = NULL;
@@ -74,12 +81,13 @@ static int read_set(int dirfd, const char *path, struct line_set *set)
         int r = log_lines_open(dirfd, path, &l);
         while (r == 0 && (r = log_lines_next(l, &line, &len)) == LOG_LINES_LINE)
                 r = add(set, id_of(line, len));
-        if (set->n > 0 && (r == 0 || r == LOG_LINES_TORN))
+        r = without_end(r);
+        if (set->n > 0 && r == 0)
                 qsort(set->ids, set->n, sizeof(*set->ids), compare);
-        return r == LOG_LINES_TORN ? 0 : r == LOG_LINES_TOO_LONG ? -EFBIG : r;
+        return r;
 }
 
-/* The first that is not less. */
+/* The first one that is not less. */
 static size_t find_first(const struct line_set *set, struct line_id id)
 {
         size_t from = 0, to = set->n;
@@ -93,7 +101,8 @@ static size_t find_first(const struct line_set *set, struct line_id id)
         return from;
 }
 
-/* One of them, used up. taken: how many of the ids that equal this one, at the first of these. */
+/* Uses up one line of the set that equals this one; false: there is none left. taken counts them, at the first of the equal
+ * ones. */
 static bool take_from(const struct line_set *set, uint32_t *taken, struct line_id id)
 {
         size_t first = find_first(set, id);
@@ -105,11 +114,11 @@ static bool take_from(const struct line_set *set, uint32_t *taken, struct line_i
 
 struct merge {
         struct import *i;
-        const char *path;         /* of the plain file */
-        char here[PATH_SIZE + 4]; /* what is here: plain or compressed */
-        char temporary[PATH_SIZE];
-        int out; /* -1 until a line is missing */
-        struct buf pending;
+        const char *path;             /* of the plain file here */
+        char here[LOG_PATH_SIZE + 4]; /* the file here, plain or compressed */
+        char temporary[PATH_MAX];
+        int out;            /* -1 until a missing line is found */
+        struct buf pending; /* lines that are not written yet */
         uint64_t lines;
 };
 
@@ -122,50 +131,60 @@ static int write_pending(struct merge *m)
 
 static int put_line(struct merge *m, const char *line, size_t len)
 {
-        int r = buf_append(&m->pending, line, len);
-        if (r == 0)
-                r = buf_append_char(&m->pending, '\n');
+        buf_append(&m->pending, line, len);
+        int r = buf_append_char(&m->pending, '\n');
         return r == 0 && m->pending.len >= WRITE_BYTES ? write_pending(m) : r;
 }
 
-/* What is here comes first. */
+/* Begins the merged file with the lines that are here. */
 static int begin(struct merge *m)
 {
         _cleanup_(log_lines_freep) struct log_lines *l = NULL;
         const char *line;
         size_t len;
-        const char *slash = strrchr(m->path, '/');
-        snprintf(m->temporary, sizeof(m->temporary), "%.*s/.new-%d", (int)(slash - m->path), m->path, (int)getpid());
+        assert(m->out < 0);
+        int r = path_unfinished(m->path, m->temporary);
+        if (r < 0)
+                return r;
         m->out = openat(m->i->o->dir.fd, m->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
-        int r = m->out < 0 ? -errno : log_lines_open(m->i->o->dir.fd, m->here, &l);
+        r = m->out < 0 ? -errno : log_lines_open(m->i->o->dir.fd, m->here, &l);
         while (r == 0 && (r = log_lines_next(l, &line, &len)) == LOG_LINES_LINE)
                 r = put_line(m, line, len);
-        return r > 0 ? (r == LOG_LINES_TORN ? 0 : -EFBIG) : r;
+        return without_end(r);
+}
+
+/* One line of the other file. */
+static int merge_line(struct merge *m, const struct line_set *here, uint32_t *taken, const char *line, size_t len)
+{
+        if (take_from(here, taken, id_of(line, len)))
+                return 0;
+        int r = m->out < 0 ? begin(m) : 0;
+        if (r < 0)
+                return r;
+        m->lines++;
+        return put_line(m, line, len);
+}
+
+static int merge_lines(struct merge *m, const struct line_set *here, const char *from)
+{
+        _cleanup_(log_lines_freep) struct log_lines *l = NULL;
+        _cleanup_(freep) uint32_t *taken = calloc(here->n + 1, sizeof(*taken));
+        const char *line;
+        size_t len;
+        int r = taken ? log_lines_open(m->i->from_fd, from, &l) : -ENOMEM;
+        while (r == 0 && (r = log_lines_next(l, &line, &len)) == LOG_LINES_LINE)
+                r = merge_line(m, here, taken, line, len);
+        return without_end(r);
 }
 
 static int add_missing(struct merge *m, const char *from)
 {
-        _cleanup_(log_lines_freep) struct log_lines *l = NULL;
-        _cleanup_(freep) uint32_t *taken = NULL;
-        struct line_set set = { 0 };
-        const char *line;
-        size_t len;
-        int r = read_set(m->i->o->dir.fd, m->here, &set);
-        if (r == 0) {
-                taken = calloc(set.n + 1, sizeof(*taken));
-                r = taken ? log_lines_open(m->i->from_fd, from, &l) : -ENOMEM;
-        }
-        while (r == 0 && (r = log_lines_next(l, &line, &len)) == LOG_LINES_LINE) {
-                r = 0;
-                if (take_from(&set, taken, id_of(line, len)))
-                        continue;
-                r = m->out < 0 ? begin(m) : 0;
-                if (r == 0)
-                        r = put_line(m, line, len);
-                m->lines++;
-        }
-        free(set.ids);
-        return r > 0 ? (r == LOG_LINES_TORN ? 0 : -EFBIG) : r;
+        struct line_set here = { 0 };
+        int r = read_set(m->i->o->dir.fd, m->here, &here);
+        if (r == 0)
+                r = merge_lines(m, &here, from);
+        free(here.ids);
+        return r;
 }
 
 static int take_row(void *userdata, const struct index_log_file *row)
@@ -174,30 +193,43 @@ static int take_row(void *userdata, const struct index_log_file *row)
         return 0;
 }
 
-static int publish(struct merge *m, const struct source *source, const char *day)
+static int rename_into_place(struct merge *m, uint64_t *ret_bytes)
 {
         int fd = m->i->o->dir.fd;
-        int64_t source_id = 0;
-        struct stat st = { 0 };
+        char dir[PATH_MAX];
+        struct stat st;
         int r = write_pending(m);
-        if (r == 0)
-                r = durable_sync(m->out);
-        if (r == 0 && (fstat(m->out, &st) < 0 || renameat(fd, m->temporary, fd, m->path) < 0))
-                r = -errno;
         if (r < 0)
                 return r;
-        char dir[PATH_SIZE];
-        snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(m->path, '/') - m->path), m->path);
-        r = durable_sync_dir(fd, dir);
-        if (r == 0)
-                r = index_find_log_file(m->i->o->index, source, day, take_row, &source_id);
-        if (r == 0)
-                r = index_mark_plain(m->i->o->index, source_id, day, (uint64_t)st.st_size);
-        else if (r == -ENOENT)
-                r = 0; /* the adoption makes it */
-        if (r == 0 && strcmp(m->here, m->path) != 0 && unlinkat(fd, m->here, 0) < 0)
-                r = -errno;
+        r = durable_sync(m->out);
+        if (r < 0)
+                return r;
+        if (fstat(m->out, &st) < 0 || renameat(fd, m->temporary, fd, m->path) < 0)
+                return -errno;
+        *ret_bytes = (uint64_t)st.st_size;
+        r = path_parent(m->path, dir);
+        return r < 0 ? r : durable_sync_dir(fd, dir);
+}
+
+/* If there is no row, the adoption makes it. */
+static int correct_row(struct merge *m, const struct source *source, const char *day, uint64_t bytes)
+{
+        struct index *index = m->i->o->index;
+        int64_t source_id = 0;
+        int r = index_find_log_file(index, source, day, take_row, &source_id);
+        return r < 0 ? (r == -ENOENT ? 0 : r) : index_mark_plain(index, source_id, day, bytes);
+}
+
+static int publish(struct merge *m, const struct source *source, const char *day)
+{
+        uint64_t bytes = 0;
+        int r = rename_into_place(m, &bytes);
+        if (r < 0)
+                return r;
         m->i->counts.log_lines += m->lines;
+        r = correct_row(m, source, day, bytes);
+        if (r == 0 && strcmp(m->here, m->path) != 0 && unlinkat(m->i->o->dir.fd, m->here, 0) < 0)
+                r = -errno;
         return r;
 }
 

@@ -1,7 +1,8 @@
-/* Failure modes: what concerns one file is told to the caller and leaves no half-written file under a name. A file that
- * grows is extended in place; cut short there, the next run compares its end with the original's and begins anew. */
+/* Failure modes: a file that cannot be copied leaves no half-written file under its name. A file that grows is extended in
+ * place. If that is cut short, the next run finds that its end differs from the original, and copies all of it. */
 #include "upkeep/tree_copy.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -17,7 +18,7 @@
 #include "util/files/path.h"
 
 #define BLOCK_BYTES ((size_t)256 << 10)
-#define COMPARE_BYTES 4096 /* of the end of what is there already */
+#define COMPARE_BYTES 4096 /* at the end of a file that is there already */
 
 static int make_parent(struct tree_copy *c, const char *path)
 {
@@ -32,32 +33,52 @@ static void keep_mtime(int fd, const struct stat *st)
         (void)futimens(fd, times);
 }
 
-/* Bytes [from, to) of one file onto the same place of another. */
-static int copy_range(struct tree_copy *c, int in, int out, uint64_t from, uint64_t to)
+/* *at is where to begin; where the kernel cannot do it, it stays where it got to, and there is no error. */
+static int copy_in_kernel(int in, int out, uint64_t *at, uint64_t to)
 {
-        loff_t at = (loff_t)from, put = (loff_t)from;
-        while ((uint64_t)at < to) {
-                ssize_t n = copy_file_range(in, &at, out, &put, (size_t)(to - (uint64_t)at), 0);
+        loff_t get = (loff_t)*at, put = (loff_t)*at;
+        int r = 0;
+        while (r == 0 && (uint64_t)get < to) {
+                ssize_t n = copy_file_range(in, &get, out, &put, (size_t)(to - (uint64_t)get), 0);
                 if (n < 0 && (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP))
                         break;
-                if (n <= 0)
-                        return n < 0 ? -errno : -EIO;
+                r = n < 0 ? -errno : n == 0 ? -EIO : 0;
         }
-        _cleanup_(freep) uint8_t *block = (uint64_t)at < to ? malloc(BLOCK_BYTES) : NULL;
-        if ((uint64_t)at < to && (!block || lseek(out, at, SEEK_SET) < 0))
-                return block ? -errno : -ENOMEM;
-        while ((uint64_t)at < to) {
-                uint64_t left = to - (uint64_t)at;
-                ssize_t n = pread(in, block, left < BLOCK_BYTES ? (size_t)left : BLOCK_BYTES, at);
+        *at = (uint64_t)get;
+        return r;
+}
+
+static int copy_by_hand(int in, int out, uint64_t at, uint64_t to)
+{
+        _cleanup_(freep) uint8_t *block = malloc(BLOCK_BYTES);
+        if (!block)
+                return -ENOMEM;
+        if (lseek(out, (off_t)at, SEEK_SET) < 0)
+                return -errno;
+        while (at < to) {
+                size_t room = to - at < BLOCK_BYTES ? (size_t)(to - at) : BLOCK_BYTES;
+                ssize_t n = pread(in, block, room, (off_t)at);
                 if (n < 0 && errno == EINTR)
                         continue;
                 int r = n <= 0 ? (n < 0 ? -errno : -EIO) : durable_write_all(out, block, (size_t)n);
                 if (r < 0)
                         return r;
-                at += n;
+                at += (uint64_t)n;
         }
-        c->bytes += to - from;
         return 0;
+}
+
+/* Copies bytes [from, to) to the same place in another file. */
+static int copy_range(struct tree_copy *c, int in, int out, uint64_t from, uint64_t to)
+{
+        uint64_t at = from;
+        assert(from <= to);
+        int r = copy_in_kernel(in, out, &at, to);
+        if (r == 0 && at < to)
+                r = copy_by_hand(in, out, at, to);
+        if (r == 0)
+                c->bytes += to - from;
+        return r;
 }
 
 static int give_name(struct tree_copy *c, const char *temporary, const char *path)
@@ -77,10 +98,11 @@ void tree_copy_done(struct tree_copy *c)
 
 int tree_copy_release(struct tree_copy *c)
 {
+        assert(c->hold || c->n_held == 0);
         int r = c->n_held > 0 ? durable_sync_all(c->to_fd) : 0;
         for (size_t i = 0; r == 0 && i < c->n_held; i++)
                 r = give_name(c, c->held[i].temporary, c->held[i].path);
-        tree_copy_done(c); /* those that have their names are not found under the other one any more */
+        tree_copy_done(c); /* finds nothing to remove for those that have their names */
         return r;
 }
 
@@ -89,6 +111,7 @@ static int hold(struct tree_copy *c, const char *temporary, const char *path)
         int r = c->n_held == TREE_COPY_HELD_MAX ? tree_copy_release(c) : 0;
         if (r < 0)
                 return r;
+        assert(c->n_held < TREE_COPY_HELD_MAX);
         _cleanup_(freep) char *from = strdup(temporary), *to = strdup(path);
         if (!from || !to)
                 return -ENOMEM;
@@ -97,7 +120,7 @@ static int hold(struct tree_copy *c, const char *temporary, const char *path)
         return 0;
 }
 
-/* Into a new file beside the name, then renamed. end: so much of it. */
+/* Copies the first `end` bytes to a new file in the same directory, and renames it. */
 static int copy_whole(struct tree_copy *c, int in, const struct stat *st, const char *path, uint64_t end)
 {
         char temporary[PATH_MAX];
@@ -158,7 +181,7 @@ int tree_copy_file(struct tree_copy *c, const char *path, bool same_len_is_same)
         return copy_whole(c, in, &from, path, (uint64_t)from.st_size);
 }
 
-/* Are the last bytes of what is there those of the original at that place? */
+/* Does the file that is there end like the original at that place? */
 static bool is_beginning(int in, int out, uint64_t len)
 {
         uint8_t a[COMPARE_BYTES], b[COMPARE_BYTES];
@@ -184,8 +207,9 @@ int tree_copy_lines(struct tree_copy *c, const char *path)
                 return 0;
         }
         int r = log_file_find_end(in, (uint64_t)from.st_size, &end);
-        if (r == 0)
-                r = make_parent(c, path);
+        if (r < 0)
+                return r;
+        r = make_parent(c, path);
         if (r < 0)
                 return r;
         uint64_t len = (uint64_t)to.st_size;

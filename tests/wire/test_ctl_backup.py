@@ -281,7 +281,7 @@ def test_where_it_refuses(stock, tmp_path):
     (full / "file").write_text("mine")
     assert "not empty" in ctl.run(stock.dir, "backup", full, status=1).stderr
     assert "to be copied" in ctl.run(stock.dir, "backup", stock.dir, status=1).stderr
-    assert "no finished backup" in ctl.run(tmp_path / "back", "restore", full, status=1).stderr
+    assert "not a finished backup" in ctl.run(tmp_path / "back", "restore", full, status=1).stderr
     backup(stock.dir, tmp_path / "backup")
     assert "not empty" in ctl.run(full, "restore", tmp_path / "backup", status=1).stderr
     assert "not empty" in ctl.run(stock.dir, "restore", tmp_path / "backup", status=1).stderr

@@ -55,7 +55,7 @@ def test_the_first_backup(small_disk, tmp_path):
         ctl.run(source, "verify", "--deep")
         assert not (copy / "manifest.json").exists()
         if copy.exists():
-            assert "no finished backup" in ctl.run(tmp_path / "back", "restore", copy, status=1).stderr
+            assert "not a finished backup" in ctl.run(tmp_path / "back", "restore", copy, status=1).stderr
     tried(small_disk, source, "backup", copy, failed=failed)
     ctl.run(copy, "verify", "--deep")
     assert rows_of(copy) == rows_of(source)
