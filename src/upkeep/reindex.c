@@ -1,13 +1,13 @@
-/* reindex: what the JSON files cannot tell (whether a crash is held; how many lines a log file has; sources that have
- * nothing left) is taken from the old database where that can be read. When a crash was received stands in its file's
- * mtime. Ids are given anew.
+/* reindex: the old database, if it can be read, tells what the JSON files do not say: whether a crash is held, how many lines
+ * a log file has, and sources that have nothing left. A crash was received at the mtime of its file. Crashes get new ids.
  *
- * The swap: the old database gets a second name, its WAL is set aside (a healthy one was checkpointed just before, so that
- * there is none), then the new one takes its name. Cut short in between, the old database is there, or the new one, and
- * the lock file says that the next start is to look at everything.
+ * The swap: the old database gets a second name, and its WAL is set aside (a healthy database was checkpointed just before, so
+ * it has none). Then the new database takes the name. If this is cut short, either the old database is there or the new one,
+ * and the lock file makes the next start check everything.
  */
 #include "upkeep/reindex.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -33,7 +33,7 @@ static int remove_file(void *userdata, const char *path, _unused_ const char *na
         return path_remove(*(const int *)userdata, path);
 }
 
-/* What a run that was killed left, whatever SQLite called it. */
+/* Removes what a killed run left, whatever SQLite called it. */
 static int clear_aside(int datadir_fd)
 {
         int r = entries_each(datadir_fd, ASIDE, remove_file, &datadir_fd);
@@ -42,13 +42,13 @@ static int clear_aside(int datadir_fd)
         return r;
 }
 
-/* What is the machine's fault, and not the old database's: with space or memory it can be read. */
+/* The fault of the machine, and not of the old database: with space or memory it can be read. */
 static bool is_passing(int error)
 {
         return error == -ENOSPC || error == -EDQUOT || error == -ENOMEM || error == -EBUSY;
 }
 
-/* *ret_copied false: the old database cannot be read, and there is nothing to be had from it. */
+/* *ret_copied false: the old database cannot be read. */
 static int copy_old(const char *data_dir, const char *copy, struct index_totals *ret, bool *ret_copied)
 {
         _cleanup_(index_freep) struct index *old = NULL;
@@ -62,7 +62,7 @@ static int copy_old(const char *data_dir, const char *copy, struct index_totals 
         return is_passing(r) ? r : 0;
 }
 
-/* A healthy one has no WAL when it is closed. */
+/* Closing a healthy database leaves no WAL. */
 static void checkpoint_old(const char *data_dir)
 {
         struct index *old;
@@ -105,6 +105,19 @@ static int set_aside(int fd, const char *from, const char *to)
         return renameat(fd, from, fd, to) < 0 && errno != ENOENT ? -errno : 0;
 }
 
+static int keep_old(int fd)
+{
+        int r = path_remove(fd, REINDEX_KEPT);
+        if (r == 0)
+                r = path_remove(fd, REINDEX_KEPT "-wal");
+        if (r < 0)
+                return r;
+        if (linkat(fd, "detritus.db", fd, REINDEX_KEPT, 0) < 0 && errno != ENOENT)
+                return -errno;
+        r = set_aside(fd, "detritus.db-wal", REINDEX_KEPT "-wal");
+        return r < 0 ? r : path_remove(fd, "detritus.db-shm");
+}
+
 static int swap(struct offline *o)
 {
         int fd = o->dir.fd;
@@ -113,20 +126,25 @@ static int swap(struct offline *o)
         if (r < 0)
                 return r;
         checkpoint_old(o->path);
-        if (unlinkat(fd, REINDEX_KEPT, 0) < 0 && errno != ENOENT)
-                return -errno;
-        if (unlinkat(fd, REINDEX_KEPT "-wal", 0) < 0 && errno != ENOENT)
-                return -errno;
-        if (linkat(fd, "detritus.db", fd, REINDEX_KEPT, 0) < 0 && errno != ENOENT)
-                return -errno;
-        r = set_aside(fd, "detritus.db-wal", REINDEX_KEPT "-wal");
-        if (r == 0 && unlinkat(fd, "detritus.db-shm", 0) < 0 && errno != ENOENT)
-                r = -errno;
-        if (r == 0)
-                r = durable_sync_dir(fd, NULL);
-        if (r == 0 && renameat(fd, ASIDE "/detritus.db", fd, "detritus.db") < 0)
-                r = -errno;
-        return r < 0 ? r : durable_sync_dir(fd, NULL);
+        r = keep_old(fd);
+        if (r < 0)
+                return r;
+        r = durable_sync_dir(fd, NULL);
+        if (r < 0)
+                return r;
+        return renameat(fd, ASIDE "/detritus.db", fd, "detritus.db") < 0 ? -errno : durable_sync_dir(fd, NULL);
+}
+
+static int build_and_swap(struct offline *o, const char *aside, bool force, struct reindex_counts *counts,
+                          struct error *err)
+{
+        int r = build(o, aside, counts, err);
+        if (r < 0)
+                return r;
+        if (counts->after.crashes < counts->before.crashes && !force)
+                return REINDEX_FEWER;
+        r = swap(o);
+        return r < 0 ? error_cannot(err, r, "put the new database in its place", NULL) : 0;
 }
 
 static int reindex_held(struct offline *o, bool force, struct reindex_counts *counts, struct error *err)
@@ -140,14 +158,7 @@ static int reindex_held(struct offline *o, bool force, struct reindex_counts *co
                 r = durable_mkdirs(o->dir.fd, ASIDE);
         if (r < 0)
                 return error_cannot(err, r, "make " ASIDE, NULL);
-        r = build(o, aside, counts, err);
-        if (r == 0 && counts->after.crashes < counts->before.crashes && !force)
-                r = REINDEX_FEWER;
-        if (r == 0) {
-                r = swap(o);
-                if (r < 0)
-                        error_cannot(err, r, "put the new database in its place", NULL);
-        }
+        r = build_and_swap(o, aside, force, counts, err);
         clear_aside(o->dir.fd);
         return r;
 }
@@ -160,7 +171,7 @@ int reindex_data_dir(const char *data_dir, bool force, struct reindex_counts *re
         if (r < 0)
                 return r;
         r = reindex_held(o, force, &counts, err);
-        /* Never "in order": what an unclean stop left is looked at by the next start, with the new rows. */
+        /* Never "clean": the next start checks what an unclean stop left, by the new rows. */
         offline_close(o, false);
         *ret = counts;
         return r;
@@ -180,6 +191,7 @@ struct mirroring {
 static int collect(void *userdata, const struct index_crash_row *row)
 {
         struct mirroring *m = userdata;
+        assert(m->n < PAGE_ROWS);
         m->ids[m->n++] = row->id;
         return 0;
 }
@@ -197,7 +209,7 @@ static bool is_same(int datadir_fd, const struct index_crash *crash, const char 
 static int write_batch(struct mirroring *m)
 {
         int r = m->batch.n > 0 ? draft_sync_all(&m->drafts) : 0;
-        return r == 0 ? mirror_batch_link(&m->batch) : r;
+        return r < 0 ? r : mirror_batch_link(&m->batch);
 }
 
 static int write_one(void *userdata, const struct index_crash *crash)
@@ -209,8 +221,10 @@ static int write_one(void *userdata, const struct index_crash *crash)
         if (is_same(m->o->dir.fd, crash, path))
                 return 0;
         m->counts.written++;
+        if (m->dry_run)
+                return 0;
         int r = m->batch.n == MIRROR_BATCH_MAX ? write_batch(m) : 0;
-        return r == 0 && !m->dry_run ? mirror_batch_add(&m->batch, &m->drafts, crash) : r;
+        return r < 0 ? r : mirror_batch_add(&m->batch, &m->drafts, crash);
 }
 
 static int remove_extra(void *userdata, const char *path, const char *name)
@@ -236,10 +250,11 @@ static int write_all(struct mirroring *m, mirror_progress progress, void *userda
 {
         int64_t last = 0;
         int r = index_count_all(m->o->index, &m->totals);
+        if (r < 0)
+                return r;
         do {
                 m->n = 0;
-                if (r == 0)
-                        r = index_crashes_after(m->o->index, last, PAGE_ROWS, collect, m);
+                r = index_crashes_after(m->o->index, last, PAGE_ROWS, collect, m);
                 for (size_t i = 0; r == 0 && i < m->n; i++) {
                         r = index_read_crash(m->o->index, m->ids[i], write_one, m);
                         last = m->ids[i];
@@ -267,6 +282,7 @@ static int mirror_all(struct mirroring *m, mirror_progress progress, void *userd
 
 int reindex_mirror(struct offline *o, bool dry_run, mirror_progress progress, void *userdata, struct mirror_counts *ret)
 {
+        assert(o->index);
         struct mirroring *m = calloc(1, sizeof(*m));
         if (!m)
                 return -ENOMEM;

@@ -1,17 +1,18 @@
-/* What is done for each kind of finding:
+/* What is done about each kind of finding:
  *
- *   count                           counted anew, all at once
+ *   count                           counted again, all at once
  *   mirror missing or different     written from the row
  *   mirror extra                    indexed again, if its blobs are there (adopt.h)
- *   blob orphan                     gets a row that nothing refers to, and retention collects it (adopt.h)
- *   blob corrupt, of wrong length   moved to corrupt/, so that no reader takes it for whole, and the same bytes sent
- *                                   again are stored anew instead of being taken for known; its row stays
- *   log torn                        the tail is moved to <file>.torn
+ *   blob orphan                     gets a row without uses, and retention collects it (adopt.h)
+ *   blob corrupt, of wrong length   moved to corrupt/, so that no reader takes it for whole, and so that the same bytes
+ *                                   are stored if they are sent again; its row stays
+ *   log torn                        the end is moved to <file>.torn
  *   log size, missing, unknown      the row is corrected, removed, made
- *   everything else                 is left: there is nothing to mend it from
+ *   everything else                 left alone: there is nothing to repair it from
  */
 #include "upkeep/repair.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -52,6 +53,7 @@ static const char *const outcome_names[REPAIR_OUTCOMES_] = {
 
 const char *repair_outcome_name(enum repair_outcome outcome)
 {
+        assert(outcome < REPAIR_OUTCOMES_);
         return outcome_names[outcome];
 }
 
@@ -73,7 +75,7 @@ int repair_note(void *repair, const struct verify_finding *finding)
                 list->dropped++;
                 return 0;
         }
-        if ((list->n & (list->n - 1)) == 0) { /* at the powers of two there is no more room */
+        if ((list->n & (list->n - 1)) == 0) { /* at each power of two the array is full */
                 struct repair_item *items = reallocarray(list->items, list->n ? list->n * 2 : 1, sizeof(*items));
                 if (!items)
                         return -ENOMEM;
@@ -114,6 +116,7 @@ static struct verify_finding finding_of(const struct repair_item *item)
 int repair_get(const struct repair *repair, size_t i, int (*cb)(void *userdata, const struct verify_finding *finding),
                void *userdata)
 {
+        assert(i < repair->n);
         const struct verify_finding finding = finding_of(&repair->items[i]);
         return cb(userdata, &finding);
 }
@@ -137,7 +140,7 @@ bool repair_knows(const struct verify_finding *finding)
         case VERIFY_MIRROR_MISSING:
         case VERIFY_MIRROR_DIFFERENT: return finding->id > 0;
         case VERIFY_MIRROR_EXTRA: return mirror_parse_path(finding->what, &source, &at, text);
-        default: return true; /* nothing is done by its name, but "blob <hash>", which SQL looks for */
+        default: return true; /* its name is not a path; SQL searches for the hash in "blob <hash>" */
         }
 }
 
@@ -156,7 +159,7 @@ static enum repair_outcome mend_count(struct mending *m, const struct repair_ite
 {
         const char *sha256 = blob_counted(item);
         int r = sha256 ? index_recount_blob(m->index, sha256) : m->usage_result;
-        return r < 0 ? failed(m, r) : say(m, REPAIR_MENDED, "counted anew");
+        return r < 0 ? failed(m, r) : say(m, REPAIR_MENDED, "counted again");
 }
 
 static int write_mirror(void *userdata, const struct index_crash *crash)
@@ -172,31 +175,25 @@ static enum repair_outcome mend_mirror(struct mending *m, const struct repair_it
         return r < 0 ? failed(m, r) : say(m, REPAIR_MENDED, "written from its row");
 }
 
-/* Everything that no row knows, at once. */
-static enum repair_outcome mend_by_adoption(struct mending *m, const struct repair_item *item)
+static enum repair_outcome look_for_blob(struct mending *m, const struct repair_item *item)
 {
-        struct adopt_counts counts;
+        char sha256[BLOB_HEX_SIZE];
         bool known = false;
-        if (m->live)
-                return say(m, REPAIR_LEFT, "needs the daemon to be stopped");
-        int r = m->adopted ? 0 : adopt_data_dir(m->datadir_fd, m->index, ADOPT_ALL, &counts);
-        m->adopted = true;
+        if (!blob_parse_name(strrchr(item->what, '/') + 1, sha256))
+                return say(m, REPAIR_LEFT, "its name is not that of a blob");
+        int r = index_has_blob(m->index, sha256, &known);
         if (r < 0)
                 return failed(m, r);
-        const char *name = strrchr(item->what, '/');
-        if (item->kind == VERIFY_BLOB_ORPHAN) {
-                char sha256[BLOB_HEX_SIZE];
-                snprintf(sha256, sizeof(sha256), "%.64s", name + 1);
-                r = index_has_blob(m->index, sha256, &known);
-                if (r == 0 && !known)
-                        return say(m, REPAIR_LEFT, "a crash that could not be indexed may be using it");
-                return r < 0 ? failed(m, r) : say(m, REPAIR_MENDED, "has a row now, and retention collects it");
-        }
-        if (item->kind == VERIFY_LOG_UNKNOWN)
-                return say(m, REPAIR_MENDED, "has a row now");
+        return known ? say(m, REPAIR_MENDED, "it has a row now, and retention collects it")
+                     : say(m, REPAIR_LEFT, "a crash that could not be indexed may be using it");
+}
+
+static enum repair_outcome look_for_crash(struct mending *m, const struct repair_item *item)
+{
         struct crash_metadata named = { 0 };
         int64_t id = 0;
         char sha256[BLOB_HEX_SIZE];
+        int r = 0;
         if (mirror_parse_path(item->what, &named.source, &named.timestamp, sha256))
                 r = index_has_crash(m->index, &named, sha256, &id);
         if (r < 0)
@@ -205,40 +202,71 @@ static enum repair_outcome mend_by_adoption(struct mending *m, const struct repa
                   : say(m, REPAIR_LEFT, "it cannot be read, or its blobs are not there");
 }
 
-/* Nobody publishes or deletes blobs meanwhile. */
+/* Indexes everything that has no row, at once, and says what became of this one. */
+static enum repair_outcome mend_by_adoption(struct mending *m, const struct repair_item *item)
+{
+        struct adopt_counts counts;
+        if (m->live)
+                return say(m, REPAIR_LEFT, "stop the daemon to repair it");
+        int r = m->adopted ? 0 : adopt_data_dir(m->datadir_fd, m->index, ADOPT_ALL, &counts);
+        m->adopted = true;
+        if (r < 0)
+                return failed(m, r);
+        switch (item->kind) {
+        case VERIFY_BLOB_ORPHAN: return look_for_blob(m, item);
+        case VERIFY_LOG_UNKNOWN: return say(m, REPAIR_MENDED, "it has a row now");
+        default: return look_for_crash(m, item);
+        }
+}
+
+/* A free name in corrupt/. */
+static void name_aside(const struct mending *m, const char *name, char *ret, size_t size)
+{
+        struct stat st;
+        snprintf(ret, size, REPAIR_CORRUPT_DIR "/%s", name);
+        for (unsigned i = 1; i < 1000 && fstatat(m->datadir_fd, ret, &st, AT_SYMLINK_NOFOLLOW) == 0; i++)
+                snprintf(ret, size, REPAIR_CORRUPT_DIR "/%s.%u", name, i);
+}
+
+static int move_aside(const struct mending *m, const char *path, const char *to)
+{
+        int r = durable_mkdirs(m->datadir_fd, REPAIR_CORRUPT_DIR);
+        if (r < 0)
+                return r;
+        if (renameat2(m->datadir_fd, path, m->datadir_fd, to, RENAME_NOREPLACE) < 0)
+                return -errno;
+        return durable_sync_dir(m->datadir_fd, REPAIR_CORRUPT_DIR);
+}
+
+/* Nobody else publishes or deletes blobs meanwhile. */
 static enum repair_outcome set_aside(struct mending *m, const struct repair_item *item)
 {
         char to[128], sha256[BLOB_HEX_SIZE];
-        struct stat st;
         uint64_t len;
-        snprintf(to, sizeof(to), REPAIR_CORRUPT_DIR "/%s", strrchr(item->what, '/') + 1);
-        for (unsigned i = 1; i < 1000 && fstatat(m->datadir_fd, to, &st, AT_SYMLINK_NOFOLLOW) == 0; i++)
-                snprintf(to, sizeof(to), REPAIR_CORRUPT_DIR "/%s.%u", strrchr(item->what, '/') + 1, i);
-        snprintf(sha256, sizeof(sha256), "%.64s", strrchr(item->what, '/') + 1);
+        if (!blob_parse_path(item->what, sha256))
+                return say(m, REPAIR_LEFT, "its name is not that of a blob");
         int r = index_find_blob(m->index, sha256, &len);
         if (r == -ENOENT)
                 return say(m, REPAIR_GONE, "no row names it any more");
         if (r == 0)
                 r = verify_blob_bytes(m->datadir_fd, sha256, len);
-        if (r <= 0)
-                return r == 0 || r == -ENOENT ? say(m, REPAIR_GONE, r == 0 ? "it is whole" : "it is gone")
-                                              : failed(m, r);
-        r = durable_mkdirs(m->datadir_fd, REPAIR_CORRUPT_DIR);
-        if (r == 0 && renameat2(m->datadir_fd, item->what, m->datadir_fd, to, RENAME_NOREPLACE) < 0)
-                r = -errno;
-        if (r == 0)
-                r = durable_sync_dir(m->datadir_fd, REPAIR_CORRUPT_DIR);
+        if (r == 0 || r == -ENOENT)
+                return say(m, REPAIR_GONE, r == 0 ? "it is whole" : "it is gone");
+        if (r < 0)
+                return failed(m, r);
+        name_aside(m, strrchr(item->what, '/') + 1, to, sizeof(to));
+        r = move_aside(m, item->what, to);
         if (r < 0)
                 return failed(m, r);
         snprintf(m->how, sizeof(m->how), "moved to %s; a backup, or the same bytes sent again, bring it back", to);
         return REPAIR_ASIDE;
 }
 
-/* LOG_SIZE, LOG_TORN: its row is to say what is there. */
+/* LOG_SIZE, LOG_TORN: corrects the row to what is there. */
 static int correct_log(struct mending *m, struct log_file *f, const struct index_log_file *row)
 {
         struct log_lines_content content = { 0 };
-        bool lost = f->size < row->bytes; /* and nobody knows how many lines */
+        bool lost = f->size < row->bytes; /* an unknown number of lines */
         int r = log_file_repair_tail(f);
         if (r == 0)
                 r = log_file_sync(f);
@@ -273,7 +301,7 @@ static int mark_compressed(struct mending *m, const struct repair_item *item, co
         return index_mark_compressed(m->index, row->source_id, day, (uint64_t)st.st_size);
 }
 
-/* Its row's file is not there. Of a compressed day the plain one may be. */
+/* The file of the row is missing. If the row is of a compressed day, the plain file may be there. */
 static int forget_log(struct mending *m, const char *path, const struct index_log_file *row, const char *day)
 {
         char plain[PATH_MAX];
@@ -285,36 +313,43 @@ static int forget_log(struct mending *m, const char *path, const struct index_lo
         return index_delete_log_file(m->index, row->source_id, day);
 }
 
+/* Of a log file that is there: plain, or compressed in its place. */
+static int mend_log_row(struct mending *m, const struct repair_item *item, const struct source *source,
+                        const struct index_log_file *row, const char *day)
+{
+        struct log_file f;
+        if (path_ends_with(item->what, ".zst"))
+                return mark_compressed(m, item, row, day);
+        int r = log_file_open_as_is(&f, m->datadir_fd, source, day, false);
+        if (r != 0)
+                return r == -ENOENT ? mark_compressed(m, item, row, day) : r;
+        r = correct_log(m, &f, row);
+        log_file_close(&f);
+        return r;
+}
+
 static enum repair_outcome mend_log(struct mending *m, const struct repair_item *item)
 {
         struct source source;
         struct index_log_file row = { 0 };
-        struct log_file f;
         char day[CLOCK_DAY_SIZE];
-        bool compressed = false;
+        bool compressed = false, missing = item->kind == VERIFY_LOG_MISSING;
         if (m->live)
-                return say(m, REPAIR_LEFT, "the daemon has its log files; it needs to be stopped");
+                return say(m, REPAIR_LEFT, "the daemon has its log files open; stop it to repair them");
         if (!log_path_parse(item->what, &source, day, &compressed))
-                return say(m, REPAIR_LEFT, "its name is not a log file's");
+                return say(m, REPAIR_LEFT, "its name is not that of a log file");
         int r = index_find_log_file(m->index, &source, day, take_row, &row);
         if (r < 0 && r != -ENOENT)
                 return failed(m, r);
-        if (item->kind == VERIFY_LOG_MISSING && faccessat(m->datadir_fd, item->what, F_OK, 0) == 0)
-                return say(m, REPAIR_GONE, "it is there by now");
-        if (item->kind == VERIFY_LOG_MISSING)
-                r = forget_log(m, item->what, &row, day);
-        else if (compressed || (r = log_file_open_as_is(&f, m->datadir_fd, &source, day, false)) == -ENOENT)
-                r = mark_compressed(m, item, &row, day);
-        else if (r == 0) {
-                r = correct_log(m, &f, &row);
-                log_file_close(&f);
-        }
+        if (missing && faccessat(m->datadir_fd, item->what, F_OK, 0) == 0)
+                return say(m, REPAIR_GONE, "it is there now");
+        r = missing ? forget_log(m, item->what, &row, day) : mend_log_row(m, item, &source, &row, day);
         if (r != 0)
                 return failed(m, r < 0 ? r : -EIO);
         return say(m, REPAIR_MENDED,
-                   item->kind == VERIFY_LOG_MISSING ? "its row is removed, or says what is there"
-                   : item->kind == VERIFY_LOG_TORN  ? "the tail is in <file>.torn"
-                                                    : "its row is corrected");
+                   missing                         ? "its row is removed, or says what is there"
+                   : item->kind == VERIFY_LOG_TORN ? "its end was moved to <file>.torn"
+                                                   : "its row is corrected");
 }
 
 static enum repair_outcome mend(struct mending *m, const struct repair_item *item)
@@ -333,12 +368,12 @@ static enum repair_outcome mend(struct mending *m, const struct repair_item *ite
         case VERIFY_LOG_MISSING: return mend_log(m, item);
         case VERIFY_BLOB_MISSING:
                 return say(m, REPAIR_LEFT, "only a backup, or the same bytes sent again, bring it back");
-        case VERIFY_DATABASE: return say(m, REPAIR_LEFT, "detritusctl reindex makes the database anew");
+        case VERIFY_DATABASE: return say(m, REPAIR_LEFT, "detritusctl reindex rebuilds the database");
         default: return say(m, REPAIR_LEFT, "it is left as it is");
         }
 }
 
-/* Rows that are made or removed on the way change counts, and counts of blobs change usage. */
+/* In this order, because new and removed rows change counts, and the counts of blobs change usage. */
 enum { FILES, BLOB_COUNTS, USAGE, STEPS };
 
 static int step_of(const struct repair_item *item)

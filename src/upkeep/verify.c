@@ -1,9 +1,10 @@
-/* In the order of what rests on what: the database, the counts, blobs, JSON files, log files; at the end those things are
- * looked at again that a running daemon may have been about to put right.
+/* Each step relies on those before it: the database, blobs, counts, JSON files, log files. At the end, whatever a running
+ * daemon may have been about to put right is checked again.
  *
- * What cannot be opened or read is a finding of its own, and the rest is looked at all the same. */
+ * What cannot be opened or read is a finding, too, and the rest is checked all the same. */
 #include "upkeep/verify.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -34,6 +35,7 @@ static const char *const kind_names[VERIFY_KIND_MAX_] = {
 
 const char *verify_kind_name(enum verify_kind kind)
 {
+        assert(kind < VERIFY_KIND_MAX_);
         return kind_names[kind];
 }
 
@@ -77,7 +79,7 @@ static int ask_again(struct verify *v, struct suspect *s)
         return s->again(v, s) ? verify_report(v, s->kind, s->path, s->id, "%s", s->problem) : 0;
 }
 
-/* Whatever a daemon was doing when the last suspect was seen is over by now. */
+/* Waits until the daemon has finished what it was doing when the last suspect was seen. */
 static int settle(struct verify *v)
 {
         int r = 0;
@@ -101,6 +103,7 @@ int verify_suspect(struct verify *v, const struct suspect *s)
                 return ask_again(v, &now);
         }
         int r = v->n_suspects == VERIFY_SUSPECTS_MAX ? settle(v) : 0;
+        assert(v->n_suspects < VERIFY_SUSPECTS_MAX);
         v->suspects[v->n_suspects++] = *s;
         v->last_suspect_ns = clock_monotonic_ns();
         return r;
@@ -129,7 +132,7 @@ static int check_usage(struct verify *v)
         return index_check_usage(v->index, count_problem, v);
 }
 
-/* One that cannot be read to its end, be it a table or a directory, does not keep the others from being looked at. */
+/* A table or directory that cannot be read to its end does not keep the others from being checked. */
 static int verify_all(struct verify *v)
 {
         static const struct {
@@ -153,6 +156,9 @@ static int verify_all(struct verify *v)
 int verify_data_dir(int datadir_fd, struct index *index, const struct verify_config *config, struct verify_counts *ret)
 {
         struct index_totals totals;
+        _cleanup_(freep) struct suspect *suspects = calloc(VERIFY_SUSPECTS_MAX, sizeof(*suspects));
+        if (!suspects)
+                return -ENOMEM;
         struct verify v = {
                 .datadir_fd = datadir_fd,
                 .index = index,
@@ -160,14 +166,11 @@ int verify_data_dir(int datadir_fd, struct index *index, const struct verify_con
                 .counts = { .daemon = !config->held && data_dir_is_held(datadir_fd, NULL) },
                 .totals = &totals,
                 .started = clock_now(),
-                .suspects = calloc(VERIFY_SUSPECTS_MAX, sizeof(struct suspect)),
+                .suspects = suspects,
         };
-        int r = !v.suspects ? -ENOMEM : 0;
-        if (r == 0 && index_count_all(index, &totals) < 0)
-                totals = (struct index_totals){ 0 }; /* they are only for progress */
-        if (r == 0)
-                r = verify_all(&v);
-        free(v.suspects);
+        if (index_count_all(index, &totals) < 0)
+                totals = (struct index_totals){ 0 }; /* only progress needs them */
+        int r = verify_all(&v);
         *ret = v.counts;
         return r;
 }

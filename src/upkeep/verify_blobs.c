@@ -1,7 +1,8 @@
-/* Blobs: each row's counts and file, then each file's row; deep, its bytes against its name.
+/* Blobs: the counts and the file of each row, then the row of each file; deep, the bytes of each against its name.
  *
- * A blob is durable before any row names it, and its row is gone before the file goes. So a file that is missing, while
- * its row is there before and after the look, is lost. A file without a row may be on its way in or out. */
+ * A blob is durable before any row names it, and its row is deleted before the file. So if the row is there before and after
+ * the file was found missing, the file is lost. A file without a row may be on its way in or out. */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
@@ -31,6 +32,7 @@ struct blob_page {
 static int collect(void *userdata, const struct index_blob_count *c)
 {
         struct blob_page *page = userdata;
+        assert(page->n < VERIFY_PAGE_ROWS);
         struct blob_row *row = &page->rows[page->n++];
         char what[BLOB_HEX_SIZE + 8];
         snprintf(row->sha256, sizeof(row->sha256), "%s", c->sha256);
@@ -45,14 +47,12 @@ static int collect(void *userdata, const struct index_blob_count *c)
 
 static bool missing_again(struct verify *v, struct suspect *s)
 {
-        char path[BLOB_PATH_SIZE], sha256[BLOB_HEX_SIZE];
+        char sha256[BLOB_HEX_SIZE];
         struct stat st;
         uint64_t len;
-        snprintf(sha256, sizeof(sha256), "%.64s", strrchr(s->path, '/') + 1);
-        blob_path(sha256, path);
-        if (index_find_blob(v->index, sha256, &len) != 0)
+        if (!blob_parse_path(s->path, sha256) || index_find_blob(v->index, sha256, &len) != 0)
                 return false;
-        if (fstatat(v->datadir_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+        if (fstatat(v->datadir_fd, s->path, &st, AT_SYMLINK_NOFOLLOW) < 0) {
                 s->kind = errno == ENOENT ? VERIFY_BLOB_MISSING : VERIFY_UNREADABLE;
                 snprintf(s->problem, sizeof(s->problem), "%s",
                          errno == ENOENT ? "a row names it, and it is not there" : strerror(errno));
@@ -64,21 +64,30 @@ static bool missing_again(struct verify *v, struct suspect *s)
         return !S_ISREG(st.st_mode) || (uint64_t)st.st_size != len;
 }
 
-static int hash_file(int fd, uint8_t *block, char ret[BLOB_HEX_SIZE])
+static int hash_bytes(int fd, EVP_MD_CTX *hash, uint8_t *block, char ret[BLOB_HEX_SIZE])
 {
         unsigned char digest[EVP_MAX_MD_SIZE];
-        unsigned digest_len;
-        ssize_t n = 0;
+        unsigned len;
+        ssize_t n;
+        if (EVP_DigestInit_ex(hash, EVP_sha256(), NULL) != 1)
+                return -ENOMEM;
+        while ((n = read(fd, block, READ_BYTES)) > 0) {
+                if (EVP_DigestUpdate(hash, block, (size_t)n) != 1)
+                        return -ENOMEM;
+        }
+        if (n < 0)
+                return -errno;
+        if (EVP_DigestFinal_ex(hash, digest, &len) != 1)
+                return -ENOMEM;
+        *hex_encode(ret, digest, 32) = '\0';
+        return 0;
+}
+
+static int hash_file(int fd, uint8_t *block, char ret[BLOB_HEX_SIZE])
+{
         EVP_MD_CTX *hash = EVP_MD_CTX_new();
-        int ok = hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1;
-        while (ok && (n = read(fd, block, READ_BYTES)) > 0)
-                ok = EVP_DigestUpdate(hash, block, (size_t)n) == 1;
-        int r = !ok ? -ENOMEM : n < 0 ? -errno : 0;
-        if (r == 0 && EVP_DigestFinal_ex(hash, digest, &digest_len) != 1)
-                r = -ENOMEM;
+        int r = hash ? hash_bytes(fd, hash, block, ret) : -ENOMEM;
         EVP_MD_CTX_free(hash);
-        if (r == 0)
-                *hex_encode(ret, digest, 32) = '\0';
         return r;
 }
 
@@ -97,7 +106,7 @@ int verify_blob_bytes(int datadir_fd, const char *sha256, uint64_t len)
         return r < 0 ? r : strcmp(found, sha256) == 0 ? 0 : VERIFY_BYTES_WRONG;
 }
 
-/* Its file is there, of the right length. */
+/* The file was there a moment ago, with the right length. */
 static int check_bytes(struct verify *v, const struct blob_row *row, const char *path, uint8_t *block)
 {
         char found[BLOB_HEX_SIZE];
@@ -117,11 +126,9 @@ static int check_bytes(struct verify *v, const struct blob_row *row, const char 
 static int check_row(struct verify *v, const struct blob_row *row, uint8_t *block)
 {
         struct suspect s = { .kind = VERIFY_BLOB_MISSING, .again = missing_again };
-        struct stat st;
         blob_path(row->sha256, s.path);
         verify_progress(v, "blobs", ++v->counts.blobs, v->totals->blobs);
-        if (fstatat(v->datadir_fd, s.path, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode) ||
-            (uint64_t)st.st_size != row->len)
+        if (!blob_is_there(v->datadir_fd, row->sha256, row->len))
                 return verify_suspect(v, &s);
         v->counts.blob_bytes += row->len;
         return v->config->deep ? check_bytes(v, row, s.path, block) : 0;
@@ -147,8 +154,7 @@ static bool orphan_again(struct verify *v, struct suspect *s)
         char sha256[BLOB_HEX_SIZE];
         struct stat st;
         uint64_t len;
-        snprintf(sha256, sizeof(sha256), "%.64s", strrchr(s->path, '/') + 1);
-        if (index_find_blob(v->index, sha256, &len) != -ENOENT ||
+        if (!blob_parse_name(strrchr(s->path, '/') + 1, sha256) || index_find_blob(v->index, sha256, &len) != -ENOENT ||
             fstatat(v->datadir_fd, s->path, &st, AT_SYMLINK_NOFOLLOW) < 0)
                 return false;
         snprintf(s->problem, sizeof(s->problem), "no row names it; %llu bytes", (unsigned long long)st.st_size);

@@ -1,6 +1,6 @@
 #pragma once
-/* What verify's files share: verify.c (the whole, and what is looked at twice), verify_blobs.c, verify_mirrors.c,
- * verify_logs.c. */
+/* What verify.c (the order of things, and what is checked twice), verify_blobs.c, verify_mirrors.c and verify_logs.c
+ * share. */
 
 #include "storage/crashes/mirror.h"
 #include "storage/index/index_check.h"
@@ -8,13 +8,13 @@
 
 #define VERIFY_PAGE_ROWS 500
 #define VERIFY_PATH_SIZE MIRROR_PATH_SIZE
-#define VERIFY_SUSPECTS_MAX 4096 /* then they are looked at before more are taken */
+#define VERIFY_SUSPECTS_MAX 4096 /* then they are checked again before more are added */
 #define VERIFY_PROGRESS_FILES 256
 
 struct verify;
 struct suspect;
 
-/* Is it still so? Yes: true, and says what in suspect->problem. */
+/* Is it still a finding? Then says why in suspect->problem. */
 typedef bool (*verify_again)(struct verify *v, struct suspect *s);
 
 /* Something that a running daemon may be about to put right. */
@@ -22,7 +22,7 @@ struct suspect {
         enum verify_kind kind;
         verify_again again;
         int64_t id;
-        uint64_t number; /* of its own meaning */
+        uint64_t number; /* its meaning depends on again() */
         char path[VERIFY_PATH_SIZE];
         char problem[160];
 };
@@ -39,13 +39,13 @@ struct verify {
         uint64_t last_suspect_ns;
 };
 
-/* 0, or what finding() said. */
+/* 0, or what finding() returned. */
 int verify_report(struct verify *v, enum verify_kind kind, const char *what, int64_t id, const char *form, ...)
         _printf_(5, 6);
-/* At once when no daemon runs, else later. again() is asked in both cases. */
+/* Calls again(): at once without a daemon, else later. */
 int verify_suspect(struct verify *v, const struct suspect *s);
 void verify_progress(struct verify *v, const char *step, uint64_t done, uint64_t all);
-/* A daemon runs, and the moment is so recent that it may still be at it. */
+/* A daemon runs, and the moment is so recent that it may not have finished. */
 bool verify_is_young(const struct verify *v, struct moment at);
 
 int verify_blobs(struct verify *v);

@@ -1,7 +1,8 @@
-/* Log files: each row's file, its size and its end, then each file's row; deep, every line of it.
+/* Log files: the file of each row, its size and its end, then the row of each file; deep, every line of it.
  *
- * A file grows before its row says so, by some seconds; so a larger file is news of the newest days and wrong only where
- * nobody writes. A smaller one has lost lines. A line that is being written has no end for an instant. */
+ * A file grows some seconds before its row says so. So a file that is larger than its row says is wrong only if nobody
+ * writes to it. A smaller one has lost lines. A line that is being written has no end for a moment. */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -31,6 +32,7 @@ struct log_page {
 static int collect(void *userdata, const struct index_log_file *row)
 {
         struct log_page *page = userdata;
+        assert(page->n < VERIFY_PAGE_ROWS);
         log_path_format(row->project, row->install_id, row->day, row->compressed, page->rows[page->n].path);
         page->rows[page->n++].bytes = row->bytes;
         page->last_source_id = row->source_id;
@@ -57,7 +59,7 @@ static int find_row(struct verify *v, const char *path, struct index_log_file *r
         return index_find_log_file(v->index, &source, day, take_row, ret);
 }
 
-/* The janitor compresses many files before it tells the index of them. */
+/* The janitor compresses many files before it notes them in the index. */
 static bool is_compressed_now(struct verify *v, const char *path)
 {
         char compressed[VERIFY_PATH_SIZE + 4];
@@ -71,7 +73,7 @@ static bool row_again(struct verify *v, struct suspect *s)
         struct stat st;
         bool compressed;
         if (find_row(v, s->path, &row, &compressed) != 0 || row.compressed != compressed)
-                return false; /* retention or compression came by */
+                return false; /* it was deleted or compressed meanwhile */
         if (fstatat(v->datadir_fd, s->path, &st, AT_SYMLINK_NOFOLLOW) < 0) {
                 if (errno == ENOENT && is_compressed_now(v, s->path)) {
                         s->kind = VERIFY_LOG_SIZE;
@@ -91,7 +93,7 @@ static bool row_again(struct verify *v, struct suspect *s)
                (size > row.bytes && !verify_is_young(v, (struct moment){ .sec = st.st_mtim.tv_sec }));
 }
 
-/* -1: it is empty or cannot be read. */
+/* -1: the file is empty or cannot be read. */
 static int last_byte(struct verify *v, const char *path, uint64_t *ret_size)
 {
         unsigned char c;
@@ -103,7 +105,7 @@ static int last_byte(struct verify *v, const char *path, uint64_t *ret_size)
         return st.st_size > 0 && pread(fd, &c, 1, st.st_size - 1) == 1 ? c : -1;
 }
 
-/* number: the size that it had. One that has grown since was being written. */
+/* number: the size that the file had. If it has grown since, somebody was writing to it. */
 static bool torn_again(struct verify *v, struct suspect *s)
 {
         uint64_t size = 0;
@@ -154,16 +156,16 @@ static int check_lines(struct verify *v, const char *path)
         if (r == -ENOMEM)
                 return r;
         if (r == LOG_LINES_TOO_LONG)
-                return verify_report(v, VERIFY_LOG_DAMAGED, path, 0, "line %llu is longer than any that is taken",
+                return verify_report(v, VERIFY_LOG_DAMAGED, path, 0, "line %llu is longer than any that is accepted",
                                      (unsigned long long)tally.lines + 1);
         if (r == -EBADMSG)
-                return verify_report(v, VERIFY_LOG_DAMAGED, path, 0, "it cannot be decompressed behind line %llu",
+                return verify_report(v, VERIFY_LOG_DAMAGED, path, 0, "it cannot be decompressed after line %llu",
                                      (unsigned long long)tally.lines);
         if (r < 0)
                 return r == -ENOENT ? 0 : verify_report(v, VERIFY_UNREADABLE, path, 0, "%s", strerror(-r));
         if (tally.bad == 0)
                 return 0;
-        return verify_report(v, VERIFY_LOG_DAMAGED, path, 0, "%llu lines are no JSON, the first is line %llu: %s",
+        return verify_report(v, VERIFY_LOG_DAMAGED, path, 0, "%llu lines are not JSON, the first is line %llu: %s",
                              (unsigned long long)tally.bad, (unsigned long long)tally.first_bad, tally.why);
 }
 

@@ -1,7 +1,8 @@
-/* JSON files: each crash has one that says what its row says, and each one has its crash.
+/* JSON files: each crash has one that says what its row says, and each file has its crash.
  *
- * The layout does not matter, since detritus-server may have written the file: JSON is compared as JSON. A row is
- * committed before its file is written, and deleted before its file goes. */
+ * Layout does not matter, since detritus-server may have written the file: JSON is compared as JSON. A row is committed
+ * before its file is written, and deleted before its file. */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <json.h>
@@ -27,6 +28,7 @@ struct mirror_page {
 static int collect(void *userdata, const struct index_crash_row *row)
 {
         struct mirror_page *page = userdata;
+        assert(page->n < VERIFY_PAGE_ROWS);
         page->ids[page->n++] = row->id;
         return 0;
 }
@@ -46,7 +48,7 @@ static int read_mirror(int datadir_fd, const char *path, struct buf *out)
         return fd < 0 ? -errno : buf_read_fd(out, fd, ADOPT_REPORT_MAX_BYTES);
 }
 
-/* One crash looked at: the path of its file, and what is wrong with it. */
+/* A look at one crash: the path of its file, and what is wrong with it. */
 struct look {
         struct verify *v;
         struct suspect s;
@@ -87,7 +89,7 @@ static bool crash_again(struct verify *v, struct suspect *s)
                 return false;
         if (r == 0)
                 *s = look.s;
-        /* one that is there was renamed into its place whole */
+        /* a file that is there was renamed to its name whole */
         return r == 0 && look.wrong && !(look.young && look.s.kind == VERIFY_MIRROR_MISSING);
 }
 
@@ -121,7 +123,7 @@ static int check_crashes(struct verify *v, struct mirror_page *page)
         return r;
 }
 
-/* By its name, else by what is in it. 0: *ret_known; -errno. */
+/* Does the crash of this file have a row: by the name of the file, else by its content? 0 or -errno. */
 static int has_crash(struct verify *v, const char *path, bool *ret_known)
 {
         _cleanup_(adopt_report_freep) struct adopt_report *report = NULL;
