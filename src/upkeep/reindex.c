@@ -62,13 +62,14 @@ static int copy_old(const char *data_dir, const char *copy, struct index_totals 
         return is_passing(r) ? r : 0;
 }
 
-/* Closing a healthy database leaves no WAL. */
-static void checkpoint_old(const char *data_dir)
+/* Closing a healthy database leaves no WAL. One that is not there is not made. */
+static void checkpoint_old(int datadir_fd, const char *data_dir)
 {
         struct index *old;
         struct error err;
         bool created;
-        if (index_open(data_dir, &old, &created, &err) == 0)
+        if (faccessat(datadir_fd, "detritus.db", F_OK, AT_SYMLINK_NOFOLLOW) == 0 &&
+            index_open(data_dir, &old, &created, &err) == 0)
                 index_free(old);
 }
 
@@ -125,7 +126,7 @@ static int swap(struct offline *o)
         int r = db < 0 ? -errno : durable_sync(db);
         if (r < 0)
                 return r;
-        checkpoint_old(o->path);
+        checkpoint_old(fd, o->path);
         r = keep_old(fd);
         if (r < 0)
                 return r;
