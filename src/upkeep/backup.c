@@ -1,13 +1,13 @@
 /* 1. Copy the database, as it is at one moment, to incoming/.
- * 2. Copy each blob that it names. If the blob and its row are gone from the original by now, retention deleted them: the
- *    copy forgets their crashes, too. If only the file is gone, it is lost, and reported.
+ * 2. Copy each blob that it names. If the blob and its row are gone from the original by now, retention deleted them:
+ *    the copy forgets their crashes, too. If only the file is gone, it is lost, and reported.
  * 3. Copy the JSON files, then the log files up to a whole line, and correct the copy's rows of log files.
  * 4. Sync everything once, rename the database to its place, write the manifest.
  * 5. Remove what no row names any more.
  *
  * Blobs are removed last, so an older copy stays whole until the newer one is there, except that its log files may have
- * grown, or gone as in the original. So a run that is cut short leaves the older copy or the newer one. A directory with
- * incoming/ in it is ours, and unfinished. */
+ * grown, or gone as in the original. So a run that is cut short leaves the older copy or the newer one. A directory
+ * with incoming/ in it is ours, and unfinished. */
 #include "upkeep/backup.h"
 
 #include <assert.h>
@@ -153,7 +153,8 @@ static int collect_blob(void *userdata, const char *sha256, uint64_t len)
         return 0;
 }
 
-/* The row of a blob is deleted before its file, and made after it. A file of the wrong length never replaces an older copy's. */
+/* The row of a blob is deleted before its file, and made after it. A file of the wrong length never replaces an older
+ * copy's. */
 static int copy_blob(struct backup *b, const char *sha256, uint64_t len)
 {
         char path[BLOB_PATH_SIZE];
@@ -243,8 +244,9 @@ static int copy_mirrors(struct backup *b)
         return 0;
 }
 
-/* The older copy's WAL must never meet the newer database, so it is unlinked first. It holds nothing, since a backup is not in
- * WAL mode. A restored database stays in WAL mode: a kill while it changed back would leave one that only a writer can open. */
+/* The older copy's WAL must never meet the newer database, so it is unlinked first. It holds nothing, since a backup is
+ * not in WAL mode. A restored database stays in WAL mode: a kill while it changed back would leave one that only a
+ * writer can open. */
 static int publish(struct backup *b)
 {
         int r = b->config->restore ? index_checkpoint_whole(b->copy) : index_leave_wal(b->copy);

@@ -1,8 +1,8 @@
 #pragma once
-/* Copies a data directory to another one: `backup`, and `restore` for the way back. The database is copied by SQLite's online
- * backup, blobs and JSON files are hard links where possible, log files are copied up to a whole line. A second run into the
- * same directory copies only what is new, and removes what is gone. Works beside a daemon. One thread. Memory does not grow
- * with the amount of data. */
+/* Copies a data directory to another one: `backup`, and `restore` for the way back. The database is copied by SQLite's
+ * online backup, blobs and JSON files are hard links where possible, log files are copied up to a whole line. A second
+ * run into the same directory copies only what is new, and removes what is gone. Works beside a daemon. One thread.
+ * Memory does not grow with the amount of data. */
 
 #include "storage/index/index_check.h"
 #include "util/error.h"
@@ -26,6 +26,6 @@ struct backup_counts {
         uint64_t lost;                 /* blobs that rows name and that are missing: the original is damaged */
 };
 
-/* 0: everything is durable. < 0 with err: an older copy in the directory is still good, except that log files may have grown,
- * or gone as in the original. Another run, or a restore, copes with that. */
+/* 0: everything is durable. < 0 with err: an older copy in the directory is still good, except that log files may have
+ * grown, or gone as in the original. Another run, or a restore, copes with that. */
 int backup_run(const struct backup_config *config, struct backup_counts *ret, struct error *err);

@@ -1,8 +1,8 @@
 /* Copies log files. Plain ones grow, and are copied up to a whole line; compressed ones never change.
  *
- * Meanwhile the daemon may compress or delete a file. So files that the copy has and the original no longer has are checked
- * again: if the original is compressed by now, the compressed file is copied before the plain one is removed. At the end the
- * copy's rows are corrected to what its files are. */
+ * Meanwhile the daemon may compress or delete a file. So files that the copy has and the original no longer has are
+ * checked again: if the original is compressed by now, the compressed file is copied before the plain one is removed.
+ * At the end the copy's rows are corrected to what its files are. */
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>

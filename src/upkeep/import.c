@@ -1,6 +1,6 @@
-/* First come the files of crashes (import_crashes.c), then the log files (import_logs.c). At the end the adoption (adopt.h)
- * indexes them, as it does for a directory of the reference. After a kill before that, the next start indexes them, and
- * another run passes over what is here. */
+/* First come the files of crashes (import_crashes.c), then the log files (import_logs.c). At the end the adoption
+ * (adopt.h) indexes them, as it does for a directory of the reference. After a kill before that, the next start indexes
+ * them, and another run passes over what is here. */
 #include "upkeep/import.h"
 
 #include <assert.h>

@@ -1,6 +1,6 @@
 #pragma once
-/* Takes the data of another directory, ours or detritus-server's, into this one: crashes with their blobs, and log lines. It
- * recognises what is here already, so it can be run again, also after it was cut short. One thread. */
+/* Takes the data of another directory, ours or detritus-server's, into this one: crashes with their blobs, and log
+ * lines. It recognises what is here already, so it can be run again, also after it was cut short. One thread. */
 
 #include "storage/crashes/mirror_batch.h"
 #include "storage/store/offline.h"

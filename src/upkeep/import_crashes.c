@@ -1,9 +1,9 @@
-/* For each JSON file of a crash that is not here: copies its blobs, hashing each on the way, then the file itself, under its
- * name and with its time.
+/* For each JSON file of a crash that is not here: copies its blobs, hashing each on the way, then the file itself,
+ * under its name and with its time.
  *
  * Many files wait for the disk together. The files of a batch are written without names and synced. The blobs get their
- * names, and these are synced. Then the JSON files get their names. So no name stands for less than the whole file, and no
- * JSON file names blobs that a power cut can take away. The caller syncs the names of the last batch.
+ * names, and these are synced. Then the JSON files get their names. So no name stands for less than the whole file, and
+ * no JSON file names blobs that a power cut can take away. The caller syncs the names of the last batch.
  *
  * A blob whose bytes do not match its name is not taken, and neither are the crashes that need it: each is reported. */
 #include <errno.h>

@@ -1,9 +1,10 @@
-/* A log file that is not here is copied as it is. If both directories have a day of a source, the lines that are missing here
- * are appended. A line ends up as many times as it is in the directory that has it more often. So another run adds nothing,
- * and lines that were really sent twice stay two. Lines are compared by 128 bits of their SHA-256.
+/* A log file that is not here is copied as it is. If both directories have a day of a source, the lines that are
+ * missing here are appended. A line ends up as many times as it is in the directory that has it more often. So another
+ * run adds nothing, and lines that were really sent twice stay two. Lines are compared by 128 bits of their SHA-256.
  *
- * A compressed day that gains lines becomes plain again, and retention compresses it again later. The merged file is renamed
- * to its place, and only then is the compressed one removed. If that is cut short both are there, and the plain one counts. */
+ * A compressed day that gains lines becomes plain again, and retention compresses it again later. The merged file is
+ * renamed to its place, and only then is the compressed one removed. If that is cut short both are there, and the plain
+ * one counts. */
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -101,8 +102,8 @@ static size_t find_first(const struct line_set *set, struct line_id id)
         return from;
 }
 
-/* Uses up one line of the set that equals this one; false: there is none left. taken counts them, at the first of the equal
- * ones. */
+/* Uses up one line of the set that equals this one; false: there is none left. taken counts them, at the first of the
+ * equal ones. */
 static bool take_from(const struct line_set *set, uint32_t *taken, struct line_id id)
 {
         size_t first = find_first(set, id);

@@ -1,9 +1,10 @@
-/* reindex: the old database, if it can be read, tells what the JSON files do not say: whether a crash is held, how many lines
- * a log file has, and sources that have nothing left. A crash was received at the mtime of its file. Crashes get new ids.
+/* reindex: the old database, if it can be read, tells what the JSON files do not say: whether a crash is held, how many
+ * lines a log file has, and sources that have nothing left. A crash was received at the mtime of its file. Crashes get
+ * new ids.
  *
- * The swap: the old database gets a second name, and its WAL is set aside (a healthy database was checkpointed just before, so
- * it has none). Then the new database takes the name. If this is cut short, either the old database is there or the new one,
- * and the lock file makes the next start check everything.
+ * The swap: the old database gets a second name, and its WAL is set aside (a healthy database was checkpointed just
+ * before, so it has none). Then the new database takes the name. If this is cut short, either the old database is there
+ * or the new one, and the lock file makes the next start check everything.
  */
 #include "upkeep/reindex.h"
 

@@ -37,6 +37,7 @@ typedef void (*repair_cb)(void *userdata, const struct verify_finding *finding, 
 const char *repair_outcome_name(enum repair_outcome outcome);          /* "mended" */
 bool repair_outcome_parse(const char *name, enum repair_outcome *ret); /* NULL is none */
 
-/* For whoever may write to the index. live: on the index writer's thread of a running daemon, inside its transaction. Log files
- * are left alone then, because they belong to the log committer. Each finding is checked again before it is repaired. */
+/* For whoever may write to the index. live: on the index writer's thread of a running daemon, inside its transaction.
+ * Log files are left alone then, because they belong to the log committer. Each finding is checked again before it is
+ * repaired. */
 void repair_run(struct repair *repair, int datadir_fd, struct index *index, bool live, repair_cb cb, void *userdata);

@@ -1,5 +1,5 @@
-/* Failure modes: a file that cannot be copied leaves no half-written file under its name. A file that grows is extended in
- * place. If that is cut short, the next run finds that its end differs from the original, and copies all of it. */
+/* Failure modes: a file that cannot be copied leaves no half-written file under its name. A file that grows is extended
+ * in place. If that is cut short, the next run finds that its end differs from the original, and copies all of it. */
 #include "upkeep/tree_copy.h"
 
 #include <assert.h>

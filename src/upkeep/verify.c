@@ -1,5 +1,5 @@
-/* Each step relies on those before it: the database, blobs, counts, JSON files, log files. At the end, whatever a running
- * daemon may have been about to put right is checked again.
+/* Each step relies on those before it: the database, blobs, counts, JSON files, log files. At the end, whatever a
+ * running daemon may have been about to put right is checked again.
  *
  * What cannot be opened or read is a finding, too, and the rest is checked all the same. */
 #include "upkeep/verify.h"

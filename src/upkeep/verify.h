@@ -1,10 +1,10 @@
 #pragma once
-/* Proves that a data directory is whole. Checks the database itself, counts refs and usage again, and compares each blob,
- * JSON file and log file with its row, both ways. Read-only. One thread.
+/* Proves that a data directory is whole. Checks the database itself, counts refs and usage again, and compares each
+ * blob, JSON file and log file with its row, both ways. Read-only. One thread.
  *
- * Beside a running daemon, files and rows come and go. A finding that the daemon may be about to put right is checked again
- * at the end, VERIFY_SETTLE_MS or more after it was first seen. What is younger than VERIFY_YOUNG_SECS may still be on its
- * way, and is passed over. */
+ * Beside a running daemon, files and rows come and go. A finding that the daemon may be about to put right is checked
+ * again at the end, VERIFY_SETTLE_MS or more after it was first seen. What is younger than VERIFY_YOUNG_SECS may still
+ * be on its way, and is passed over. */
 
 #include "storage/index/index.h"
 

@@ -1,7 +1,7 @@
 /* Blobs: the counts and the file of each row, then the row of each file; deep, the bytes of each against its name.
  *
- * A blob is durable before any row names it, and its row is deleted before the file. So if the row is there before and after
- * the file was found missing, the file is lost. A file without a row may be on its way in or out. */
+ * A blob is durable before any row names it, and its row is deleted before the file. So if the row is there before and
+ * after the file was found missing, the file is lost. A file without a row may be on its way in or out. */
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>

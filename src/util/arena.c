@@ -1,5 +1,6 @@
 #include "util/arena.h"
 
+#include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -18,7 +19,7 @@ struct arena {
         size_t used_bytes; /* over all blocks */
         struct block *first, *current;
         size_t offset; /* into current */
-        bool full;     /* the ceiling has refused something */
+        bool full;     /* something was refused for the limit */
 };
 
 struct arena *arena_new(size_t max_bytes)
@@ -47,7 +48,7 @@ struct arena *arena_free(struct arena *a)
         return NULL;
 }
 
-/* Makes a block with room for n bytes current: the next one that was kept, or a new one in front of those. */
+/* Makes a block with room for n bytes the current one: the next kept block, or a new one before it. */
 static int next_block(struct arena *a, size_t n)
 {
         struct block **link = a->current ? &a->current->next : &a->first;
@@ -68,6 +69,7 @@ static int next_block(struct arena *a, size_t n)
 
 void *arena_alloc(struct arena *a, size_t n)
 {
+        assert(a->used_bytes <= a->max_bytes);
         size_t left = a->max_bytes - a->used_bytes;
         size_t rounded = n == 0 ? ALIGN : (n + ALIGN - 1) & ~(ALIGN - 1);
         if (n > SIZE_MAX / 2 || rounded > left) {
@@ -95,7 +97,7 @@ void arena_reset(struct arena *a)
         struct block **link = &a->first;
         for (size_t kept = 0; *link && kept < KEEP_BLOCKS;) {
                 struct block *b = *link;
-                if (b->size > BLOCK_BYTES) { /* one outsized request must not keep its memory */
+                if (b->size > BLOCK_BYTES) { /* a large request must not keep its memory */
                         *link = b->next;
                         free(b);
                 } else {

@@ -1,5 +1,5 @@
 #pragma once
-/* Scope-bound release of what a function owns, and handing it on. Source: GCC's cleanup attribute. */
+/* Frees what a function owns at the end of its scope, unless it is given away. Source: GCC's cleanup attribute. */
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #define _printf_(fmt, args) __attribute__((format(printf, fmt, args)))
 #define _unused_ __attribute__((unused))
 
-/* Yields the pointer and leaves NULL behind, so that a _cleanup_ does not free what was given away. */
+/* Returns the pointer and sets the variable to NULL, so that _cleanup_ does not free what was given away. */
 #define TAKE_PTR(ptr)                                                                                                  \
         ({                                                                                                             \
                 __auto_type _taken = (ptr);                                                                            \
@@ -17,7 +17,7 @@
                 _taken;                                                                                                \
         })
 
-/* The same for descriptors; leaves -1 behind. */
+/* The same for descriptors: sets the variable to -1. */
 #define TAKE_FD(fd)                                                                                                    \
         ({                                                                                                             \
                 int _taken = (fd);                                                                                     \

@@ -1,5 +1,6 @@
 #include "util/clock.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -17,8 +18,8 @@ struct moment clock_now(void)
         return (struct moment){ .sec = ts.tv_sec, .nsec = (uint32_t)ts.tv_nsec };
 }
 
-/* Days from 1970-01-01 to a date of the proleptic Gregorian calendar, and back. Eras of 400 years starting in March keep
- * the leap day last. */
+/* Days from 1970-01-01 to a date of the proleptic Gregorian calendar, and back. Eras of 400 years starting in March
+ * keep the leap day last. */
 static int64_t days_from_date(int year, int month, int day)
 {
         int64_t y = month <= 2 ? year - 1 : year;
@@ -184,6 +185,7 @@ void clock_format_rfc3339(struct moment at, char ret[CLOCK_RFC3339_SIZE])
 
 void clock_format_fixed(struct moment at, unsigned digits, char ret[CLOCK_RFC3339_SIZE])
 {
+        assert(digits >= 1 && digits <= 9);
         struct fields f = split(at);
         uint32_t fraction = at.nsec % 1000000000;
         for (unsigned i = digits; i < 9; i++)

@@ -27,7 +27,7 @@ struct log_field {
                 .key = (k), .num = (int64_t)(v)                                                                        \
         }
 
-/* Call before threads start. min: quieter events are dropped. */
+/* Call before threads start. min: events below it are dropped. */
 void log_setup(enum log_format format, enum log_level min);
 
 /* fields ends with a zeroed one. */

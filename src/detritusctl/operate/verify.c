@@ -148,7 +148,7 @@ static int repair_here(struct run *run, const char *data_dir)
 {
         struct offline *o;
         struct error err = { "out of memory" };
-        int r = offline_open(data_dir, OFFLINE_DATABASE, &o, &err);
+        int r = offline_open(data_dir, OFFLINE_VERIFIED, &o, &err);
         if (r < 0)
                 return say_failed("%s", err.text);
         repair_run(&run->noted, o->dir.fd, o->index, false, repaired, run);

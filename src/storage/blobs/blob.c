@@ -1,12 +1,13 @@
-/* A blob that is being received is a draft. Each chunk is hashed at once, and written in stretches of 64 KiB: for a write
- * that begins or ends inside a page the kernel clears the rest, and for a large one it takes memory in larger pieces.
+/* A blob that is being received is a draft. Each chunk is hashed at once, and written in stretches of 64 KiB: for a
+ * write that begins or ends inside a page the kernel clears the rest, and for a large one it takes memory in larger
+ * pieces.
  *
- * Publishing: if a file of the right size has the name, only its directory is synced. Else the data is synced and linked
- * under its hash, and the directory is synced. A file of the wrong size (damaged by hand) is replaced, because the hash
- * proves that ours is right. Then its pages go back to the system: dumps are seldom read, other files often.
+ * Publishing: if a file of the right size has the name, only its directory is synced. Else the data is synced and
+ * linked under its hash, and the directory is synced. A file of the wrong size (damaged by hand) is replaced, because
+ * the hash proves that ours is right. Then its pages go back to the system: dumps are seldom read, other files often.
  *
- * Failure modes: a full disk while receiving or linking (-ENOSPC, -EDQUOT; the file goes with its writer); a failed sync
- * (-EIO; the caller must stop acknowledging). */
+ * Failure modes: a full disk while receiving or linking (-ENOSPC, -EDQUOT; the file goes with its writer); a failed
+ * sync (-EIO; the caller must stop acknowledging). */
 #include "storage/blobs/blob.h"
 
 #include <assert.h>

@@ -1,11 +1,11 @@
 #pragma once
-/* Content-addressed files: crashes/by-hash/<2 hex>/<sha256>.bin below the data directory. A blob that is being received has
- * no name yet, so whatever ends early leaves nothing. Publishing gives it its name.
+/* Content-addressed files: crashes/by-hash/<2 hex>/<sha256>.bin below the data directory. A blob that is being received
+ * has no name yet, so whatever ends early leaves nothing. Publishing gives it its name.
  *
  *     RECEIVING -> FINISHED -> PUBLISHED        finish; link
  *
- * Up to finish: the thread that receives (page cache only, no sync). Publishing and unlinking: the index writer's thread
- * alone, which is why a blob cannot be published and deleted at the same time. */
+ * Up to finish: the thread that receives (page cache only, no sync). Publishing and unlinking: the index writer's
+ * thread alone, which is why a blob cannot be published and deleted at the same time. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -40,8 +40,8 @@ uint64_t blob_writer_len(const struct blob_writer *w);
 int blob_writer_finish(struct blob_writer *w);
 const char *blob_writer_sha256(const struct blob_writer *w); /* after finish: 64 lower-case hex digits */
 
-/* Publishing, in this order, after finish: sync the data, link it to its name, sync the name. draft_sync_all() can take the
- * place of each sync, for many blobs at once. All return 0 or -errno. */
+/* Publishing, in this order, after finish: sync the data, link it to its name, sync the name. draft_sync_all() can take
+ * the place of each sync, for many blobs at once. All return 0 or -errno. */
 
 /* Is the blob stored already, whole? Then its data is durable, and only the name needs a sync: another upload may have
  * linked it a moment ago. */

@@ -1,7 +1,8 @@
 /* A draft is an O_TMPFILE in tmp/ or, where the file system has none, a file with a name there, removed with its draft.
  *
  * Failure modes: a full disk (-ENOSPC, -EDQUOT); a failed sync (-EIO; the caller must stop acknowledging). After a
- * draft_sync_all() that failed otherwise, no caller may rely on names that it did not sync itself, until one succeeds. */
+ * draft_sync_all() that failed otherwise, no caller may rely on names that it did not sync itself, until one
+ * succeeds. */
 #include "storage/blobs/draft.h"
 
 #include <assert.h>

@@ -1,6 +1,6 @@
 #pragma once
-/* Files that have no name yet, so that whatever ends early leaves nothing. The caller syncs a draft before it links it, so
- * that a name never stands for less than the whole file.
+/* Files that have no name yet, so that whatever ends early leaves nothing. The caller syncs a draft before it links it,
+ * so that a name never stands for less than the whole file.
  *
  *     NONE -> OPEN -> NAMED        open; link or replace
  *     any  -> NONE                 done: an open draft is gone, a named one keeps its name
@@ -36,7 +36,8 @@ void draft_dir_done(struct draft_dir *d); /* no draft may be alive */
 int draft_open(struct draft_dir *d, struct draft *ret);
 void draft_done(struct draft *f); /* also one of DRAFT_NONE */
 
-/* Gives it this name, relative to the data directory, without syncing it. On failure, -EEXIST for one, it stays open. */
+/* Gives it this name, relative to the data directory, without syncing it. On failure, -EEXIST for one, it stays
+ * open. */
 int draft_link(struct draft *f, const char *path);
 /* Takes the place of the file of this name, atomically. */
 int draft_replace(struct draft *f, const char *path);

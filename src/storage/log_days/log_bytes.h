@@ -1,6 +1,6 @@
 #pragma once
-/* The bytes of one log file, decompressed where it is compressed. Any thread that may block, one at a time. Memory: for a
- * compressed file 128 KiB and zstd's window. */
+/* The bytes of one log file, decompressed where it is compressed. Any thread that may block, one at a time. Memory: for
+ * a compressed file 128 KiB and zstd's window. */
 
 #include <stdbool.h>
 #include <stddef.h>

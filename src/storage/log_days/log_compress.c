@@ -1,8 +1,8 @@
-/* Reads the lines of one frame, compresses them, and notes both sizes for the table. Then all of it is read back and compared
- * with the plain file, because that will be deleted.
+/* Reads the lines of one frame, compresses them, and notes both sizes for the table. Then all of it is read back and
+ * compared with the plain file, because that will be deleted.
  *
- * Failure modes: a full disk, a file that changes meanwhile, a stop: the half-written file is removed. After a kill, the
- * next start removes it (PATH_UNFINISHED). */
+ * Failure modes: a full disk, a file that changes meanwhile, a stop: the half-written file is removed. After a kill,
+ * the next start removes it (PATH_UNFINISHED). */
 #include "storage/log_days/log_compress.h"
 
 #include <assert.h>
@@ -213,7 +213,8 @@ static int write_beside(struct compression *c, int datadir_fd, const char *tempo
         return r < 0 ? r : compare_files(c->out, c->in);
 }
 
-/* A stop after the rename and before the plain file was deleted leaves both. 0: they are the same. -ENOENT: there is none. */
+/* A stop after the rename and before the plain file was deleted leaves both. 0: they are the same. -ENOENT: there is
+ * none. */
 static int look_at_old(const struct compression *c, int datadir_fd, const char *path, uint64_t *ret_size)
 {
         struct stat st;

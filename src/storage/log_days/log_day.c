@@ -1,11 +1,11 @@
 /* Bytes come from one or two parts, one after the other, into one buffer, and leave it as lines.
  *
- * The plain file is opened first. The janitor makes the compressed file before it deletes the plain one, so a reader that
- * misses the plain file finds the compressed one. If both are there, either they hold the same lines, because the janitor is
- * between those two steps, or the day was compressed and then written to again. Their sizes tell.
+ * The plain file is opened first. The janitor makes the compressed file before it deletes the plain one, so a reader
+ * that misses the plain file finds the compressed one. If both are there, either they hold the same lines, because the
+ * janitor is between those two steps, or the day was compressed and then written to again. Their sizes tell.
  *
- * Failure modes: a compressed file without our seek table is read from its start; a damaged one is read up to the damage,
- * then -EBADMSG. */
+ * Failure modes: a compressed file without our seek table is read from its start; a damaged one is read up to the
+ * damage, then -EBADMSG. */
 #include "storage/log_days/log_day.h"
 
 #include <assert.h>

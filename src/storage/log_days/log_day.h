@@ -16,7 +16,8 @@ int log_day_open(int datadir_fd, const struct source *source, const char *day, s
 struct log_day *log_day_free(struct log_day *d); /* NULL-safe */
 DEFINE_FREEP(log_day_free, struct log_day)
 
-/* The size of the lines, uncompressed, when they were opened. A compressed file without a seek table is read for that. */
+/* The size of the lines, uncompressed, when they were opened. A compressed file without a seek table is read for
+ * that. */
 int log_day_size(struct log_day *d, uint64_t *ret);
 
 /* Goes on at this byte of the lines: only its frame has to be decompressed. After the end there is nothing. */

@@ -1,9 +1,9 @@
-/* Each source has a place: a day, and the offset in its lines up to which they were delivered. Compression keeps the lines
- * as they are, so a place is valid in <day>.ndjson and in <day>.ndjson.zst. The next day of a source begins when it has a
- * file: the committer writes no line of a day after one of a later day, so by then the day before is complete.
+/* Each source has a place: a day, and the offset in its lines up to which they were delivered. Compression keeps the
+ * lines as they are, so a place is valid in <day>.ndjson and in <day>.ndjson.zst. The next day of a source begins when
+ * it has a file: the committer writes no line of a day after one of a later day, so by then the day before is complete.
  *
- * Failure modes: a file that became shorter (the daemon cut off what a crash had left) is reported as broken and read on from
- * its new end. A file that cannot be read is reported once for each change. */
+ * Failure modes: a file that became shorter (the daemon cut off what a crash had left) is reported as broken and read
+ * on from its new end. A file that cannot be read is reported once for each change. */
 #include "storage/log_days/log_follow.h"
 
 #include <assert.h>

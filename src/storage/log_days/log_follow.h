@@ -1,7 +1,7 @@
 #pragma once
-/* The newest lines, and then new ones as they arrive: `logs tail`. Goes on where it stopped when a day ends and when a file
- * is compressed. New sources are followed from their first line. No file is open between calls. One thread. Memory: 300
- * bytes for each source, and twice the lines asked for. */
+/* The newest lines, and then new ones as they arrive: `logs tail`. Goes on where it stopped when a day ends and when a
+ * file is compressed. New sources are followed from their first line. No file is open between calls. One thread.
+ * Memory: 300 bytes for each source, and twice the lines asked for. */
 
 #include "storage/log_days/log_query.h"
 
@@ -16,8 +16,8 @@ int log_follow_new(int datadir_fd, const struct log_filter *f, struct log_follow
 struct log_follow *log_follow_free(struct log_follow *w); /* NULL-safe */
 DEFINE_FREEP(log_follow_free, struct log_follow)
 
-/* Called once, first: the n newest lines that match, those of one source in their order, those of several by time. Reads the
- * files backwards from their ends, no more of them than needed. 0, what cb returned, or -errno. */
+/* Called once, first: the n newest lines that match, those of one source in their order, those of several by time.
+ * Reads the files backwards from their ends, no more of them than needed. 0, what cb returned, or -errno. */
 int log_follow_last(struct log_follow *w, size_t n, log_line_cb cb, log_broken_cb broken, void *userdata);
 
 /* The lines that match and have arrived since. Only whole lines, each once, none left out. */

@@ -1,5 +1,5 @@
-/* A window over the lines. It is filled from the file, through zstd if it is compressed, and moves on when it holds no whole
- * line. It grows only for a line that is longer than the window. */
+/* A window over the lines. It is filled from the file, through zstd if it is compressed, and moves on when it holds no
+ * whole line. It grows only for a line that is longer than the window. */
 #include "storage/log_days/log_lines.h"
 
 #include <assert.h>

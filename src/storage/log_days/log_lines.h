@@ -10,14 +10,14 @@
 
 struct log_lines;
 
-/* path is relative to dirfd; a file that ends in .zst is decompressed. A plain file is read up to the size it has now. 0 or
- * -errno. */
+/* path is relative to dirfd; a file that ends in .zst is decompressed. A plain file is read up to the size it has now.
+ * 0 or -errno. */
 int log_lines_open(int dirfd, const char *path, struct log_lines **ret);
 struct log_lines *log_lines_free(struct log_lines *l); /* NULL-safe */
 DEFINE_FREEP(log_lines_free, struct log_lines)
 
-/* The next whole line without its newline, valid until the next call. LOG_LINES_LINE, LOG_LINES_TORN (what comes after the
- * last newline; then 0), 0 at the end, LOG_LINES_TOO_LONG, -EBADMSG (not zstd, or cut short), -ENOMEM, -errno. */
+/* The next whole line without its newline, valid until the next call. LOG_LINES_LINE, LOG_LINES_TORN (what comes after
+ * the last newline; then 0), 0 at the end, LOG_LINES_TOO_LONG, -EBADMSG (not zstd, or cut short), -ENOMEM, -errno. */
 enum { LOG_LINES_LINE = 1, LOG_LINES_TORN, LOG_LINES_TOO_LONG };
 int log_lines_next(struct log_lines *l, const char **ret_line, size_t *ret_len);
 

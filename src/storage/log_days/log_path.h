@@ -1,6 +1,6 @@
 #pragma once
-/* Where the lines of one source and one day are: logs/<project>/<install_id>/<day>.ndjson below the data directory, with
- * ".zst" at the end when they are compressed. Pure. */
+/* Where the lines of one source and one day are: logs/<project>/<install_id>/<day>.ndjson below the data directory,
+ * with ".zst" at the end when they are compressed. Pure. */
 
 #include <stdbool.h>
 

@@ -1,5 +1,5 @@
-/* Reads the files that can match, line by line. In a line that this program wrote, time and severity are at the beginning,
- * and are read there. Any other line is parsed as JSON. */
+/* Reads the files that can match, line by line. In a line that this program wrote, time and severity are at the
+ * beginning, and are read there. Any other line is parsed as JSON. */
 #include "storage/log_days/log_query.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 #pragma once
-/* Finds log lines by source, day, time, severity and text. Reads only the files that can match: the source is in a file's
- * path, the day in its name. Works beside a running daemon, without the index. Any thread that may block. Memory: the names
- * of the sources, 24 bytes for each file that can match, and one line. */
+/* Finds log lines by source, day, time, severity and text. Reads only the files that can match: the source is in a
+ * file's path, the day in its name. Works beside a running daemon, without the index. Any thread that may block.
+ * Memory: the names of the sources, 24 bytes for each file that can match, and one line. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,8 +11,8 @@
 #include "util/cleanup.h"
 #include "util/clock.h"
 
-/* A file is named after the day of receipt. The time of a line may be on another day: on the day before if it was sent later
- * or around midnight, on the day after if the client's clock is fast. */
+/* A file is named after the day of receipt. The time of a line may be on another day: on the day before if it was sent
+ * later or around midnight, on the day after if the client's clock is fast. */
 #define LOG_QUERY_SLACK_DAYS 1
 
 struct log_filter {
@@ -25,8 +25,8 @@ struct log_filter {
         bool invert;      /* the lines that do not have the text */
 };
 
-/* What people search for, as it stands in a line: quotes, backslashes and controls are escaped. The caller frees it; NULL on
- * ENOMEM. */
+/* What people search for, as it stands in a line: quotes, backslashes and controls are escaped. The caller frees it;
+ * NULL on ENOMEM. */
 char *log_filter_text(const char *words);
 
 struct log_line {
@@ -48,8 +48,9 @@ struct log_query_counts {
         uint64_t broken;      /* files that could not be read to their end */
 };
 
-/* All lines that match: by day, within a day by source, within a file in its order. A file that cannot be read is reported to
- * `broken` (may be NULL) and passed over; one that is deleted meanwhile is not. 0, what cb returned, or -errno. */
+/* All lines that match: by day, within a day by source, within a file in its order. A file that cannot be read is
+ * reported to `broken` (may be NULL) and passed over; one that is deleted meanwhile is not. 0, what cb returned, or
+ * -errno. */
 typedef void (*log_broken_cb)(void *userdata, const struct source *source, const char *day, int error);
 int log_query(int datadir_fd, const struct log_filter *f, log_line_cb cb, log_broken_cb broken, void *userdata,
               struct log_query_counts *ret);

@@ -1,11 +1,11 @@
 /* Usually the thread looks, the file system has room, and promises are made and spent.
  *
- * One atomic number decides: free_bytes. A promise subtracts from it, giving back adds to it, spending leaves it alone, and
- * unspending adds. A look adds the difference between what the file system says and what was expected. So the number is
- * never half updated, and every thread may compare with it.
+ * One atomic number decides: free_bytes. A promise subtracts from it, giving back adds to it, spending leaves it alone,
+ * and unspending adds. A look adds the difference between what the file system says and what was expected. So the
+ * number is never half updated, and every thread may compare with it.
  *
- * Failure modes: a failed statvfs() leaves things as they were. A write that finds the disk full although there seemed to
- * be room (a quota, no inodes, another program) stops all promises for a while; then the next look decides. */
+ * Failure modes: a failed statvfs() leaves things as they were. A write that finds the disk full although there seemed
+ * to be room (a quota, no inodes, another program) stops all promises for a while; then the next look decides. */
 #include "storage/space/space.h"
 
 #include <assert.h>
@@ -57,7 +57,7 @@ struct space {
 
         pthread_t thread;
         pthread_mutex_t lock;
-        pthread_cond_t wake; /* cond.h */
+        pthread_cond_t wake;                                       /* cond.h */
         enum { SPACE_STILL, SPACE_LOOKING, SPACE_STOPPING } state; /* still -> looking -> stopping -> still */
 };
 

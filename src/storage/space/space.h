@@ -1,11 +1,12 @@
 #pragma once
-/* The disk governor: how much space a data directory has, and who may still use it. A thread of its own looks at the file
- * system. All other threads read and change atomics, so a network thread may call whatever is not marked as blocking.
+/* The disk governor: how much space a data directory has, and who may still use it. A thread of its own looks at the
+ * file system. All other threads read and change atomics, so a network thread may call whatever is not marked as
+ * blocking.
  *
  * Invariants:
  *   1. Free is what the last look found, less what was written since, less what is promised.
- *   2. Before somebody writes what clients send, its bytes are promised. A promise is spent by the write, or given back; nobody
- *      spends more than that.
+ *   2. Before somebody writes what clients send, its bytes are promised. A promise is spent by the write, or given
+ *      back; nobody spends more than that.
  *   3. Below the reserve of a kind nothing of that kind is promised, until a quarter more than the reserve is free.
  *   4. One thread at a time looks.
  */
@@ -28,7 +29,8 @@ struct space_config {
         uint64_t reserve_bytes[SPACE_KIND_MAX_];
 };
 
-/* Looks for the first time. Gives up most of the reserve file if the disk is so full that a start may need it. 0 or -errno. */
+/* Looks for the first time. Gives up most of the reserve file if the disk is so full that a start may need it. 0 or
+ * -errno. */
 int space_new(const struct space_config *config, struct space **ret);
 /* Starts the thread. 0 or -errno. */
 int space_start(struct space *s);
@@ -42,8 +44,8 @@ int space_check(struct space *s, enum space_kind kind, uint64_t bytes, struct re
 int space_promise(struct space *s, enum space_kind kind, uint64_t bytes, uint64_t *promised, struct refusal *r);
 /* That many of the promised bytes are written. */
 void space_spend(struct space *s, uint64_t bytes, uint64_t *promised);
-/* Written bytes are about to be deleted, unused. Call it before deleting, so that a look in between finds too little space
- * and not too much. */
+/* Written bytes are about to be deleted, unused. Call it before deleting, so that a look in between finds too little
+ * space and not too much. */
 void space_unspend(struct space *s, uint64_t bytes);
 /* The rest of the promise is not needed. */
 void space_give_back(struct space *s, uint64_t *promised);

@@ -1,6 +1,6 @@
-/* An exponentially weighted mean of net growth. It is divided by the weight of what has been seen, so that a daemon need not
- * run for hours before it can forecast; but at least by the weight of an hour, so that the first seconds after a start are
- * not taken for the usual rate. */
+/* An exponentially weighted mean of net growth. It is divided by the weight of what has been seen, so that a daemon
+ * need not run for hours before it can forecast; but at least by the weight of an hour, so that the first seconds after
+ * a start are not taken for the usual rate. */
 #include "storage/space/space_forecast.h"
 
 #define WINDOW_SECS (SPACE_FORECAST_HOURS * 3600.0)

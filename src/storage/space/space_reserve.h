@@ -1,7 +1,7 @@
 #pragma once
-/* <data_dir>/reserve: space that is kept so that deleting works on a full disk. Deleting rows makes SQLite's WAL grow first,
- * and writing the WAL back may make the database grow. So the space is given up in portions; otherwise the WAL would take
- * all of it. Any thread but the network's: a lock is held across the calls that change the file. */
+/* <data_dir>/reserve: space that is kept so that deleting works on a full disk. Deleting rows makes SQLite's WAL grow
+ * first, and writing the WAL back may make the database grow. So the space is given up in portions; otherwise the WAL
+ * would take all of it. Any thread but the network's: a lock is held across the calls that change the file. */
 
 #include <pthread.h>
 #include <stdbool.h>

@@ -5,8 +5,8 @@
  * row without uses, so that retention collects it. Log files without a row get one at every start.
  *
  * Nothing is deleted that was not understood. A JSON file that could not be taken over may be using blobs, so then the
- * blobs without a crash stay on disk for ever, and the log says so. Rows that are there are kept, so a walk that was cut
- * short is repeated, and passes over what it knows by its name. A failing database ends the walk and the start.
+ * blobs without a crash stay on disk for ever, and the log says so. Rows that are there are kept, so a walk that was
+ * cut short is repeated, and passes over what it knows by its name. A failing database ends the walk and the start.
  */
 #include "storage/store/adopt.h"
 

@@ -1,5 +1,5 @@
-/* Reads {"metadata":…,"dump":…,"attachments":[…]}. The metadata is checked like that of an upload; hashes and lengths are
- * checked here. The file name of an attachment is in the metadata's manifest, under its key. */
+/* Reads {"metadata":…,"dump":…,"attachments":[…]}. The metadata is checked like that of an upload; hashes and lengths
+ * are checked here. The file name of an attachment is in the metadata's manifest, under its key. */
 #include "storage/store/adopt_report.h"
 
 #include <errno.h>

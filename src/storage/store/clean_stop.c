@@ -1,5 +1,5 @@
-/* The mark is one small write over the same sector, and a sync. A lock file that cannot be read, is empty, or has only a pid
- * in it (as older versions wrote it) means an unclean stop, so no failure here can hide one.
+/* The mark is one small write over the same sector, and a sync. A lock file that cannot be read, is empty, or has only
+ * a pid in it (as older versions wrote it) means an unclean stop, so no failure here can hide one.
  *
  * Deletions are not synced one by one. "clean" promises that they are on disk too, hence the syncfs() before it. */
 #include "storage/store/clean_stop.h"

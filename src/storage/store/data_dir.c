@@ -146,7 +146,7 @@ int data_dir_open_index(struct data_dir *d, struct index **ret, bool *ret_untidy
         if (created || d->was_clean)
                 r = adopt(d, index, created ? ADOPT_ALL : ADOPT_LOGS);
         else
-                r = reconcile_data_dir(d->fd, index, &found);
+                r = reconcile_data_dir(d->fd, index, !d->verified, &found);
         if (r < 0)
                 return error_cannot(err, r, "index the files of", d->path);
         d->state = DATA_DIR_INDEXED;
@@ -169,8 +169,8 @@ void data_dir_done(struct data_dir *d)
         d->state = DATA_DIR_CLOSED;
 }
 
-/* Compares inode and device. On btrfs and overlays the kernel's device number is not that of stat(2): there, the pid in the
- * file decides. */
+/* Compares inode and device. On btrfs and overlays the kernel's device number is not that of stat(2): there, the pid in
+ * the file decides. */
 static bool is_its_lock(const char *line, const struct stat *st, pid_t pid_in_file, int *ret_holder)
 {
         unsigned device_major, device_minor;

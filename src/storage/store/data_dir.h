@@ -1,6 +1,7 @@
 #pragma once
-/* A data directory that is ours alone, by its lock: what the start of the daemon (store.h) and a command without a daemon
- * (offline.h) have in common. The functions are called in the order in which they stand here, and each asserts it:
+/* A data directory that is ours alone, by its lock: what the start of the daemon (store.h) and a command without a
+ * daemon (offline.h) have in common. The functions are called in the order in which they stand here, and each asserts
+ * it:
  *
  *     CLOSED -> OPEN -> LOCKED -> RECOVERED -> INDEXED        open; lock; recover_logs; open_index
  *
@@ -23,23 +24,24 @@ struct data_dir {
         int fd;
         int lock_fd;
         bool was_clean; /* the last stop was orderly */
+        bool verified;  /* set by the caller: lost blobs have been reported, and are not logged again */
         pid_t holder;   /* who holds the lock if we could not take it; 0: unknown */
 };
 
 void data_dir_init(struct data_dir *d, const char *path);
 /* The directory must be there. < 0 with err. */
 int data_dir_open(struct data_dir *d, struct error *err);
-/* Is there a database? Is there anything of ours, or nothing at all? Else -ENOENT with err, so that a wrong directory stays
- * as it is. */
+/* Is there a database? Is there anything of ours, or nothing at all? Else -ENOENT with err, so that a wrong directory
+ * stays as it is. */
 int data_dir_expect_database(const struct data_dir *d, struct error *err);
 int data_dir_expect_ours(const struct data_dir *d, struct error *err);
-/* Takes <path>/lock (flock), until data_dir_done() or the end of the process. -EBUSY: another process holds it; -EUCLEAN: a
- * backup or restore was not finished. < 0 with err. */
+/* Takes <path>/lock (flock), until data_dir_done() or the end of the process. -EBUSY: another process holds it;
+ * -EUCLEAN: a backup or restore was not finished. < 0 with err. */
 int data_dir_lock(struct data_dir *d, struct error *err);
 /* Writes log lines that only the journal has into their files, before anything looks at those. < 0 with err. */
 int data_dir_recover_logs(struct data_dir *d, struct error *err);
-/* Opens the index, creates it if it is missing, migrates it, and makes it agree with the files. *ret_untidy: something is
- * left for the next start to put right. < 0 with err. */
+/* Opens the index, creates it if it is missing, migrates it, and makes it agree with the files. *ret_untidy: something
+ * is left for the next start to put right. < 0 with err. */
 int data_dir_open_index(struct data_dir *d, struct index **ret, bool *ret_untidy, struct error *err);
 /* The last call before data_dir_done(): everything becomes durable, and the next start need not check everything. 0 or
  * -errno. */

@@ -10,7 +10,9 @@ static int open_all(struct offline *o, enum offline_wants wants, struct error *e
         int r = data_dir_open(&o->dir, err);
         if (r < 0)
                 return r;
-        r = (wants == OFFLINE_DATABASE ? data_dir_expect_database : data_dir_expect_ours)(&o->dir, err);
+        bool database = wants == OFFLINE_DATABASE || wants == OFFLINE_VERIFIED;
+        o->dir.verified = wants == OFFLINE_VERIFIED;
+        r = (database ? data_dir_expect_database : data_dir_expect_ours)(&o->dir, err);
         if (r < 0)
                 return r;
         r = owner_become(o->dir.fd, &o->before);

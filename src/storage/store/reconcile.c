@@ -1,12 +1,12 @@
 /* What a kill or a power cut can leave, and what is done about it. Log files are in reconcile_logs.c.
  *
- * The adoption (adopt.h) deals with files that no row names: a blob that was linked before its row was committed, a JSON
- * file or blob whose deletion was not finished, half-written files. Here the rows are checked. A JSON file that is missing
- * is written again, since its row is committed first. A blob that is missing is an error: it is durable before any row
- * names it, so only a damaged file system or a person can have removed it.
+ * The adoption (adopt.h) deals with files that no row names: a blob that was linked before its row was committed, a
+ * JSON file or blob whose deletion was not finished, half-written files. Here the rows are checked. A JSON file that is
+ * missing is written again, since its row is committed first. A blob that is missing is an error: it is durable before
+ * any row names it, so only a damaged file system or a person can have removed it.
  *
- * Only half-written files are deleted. A JSON file without a row is indexed again although its deletion may have been under
- * way: retention deletes it again then, and an index that was restored from an older copy gets its crashes back.
+ * Only half-written files are deleted. A JSON file without a row is indexed again although its deletion may have been
+ * under way: retention deletes it again then, and an index that was restored from an older copy gets its crashes back.
  *
  * Failure modes: an index or a disk that fails ends the start. No space for a JSON file is a warning. */
 #include "storage/store/reconcile_internal.h"
@@ -28,6 +28,7 @@
 struct reconciliation {
         int datadir_fd;
         struct index *index;
+        bool log_lost;
         struct reconcile_counts counts;
         int64_t last_id; /* the next page begins after these */
         char last_sha256[BLOB_HEX_SIZE];
@@ -97,8 +98,9 @@ static int check_blob(void *userdata, const char *sha256, uint64_t len)
                 return 0;
         blob_path(sha256, path);
         c->counts.blobs_lost++;
-        log_error("a stored blob is not on disk, or not whole: this must never happen", LOG_STR("path", path),
-                  LOG_INT("bytes", len));
+        if (c->log_lost)
+                log_error("a stored blob is not on disk, or not whole: this must never happen", LOG_STR("path", path),
+                          LOG_INT("bytes", len));
         return 0;
 }
 
@@ -125,9 +127,9 @@ static void report(const struct reconcile_counts *counts)
                  LOG_INT("log_files_damaged", counts->log_files_damaged));
 }
 
-int reconcile_data_dir(int datadir_fd, struct index *index, struct reconcile_counts *ret)
+int reconcile_data_dir(int datadir_fd, struct index *index, bool log_lost, struct reconcile_counts *ret)
 {
-        struct reconciliation c = { .datadir_fd = datadir_fd, .index = index };
+        struct reconciliation c = { .datadir_fd = datadir_fd, .index = index, .log_lost = log_lost };
         struct adopt_counts files;
         int r = adopt_data_dir(datadir_fd, index, ADOPT_UNCLEAN, &files);
         if (r < 0)

@@ -1,6 +1,6 @@
 #pragma once
-/* Makes the index and the files agree again after an unclean stop. Runs before the threads start, and after the recovery of
- * the log journal. */
+/* Makes the index and the files agree again after an unclean stop. Runs before the threads start, and after the
+ * recovery of the log journal. */
 
 #include "storage/index/index.h"
 
@@ -17,6 +17,6 @@ struct reconcile_counts {
         uint64_t log_files_damaged; /* with a hole that could not be moved: left alone, each logged */
 };
 
-/* Checks every crash, every blob and the newest log files, and sums up in one log line. 0, or -errno: the index or the disk
- * failed. */
-int reconcile_data_dir(int datadir_fd, struct index *index, struct reconcile_counts *ret);
+/* Checks every crash, every blob and the newest log files, and sums up in one log line. 0, or -errno: the index or the
+ * disk failed. log_lost: log each lost blob, too; a caller that has just verified the directory has reported them. */
+int reconcile_data_dir(int datadir_fd, struct index *index, bool log_lost, struct reconcile_counts *ret);

@@ -1,24 +1,26 @@
-/* Checks the log files that were being written at an unclean stop: those of the two newest days, since older ones cannot
- * have been open, and those that were too new to have a row. The index says which these are; no directory is walked.
+/* Checks the log files that were being written at an unclean stop: those of the two newest days, since older ones
+ * cannot have been open, and those that were too new to have a row. The index says which these are; no directory is
+ * walked.
  *
- * An unfinished last line was never acknowledged, and is moved to <file>.torn. Lines after the last totals of a file are
- * counted.
+ * An unfinished last line was never acknowledged, and is moved to <file>.torn. Lines after the last totals of a file
+ * are counted.
  *
- * After a power cut a file may have a hole: the file system knew its new size, but not all of its bytes were on the disk.
- * The missing ones read as zeros, and later ones may be there. No line holds a zero byte (JSON escapes it). So the line with
- * the first zero, and everything after it, is moved like an unfinished last line. Nothing of that was acknowledged:
+ * After a power cut a file may have a hole: the file system knew its new size, but not all of its bytes were on the
+ * disk. The missing ones read as zeros, and later ones may be there. No line holds a zero byte (JSON escapes it). So
+ * the line with the first zero, and everything after it, is moved like an unfinished last line. Nothing of that was
+ * acknowledged:
  *  - lines that the journal held are back in their place, since the recovery ran before;
- *  - any other line was acknowledged, or freed from the journal, after a sync of its file. That sync would have covered the
- *    hole in front of it, too;
+ *  - any other line was acknowledged, or freed from the journal, after a sync of its file. That sync would have covered
+ *    the hole in front of it, too;
  *  - lines that one daemon left unsynced, and the next one appended to, are synced here first, and by a clean stop
  *    (clean_stop.c). From then on their row counts them.
- * With `durability: written`, lines after a hole may have been acknowledged: that setting promises nothing after a power cut.
- * What the row counts is not checked. It was acknowledged (except in a file that was closed in the middle of a commit), so
- * only a damaged disk can make a hole there, and the lines after such a hole may have been acknowledged.
+ * With `durability: written`, lines after a hole may have been acknowledged: that setting promises nothing after a
+ * power cut. What the row counts is not checked. It was acknowledged (except in a file that was closed in the middle of
+ * a commit), so only a damaged disk can make a hole there, and the lines after such a hole may have been acknowledged.
  *
- * Failure modes: an index or a sync that fails ends the start. A file that cannot be read, or whose tail cannot be moved for
- * want of space, is a warning. Its row then counts all of it, so that no later start takes lines for unacknowledged that
- * were acknowledged after such a tail. */
+ * Failure modes: an index or a sync that fails ends the start. A file that cannot be read, or whose tail cannot be
+ * moved for want of space, is a warning. Its row then counts all of it, so that no later start takes lines for
+ * unacknowledged that were acknowledged after such a tail. */
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>

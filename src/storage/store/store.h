@@ -1,7 +1,7 @@
 #pragma once
-/* The disk as the use cases see it: one data directory with its lock, log committer, blob store, index writer and janitor,
- * started and stopped in the right order. The thread that opens it stops and frees it; the parts may be used by any thread
- * in between, as their headers say. */
+/* The disk as the use cases see it: one data directory with its lock, log committer, blob store, index writer and
+ * janitor, started and stopped in the right order. The thread that opens it stops and frees it; the parts may be used
+ * by any thread in between, as their headers say. */
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -16,9 +16,9 @@
 
 struct store;
 
-/* Creates the directory if it is missing, takes <data_dir>/lock, opens or migrates the index, indexes a data directory of the
- * reference, and starts the threads. config and metrics are borrowed until store_free(). 0, or < 0 with err; -EBUSY: another
- * process holds the lock. */
+/* Creates the directory if it is missing, takes <data_dir>/lock, opens or migrates the index, indexes a data directory
+ * of the reference, and starts the threads. config and metrics are borrowed until store_free(). 0, or < 0 with err;
+ * -EBUSY: another process holds the lock. */
 int store_open(const struct config *config, struct metrics *metrics, struct store **ret, struct error *err);
 /* The same to do one job and close again: the directory and its database must be there, and retention does not run by
  * itself. -ENOENT: they are not there. -EBUSY: another process holds the lock; *ret_holder: who (0: unknown). */

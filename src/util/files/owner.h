@@ -1,6 +1,6 @@
 #pragma once
-/* Root works as the owner of a directory, so that it leaves no file there that a daemon of that owner cannot open. Concerns
- * the whole process: one thread, before others start. */
+/* Root works as the owner of a directory, so that it leaves no file there that a daemon of that owner cannot open.
+ * Concerns the whole process: one thread, before others start. */
 
 #include <sys/types.h>
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Where the fields are: POSIX's names, the offsets its table gives. */
+/* Where the fields are: names and offsets from the table in POSIX. */
 enum { NAME = 0, MODE = 100, UID = 108, GID = 116, SIZE = 124, MTIME = 136, CHKSUM = 148, TYPEFLAG = 156, MAGIC = 257 };
 #define OCTAL_MAX UINT64_C(077777777777) /* in the 11 digits of size and mtime */
 

@@ -1,5 +1,5 @@
-/* Backups while the original changes: at the moment that a test chooses, between the snapshot of the database and the copy
- * of a file, since tree_copy_file() is wrapped. The rest is tests/wire/test_ctl_backup.py's. */
+/* Backups while the original changes: at the moment that a test chooses, between the snapshot of the database and the
+ * copy of a file, since tree_copy_file() is wrapped. The rest is tests/wire/test_ctl_backup.py's. */
 #include "storage_fixture.h"
 
 #include <errno.h>

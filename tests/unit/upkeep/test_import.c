@@ -1,5 +1,5 @@
-/* What is taken from another directory, what is left there and why, and that a second run takes nothing twice. The other
- * directory is other/, below the one that takes. */
+/* What is taken from another directory, what is left there and why, and that a second run takes nothing twice. The
+ * other directory is other/, below the one that takes. */
 #include "upkeep_fixture.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* Each kind of damage is found, and repaired or left as repair.h says, without a daemon. A second look finds no more than
- * what cannot be repaired. */
+/* Each kind of damage is found, and repaired or left as repair.h says, without a daemon. A second look finds no more
+ * than what cannot be repaired. */
 #include "upkeep_fixture.h"
 
 #include <errno.h>

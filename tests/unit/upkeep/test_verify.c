@@ -1,5 +1,5 @@
-/* What a running daemon is about to put right is no finding, and what it is not is one. A daemon is a lock that is held,
- * and time passes in nanosleep(), which is wrapped. The kinds of damage are tests/wire/test_ctl_verify.py's. */
+/* What a running daemon is about to put right is no finding, and what it is not is one. A daemon is a lock that is
+ * held, and time passes in nanosleep(), which is wrapped. The kinds of damage are tests/wire/test_ctl_verify.py's. */
 #include "storage_fixture.h"
 
 #include <fcntl.h>

@@ -3,7 +3,8 @@
 
 #include "storage_fixture.h"
 
-/* dir ends with a slash, or is "" for storage_dir itself. The blob and the JSON file, of a crash received at 1700000000. */
+/* dir ends with a slash, or is "" for storage_dir itself. The blob and the JSON file, of a crash received at
+ * 1700000000. */
 void upkeep_put_crash(const char *dir, const char *timestamp, const char *dump);
 void upkeep_put_log(const char *dir, const char *day, const char *text); /* of acme, INSTALL_A */
 void upkeep_pack_log(const char *dir, const char *day, const char *text);

@@ -1,4 +1,5 @@
-/* A data directory held for a command: what is refused and stays as it was, what is put in order, and how it is left. */
+/* A data directory held for a command: what is refused and stays as it was, what is put in order, and how it is
+ * left. */
 #include "storage_fixture.h"
 
 #include <errno.h>
@@ -8,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "storage/store/offline.h"
+#include "util/log.h"
 
 static struct offline *opened(enum offline_wants wants)
 {
@@ -112,6 +114,36 @@ static void test_an_unclean_stop_is_put_right(_unused_ void **state)
         storage_expect("SELECT count(*) FROM blob", "1");
 }
 
+/* What is logged at level error while the directory is opened. To be freed. */
+static char *logged(enum offline_wants wants)
+{
+        int log = openat(storage_fd, "log.txt", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), before = dup(2);
+        assert_true(log >= 0 && before >= 0);
+        dup2(log, 2);
+        log_setup(LOG_FORMAT_PRETTY, LOG_LEVEL_ERROR);
+        struct offline *o = opened(wants);
+        log_setup(LOG_FORMAT_PRETTY, LOG_LEVEL_ERROR + 1);
+        dup2(before, 2);
+        close(before);
+        close(log);
+        offline_close(o, false);
+        return storage_text("log.txt");
+}
+
+/* `verify --repair` has reported it, and opens the directory after that. */
+static void test_a_lost_blob_is_reported_once(_unused_ void **state)
+{
+        offline_close(opened(OFFLINE_INDEX), true);
+        char sha256[BLOB_HEX_SIZE], row[256];
+        snprintf(row, sizeof(row), "INSERT INTO blob(sha256, len, refs, created_at) VALUES ('%s', 3, 0, '%s')",
+                 storage_hash("one", sha256), "2026-05-19T08:30:00.000Z");
+        storage_change(row);
+        offline_close(opened(OFFLINE_DATABASE), false);
+        _cleanup_(freep) char *first = logged(OFFLINE_DATABASE), *second = logged(OFFLINE_VERIFIED);
+        assert_non_null(strstr(first, "a stored blob is not on disk"));
+        assert_string_equal(second, "");
+}
+
 static void test_a_sync_that_fails_is_no_clean_stop(_unused_ void **state)
 {
         struct offline *o = opened(OFFLINE_INDEX);
@@ -155,6 +187,7 @@ int main(void)
                 TEST(test_a_backup_that_is_not_finished_is_refused),
                 TEST(test_the_lock_says_how_it_was_left),
                 TEST(test_an_unclean_stop_is_put_right),
+                TEST(test_a_lost_blob_is_reported_once),
                 TEST(test_a_sync_that_fails_is_no_clean_stop),
                 TEST(test_root_works_as_the_owner),
         };

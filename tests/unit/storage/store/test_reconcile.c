@@ -80,7 +80,7 @@ static void drop_row(const char *where)
 static void expect_found(struct reconcile_counts expected)
 {
         struct reconcile_counts found;
-        assert_int_equal(reconcile_data_dir(storage_fd, x, &found), 0);
+        assert_int_equal(reconcile_data_dir(storage_fd, x, true, &found), 0);
         assert_int_equal(found.leftovers, expected.leftovers);
         assert_int_equal(found.blobs_unindexed, expected.blobs_unindexed);
         assert_int_equal(found.crashes_indexed, expected.crashes_indexed);
@@ -346,7 +346,8 @@ static void test_log_files(_unused_ void **state)
         assert_string_equal(old, "1\n2\nhal"); /* nobody was writing there */
 }
 
-/* Zeros, then a later page of lines that nobody was promised: what follows a file's last durable byte after a power cut. */
+/* Zeros, then a later page of lines that nobody was promised: what follows a file's last durable byte after a power
+ * cut. */
 #define HOLE "\0\0\0\0\n3\n"
 #define HOLE_LEN (sizeof(HOLE) - 1)
 
@@ -464,7 +465,7 @@ static void test_hole_sync_fails(_unused_ void **state)
         put_log_with_hole(2);
         atomic_store(&storage_faults.sync_error, EIO);
         atomic_store(&storage_faults.sync_fails_at, 1);
-        assert_int_equal(reconcile_data_dir(storage_fd, x, &found), -EIO);
+        assert_int_equal(reconcile_data_dir(storage_fd, x, true, &found), -EIO);
         expect_hole_left();
 }
 
@@ -564,7 +565,7 @@ static void test_tail_cannot_be_set_aside(_unused_ void **state)
         put_log("torn", "2026-05-19", "1\nhal", 2);
         atomic_store(&storage_faults.sync_error, EIO);
         atomic_store(&storage_faults.sync_fails_at, 1);
-        assert_int_equal(reconcile_data_dir(storage_fd, x, &found), -EIO);
+        assert_int_equal(reconcile_data_dir(storage_fd, x, true, &found), -EIO);
         _cleanup_(freep) char *text = storage_text("logs/acme/torn/2026-05-19.ndjson");
         assert_string_equal(text, "1\nhal");
 }

@@ -189,7 +189,8 @@ static int note(struct log_totals *totals, unsigned number, uint64_t bytes, uint
 
 #define TOTALS_BOUND 8192
 
-/* Nothing is asserted while the writer is held up: a test that fails must not leave it so, or closing waits for ever. */
+/* Nothing is asserted while the writer is held up: a test that fails must not leave it so, or closing waits for
+ * ever. */
 static void test_totals_wait_within_a_bound(_unused_ void **state)
 {
         struct error err;
