@@ -5,8 +5,8 @@
 -- Times are UTC in RFC 3339 with a fixed number of fraction digits, so that the order of the texts is the order in time
 -- and `>=`, `max()` and ORDER BY do what they say. Compare with a prefix: received_at >= '2026-05-19T08'.
 --
--- Several columns are kept by triggers, so that no code path and no hand at the prompt can forget them. They save a look
--- at rows that may be a million.
+-- Several columns are kept by triggers, so that no code path and no hand at the prompt can forget them. They save a
+-- look at rows that may be a million.
 
 CREATE TABLE source (
   -- One installation of one project: whoever sends logs or crashes.
@@ -32,9 +32,9 @@ CREATE INDEX source_by_install_id ON source (install_id);
 
 CREATE TABLE blob (
   -- One stored file, dump or attachment: crashes/by-hash/<first 2 digits>/<sha256>.bin, the bytes as they were sent.
-  -- What refers to a blob does so by its id. Hashes come in no order: each further tree in the order of hashes would cost
-  -- every report a page that no other report needs, read, written to the WAL and written again. Ids come in the order in
-  -- which blobs do.
+  -- What refers to a blob does so by its id. Hashes come in no order: each further tree in the order of hashes would
+  -- cost every report a page that no other report needs, read, written to the WAL and written again. Ids come in the
+  -- order in which blobs do.
   id         INTEGER PRIMARY KEY,
   sha256     TEXT NOT NULL UNIQUE CHECK (length(sha256) = 64 AND sha256 NOT GLOB '*[^0-9a-f]*'),
   len        INTEGER NOT NULL CHECK (len >= 0),             -- bytes on disk
@@ -86,14 +86,14 @@ CREATE INDEX crash_held ON crash (held, received_at) WHERE held = 1;
 CREATE INDEX crash_by_received_at ON crash (received_at, held, source_id);
 -- Caps, and a project's newest.
 CREATE INDEX crash_by_project ON crash (source_project, received_at, held, platform, kind, source_id);
--- The newest of a version, of a platform, of a kind, without a look at the others. Of few values each: a new crash goes to
--- the end of its value's part, in a page that the one before it wrote too. There is none for a source's newest, which
--- would write one more page for every crash: the UNIQUE index finds the crashes of a source, and where those are too many
--- to sort, the way through all crashes meets them often.
+-- The newest of a version, of a platform, of a kind, without a look at the others. Of few values each: a new crash goes
+-- to the end of its value's part, in a page that the one before it wrote too. There is none for a source's newest,
+-- which would write one more page for every crash: the UNIQUE index finds the crashes of a source, and where those are
+-- too many to sort, the way through all crashes meets them often.
 --
--- After the time stand the columns of the other filters: two that are frequent and never meet cost the reading of an index
--- then, and not of a hundred thousand rows. Of several that are frequent the first here is gone along, so each has the
--- ones after it.
+-- After the time stand the columns of the other filters: two that are frequent and never meet cost the reading of an
+-- index then, and not of a hundred thousand rows. Of several that are frequent the first here is gone along, so each
+-- has the ones after it.
 CREATE INDEX crash_of_version ON crash (version, received_at, source_project, platform, kind, source_id);
 CREATE INDEX crash_of_platform ON crash (platform, received_at, kind, source_id);
 CREATE INDEX crash_of_kind ON crash (kind, received_at, source_id);
@@ -134,8 +134,8 @@ CREATE INDEX log_file_by_project ON log_file (source_project, day);
 CREATE INDEX log_file_plain ON log_file (day, source_id) WHERE compressed = 0;
 
 CREATE TABLE blob_use (
-  -- Which projects use a blob, and how often. A project's blob counts once for it, however many of its crashes share it.
-  -- Kept by triggers.
+  -- Which projects use a blob, and how often. A project's blob counts once for it, however many of its crashes share
+  -- it. Kept by triggers.
   blob_id INTEGER NOT NULL REFERENCES blob (id),
   project TEXT NOT NULL,
   uses    INTEGER NOT NULL CHECK (uses >= 0),
@@ -146,7 +146,7 @@ CREATE TABLE usage (
   -- Bytes stored, one row a project and one for all together, so that caps need no counting. Kept by triggers.
   project     TEXT NOT NULL PRIMARY KEY,  -- '': all, each blob once
   log_bytes   INTEGER NOT NULL DEFAULT 0, -- of log_file
-  crash_bytes INTEGER NOT NULL DEFAULT 0  -- of the blobs that crashes use; those that nothing uses any more do not count
+  crash_bytes INTEGER NOT NULL DEFAULT 0  -- of the blobs that crashes use; those that nothing uses do not count
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE crash_count (

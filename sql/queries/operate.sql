@@ -50,7 +50,8 @@ WITH gone AS MATERIALIZED (SELECT crash.id, crash.dump_id FROM crash
 -- plan: sorts
 -- ?1 project, ?3 received_before, ?5 the least `held` and ?4 the greatest.
 WITH gone AS MATERIALIZED (SELECT crash.id, crash.dump_id FROM crash
-                            WHERE crash.source_project = ?1 AND crash.received_at < ?3 AND crash.held BETWEEN ?5 AND ?4),
+                            WHERE crash.source_project = ?1 AND crash.received_at < ?3
+                              AND crash.held BETWEEN ?5 AND ?4),
 {going_with_blobs}
 
 -- name: survey_source

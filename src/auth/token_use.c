@@ -1,5 +1,5 @@
-/* The token itself carries the time of its last note, so that the common case is one load. Whoever moves that time on makes
- * the note. What cannot be written is lost: the token's next use after the interval makes another. */
+/* The token itself carries the time of its last note, so that the common case is one load. Whoever moves that time on
+ * makes the note. What cannot be written is lost: the token's next use after the interval makes another. */
 #include "auth/token_use.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 #pragma once
-/* When each token was last shown and found good, kept in the index (token_use) so that people can see which are idle. A
- * token in use is written at most once a minute. Nothing waits for it, and a lost note only makes the table trail. */
+/* When each token was last shown and found good, kept in the index (token_use) so that people see which tokens are
+ * idle. A token in use is written at most once a minute, by a note that nothing waits for (index_notes.h). */
 
 #include "auth/tokens.h"
 #include "storage/writer/index_writer.h"

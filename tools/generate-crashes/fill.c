@@ -1,6 +1,6 @@
 /* Everything goes through the index's own functions, so that the triggers count and a later schema is filled as the
- * daemon fills it. One transaction, without syncs, so a kill leaves what was there before, and a power cut anything: this
- * is for test data. */
+ * daemon fills it. One transaction, without syncs, so a kill leaves what was there before, and a power cut anything:
+ * this is for test data. */
 #include "fill.h"
 
 #include <errno.h>
@@ -51,7 +51,8 @@ static int put_log(struct filler *x, const struct world_source *s, unsigned day,
         return r;
 }
 
-/* On two days of three, but on its first and last day for sure: then a source is known from when to when it was there. */
+/* On two days of three, but on its first and last day for sure: then a source is known from when to when it was there.
+ * */
 static int put_logs(struct filler *x)
 {
         int r = 0;

@@ -1,5 +1,5 @@
-/* generate-crashes: test data, as the daemon would have stored it. It takes the data directory's lock, as a daemon does,
- * and leaves the mark of an orderly stop, so that the next daemon does not go looking for files. */
+/* generate-crashes: test data, as the daemon would have stored it. It takes the data directory's lock, as a daemon
+ * does, and leaves the mark of an orderly stop, so that the next daemon does not go looking for files. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

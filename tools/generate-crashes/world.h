@@ -1,6 +1,6 @@
 #pragma once
-/* Who crashes: the projects, installs, versions and bugs that a seed makes. Everything is worked out anew from the seed
- * when it is asked, so a world of any size needs no memory. Pure. */
+/* Who crashes: the projects, installs, versions and bugs that a seed makes. Everything is worked out again from the
+ * seed when it is asked, so a world of any size needs no memory. Pure. */
 
 #include <stdbool.h>
 #include <stdint.h>

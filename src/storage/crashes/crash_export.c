@@ -1,5 +1,5 @@
-/* The rows first, then blob by blob. A blob that retention deletes in between ends the export with its name. So does a blob
- * whose length is not what the index says: it is not what was received. */
+/* The rows first, then blob by blob. A blob that retention deletes in between ends the export with its name. So does a
+ * blob whose length is not what the index says: it is not what was received. */
 #include "storage/crashes/crash_export.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 #pragma once
-/* A stored crash as files: what is known of it, its dump, its attachments. Reads the index and the blobs, beside a running
- * daemon. Names are made of harmless characters, whatever the client called its files. One thread. */
+/* A stored crash as files: what is known of it, its dump, its attachments. Reads the index and the blobs, beside a
+ * running daemon. Names are made of harmless characters, whatever the client called its files. One thread. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,7 +24,7 @@ struct crash_export_options {
 };
 
 /* crash-<id>/crash.json (as index_show_crash()), metadata.json (as the client sent it), dump.dmp or dump.bin, and
- * attachments/<position>-<its name>, with ".zst" or ".gz" at the end of what stays compressed. What will be decoded is decoded twice,
- * so that `begin` knows its length. -ENOENT: no such crash, or a blob is gone (err says which). */
+ * attachments/<position>-<its name>, with ".zst" or ".gz" at the end of what stays compressed. What will be decoded is
+ * decoded twice, so that `begin` knows its length. -ENOENT: no such crash, or a blob is gone (err says which). */
 int crash_export(struct index *x, int datadir_fd, int64_t id, const struct crash_export_options *options,
                  const struct crash_export_sink *sink, struct error *err);

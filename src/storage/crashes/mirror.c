@@ -1,6 +1,6 @@
-/* One JSON file a report, as the reference's serde_json::to_vec_pretty lays it out: written compact, the metadata as it was
- * normalised, then indented in one pass. The file's name holds the timestamp and the dump's hash, so the same report sent
- * again replaces its own file.
+/* One JSON file a report, as the reference's serde_json::to_vec_pretty lays it out: written compact, the metadata as it
+ * was normalised, then indented in one pass. The file's name holds the timestamp and the dump's hash, so the same
+ * report sent again replaces its own file.
  *
  * Failure modes: -ENOMEM, or what the file system says; no half-written file is ever seen under the name. */
 #include "storage/crashes/mirror.h"

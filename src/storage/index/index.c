@@ -1,11 +1,12 @@
 /* The index's life: opening, migrating, closing.
  *
- * Opening for writing makes the file (0640) when it is missing, switches to WAL with a sync at each commit, and runs the
- * numbered migrations that user_version lacks. application_id is set last of all, by index_set_adopted(): a first start
- * that was cut short while it read an older data directory is known by its absence, and begins again.
+ * Opening for writing makes the file (0640) when it is missing, switches to WAL with a sync at each commit, and runs
+ * the numbered migrations that user_version lacks. application_id is set last of all, by index_set_adopted(): when a
+ * first start was cut short while it read an older data directory, application_id is missing, and the next start reads
+ * it again.
  *
- * user_version is UNRELEASED_VERSIONS and the number of the newest migration that ran. The versions below were of databases
- * before the first release: reindex and import read them (index_open_any()), everything else refuses them.
+ * user_version is UNRELEASED_VERSIONS and the number of the newest migration that ran. The versions below were of
+ * databases before the first release: reindex and import read them (index_open_any()), everything else refuses them.
  *
  * Failure modes: a database of a newer detritus (INDEX_TOO_NEW) or from before the first release (INDEX_TOO_OLD), or a
  * SQLite file that is not ours (-EINVAL); all are left as they were.
@@ -26,10 +27,10 @@
 
 #define APPLICATION_ID 0x64747274 /* "dtrt"; file(1) shows it */
 #define UNRELEASED_VERSIONS 7
-/* After the migrations, which may change every page there is: what a statement that fails has to put back is kept in
- * memory, and 16 MiB of pages are. */
+/* After the migrations, which may change every page: what a statement that fails has to put back is kept in memory, and
+ * so are 16 MiB of pages. */
 #define FOR_SMALL_TRANSACTIONS "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384"
-/* After them too: one that makes a table anew must not have the rows that refer to it deleted with the old one
+/* After them too: when a migration makes a table again, the rows that refer to it must not be deleted with the old one
  * (https://www.sqlite.org/foreignkeys.html#fk_schemacommands). */
 #define FOR_ALL_TRANSACTIONS "PRAGMA foreign_keys = ON"
 
@@ -68,8 +69,8 @@ static int64_t newest_version(void)
         return UNRELEASED_VERSIONS + (int64_t)migrations_count;
 }
 
-/* What SQLite says, but where it only knows of an I/O error. */
-static int tell(struct index *x, int error, struct error *err)
+/* err: what SQLite says, except where SQLite only knows of an I/O error. */
+static int explain(struct index *x, int error, struct error *err)
 {
         error_set(err, "%s", error == -ENOSPC ? strerror(ENOSPC) : sqlite3_errmsg(x->db));
         return error;
@@ -85,7 +86,7 @@ static int check_identity(struct index *x, int64_t *ret_version, bool *ret_adopt
         if (r == 0)
                 r = read_number(x, "SELECT count(*) FROM sqlite_schema", &tables);
         if (r < 0)
-                return tell(x, r, err);
+                return explain(x, r, err);
         if ((id != 0 && id != APPLICATION_ID) || (version == 0 && tables > 0)) {
                 error_set(err, "not a database of detritus");
                 return -EINVAL;
@@ -116,7 +117,7 @@ static int configure_writer(struct index *x, struct error *err)
                                  "PRAGMA cell_size_check = ON;"
                                  "PRAGMA trusted_schema = ON");
         if (r < 0)
-                return tell(x, r, err);
+                return explain(x, r, err);
         bool wal = false;
         sqlite3_exec(x->db, "PRAGMA journal_mode", is_wal, &wal, NULL);
         if (!wal) {
@@ -151,7 +152,7 @@ static int migrate(struct index *x, int64_t version, struct error *err)
         int r = index_execute(x, FOR_ALL_TRANSACTIONS "; " FOR_SMALL_TRANSACTIONS);
         if (r == 0)
                 r = index_prepare(x, INDEX_ROLLBACK); /* which must not fail */
-        return r < 0 ? tell(x, r, err) : 0;
+        return r < 0 ? explain(x, r, err) : 0;
 }
 
 static int open_database(const char *path, int flags, struct index **ret, struct error *err)
@@ -180,7 +181,7 @@ static int database_path(const char *data_dir, char ret[PATH_MAX], struct error 
         return -ENAMETOOLONG;
 }
 
-/* SQLite gives the -wal and -shm files the mode of the database. */
+/* The -wal and -shm files get the mode of the database from SQLite. */
 static int make_file(const char *data_dir, const char *path, struct error *err)
 {
         _cleanup_(closep) int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
@@ -192,8 +193,8 @@ static int make_file(const char *data_dir, const char *path, struct error *err)
         return r;
 }
 
-/* SQLite makes the -wal file and the -shm file at its first look into the database, which may be this one. It syncs the
- * name of the WAL with the first commit, but does not look at how that went, and commits in a file without a name would be
+/* SQLite makes the -wal file and the -shm file when it first reads the database, which may be now. SQLite syncs the
+ * name of the WAL with the first commit, but ignores errors of that sync, and commits in a file without a name would be
  * lost. */
 static int keep_wal(struct index *x, const char *data_dir, const char *path, struct error *err)
 {
@@ -299,6 +300,7 @@ int index_open_readonly(const char *data_dir, struct index **ret, struct error *
 int index_set_adopted(struct index *x)
 {
         char sql[64];
+        assert(x->writable && !index_in_transaction(x));
         snprintf(sql, sizeof(sql), "PRAGMA application_id = %d", APPLICATION_ID);
         return index_execute(x, sql);
 }

@@ -1,6 +1,6 @@
 #pragma once
-/* The SQLite index of crashes, blobs, sources and log files: opening and closing it, and what its headers share. What can be
- * done with it is in headers by who calls:
+/* The SQLite index of crashes, blobs, sources and log files: opening and closing it, and what its headers share. What
+ * can be done with it is in further headers, cut by who calls:
  *
  *   index_write.h      whoever writes: the index writer, the start, repairs
  *   index_read.h       single rows by their keys; all rows, a page at a time
@@ -16,8 +16,8 @@
  * functions of a `struct index`.
  *
  * Functions return 0, -errno, or INDEX_* codes. SQLITE_FULL is -ENOSPC, SQLITE_IOERR and SQLITE_CORRUPT are -EIO,
- * SQLITE_NOMEM -ENOMEM, SQLITE_BUSY (someone else writes) -EBUSY, SQLITE_CONSTRAINT and SQLITE_TOOBIG (this row cannot be
- * stored) -EINVAL, everything else -EPROTO; the SQLite message is logged. */
+ * SQLITE_NOMEM -ENOMEM, SQLITE_BUSY (someone else writes) -EBUSY, SQLITE_CONSTRAINT and SQLITE_TOOBIG (this row cannot
+ * be stored) -EINVAL, everything else -EPROTO; the SQLite message is logged. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -67,8 +67,8 @@ struct index_crash {
         const struct index_blob_use *attachments;
 };
 
-/* Rows come through callbacks: one that returns other than 0 stops, and its result is returned. A row's strings live for
- * the call only. */
+/* Rows come through callbacks: one that returns other than 0 stops, and its result is returned. A row's strings live
+ * for the call only. */
 struct index_crash_row {
         int64_t id;
         const char *project, *install_id, *crashed_at, *dump_sha256;

@@ -1,7 +1,8 @@
 /* Verifying and repairing the index as a whole: statements that run once in a command.
  *
- * Recounting asks for each blob by the indexes that deletion uses. A row's figures come from one statement, and triggers
- * change them within the writer's transaction, so that a difference is a real one, also beside a daemon under load.
+ * Recounting asks for each blob by the indexes that deletion uses. A row's figures come from one statement, and
+ * triggers change them within the writer's transaction, so that a difference is a real one, also beside a daemon under
+ * load.
  */
 #include "storage/index/index_check.h"
 
@@ -105,6 +106,7 @@ static int run_all(struct index *x, const enum index_statement *list, size_t n, 
                    size_t n_args)
 {
         bool alone = !index_in_transaction(x);
+        assert(x->writable);
         int r = alone ? index_begin(x) : 0;
         for (size_t i = 0; r == 0 && i < n; i++)
                 r = index_run(x, list[i], args, n_args);
@@ -115,15 +117,17 @@ static int run_all(struct index *x, const enum index_statement *list, size_t n, 
         return r;
 }
 
-/* Triggers go from refs and uses to usage, as though what was there had been right: so usage is to be recounted after. */
+/* Triggers go from refs and uses to usage, as though what was there had been right: so usage is to be recounted after.
+ * */
 int index_recount_blob(struct index *x, const char *sha256)
 {
         static const enum index_statement list[] = { INDEX_RECOUNT_REFS, INDEX_FORGET_USES, INDEX_RECOUNT_USES };
         return run_all(x, list, ARRAY_LEN(list), ARGS(arg_text(sha256)));
 }
 
-/* What has to be sorted is as large as all uses are, so that it goes to files, unlike a writer's other statements. (SQLite
- * refuses that inside a transaction of a connection that has temporary tables open, as integrity_check leaves it.) */
+/* What has to be sorted is as large as all uses are, so that it goes to files, unlike a writer's other statements.
+ * (SQLite refuses that inside a transaction of a connection that has temporary tables open, as integrity_check leaves
+ * it.) */
 int index_recount_usage(struct index *x)
 {
         static const enum index_statement list[] = { INDEX_RECOUNT_USAGE, INDEX_RECOUNT_CRASHES };

@@ -1,6 +1,6 @@
 #pragma once
-/* What verifies and repairs the index as a whole. Unlike everything else these functions read whole tables, a page of rows
- * at a time where they can, so that no reader holds a snapshot for long beside a daemon. */
+/* What verifies and repairs the index as a whole. Unlike everything else these functions read whole tables, a page of
+ * rows at a time where they can, so that no reader holds a snapshot for long beside a daemon. */
 
 #include "storage/index/index.h"
 
@@ -12,8 +12,8 @@ int index_check_database(struct index *x, index_problem_cb cb, void *userdata);
 /* Each project whose row of usage or crash_count is wrong. Reads everything. */
 int index_check_usage(struct index *x, index_problem_cb cb, void *userdata);
 
-/* A blob's row, and its uses counted again: by crashes and attachments, and as blob_use has them. Rows of blob_use that are
- * wrong, though their sum is right, are counted too. */
+/* A blob's row, and its uses counted again: by crashes and attachments, and as blob_use has them. Rows of blob_use that
+ * are wrong, though their sum is right, are counted too. */
 struct index_blob_count {
         const char *sha256;
         uint64_t len;
@@ -23,8 +23,8 @@ typedef int (*index_blob_count_cb)(void *userdata, const struct index_blob_count
 /* In the order of their hashes, after one. Each row's figures are of one moment. */
 int index_count_blobs(struct index *x, const char *sha256, unsigned max, index_blob_count_cb cb, void *userdata);
 
-/* Counted again, in the transaction that is open, else in one of its own: refs and blob_use of one blob, by index; usage,
- * which changes when those do, and crash_count, from everything. */
+/* Counted again, in the transaction that is open, else in one of its own: refs and blob_use of one blob, by index;
+ * usage, which changes when those do, and crash_count, from everything. */
 int index_recount_blob(struct index *x, const char *sha256);
 int index_recount_usage(struct index *x);
 

@@ -30,6 +30,7 @@ static int copy_pages(struct index *x, sqlite3 *to, index_progress progress, voi
 int index_copy_to(struct index *x, const char *path, index_progress progress, void *userdata)
 {
         sqlite3 *to = NULL;
+        assert(!index_in_transaction(x));
         int r = index_run(x, INDEX_BEGIN_READING, NO_ARGS);
         if (r == 0)
                 r = index_run(x, INDEX_BEGIN_SNAPSHOT, NO_ARGS);
@@ -93,6 +94,7 @@ static int take_over_tokens(struct index *x)
 
 static int with_other(struct index *x, const char *copy_path, int (*take)(struct index *x))
 {
+        assert(x->writable && !index_in_transaction(x));
         int r = index_run(x, INDEX_ATTACH_OTHER, ARGS(arg_text(copy_path)));
         if (r < 0)
                 return r;

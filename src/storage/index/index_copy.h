@@ -14,13 +14,16 @@ int index_copy_to(struct index *x, const char *path, index_progress progress, vo
 
 /* Forgets a blob with every crash that uses it: for a copy, whose original has deleted them. Inside a transaction. */
 int index_forget_blob(struct index *x, const char *sha256);
-/* The file alone holds everything then, as it must before it is renamed: closing does the same, but reports no failure. */
+/* The file alone holds everything then, as it must before it is renamed: closing does the same, but reports no failure.
+ * */
 int index_checkpoint_whole(struct index *x);
-/* Makes one plain file of the database, readable on media that cannot be written; opening it for writing undoes that. */
+/* Makes one plain file of the database, readable on media that cannot be written; opening it for writing undoes that.
+ * */
 int index_leave_wal(struct index *x);
 
-/* Takes from a database of any version that index_copy_to() made what JSON files cannot tell of crashes and log files that
- * both have: when a crash was received (the earlier one), whether it is held, how many lines a file has, and sources. */
+/* Takes from a database of any version that index_copy_to() made what JSON files do not say about crashes and log files
+ * that both have: when a crash was received (the earlier one), whether it is held, how many lines a file has, and
+ * sources. */
 int index_take_over(struct index *x, const char *copy_path);
 /* And when tokens were last used: for a copy of the same data directory, since others have other tokens. */
 int index_take_over_tokens(struct index *x, const char *copy_path);

@@ -1,6 +1,6 @@
 #pragma once
-/* What the files of the index share: index.c opens and closes it, index_statement.c runs statements, index_wal.c cares for
- * the WAL; the others are the headers' of the same names. */
+/* What the files of the index share: index.c opens and closes it, index_statement.c runs statements, index_wal.c cares
+ * for the WAL; the others are the headers' of the same names. */
 
 #include <sqlite3.h>
 
@@ -95,8 +95,8 @@ int index_prepare(struct index *x, enum index_statement which);
 /* Runs a statement without rows. 0 or -errno. */
 int index_run(struct index *x, enum index_statement which, const struct index_arg *args, size_t n);
 
-/* Calls cb for each row; what cb returns other than 0 ends it, and is returned. The statement is over afterwards, whatever
- * happened. */
+/* Calls cb for each row; what cb returns other than 0 ends it, and is returned. The statement is over afterwards,
+ * whatever happened. */
 typedef int (*index_row_cb)(void *userdata, sqlite3_stmt *row);
 int index_each(struct index *x, enum index_statement which, const struct index_arg *args, size_t n, index_row_cb cb,
                void *userdata);
@@ -130,8 +130,8 @@ uint64_t index_count(sqlite3_stmt *s, int column);   /* below 0 is 0 */
 
 /* Notes from now on how long the WAL is. */
 void index_wal_watch(struct index *x);
-/* Makes sure that the -shm file of the database at path has its blocks. The descriptor is kept, since closing any drops the
- * locks that SQLite has on the file (fcntl(2)). 0 or -errno. */
+/* Makes sure that the -shm file of the database at path has its blocks. The descriptor is kept, since closing any drops
+ * the locks that SQLite has on the file (fcntl(2)). 0 or -errno. */
 int index_wal_keep_shm(struct index *x, const char *path);
 /* mode: SQLITE_CHECKPOINT_*. 0, also when a reader holds it up, or -errno. */
 int index_wal_checkpoint(struct index *x, int mode);

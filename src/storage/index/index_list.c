@@ -1,14 +1,14 @@
 /* Lists of crashes for people: by filter, and what is new.
  *
- * A list goes along one index, the one of the filter that leaves least, and looks at the other filters entry by entry: the
- * index has their columns. To find that index the rows of each filter are counted, up to a bound; of several filters that
- * reach the bound the first in the order of choose() is taken, which the indexes of sql/0001_index.sql rely on. A list goes
- * in batches of ids, each a short statement; a row is read and handed out with no statement open, so that a pager that
- * stays at page one keeps no snapshot. What is deleted in between is passed over; what comes in between is newer than
- * everything that is shown.
+ * A list goes along one index, the one of the filter that leaves least, and looks at the other filters entry by entry:
+ * the index has their columns. To find that index the rows of each filter are counted, up to a bound; of several
+ * filters that reach the bound the first in the order of choose() is taken, which the indexes of sql/0001_index.sql
+ * rely on. A list goes in batches of ids, each a short statement; a row is read and handed out with no statement open,
+ * so that a pager that stays at page one keeps no snapshot. What is deleted in between is passed over; what comes in
+ * between is newer than everything that is shown.
  *
- * An installation's crashes are found by the index that makes a report unique, and sorted. An installation with more than
- * SORT_MAX crashes is one filter among the others on the way through all crashes: it must be frequent there.
+ * An installation's crashes are found by the index that makes a report unique, and sorted. An installation with more
+ * than SORT_MAX crashes is one filter among the others on the way through all crashes: it must be frequent there.
  */
 #include "storage/index/index_list.h"
 

@@ -1,7 +1,7 @@
 #pragma once
-/* Lists for people. Each crash and source comes as one JSON object, made by SQLite, so that one statement serves tables and
- * scripts alike: in a list, the columns of crash_overview; of one crash, all that is known. No statement is open while a
- * callback runs, so that a reader who takes his time holds up no checkpoint. */
+/* Lists for people. Each crash and source comes as one JSON object, made by SQLite, so that one statement serves tables
+ * and scripts alike: in a list, the columns of crash_overview; of one crash, all that is known. No statement is open
+ * while a callback runs, so that a reader who takes his time holds up no checkpoint. */
 
 #include "storage/index/index.h"
 
@@ -41,8 +41,8 @@ int index_show_crash(struct index *x, int64_t id, index_json_cb cb, void *userda
 /* The ids of crashes whose dump's hash starts with this (lower-case hex), newest first. */
 int index_find_crashes(struct index *x, const char *hash_prefix, size_t max, int64_t *ret_ids, size_t *ret_n);
 
-/* For following: a number that changes when somebody has committed something; the newest id; the crashes with greater ids
- * in their order, *id moving on. */
+/* For following: a number that changes when somebody has committed something; the newest id; the crashes with greater
+ * ids in their order, *id moving on. */
 int index_data_version(struct index *x, int64_t *ret);
 int index_newest_crash(struct index *x, int64_t *ret_id);
 int index_new_crashes(struct index *x, const struct index_crash_filter *filter, int64_t *id, index_json_cb cb,
@@ -67,7 +67,8 @@ struct index_counts {
 };
 int index_counts(struct index *x, unsigned max, struct moment since, struct index_counts *ret);
 
-/* Who sends: today's log files, or the newest `max` crashes since a moment, by source. Strings live for the call only. */
+/* Who sends: today's log files, or the newest `max` crashes since a moment, by source. Strings live for the call only.
+ * */
 struct index_activity {
         const char *project, *install_id;
         uint64_t bytes, lines; /* of the day's log file; lines 0: nobody counted */

@@ -109,7 +109,7 @@ static int survey_logs(struct index *x, const struct index_scope *scope, struct 
 int index_survey(struct index *x, const struct index_scope *scope, struct index_survey *ret)
 {
         struct going going = { 0 }, held = { 0 };
-        assert(scope->project || !scope->install_id);
+        assert(!x->writable && (scope->project || !scope->install_id));
         *ret = (struct index_survey){ 0 };
         int r = survey_crashes(x, scope, false, &going);
         if (r == 0 && scope->project && !scope->held_too)
@@ -133,5 +133,6 @@ static int add_orphans(void *userdata, sqlite3_stmt *s)
 
 int index_survey_orphans(struct index *x, struct index_survey *add)
 {
+        assert(!x->writable);
         return index_each(x, INDEX_SURVEY_ORPHANS, NO_ARGS, add_orphans, add);
 }

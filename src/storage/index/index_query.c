@@ -1,5 +1,6 @@
-/* The connection cannot write its database; what else a statement could do is refused before it runs: an ATTACH would
- * reach other files, a VACUUM INTO would make one, a PRAGMA with an argument may change how the connection behaves. */
+/* The connection cannot write its database. Whatever else a statement could do is refused before it runs: an ATTACH
+ * would reach other files, a VACUUM INTO would make one, a PRAGMA with an argument may change how the connection
+ * behaves. */
 #include "storage/index/index_query.h"
 
 #include <ctype.h>
@@ -9,8 +10,8 @@
 #include "storage/index/index_internal.h"
 #include "util/text/hex.h"
 
-/* Of PRAGMAs with an argument those that only tell something. */
-static bool tells_only(const char *pragma)
+/* PRAGMAs with an argument that only read. */
+static bool only_reads(const char *pragma)
 {
         static const char *const names[] = { "table_info",      "table_xinfo", "index_list",
                                              "index_info",      "index_xinfo", "foreign_key_list",
@@ -30,7 +31,7 @@ static int authorize(_unused_ void *userdata, int action, const char *first, con
         case SQLITE_READ:
         case SQLITE_FUNCTION:
         case SQLITE_RECURSIVE: return SQLITE_OK;
-        case SQLITE_PRAGMA: return second && !tells_only(first) ? SQLITE_DENY : SQLITE_OK;
+        case SQLITE_PRAGMA: return second && !only_reads(first) ? SQLITE_DENY : SQLITE_OK;
         default: return SQLITE_DENY;
         }
 }
@@ -45,12 +46,12 @@ static bool is_blank(const char *sql)
 static int refuse_query(struct index *x, struct error *err)
 {
         error_set(err, "%s",
-                  sqlite3_errcode(x->db) == SQLITE_AUTH ? "only statements that read are taken"
+                  sqlite3_errcode(x->db) == SQLITE_AUTH ? "only statements that read are allowed"
                                                         : sqlite3_errmsg(x->db));
         return INDEX_QUERY_REFUSED;
 }
 
-/* What follows the statement may only be a comment, which prepares to nothing. */
+/* Only a comment may follow the statement; a comment prepares to nothing. */
 static int prepare(struct index *x, const char *sql, sqlite3_stmt **ret, struct error *err)
 {
         sqlite3_stmt *more = NULL;
@@ -66,13 +67,13 @@ static int prepare(struct index *x, const char *sql, sqlite3_stmt **ret, struct 
                 }
         }
         if (!*ret || !sqlite3_stmt_readonly(*ret)) {
-                error_set(err, *ret ? "only statements that read are taken" : "there is no statement");
+                error_set(err, *ret ? "only statements that read are allowed" : "there is no statement");
                 return INDEX_QUERY_REFUSED;
         }
         return 0;
 }
 
-static int tell_columns(sqlite3_stmt *s, const struct index_query_sink *sink)
+static int hand_out_columns(sqlite3_stmt *s, const struct index_query_sink *sink)
 {
         int n = sqlite3_column_count(s), r = 0;
         _cleanup_(freep) const char **names = calloc((size_t)n + 1, sizeof(*names));
@@ -85,7 +86,7 @@ static int tell_columns(sqlite3_stmt *s, const struct index_query_sink *sink)
         return r == 0 ? sink->columns(sink->userdata, (size_t)n, names) : r;
 }
 
-/* *ret_hex: what a blob's text is freed by. */
+/* *ret_hex: a blob's text, for the caller to free. */
 static int read_value(sqlite3_stmt *s, int column, struct index_value *ret, char **ret_hex)
 {
         static const struct index_value null = { .kind = INDEX_VALUE_NULL };
@@ -114,8 +115,8 @@ static int read_value(sqlite3_stmt *s, int column, struct index_value *ret, char
         return ret->text ? 0 : -ENOMEM;
 }
 
-static int tell_row(sqlite3_stmt *s, struct index_value *values, char **hex, size_t n,
-                    const struct index_query_sink *sink)
+static int hand_out_row(sqlite3_stmt *s, struct index_value *values, char **hex, size_t n,
+                        const struct index_query_sink *sink)
 {
         int r = 0;
         memset(hex, 0, n * sizeof(*hex));
@@ -133,12 +134,12 @@ static int run(struct index *x, sqlite3_stmt *s, const struct index_query_sink *
         size_t n = (size_t)sqlite3_column_count(s);
         _cleanup_(freep) struct index_value *values = calloc(n + 1, sizeof(*values));
         _cleanup_(freep) char **hex = calloc(n + 1, sizeof(*hex));
-        int r = values && hex ? tell_columns(s, sink) : -ENOMEM;
+        int r = values && hex ? hand_out_columns(s, sink) : -ENOMEM;
         while (r == 0) {
                 int step = sqlite3_step(s);
                 if (step == SQLITE_DONE)
                         return 0;
-                r = step == SQLITE_ROW ? tell_row(s, values, hex, n, sink) : refuse_query(x, err);
+                r = step == SQLITE_ROW ? hand_out_row(s, values, hex, n, sink) : refuse_query(x, err);
         }
         return r;
 }
@@ -146,6 +147,7 @@ static int run(struct index *x, sqlite3_stmt *s, const struct index_query_sink *
 int index_query(struct index *x, const char *sql, const struct index_query_sink *sink, struct error *err)
 {
         sqlite3_stmt *s = NULL;
+        assert(!x->writable);
         sqlite3_set_authorizer(x->db, authorize, NULL);
         int r = prepare(x, sql, &s, err);
         if (r == 0)

@@ -1,5 +1,5 @@
-/* Single rows, and pages of all rows. A stored report is put together again from its metadata and its rows, for its mirror
- * file. */
+/* Single rows, and pages of all rows. A stored report is put together again from its metadata and its rows, for its
+ * mirror file. */
 #include "storage/index/index_read.h"
 
 #include <errno.h>

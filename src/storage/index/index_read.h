@@ -26,8 +26,8 @@ int index_usage(struct index *x, const char *project, struct index_usage *ret);
 
 /* ---- pages ---- */
 
-/* The first `max` rows after a key, in the order of keys. A page without a row is the last. The key's text may change while
- * the callback runs. */
+/* The first `max` rows after a key, in the order of keys. A page without a row is the last. The key's text may change
+ * while the callback runs. */
 int index_crashes_after(struct index *x, int64_t id, unsigned max, index_crash_cb cb, void *userdata);
 int index_blobs_after(struct index *x, const char *sha256, unsigned max, index_blob_cb cb, void *userdata);
 int index_log_files_after(struct index *x, const struct index_log_file_key *after, unsigned max, index_log_file_cb cb,

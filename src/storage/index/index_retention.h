@@ -1,6 +1,6 @@
 #pragma once
-/* What retention asks of the index, and deletions. Everything goes by index, a bounded number of rows at a time: at most
- * `max` rows come through the callback. */
+/* What retention asks of the index, and deletions. Everything goes by index, a bounded number of rows at a time: at
+ * most `max` rows come through the callback. */
 
 #include "storage/index/index.h"
 

@@ -1,8 +1,8 @@
-/* Runs the statements of sql/queries/ (index_statements.h, made by tools/embed-sql). Each is prepared at its first use and
- * kept; its parameters are set in one go, and it is reset at the end, so that none keeps a snapshot.
+/* Runs the statements of sql/queries/ (index_statements.h, made by tools/embed-sql). Each is prepared at its first use
+ * and kept; its parameters are set in one go, and it is reset at the end, so that none keeps a snapshot.
  *
- * Failure modes: what SQLite says is logged and becomes -errno. A full disk is told apart from an I/O error, since only the
- * latter is final. */
+ * Failure modes: what SQLite says is logged and becomes -errno. A full disk and an I/O error get different codes, since
+ * only an I/O error is final. */
 #include <errno.h>
 #include <string.h>
 
@@ -11,7 +11,7 @@
 
 /* ---- errors ---- */
 
-/* What the last failed call on the database or on its WAL said (sqlite3_system_errno() may be of a later one). */
+/* errno of the last failed call on the database or on its WAL (sqlite3_system_errno() may be of a later call). */
 static int last_errno(struct index *x, int which)
 {
         sqlite3_file *f = NULL;
@@ -96,6 +96,7 @@ static int prepare(struct index *x, enum index_statement which, const struct ind
 {
         const char *sql = index_statements[which].sql;
         sqlite3_stmt **s = &x->prepared[which];
+        assert(which < INDEX_STATEMENT_MAX_);
         assert_on_thread(&x->owner);
         if (!*s && sqlite3_prepare_v3(x->db, sql, -1, SQLITE_PREPARE_PERSISTENT, s, NULL) != SQLITE_OK)
                 return index_failed(x, sql);

@@ -1,12 +1,12 @@
-/* The WAL and its -shm file: checkpoints, and what a full disk asks for.
+/* The WAL and its -shm file: checkpoints, and what to do on a full disk.
  *
- * A transaction that finds no space has made the WAL longer by what it wrote in vain, and a checkpoint may need that space
- * for the database. So the WAL is cut after the last commit then. Nobody reads there: frames count only up to that
- * (https://www.sqlite.org/walformat.html#reader_algorithm).
+ * A transaction that finds no space has made the WAL longer by what it wrote in vain, and a checkpoint may need that
+ * space for the database. So the WAL is then cut after the last commit. Nobody reads there: frames count only up to
+ * that (https://www.sqlite.org/walformat.html#reader_algorithm).
  *
- * The -shm file is mapped, and SQLite grows it by one byte in each 4 KiB. On a file system with smaller blocks the others
- * are holes, and whoever writes there on a full disk is killed by SIGBUS. So the blocks of its first part, which serves a
- * WAL of 16 MiB, are had at once, while an open can still fail in words. */
+ * The -shm file is mapped, and SQLite grows it by one byte in each 4 KiB. On a file system with smaller blocks the
+ * others are holes, and whoever writes there on a full disk is killed by SIGBUS. So the blocks of its first part, which
+ * serves a WAL of 16 MiB, are allocated when the index is opened, which can still fail with a message. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -37,6 +37,7 @@ void index_wal_watch(struct index *x)
 int index_wal_keep_shm(struct index *x, const char *path)
 {
         char shm[PATH_MAX];
+        assert(x->shm_fd < 0);
         if (snprintf(shm, sizeof(shm), "%s-shm", path) >= (int)sizeof(shm))
                 return -ENAMETOOLONG;
         x->shm_fd = open(shm, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
@@ -79,8 +80,8 @@ static sqlite3_int64 frame_bytes(sqlite3_file *wal)
         return page >= 512 && page <= 65536 ? WAL_FRAME_HEAD_BYTES + (sqlite3_int64)page : 0;
 }
 
-/* wal_pages is what the WAL had at the last commit, or more when it started over since; 0: there was none yet, and frames
- * that an earlier writer left are not counted. */
+/* wal_pages is what the WAL had at the last commit, or more when it started over since; 0: there was none yet, and
+ * frames that an earlier writer left are not counted. */
 static void cut(struct index *x)
 {
         sqlite3_file *wal = NULL;

@@ -5,8 +5,8 @@
 
 /* Invariants, asserted:
  *   1. After index_write_take() only that thread calls any function of the index.
- *   2. Transactions do not nest: index_begin() outside of one, index_commit() and savepoints inside. On some errors, a full
- *      disk among them, SQLite ends the transaction by itself: so index_rollback() may come outside, and does nothing.
+ *   2. Transactions do not nest: index_begin() outside of one, index_commit() and savepoints inside. On some errors, a
+ *      full disk among them, SQLite ends the transaction by itself: so index_rollback() may come outside, and does nothing.
  *   3. Reports are inserted inside a transaction; checkpoints come outside. */
 
 /* From now on the calling thread alone calls this index; with release, any thread may again. */
@@ -51,8 +51,8 @@ int index_add_log_file(struct index *x, const struct source *source, const char 
 int index_add_compressed_log_file(struct index *x, const struct source *source, const char *day, uint64_t bytes,
                                   struct moment seen_at);
 
-/* Corrects the totals of a file that has a row: its size, and lines that were not counted; of a file of which no byte was
- * known these are all. */
+/* Corrects the totals of a file that has a row: its size, and lines that were not counted; of a file of which no byte
+ * was known these are all. */
 int index_correct_log_file(struct index *x, int64_t source_id, const char *day, uint64_t bytes, uint64_t lines_more);
 /* Its lines are in a compressed file of `bytes` now. */
 int index_mark_compressed(struct index *x, int64_t source_id, const char *day, uint64_t bytes);

@@ -1,10 +1,12 @@
-/* A batch of reports, in four steps: blobs published (durable under their names), rows inserted in one transaction,
- * mirrors named (both in index_publish.c), and what failed reports had published removed again.
+/* A batch of reports, in four steps: blobs are published (durable under their names, index_publish.c), rows are
+ * inserted in one transaction, mirrors get their names (index_publish.c), and what failed reports had published is
+ * removed again.
  *
- * A report that is there already is answered like one that was stored; of two alike in one batch the second is found
- * inside the transaction. Failure modes: a full disk fails the report that met it, or, where SQLite rolls back or the
- * commit fails, the whole batch, which clients send again; a failed sync or a broken database is final. A mirror that
- * cannot be written is only a warning: its row is durable, and the file is derived from it, at the next start at last.
+ * A report that is there already is answered like one that was stored; of two equal reports in one batch the second is
+ * found inside the transaction. Failure modes: a full disk fails the report that met it, or, where SQLite rolls back or
+ * the commit fails, the whole batch, which clients send again; a failed sync or a broken database is final. A mirror
+ * that cannot be written is only a warning: its row is durable, and the file is derived from it, by the next start at
+ * the latest.
  */
 #include "storage/writer/index_batch.h"
 
@@ -57,7 +59,7 @@ static int insert_report(struct batch *b, struct entry *e)
         return r;
 }
 
-/* One that fails is undone alone. < 0: the transaction is of no use any more. */
+/* A report that fails is undone alone. < 0: the transaction cannot go on. */
 static int insert_alone(struct batch *b, struct entry *e)
 {
         struct index *index = b->disk->index;
@@ -98,7 +100,8 @@ static size_t undo(struct batch *b)
         return n;
 }
 
-/* Savepoints cost a copy of every page changed, and a report that the index refuses is rare: then all is done again. */
+/* Savepoints cost a copy of every changed page, and the index rarely refuses a report. So there are none at first, and
+ * when a report is refused, everything is done again with savepoints. */
 static int insert_all(struct batch *b)
 {
         int r = insert_in_transaction(b, insert_report);
@@ -146,8 +149,8 @@ static void unpublish(struct batch *b, const struct entry *e)
         }
 }
 
-/* After a final error the blobs stay: a commit that failed half way may yet be found whole in the WAL at the next start,
- * and no row may be without its blob. */
+/* After a final error the blobs stay: the next start may find a commit that failed half-way whole in the WAL, and no
+ * row may be without its blob. */
 static void conclude(struct batch *b, bool final)
 {
         for (size_t i = 0; i < b->n; i++) {

@@ -14,11 +14,11 @@ struct index_batch_disk {
         atomic_bool *untidy; /* see struct index_writer_config */
 };
 
-/* Fills result and dedup of each report (n <= INDEX_BATCH_MAX). 0, or the -errno after which nothing may be acknowledged
- * any more; then too each report has its true result. */
+/* Fills result and dedup of each report (0 < n <= INDEX_BATCH_MAX). 0, or the -errno after which nothing may be
+ * acknowledged any more; even then each report has its true result. */
 int index_batch_store(const struct index_batch_disk *disk, struct crash_report *const *reports, size_t n);
 
-/* Does this error say that the disk or the database can no longer be trusted, other than being full or busy? */
+/* Does this error mean that the disk or the database can no longer be trusted? A full or busy one can. */
 bool index_batch_is_final(int error);
-/* That it is full? */
+/* Does it mean that the disk is full? */
 bool index_batch_is_full(int error);

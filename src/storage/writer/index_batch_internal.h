@@ -31,8 +31,8 @@ struct batch {
         struct entry entries[INDEX_BATCH_MAX];
 };
 
-/* The allowed moves: from pending to each other state, back to it when the transaction is done again, and to failed when it
- * is not. What was known before, and what failed, stays so. */
+/* The allowed moves: from pending to each other state, back to it when the transaction is done again, and to failed
+ * when it is not. What was known before, and what failed, stays so. */
 static inline void entry_move(struct entry *e, enum entry_state to)
 {
         bool uncommitted = e->state == ENTRY_INDEXED || e->state == ENTRY_REPEAT;
@@ -63,6 +63,6 @@ static inline struct index_crash entry_crash(const struct entry *e)
  * index knows. What fails fails its report. < 0: final. */
 int index_publish_blobs(struct batch *b);
 
-/* Gives the mirrors of what was indexed their names, unsynced, and brings back those that are missing of what was known.
- * What fails is a warning. < 0: final; the rows are durable all the same. */
+/* Gives the mirrors of what was indexed their names, unsynced, and brings back those that are missing of what was
+ * known. What fails is a warning. < 0: final; the rows are durable all the same. */
 int index_publish_mirrors(struct batch *b);

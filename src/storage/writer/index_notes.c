@@ -66,6 +66,7 @@ static void drop_all_locked(struct index_notes *n)
 
 int index_notes_put(struct index_notes *n, struct index_note *note)
 {
+        assert(note->key);
         pthread_mutex_lock(&n->lock);
         bool full = HASH_COUNT(n->table) >= n->config.pending_max && !find_locked(n, note->key);
         int r = full ? -EAGAIN : add_locked(n, note, true);

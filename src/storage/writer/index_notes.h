@@ -1,6 +1,7 @@
 #pragma once
-/* Notes on their way into the index that nobody waits for: gathered by key in a bounded table, written in short jobs of the
- * index writer. A later note of the same key is merged with the one that waits. A lost note only makes its table trail. */
+/* Notes on their way into the index that nobody waits for: gathered by key in a bounded table, written in short jobs of
+ * the index writer. A later note of the same key is merged with the one that waits. A lost note only makes its table
+ * trail. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,7 +34,8 @@ int index_notes_new(const struct index_notes_config *config, struct index_notes 
 struct index_notes *index_notes_free(struct index_notes *n);
 DEFINE_FREEP(index_notes_free, struct index_notes)
 
-/* Takes the note on 0, else it stays the caller's: -EAGAIN while too many wait, -ENOMEM. Any thread; blocks for no I/O. */
+/* Takes the note on 0, else it stays the caller's: -EAGAIN while too many wait, -ENOMEM. Any thread; blocks for no I/O.
+ * */
 int index_notes_put(struct index_notes *n, struct index_note *note);
 /* Writes what is pending now, as far as the index takes it, and waits for that. Not on the index writer's thread. */
 void index_notes_flush(struct index_notes *n);

@@ -53,7 +53,7 @@ static int look_at(struct entry *e)
         return r;
 }
 
-/* Other than a full disk, what goes wrong here is left to be met, and told, when the mirror is written at last. */
+/* Only a full disk counts here. Any other error comes again, and is reported, when the mirror is written at the end. */
 static int draft_mirror(struct batch *b, struct entry *e)
 {
         struct index_crash crash = entry_crash(e);
@@ -83,7 +83,7 @@ static int sync_contents(struct entry *e)
         return r == 0 && e->mirror.dir ? durable_sync(e->mirror.fd) : r;
 }
 
-/* What was foreseen of dedup is in the mirror's content: when it came otherwise, that is written anew. */
+/* The mirror's content has the dedup that was foreseen. When it came out differently, the mirror is written again. */
 static int link_blobs(struct batch *b, struct entry *e)
 {
         int r = 0;
@@ -175,8 +175,8 @@ int index_publish_blobs(struct batch *b)
 
 /* ---- mirrors ---- */
 
-/* A mirror that failed. < 0: final. */
-static int tell(const struct batch *b, const struct index_crash *crash, int error)
+/* Reports a mirror that failed. < 0: final. */
+static int report(const struct batch *b, const struct index_crash *crash, int error)
 {
         if (error == 0)
                 return 0;
@@ -192,13 +192,13 @@ static int tell(const struct batch *b, const struct index_crash *crash, int erro
 static int write_mirror(void *userdata, const struct index_crash *crash)
 {
         const struct batch *b = userdata;
-        return tell(b, crash, mirror_write(b->disk->datadir_fd, crash));
+        return report(b, crash, mirror_write(b->disk->datadir_fd, crash));
 }
 
 static int link_mirror(struct batch *b, struct entry *e)
 {
         struct index_crash crash = entry_crash(e);
-        return e->mirror.dir ? tell(b, &crash, mirror_link(&e->mirror, &crash)) : write_mirror(b, &crash);
+        return e->mirror.dir ? report(b, &crash, mirror_link(&e->mirror, &crash)) : write_mirror(b, &crash);
 }
 
 /* A report sent again brings back a mirror that is missing, from what the index has. */

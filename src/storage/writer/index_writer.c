@@ -59,8 +59,8 @@ static void fail_for_good(struct index_writer *w, int error)
                           LOG_STR("error", strerror(-error)));
 }
 
-/* A WAL that cannot grow is written back, so that the next transaction finds room in it. True: the disk is too full for
- * that, too. */
+/* A WAL that cannot grow is written back, so that the next transaction finds room in it. True: the disk is too full
+ * even for that. */
 static bool write_back(struct index_writer *w)
 {
         int r = index_checkpoint(w->disk.index);

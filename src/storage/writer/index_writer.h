@@ -1,6 +1,6 @@
 #pragma once
-/* The one thread that writes SQLite, publishes blobs and writes mirrors. Jobs come in a bounded queue, are gathered into
- * one transaction per batch, and are answered when that transaction is durable.
+/* The one thread that writes SQLite, publishes blobs and writes mirrors. Jobs come in a bounded queue, are gathered
+ * into one transaction per batch, and are answered when that transaction is durable.
  *
  * Invariants; the index's thread, and the order of 2, are asserted:
  *   1. Only this thread calls blob_writer_link() and blob_unlink(), so dedup and deletion cannot race.
@@ -24,8 +24,8 @@ struct index_writer_config {
         struct blob_store *blobs; /* borrowed */
         struct metrics *metrics;  /* borrowed */
         struct space *space;      /* borrowed; space_saw_full() when the disk is full. May be NULL */
-        /* Borrowed; set when files and rows differ until the check after an unclean stop (reconcile.h): a JSON file could
-         * not be written, or a blob that no row names not be removed. */
+        /* Borrowed; set when files and rows differ until the check after an unclean stop (reconcile.h): a JSON file
+         * could not be written, or a blob that no row names not be removed. */
         atomic_bool *untidy;
         size_t queue_reports; /* reports that may wait; the few jobs of our own have room beside them */
 };

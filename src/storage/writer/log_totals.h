@@ -1,6 +1,5 @@
 #pragma once
-/* What the log committer tells of its files on its way into the index's log_file table: gathered per file, written in
- * short jobs of the index writer, bounded. Nothing waits for it, and a lost total only makes the table trail. */
+/* Totals of log files on their way from the log committer into the index's table log_file (index_notes.h). */
 
 #include "storage/logs/log_committer.h"
 #include "storage/writer/index_writer.h"

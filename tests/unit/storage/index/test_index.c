@@ -968,7 +968,7 @@ static void test_wal_is_checkpointed(_unused_ void **state)
         assert_true(before > 1000 * 4096);
         assert_int_equal(index_checkpoint_if_due(x), 0);
         grow_wal(5);
-        assert_int_equal(wal_bytes(), before); /* begun anew from its start */
+        assert_int_equal(wal_bytes(), before); /* started over */
 
         sqlite3 *reader;
         char path[192];
@@ -984,7 +984,7 @@ static void test_wal_is_checkpointed(_unused_ void **state)
         assert_int_equal(wal_bytes(), 0);
 }
 
-/* A caller goes on behind the last row that it was given, and keeps where that is in the very memory it asked with. */
+/* A caller goes on after the last row that it got, and keeps that row's key in the very memory it asked with. */
 struct cursor {
         struct index_log_file_key after;
         char day[CLOCK_DAY_SIZE];

@@ -432,7 +432,8 @@ static void test_full_disk_at_each_shared_sync(_unused_ void **state)
         storage_expect("SELECT count(*) FROM crash", "16");
 }
 
-/* Directories that a failed sync of all left behind are not taken for durable: the next upload, though alone, syncs all. */
+/* Directories that a failed sync of all left behind are not taken for durable: the next upload, though alone, syncs
+ * all. */
 static void test_shared_sync_that_failed_is_owed(_unused_ void **state)
 {
         atomic_store(&storage_faults.sync_all_error, ENOSPC);
@@ -591,7 +592,7 @@ static off_t database_bytes(void)
         return st.st_size;
 }
 
-/* What the WAL holds is written back, so that it begins anew in the space that it has. */
+/* What the WAL holds is written back, so that it starts over in the space that it has. */
 static void test_full_disk_checkpoints(_unused_ void **state)
 {
         struct holder h;
