@@ -23,8 +23,8 @@
 #define SEED_BYTES 16
 #define TOKEN_ID_MAX 64
 #define KEY_MAX (SEED_BYTES + 1 + TOKEN_ID_MAX + 1 + SOURCE_CANONICAL_SIZE)
-#define ROUNDING 1e-6                  /* of a unit: who waits as long as told must get it */
-#define RETRY_MAX_MS (60U * 60 * 1000) /* said where a bucket never fills */
+#define ROUNDING 1e-6                  /* of a unit: a client that waited as long as it was asked to must get one */
+#define RETRY_MAX_MS (60U * 60 * 1000) /* the answer where a bucket never fills */
 
 struct bucket {
         UT_hash_handle hh;

@@ -1,5 +1,5 @@
 #pragma once
-/* What became of tokens presented before, under a MAC of theirs, so that no token is kept here.
+/* The outcomes for tokens presented before, each under a MAC of its token, so that no token is kept here.
  * Belongs to the verifier, whose lock guards all but token_cache_mac(). Entries point into the verifier's present token
  * set: whoever changes that set clears the cache. Source: RFC 2104 (HMAC). */
 
@@ -26,7 +26,7 @@ enum { TOKEN_CACHE_MISS = 1 };
 int token_cache_find(struct token_cache *c, const uint8_t mac[TOKEN_CACHE_MAC_BYTES], uint64_t now_ns,
                      const struct token **ret, uint64_t *ret_expires_ns);
 
-/* Remembers or replaces. Out of memory is no failure: the next look-up misses. */
+/* Remembers or replaces. Out of memory is not a failure: the next look-up misses. */
 void token_cache_put(struct token_cache *c, const uint8_t mac[TOKEN_CACHE_MAC_BYTES], const struct token *token,
                      uint64_t expires_ns);
 void token_cache_clear(struct token_cache *c);

@@ -36,7 +36,7 @@ struct tokens {
 };
 
 /* Strict: unknown keys, duplicate ids, an empty list, a bad PHC string, an id over 64 bytes or with control characters,
- * a project that is no path component, and a `schema` table ("schemas are not supported yet") are refused with
+ * a project that is not a path component, and a `schema` table ("schemas are not supported yet") are refused with
  * "<path>:<line>: reason". A file readable by group or others is a logged warning. 0, TOKENS_REFUSED, or -errno with
  * words. The caller gets one reference. */
 enum { TOKENS_REFUSED = 1 };

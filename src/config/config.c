@@ -5,8 +5,10 @@
 #include "config/config.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,6 +26,8 @@ static void *field_of(struct config *c, const struct config_key *k)
 /* The bounds of the table keep value within the field. */
 void config_store_number(struct config *c, const struct config_key *k, uint64_t value)
 {
+        assert(k->type != CONFIG_TEXT);
+        assert(k->size == sizeof(value) || value <= UINT_MAX);
         unsigned narrow = (unsigned)value;
         bool truth = value != 0;
         if (k->type == CONFIG_BOOL)

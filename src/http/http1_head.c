@@ -32,7 +32,7 @@ static int check_request_line(const uint8_t *line, size_t len, const char **ret_
         return version[5] == '1' ? 0 : refuse(505, "HTTP version not supported", ret_reason);
 }
 
-/* RFC 9112 §5: a name of token characters, and the colon right behind it. */
+/* RFC 9112 §5: a name of token characters, and the colon directly after it. */
 static bool is_field_line(const uint8_t *line, size_t len)
 {
         size_t name = 0;

@@ -11,7 +11,7 @@
 
 #include "http/http2_internal.h"
 
-#define RESETS_BURST 200 /* RST_STREAM received: so many at once, then so many a second */
+#define RESETS_BURST 200 /* RST_STREAM received: that many at once, then that many a second */
 #define RESETS_PER_SEC 20
 #define SENT_RESETS_BURST 100 /* RST_STREAM that a peer's errors cost us */
 #define SENT_RESETS_PER_SEC 10
@@ -279,6 +279,7 @@ static void http2_free(struct connection *c)
         struct http2 *h = c->session;
         while (h->first)
                 http2_stream_free(h->first);
+        assert(h->n_streams == 0);
         nghttp2_session_del(h->session);
         free(h);
 }

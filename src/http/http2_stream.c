@@ -3,13 +3,14 @@
  * A client still sending when its answer is out may finish a short rest, which is dropped; then comes
  * RST_STREAM(NO_ERROR) (RFC 9113 §8.1). At once would be allowed, but curl before 8.x loses the answer over it. */
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
 #include "http/http2_internal.h"
 
 #define MAX_TRAILERS 4
-#define SPARE_STREAMS_MAX 256             /* a network thread keeps so many for the next requests */
+#define SPARE_STREAMS_MAX 256             /* a network thread keeps that many for the next requests */
 #define SPARE_STREAM_BYTES ((size_t)8192) /* with buffers no larger than that */
 
 static void release_stream(struct http2_stream *s)
@@ -29,6 +30,8 @@ static bool worth_keeping(const struct http2_stream *s)
 void http2_stream_free(struct http2_stream *s)
 {
         struct connection_set *set = s->h->c->set;
+        assert(loop_is_mine(set->loop));
+        assert(s->h->n_streams > 0);
         if (s->prev)
                 s->prev->next = s->next;
         else
@@ -141,15 +144,15 @@ static ssize_t read_body(nghttp2_session *session _unused_, int32_t stream_id _u
 
 static int keep_answer(struct http2_stream *s, const struct http_response *response)
 {
-        int r = buf_append(&s->body, response->body, response->body_len);
-        for (size_t i = 0; r == 0 && i < response->n_trailers && i < MAX_TRAILERS; i++) {
+        assert(response->n_trailers <= MAX_TRAILERS);
+        buf_append(&s->body, response->body, response->body_len);
+        for (size_t i = 0; i < response->n_trailers; i++) {
                 const struct http_field *t = &response->trailers[i];
-                r = buf_append(&s->trailer_text, t->name, strlen(t->name) + 1);
-                if (r == 0)
-                        r = buf_append(&s->trailer_text, t->value, strlen(t->value) + 1);
+                buf_append(&s->trailer_text, t->name, strlen(t->name) + 1);
+                buf_append(&s->trailer_text, t->value, strlen(t->value) + 1);
                 s->n_trailers++;
         }
-        return r;
+        return s->body.error < 0 ? s->body.error : s->trailer_text.error;
 }
 
 static void http2_respond(struct http_request *r, const struct http_response *response)

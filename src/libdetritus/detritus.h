@@ -14,7 +14,7 @@
  *     …
  *     detritus_stop(server);
  *
- * Functions that fail return a value other than 0 and say why in err (which may be NULL). They may block, but for
+ * Functions that fail return a value other than 0 and say why in err (which may be NULL). They may block, except
  * detritus_address() and detritus_version(). A server may be stopped by any thread, once; the other calls are safe
  * beside each other. Threads that the server starts block all signals. It writes its own log to standard error.
  */

@@ -1,9 +1,10 @@
 /* Every thread has a socket of its own for each address, so that the kernel spreads connections without a shared queue.
  *
  * Draining: a loop closes its listeners and drains its connections, and ends when the last one is gone or time is up.
- * Failure modes: an address that cannot be had, or a thread, fails the start; the caller undoes it. */
+ * Failure modes: an address or a thread that is not to be had fails the start, which the caller undoes. */
 #include "libdetritus/network.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -53,6 +54,7 @@ static void close_listeners(struct network_thread *t)
 static void drain(struct loop_task *task)
 {
         struct network_thread *t = container_of(task, struct network_thread, drain);
+        assert(loop_is_mine(t->loop));
         close_listeners(t);
         connection_set_drain(t->connections, on_drained, t);
 }
@@ -200,6 +202,7 @@ const char *network_address(const struct network *n, size_t i)
 int network_start(struct network *n)
 {
         int r = 0;
+        assert(n->n_listening > 0);
         for (size_t i = 0; i < n->n_threads && r == 0; i++)
                 r = start_thread(&n->threads[i]);
         return r;
@@ -216,8 +219,10 @@ static void join(struct network *n)
 
 void network_drain(struct network *n)
 {
-        for (size_t i = 0; i < n->n_threads; i++)
+        for (size_t i = 0; i < n->n_threads; i++) {
+                assert(n->threads[i].started);
                 loop_post(n->threads[i].loop, &n->threads[i].drain);
+        }
         join(n);
 }
 
@@ -233,6 +238,7 @@ void network_abort(struct network *n)
 void network_close(struct network *n)
 {
         for (size_t i = 0; n && i < n->n_threads; i++) {
+                assert(!n->threads[i].started); /* no thread runs */
                 close_listeners(&n->threads[i]);
                 connection_set_free(n->threads[i].connections);
         }
@@ -243,6 +249,7 @@ struct network *network_free(struct network *n)
         if (!n)
                 return NULL;
         for (size_t i = 0; i < n->n_threads; i++) {
+                assert(n->threads[i].n_listeners == 0); /* network_close() came first */
                 loop_free(n->threads[i].loop);
                 ingest_loop_done(&n->threads[i].ingest);
         }

@@ -1,20 +1,18 @@
-/* Atomics, counted with relaxed adds, and one function that writes it all as OpenMetrics text. Network threads have blocks
- * of their own, so that they do not take cache lines from each other with every request; all others share one. A value
- * is the sum over the blocks. A scrape reads value by value: it may see one counter of a request and not yet the other,
- * which OpenMetrics allows; a histogram's _count is the sum of the buckets read, so a histogram is always consistent in
- * itself. Only output memory can fail. */
+/* Atomics, counted with relaxed adds, and one function that writes all of them as OpenMetrics text. Network threads have
+ * blocks of their own, so that they do not contend for cache lines with every request; all other threads share one. A
+ * value is the sum over the blocks. A scrape reads value by value: it may see one counter of a request and not yet another,
+ * which OpenMetrics allows. A histogram's _count is the sum of the buckets read, so each histogram is consistent. The only
+ * failure is a lack of memory for the text. */
 
 #include "metrics/metrics.h"
 
-#include <errno.h>
+#include <assert.h>
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define CACHE_LINE 64
-#define BLOCKS 8 /* the first is for who has none of his own */
+#define BLOCKS 8 /* the first is for all threads without one of their own */
 
 static const uint64_t bucket_ns[] = { 1000000,   2500000,   5000000,    10000000,   25000000,   50000000,   100000000,
                                       250000000, 500000000, 1000000000, 2500000000, 5000000000, 10000000000 };
@@ -101,10 +99,11 @@ static uint64_t sum(const struct metrics *m, size_t offset)
 
 void metrics_count(struct metrics *m, enum metrics_counter c, uint64_t n)
 {
+        assert(c < METRICS_COUNTER_MAX_);
         add(&own_block(m)->counters[c], n);
 }
 
-/* Put on by one thread and taken off by another: kept in one block, so that no scrape finds it below zero. */
+/* One thread adds, another subtracts: kept in one block, so that no scrape finds the gauge below zero. */
 static bool is_passed_on(enum metrics_gauge g)
 {
         return g == METRICS_LOG_QUEUE || g == METRICS_INDEX_QUEUE || g == METRICS_VERIFIER_QUEUE ||
@@ -113,6 +112,7 @@ static bool is_passed_on(enum metrics_gauge g)
 
 void metrics_gauge_add(struct metrics *m, enum metrics_gauge g, int64_t n)
 {
+        assert(g < METRICS_GAUGE_MAX_);
         add(&(is_passed_on(g) ? m->blocks : own_block(m))->gauges[g], (uint64_t)n);
 }
 
@@ -180,33 +180,16 @@ void metrics_janitor_cycle(struct metrics *m, int ok, uint64_t duration_ns)
         observe(&own_block(m)->cycles[ok != 0], duration_ns);
 }
 
-/* The exposition. The first error sticks, as in stdio. */
-struct text {
-        struct buf *out;
-        int error;
-};
+/* ---- the exposition: the buffer keeps the first error ---- */
 
-static void put(struct text *t, const char *fmt, ...) _printf_(2, 3);
-static void put(struct text *t, const char *fmt, ...)
+static void put_family(struct buf *out, const char *name, const char *type, const char *help)
 {
-        char line[256]; /* longer than any we write */
-        va_list args;
-        if (t->error < 0)
-                return;
-        va_start(args, fmt);
-        int n = vsnprintf(line, sizeof(line), fmt, args);
-        va_end(args);
-        t->error = n < 0 || (size_t)n >= sizeof(line) ? -EINVAL : buf_append(t->out, line, (size_t)n);
-}
-
-static void put_family(struct text *t, const char *name, const char *type, const char *help)
-{
-        put(t, "# TYPE detritus_%s %s\n", name, type);
-        put(t, "# HELP detritus_%s %s\n", name, help);
+        buf_printf(out, "# TYPE detritus_%s %s\n", name, type);
+        buf_printf(out, "# HELP detritus_%s %s\n", name, help);
 }
 
 /* One that something was observed in; at: where it is in a block. */
-static void put_histogram(struct text *t, const struct metrics *m, size_t at, const char *name, const char *label,
+static void put_histogram(struct buf *out, const struct metrics *m, size_t at, const char *name, const char *label,
                           const char *value)
 {
         uint64_t buckets[BUCKETS], observed = 0, count = 0;
@@ -218,35 +201,35 @@ static void put_histogram(struct text *t, const struct metrics *m, size_t at, co
                 return;
         for (size_t i = 0; i < BUCKETS; i++) {
                 count += buckets[i];
-                put(t, "detritus_%s_bucket{%s=\"%s\",le=\"%s\"} %" PRIu64 "\n", name, label, value, bucket_names[i],
-                    count);
+                buf_printf(out, "detritus_%s_bucket{%s=\"%s\",le=\"%s\"} %" PRIu64 "\n", name, label, value,
+                           bucket_names[i], count);
         }
         uint64_t ns = sum(m, at + offsetof(struct histogram, sum_ns));
-        put(t, "detritus_%s_sum{%s=\"%s\"} %" PRIu64 ".%09" PRIu64 "\n", name, label, value, ns / 1000000000,
-            ns % 1000000000);
-        put(t, "detritus_%s_count{%s=\"%s\"} %" PRIu64 "\n", name, label, value, count);
+        buf_printf(out, "detritus_%s_sum{%s=\"%s\"} %" PRIu64 ".%09" PRIu64 "\n", name, label, value, ns / 1000000000,
+                   ns % 1000000000);
+        buf_printf(out, "detritus_%s_count{%s=\"%s\"} %" PRIu64 "\n", name, label, value, count);
 }
 
-static void put_requests(struct text *t, const struct metrics *m)
+static void put_requests(struct buf *out, const struct metrics *m)
 {
-        put_family(t, "requests", "counter", "Finished requests; gRPC outcomes as their HTTP equivalents.");
+        put_family(out, "requests", "counter", "Finished requests; gRPC outcomes as their HTTP equivalents.");
         for (size_t e = 0; e < METRICS_ENDPOINT_MAX_; e++) {
                 for (size_t s = 0; s < STATUSES; s++) {
                         uint64_t n = sum(m, offsetof(struct block, endpoints[e].requests[s]));
                         if (n > 0)
-                                put(t, "detritus_requests_total{endpoint=\"%s\",status=\"%d\"} %" PRIu64 "\n",
-                                    endpoint_names[e], statuses[s], n);
+                                buf_printf(out, "detritus_requests_total{endpoint=\"%s\",status=\"%d\"} %" PRIu64 "\n",
+                                           endpoint_names[e], statuses[s], n);
                 }
         }
-        put_family(t, "request_duration_seconds", "histogram",
+        put_family(out, "request_duration_seconds", "histogram",
                    "From the request's head to its answer being handed to the connection.");
         for (size_t e = 0; e < METRICS_ENDPOINT_MAX_; e++)
-                put_histogram(t, m, offsetof(struct block, endpoints[e].duration), "request_duration_seconds",
+                put_histogram(out, m, offsetof(struct block, endpoints[e].duration), "request_duration_seconds",
                               "endpoint", endpoint_names[e]);
-        put_family(t, "bytes_ingested", "counter", "Request bytes accepted, after decompression.");
+        put_family(out, "bytes_ingested", "counter", "Request bytes accepted, after decompression.");
         for (size_t e = 0; e < METRICS_ENDPOINT_MAX_; e++)
-                put(t, "detritus_bytes_ingested_total{endpoint=\"%s\"} %" PRIu64 "\n", endpoint_names[e],
-                    metrics_bytes_get(m, e));
+                buf_printf(out, "detritus_bytes_ingested_total{endpoint=\"%s\"} %" PRIu64 "\n", endpoint_names[e],
+                           metrics_bytes_get(m, e));
 }
 
 static const struct {
@@ -307,51 +290,50 @@ static const struct {
 };
 _Static_assert(ARRAY_LEN(gauges) == METRICS_GAUGE_MAX_, "every gauge is shown");
 
-static void put_counters(struct text *t, const struct metrics *m)
+static void put_counters(struct buf *out, const struct metrics *m)
 {
         for (size_t i = 0; i < ARRAY_LEN(counters); i++) {
                 if (counters[i].help)
-                        put_family(t, counters[i].name, "counter", counters[i].help);
-                put(t, "detritus_%s_total%s %" PRIu64 "\n", counters[i].name, counters[i].labels,
-                    metrics_counter_get(m, counters[i].counter));
+                        put_family(out, counters[i].name, "counter", counters[i].help);
+                buf_printf(out, "detritus_%s_total%s %" PRIu64 "\n", counters[i].name, counters[i].labels,
+                           metrics_counter_get(m, counters[i].counter));
         }
 }
 
-static void put_gauges(struct text *t, const struct metrics *m)
+static void put_gauges(struct buf *out, const struct metrics *m)
 {
         for (size_t i = 0; i < ARRAY_LEN(gauges); i++) {
                 int64_t value = metrics_gauge_get(m, gauges[i].gauge);
                 if (gauges[i].help)
-                        put_family(t, gauges[i].name, "gauge", gauges[i].help);
-                put(t, "detritus_%s%s ", gauges[i].name, gauges[i].labels ? gauges[i].labels : "");
+                        put_family(out, gauges[i].name, "gauge", gauges[i].help);
+                buf_printf(out, "detritus_%s%s ", gauges[i].name, gauges[i].labels ? gauges[i].labels : "");
                 if (gauges[i].thousandths)
-                        put(t, "%" PRId64 ".%03d\n", value / 1000, abs((int)(value % 1000)));
+                        buf_printf(out, "%" PRId64 ".%03d\n", value / 1000, abs((int)(value % 1000)));
                 else
-                        put(t, "%" PRId64 "\n", value);
+                        buf_printf(out, "%" PRId64 "\n", value);
         }
 }
 
-static void put_cycles(struct text *t, const struct metrics *m)
+static void put_cycles(struct buf *out, const struct metrics *m)
 {
         static const char *const results[] = { "error", "ok" };
-        put_family(t, "janitor_cycle_duration_seconds", "histogram", "How long a retention cycle took.");
+        put_family(out, "janitor_cycle_duration_seconds", "histogram", "How long a retention cycle took.");
         for (size_t i = 0; i < ARRAY_LEN(results); i++)
-                put_histogram(t, m, offsetof(struct block, cycles[i]), "janitor_cycle_duration_seconds", "result",
+                put_histogram(out, m, offsetof(struct block, cycles[i]), "janitor_cycle_duration_seconds", "result",
                               results[i]);
 }
 
 int metrics_render(const struct metrics *m, struct buf *out)
 {
-        struct text t = { .out = out };
         size_t before = out->len;
-        put_requests(&t, m);
-        put_counters(&t, m);
-        put_cycles(&t, m);
-        put_gauges(&t, m);
-        put_family(&t, "build", "info", "What is running.");
-        put(&t, "detritus_build_info{version=\"%s\"} 1\n", DETRITUS_VERSION);
-        put(&t, "# EOF\n");
-        if (t.error < 0)
+        put_requests(out, m);
+        put_counters(out, m);
+        put_cycles(out, m);
+        put_gauges(out, m);
+        put_family(out, "build", "info", "What is running.");
+        buf_printf(out, "detritus_build_info{version=\"%s\"} 1\n", DETRITUS_VERSION);
+        buf_append_str(out, "# EOF\n");
+        if (out->error < 0)
                 out->len = before;
-        return t.error;
+        return out->error;
 }

@@ -64,7 +64,7 @@ struct metrics;
 struct metrics *metrics_new(void); /* NULL on ENOMEM */
 struct metrics *metrics_free(struct metrics *m);
 
-/* The calling thread counts with every request: it gets, or shares with few, a block of counters. */
+/* The calling thread counts with every request: it gets a block of counters, which it shares with few others. */
 void metrics_thread_counts_much(void);
 
 void metrics_count(struct metrics *m, enum metrics_counter c, uint64_t n);
@@ -76,7 +76,7 @@ uint64_t metrics_counter_get(const struct metrics *m, enum metrics_counter c);
 
 /* One finished request. status is 100..599; statuses outside the set we answer with are counted as 500. */
 void metrics_request(struct metrics *m, enum metrics_endpoint e, int status, uint64_t duration_ns);
-uint64_t metrics_requests_get(const struct metrics *m, enum metrics_endpoint e, int status); /* so many, so far */
+uint64_t metrics_requests_get(const struct metrics *m, enum metrics_endpoint e, int status);
 void metrics_bytes(struct metrics *m, enum metrics_endpoint e, uint64_t n); /* detritus_bytes_ingested_total */
 uint64_t metrics_bytes_get(const struct metrics *m, enum metrics_endpoint e);
 /* detritus_janitor_cycle_duration_seconds; METRICS_JANITOR_CYCLES is counted apart. */

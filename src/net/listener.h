@@ -1,5 +1,5 @@
 #pragma once
-/* Listening sockets and accepting from them. Loop's thread but for listener_bind(). */
+/* Listening sockets and accepting from them. Loop's thread, except listener_bind(). */
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* The epoll loop. A pass waits for events, lets each owner handle its own, runs what other threads posted, and then what
- * the pass itself deferred. Posting is a stack without a lock, since those who post and those who take meet there all the
- * time, and one eventfd write per empty-to-filled change, so a burst of completions costs one wake-up. */
+ * the pass itself deferred. Posted tasks are on a stack without a lock, because many threads post while the loop takes. Only the
+ * first task of an empty stack writes to the eventfd, so a burst of completions costs one wake-up. */
 
 #include "net/loop.h"
 
@@ -54,7 +54,7 @@ static void drain_wakeup(struct loop_io *io, uint32_t events _unused_)
 {
         uint64_t count;
         ssize_t n = read(io->fd, &count, sizeof(count));
-        (void)n; /* EAGAIN: somebody was faster */
+        (void)n; /* EAGAIN: it was read already */
 }
 
 int loop_new(struct loop **ret)
