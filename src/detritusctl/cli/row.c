@@ -5,7 +5,8 @@
 
 #include "protocol/json/json_read.h"
 
-#define DEPTH_MAX 1024 /* of a crash's context, above all */
+/* A crash's context may be 32 deep (protocol/crash/crash_metadata.h), and json-c counts more levels than we do. */
+#define DEPTH_MAX 64
 
 int row_parse(const char *json, struct json_object **ret)
 {
