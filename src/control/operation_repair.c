@@ -75,11 +75,11 @@ int operation_repair(struct operation *o)
         _cleanup_(repair_job_freep) struct repair_job *job = calloc(1, sizeof(*job));
         if (!job)
                 return -ENOMEM;
-        job->step.run = run;
-        job->datadir_fd = store_datadir_fd(store);
         int r = read_findings(o, &job->repair);
         if (r < 0)
                 return r;
+        job->step.run = run;
+        job->datadir_fd = store_datadir_fd(store);
         r = step_run(&job->step, store_index(store), false);
         if (r == -EAGAIN)
                 return operation_refuse(o, "the index takes no work now; try again");

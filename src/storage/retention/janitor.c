@@ -85,7 +85,7 @@ static bool wait_for_next_cycle(struct janitor *j)
         for (;;) {
                 clock_gettime(CLOCK_MONOTONIC, &now);
                 now.tv_sec += CAPS_INTERVAL_SECS;
-                if (!retention_has_caps(&j->retention) || is_before(&next, &now))
+                if (!retention_caps_any(&j->retention) || is_before(&next, &now))
                         return wait_until(j, &next) != STOPPED;
                 enum waited waited = wait_until(j, &now);
                 if (waited != TIME_IS_UP)

@@ -77,7 +77,7 @@ void retention_run(struct retention *r, struct retention_cycle *ret)
 {
         struct moment now = clock_now();
         uint64_t started = clock_monotonic_ns(), compressed_files = 0;
-        bool caps = retention_has_caps(r);
+        bool caps = retention_caps_any(r);
         assert(r->metrics && r->deletion);
         deletion_take_tally(r->deletion);
         set_pace(r, caps ? DELETION_SMALL : DELETION_GENTLE);

@@ -26,6 +26,6 @@ struct retention_cycle {
 /* A whole cycle. It ends between two steps after deletion_stop(). */
 void retention_run(struct retention *r, struct retention_cycle *ret);
 
-bool retention_has_caps(const struct retention *r);
+bool retention_caps_any(const struct retention *r);
 /* Between two cycles: evicts what is beyond a cap, if anybody has stored something since the last look. */
 void retention_keep_caps(struct retention *r);

@@ -24,7 +24,7 @@ static bool is_capped(const struct config_caps *c)
         return c->logs_max_bytes > 0 || c->crashes_max_bytes > 0;
 }
 
-bool retention_has_caps(const struct retention *r)
+bool retention_caps_any(const struct retention *r)
 {
         bool any = is_capped(&r->config->caps);
         for (size_t i = 0; i < r->config->n_projects; i++)
@@ -64,7 +64,7 @@ int retention_caps_evict(struct retention *r, struct moment now)
 {
         struct deletion *d = r->deletion;
         char today[CLOCK_DAY_SIZE];
-        if (!retention_has_caps(r))
+        if (!retention_caps_any(r))
                 return 0;
         _cleanup_(freep) struct caps_step *step = caps_step_new(r->config);
         if (!step)

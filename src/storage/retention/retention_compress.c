@@ -1,6 +1,6 @@
-/* Compresses old days of logs: <day>.ndjson.zst takes the place of <day>.ndjson, as many days later as the configuration
- * says. Retention's thread compresses and reads back (log_compress.c); then the log committer deletes the plain file, if
- * it still has the size that was compressed; then its row says so.
+/* Compresses old days of logs: <day>.ndjson.zst takes the place of <day>.ndjson, as many days later as the
+ * configuration says. Retention's thread compresses and reads back (log_compress.c); then the log committer deletes the
+ * plain file, if it still has the size that was compressed; then its row says so.
  *
  * A stop in between leaves both files, of which the next cycle finds the compressed one whole and goes on, or a
  * compressed file alone, whose row is then corrected. Failure modes: a file that cannot be compressed is reported and
