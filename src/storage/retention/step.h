@@ -25,6 +25,6 @@ struct step {
  * -errno, or -EAGAIN: the index writer takes no work now. A step may be run again. */
 int step_run(struct step *step, struct index_writer *w, bool write_back);
 
-/* Has the log committer unlink what u names, and waits for it.. Its result, or -EAGAIN: the log
+/* Has the log committer unlink what u names, and waits for it. Its result, or -EAGAIN: the log
  * committer takes no work now. */
 int step_unlink(struct log_committer *c, const struct log_unlink *u);
