@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "detritusctl/access/open.h"
+#include "detritusctl/access/paging.h"
+#include "detritusctl/access/row.h"
 #include "detritusctl/cli/arg.h"
 #include "detritusctl/cli/commands.h"
-#include "detritusctl/cli/open.h"
-#include "detritusctl/cli/paging.h"
-#include "detritusctl/cli/row.h"
 #include "detritusctl/cli/say.h"
 #include "detritusctl/crashes/crash_filter.h"
 #include "detritusctl/crashes/crash_table.h"

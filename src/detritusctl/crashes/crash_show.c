@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "detritusctl/access/open.h"
+#include "detritusctl/access/row.h"
 #include "detritusctl/cli/commands.h"
-#include "detritusctl/cli/open.h"
-#include "detritusctl/cli/row.h"
 #include "detritusctl/cli/say.h"
 #include "detritusctl/crashes/crash_ids.h"
 #include "detritusctl/crashes/crash_page.h"

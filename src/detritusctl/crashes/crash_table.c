@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "detritusctl/cli/row.h"
+#include "detritusctl/access/row.h"
 #include "detritusctl/screen/screen.h"
 #include "detritusctl/screen/size.h"
 #include "protocol/json/json_read.h"

@@ -7,10 +7,10 @@
 #include <string.h>
 
 #include "control/operations.h"
+#include "detritusctl/access/open.h"
+#include "detritusctl/access/perform.h"
+#include "detritusctl/access/receipt.h"
 #include "detritusctl/cli/confirm.h"
-#include "detritusctl/cli/open.h"
-#include "detritusctl/cli/perform.h"
-#include "detritusctl/cli/receipt.h"
 #include "detritusctl/cli/say.h"
 #include "detritusctl/crashes/crash_ids.h"
 #include "detritusctl/screen/screen.h"

@@ -9,9 +9,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "detritusctl/access/open.h"
 #include "detritusctl/cli/arg.h"
 #include "detritusctl/cli/commands.h"
-#include "detritusctl/cli/open.h"
 #include "detritusctl/cli/say.h"
 #include "detritusctl/crashes/crash_ids.h"
 #include "detritusctl/screen/screen.h"

@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "client/client.h"
+#include "detritusctl/access/settings.h"
 #include "detritusctl/cli/commands.h"
 #include "detritusctl/cli/say.h"
-#include "detritusctl/cli/settings.h"
 #include "detritusctl/doctor/canary_message.h"
 #include "detritusctl/screen/screen.h"
 #include "detritusctl/screen/terminal.h"

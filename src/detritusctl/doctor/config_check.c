@@ -2,9 +2,9 @@
  * every setting, defaults included. */
 #include "auth/tokens.h"
 #include "config/config_internal.h"
+#include "detritusctl/access/settings.h"
 #include "detritusctl/cli/commands.h"
 #include "detritusctl/cli/say.h"
-#include "detritusctl/cli/settings.h"
 #include "detritusctl/screen/screen.h"
 #include "detritusctl/screen/table.h"
 #include "protocol/json/json_write.h"

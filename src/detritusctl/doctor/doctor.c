@@ -9,10 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "detritusctl/access/daemon.h"
+#include "detritusctl/access/settings.h"
 #include "detritusctl/cli/commands.h"
-#include "detritusctl/cli/daemon.h"
 #include "detritusctl/cli/say.h"
-#include "detritusctl/cli/settings.h"
 #include "detritusctl/screen/screen.h"
 #include "detritusctl/screen/terminal.h"
 #include "protocol/json/json_write.h"

@@ -5,9 +5,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "detritusctl/access/open.h"
 #include "detritusctl/cli/arg.h"
 #include "detritusctl/cli/commands.h"
-#include "detritusctl/cli/open.h"
 #include "detritusctl/cli/say.h"
 #include "detritusctl/logs/log_print.h"
 #include "detritusctl/screen/screen.h"

@@ -2,11 +2,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "detritusctl/access/daemon.h"
+#include "detritusctl/access/perform.h"
+#include "detritusctl/access/receipt.h"
 #include "detritusctl/cli/commands.h"
 #include "detritusctl/cli/confirm.h"
-#include "detritusctl/cli/daemon.h"
-#include "detritusctl/cli/perform.h"
-#include "detritusctl/cli/receipt.h"
 #include "detritusctl/cli/say.h"
 #include "detritusctl/screen/screen.h"
 #include "detritusctl/screen/size.h"

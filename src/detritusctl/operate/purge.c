@@ -4,13 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "detritusctl/access/open.h"
+#include "detritusctl/access/perform.h"
+#include "detritusctl/access/receipt.h"
+#include "detritusctl/access/row.h"
 #include "detritusctl/cli/arg.h"
 #include "detritusctl/cli/commands.h"
 #include "detritusctl/cli/confirm.h"
-#include "detritusctl/cli/open.h"
-#include "detritusctl/cli/perform.h"
-#include "detritusctl/cli/receipt.h"
-#include "detritusctl/cli/row.h"
 #include "detritusctl/cli/say.h"
 #include "detritusctl/screen/size.h"
 #include "protocol/json/json_read.h"

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "detritusctl/access/open.h"
 #include "detritusctl/cli/commands.h"
-#include "detritusctl/cli/open.h"
 #include "detritusctl/cli/say.h"
 #include "detritusctl/screen/screen.h"
 #include "detritusctl/screen/table.h"

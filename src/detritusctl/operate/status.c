@@ -10,8 +10,8 @@
 #include <sys/statvfs.h>
 #include <time.h>
 
+#include "detritusctl/access/daemon.h"
 #include "detritusctl/cli/commands.h"
-#include "detritusctl/cli/daemon.h"
 #include "detritusctl/cli/say.h"
 #include "detritusctl/operate/watch.h"
 #include "detritusctl/screen/screen.h"

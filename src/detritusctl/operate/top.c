@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "detritusctl/access/open.h"
 #include "detritusctl/cli/arg.h"
 #include "detritusctl/cli/commands.h"
-#include "detritusctl/cli/open.h"
 #include "detritusctl/operate/watch.h"
 #include "detritusctl/screen/screen.h"
 #include "detritusctl/screen/size.h"

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "detritusctl/access/daemon.h"
 #include "detritusctl/cli/commands.h"
-#include "detritusctl/cli/daemon.h"
 #include "detritusctl/cli/say.h"
 #include "detritusctl/operate/verify.h"
 #include "detritusctl/screen/progress.h"

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "control/operations.h"
-#include "detritusctl/cli/perform.h"
+#include "detritusctl/access/perform.h"
 #include "detritusctl/operate/verify.h"
 #include "protocol/json/json_read.h"
 #include "protocol/json/json_write.h"

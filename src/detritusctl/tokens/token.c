@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "auth/phc.h"
+#include "detritusctl/access/settings.h"
 #include "detritusctl/cli/say.h"
-#include "detritusctl/cli/settings.h"
 #include "detritusctl/screen/screen.h"
 #include "detritusctl/tokens/token_internal.h"
 #include "detritusctl/tokens/token_secret.h"

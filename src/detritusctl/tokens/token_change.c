@@ -5,8 +5,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "detritusctl/access/daemon.h"
 #include "detritusctl/cli/confirm.h"
-#include "detritusctl/cli/daemon.h"
 #include "detritusctl/cli/say.h"
 #include "detritusctl/tokens/token_internal.h"
 #include "detritusctl/tokens/token_secret.h"

@@ -11,11 +11,11 @@
 #include <unistd.h>
 
 #include "captured.h"
+#include "detritusctl/access/paging.h"
+#include "detritusctl/access/receipt.h"
+#include "detritusctl/access/row.h"
 #include "detritusctl/cli/arg.h"
 #include "detritusctl/cli/confirm.h"
-#include "detritusctl/cli/paging.h"
-#include "detritusctl/cli/receipt.h"
-#include "detritusctl/cli/row.h"
 #include "detritusctl/cli/say.h"
 #include "protocol/json/json_read.h"
 

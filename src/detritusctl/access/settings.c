@@ -1,6 +1,6 @@
-#include "detritusctl/cli/settings.h"
+#include "detritusctl/access/settings.h"
 
-#include "detritusctl/cli/perform.h"
+#include "detritusctl/access/perform.h"
 #include "detritusctl/cli/say.h"
 #include "util/cleanup.h"
 

@@ -1,4 +1,4 @@
-#include "detritusctl/cli/receipt.h"
+#include "detritusctl/access/receipt.h"
 
 #include "detritusctl/screen/screen.h"
 #include "detritusctl/screen/size.h"

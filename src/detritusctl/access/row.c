@@ -1,4 +1,4 @@
-#include "detritusctl/cli/row.h"
+#include "detritusctl/access/row.h"
 
 #include <errno.h>
 #include <string.h>

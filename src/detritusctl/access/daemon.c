@@ -1,4 +1,4 @@
-#include "detritusctl/cli/daemon.h"
+#include "detritusctl/access/daemon.h"
 
 #include <errno.h>
 #include <fcntl.h>

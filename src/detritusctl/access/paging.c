@@ -1,4 +1,4 @@
-#include "detritusctl/cli/paging.h"
+#include "detritusctl/access/paging.h"
 
 #include <inttypes.h>
 #include <string.h>

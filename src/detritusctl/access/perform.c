@@ -4,7 +4,7 @@
  *
  * Killed midway, the work is as far as its last transaction; the lock file then says that the stop was not orderly, and
  * the next start, or the next detritusctl, checks everything. */
-#include "detritusctl/cli/perform.h"
+#include "detritusctl/access/perform.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -15,9 +15,9 @@
 #include <unistd.h>
 
 #include "control/operations.h"
-#include "detritusctl/cli/daemon.h"
+#include "detritusctl/access/daemon.h"
+#include "detritusctl/access/settings.h"
 #include "detritusctl/cli/say.h"
-#include "detritusctl/cli/settings.h"
 #include "detritusctl/screen/progress.h"
 #include "protocol/json/json_read.h"
 #include "util/files/owner.h"

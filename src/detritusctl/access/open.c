@@ -1,4 +1,4 @@
-#include "detritusctl/cli/open.h"
+#include "detritusctl/access/open.h"
 
 #include <errno.h>
 #include <fcntl.h>
