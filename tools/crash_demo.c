@@ -1,6 +1,6 @@
-/* A small program that really crashes: it reads through a null pointer, and its signal handler writes what an incident
- * report holds (signal, address, backtrace, memory map) to the file named on the command line before it dies of the same
- * signal. tools/run compiles, runs and uploads it. */
+/* A small program that really crashes: it reads through a null pointer, and its signal handler writes what an
+ * incident report holds (signal, address, backtrace, memory map) to the file named on the command line before it
+ * dies of the same signal. tools/run compiles, runs and uploads it. */
 
 #include <execinfo.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 #pragma once
-/* Who sent a request: a token of a set, with the set kept alive. Zero-initialised is "nobody". Belongs to whoever has it;
- * not thread-safe. */
+/* Who sent a request: a token of a set, with the set kept alive. Zero-initialised is "nobody". Belongs to whoever
+ * has it; not thread-safe. */
 
 #include <stdint.h>
 

@@ -2,8 +2,8 @@
  * below zero where there is none: so one source named twice is charged twice, and the deficits say how long to wait. If
  * any bucket went below zero, a second pass gives everything back.
  *
- * The table is bounded; the bucket looked at longest ago leaves first (a bucket that leaves early comes back full, which
- * is the price of the bound). Sources are chosen by clients, so a key drawn at start goes into the hash. */
+ * The table is bounded; the bucket looked at longest ago leaves first (a bucket that leaves early comes back full,
+ * which is the price of the bound). Sources are chosen by clients, so a key drawn at start goes into the hash. */
 
 #include "auth/rate_limit.h"
 

@@ -26,8 +26,8 @@ struct rate_limit_charge {
         size_t n_sources;
 };
 
-/* All or none: when any bucket is empty nothing is taken. 0, or RATE_LIMIT_EMPTY with *ret_retry_after_ms (>= 1): when the
- * emptiest bucket has a unit again. now_ns: clock_monotonic_ns(). -ENOMEM. */
+/* All or none: when any bucket is empty nothing is taken. 0, or RATE_LIMIT_EMPTY with *ret_retry_after_ms (>= 1):
+ * when the emptiest bucket has a unit again. now_ns: clock_monotonic_ns(). -ENOMEM. */
 enum {
         RATE_LIMIT_EMPTY = 1,
         RATE_LIMIT_NEVER, /* a source wants more units at once than its bucket can ever hold: no retry helps */

@@ -2,12 +2,12 @@
  * when both miss is a pending verification made and queued. A verifier thread takes it, tries the token against the
  * candidates of the present set without the lock, and under the lock caches the outcome and collects all who wait.
  *
- * Failure modes: a full queue is VERIFIER_BUSY; Argon2 without memory, and shutdown, are UNAVAILABLE and cached nowhere.
- * A set replaced meanwhile makes the outcome void: the thread starts again with the new set, so that nobody is answered,
- * and nothing cached, from a set that is no longer the present one.
+ * Failure modes: a full queue is VERIFIER_BUSY; Argon2 without memory, and shutdown, are UNAVAILABLE and cached
+ * nowhere. A set replaced meanwhile makes the outcome void: the thread starts again with the new set, so that nobody is
+ * answered, and nothing cached, from a set that is no longer the present one.
  *
- * v->lock guards tokens, the cache's entries, the pending table, every list of waiters. Lock order: v->lock, then the
- * queue's own. closing is atomic so that a thread sees it between two Argon2s. */
+ * v->lock guards tokens, the cache's entries, the pending table, every list of waiters. Lock order: v->lock, then
+ * the queue's own. closing is atomic so that a thread sees it between two Argon2s. */
 
 #include "auth/verifier.h"
 
@@ -54,7 +54,8 @@ struct verifier {
         pthread_t threads[];
 };
 
-/* The verifier that the calling thread computes for; NULL: another kind of thread, which must not wait for an Argon2. */
+/* The verifier that the calling thread computes for; NULL: another kind of thread, which must not wait for an
+ * Argon2. */
 static _Thread_local const struct verifier *computing_for;
 
 /* ---- which entries a token may be ---- */

@@ -54,9 +54,9 @@ struct verification {
         struct principal principal; /* the receiver's from then on; nobody unless OK */
 };
 
-/* 0: *ret is filled now. VERIFIER_UNKNOWN: no token matches. VERIFIER_PENDING: taken, done() is called (and may have run
- * already). VERIFIER_BUSY: the queue is full, answer 503. -ENOMEM. With PENDING *job is the verifier's until done(); the
- * caller fills nothing of it but done, and presented is copied. */
+/* 0: *ret is filled now. VERIFIER_UNKNOWN: no token matches. VERIFIER_PENDING: taken, done() is called (and may have
+ * run already). VERIFIER_BUSY: the queue is full, answer 503. -ENOMEM. With PENDING *job is the verifier's until
+ * done(); the caller fills nothing of it but done, and presented is copied. */
 enum { VERIFIER_UNKNOWN = 1, VERIFIER_PENDING, VERIFIER_BUSY };
 int verifier_check(struct verifier *v, const char *presented, size_t len, struct verification *job,
                    struct principal *ret);

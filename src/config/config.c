@@ -1,6 +1,6 @@
-/* The typed configuration: defaults, a file (config_file.c), flags, all through the one table of config_keys.c, so that
- * a key has its place, type and bounds once. A refusal here is only the reason; the caller, who knows where the value came
- * from, puts file, line and key, or the flag, in front. */
+/* The typed configuration: defaults, a file (config_file.c), flags, all through the one table of config_keys.c, so
+ * that a key has its place, type and bounds once. A refusal here is only the reason; the caller, who knows where the
+ * value came from, puts file, line and key, or the flag, in front. */
 
 #include "config/config.h"
 

@@ -25,7 +25,7 @@ int refuse_at(struct error *err, unsigned line, std::string_view reason)
         return TREE_REFUSED;
 }
 
-/* Skips a string whose opening quote is at i; returns the index behind it. A single-line string ends at its line's end
+/* Skips a string whose opening quote is at i; returns the index after it. A single-line string ends at its line's end
  * too: toml++ refuses that one anyway. */
 size_t skip_string(std::string_view s, size_t i, unsigned *line)
 {

@@ -46,7 +46,8 @@ int tree_read(const char *path, struct tree **ret, struct error *err);
 struct tree *tree_free(struct tree *t); /* NULL-safe */
 DEFINE_FREEP(tree_free, struct tree)
 
-/* The two formats, over bytes. Both fill *root or say why ("<line>: reason"), and leave nothing allocated on failure. */
+/* The two formats, over bytes. Both fill *root or say why ("<line>: reason"), and leave nothing allocated on
+ * failure. */
 int tree_parse_yaml(const char *text, size_t len, struct tree_node *root, struct error *err);
 int tree_parse_toml(const char *text, size_t len, struct tree_node *root, struct error *err);
 void tree_node_done(struct tree_node *n);

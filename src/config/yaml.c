@@ -1,9 +1,9 @@
-/* YAML by libyaml's event interface, read strictly: whatever two readers of YAML could understand differently is refused
- * (anchors, aliases, tags, duplicate keys, several documents), and plain scalars follow the core schema of YAML 1.2
- * §10.3.2, narrowed: true and false alone are booleans, integers are decimal, so "no", "010" and "1:30" stay text.
+/* YAML by libyaml's event interface, read strictly: whatever two readers of YAML could understand differently is
+ * refused (anchors, aliases, tags, duplicate keys, several documents), and plain scalars follow the core schema of YAML
+ * 1.2 §10.3.2, narrowed: true and false alone are booleans, integers are decimal, so "no", "010" and "1:30" stay text.
  *
- * The happy path is a recursive descent: node() takes the event that opens a node and reads up to its end. Each failure
- * leaves "<line>: reason" and the half-built tree, which tree_parse_yaml() frees. */
+ * The happy path is a recursive descent: node() takes the event that opens a node and reads up to its end. Each
+ * failure leaves "<line>: reason" and the half-built tree, which tree_parse_yaml() frees. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -101,8 +101,8 @@ static enum tree_kind kind_of_plain(const char *s)
         return is_float(s) ? TREE_FLOAT : TREE_STRING;
 }
 
-/* For any scalar, key or value. libyaml drops the tag "!" itself and only records that a plain scalar may not be read as
- * plain. */
+/* For any scalar, key or value. libyaml drops the tag "!" itself and only records that a plain scalar may not be
+ * read as plain. */
 static int check_scalar(struct reader *r, const yaml_event_t *e)
 {
         bool plain = e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;

@@ -2,8 +2,8 @@
  * value, and its pointers hold for the whole head.
  *
  * Between the pieces of a chunked body this file looks for itself: llhttp sets no bound to chunk extensions, leading
- * zeros and trailers, and its versions differ in whether they forgive a bare CR or LF there, which would let two readers
- * see two different ends of a request. */
+ * zeros and trailers, and its versions differ in whether they forgive a bare CR or LF there, which would let two
+ * readers see two different ends of a request. */
 
 #include "http/http1_parser.h"
 

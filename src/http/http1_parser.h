@@ -1,7 +1,7 @@
 #pragma once
 /* The bytes of an HTTP/1.1 connection become one request after the other: a head goes into the connection's struct
- * http_request, pieces of the body go to its handler. llhttp does the work; only this file's .c knows it. Loop's thread;
- * knows no socket. Sources: RFC 9112 §2, §3, §6, §7. */
+ * http_request, pieces of the body go to its handler. llhttp does the work; only this file's .c knows it. Loop's
+ * thread; knows no socket. Sources: RFC 9112 §2, §3, §6, §7. */
 
 #include <stdbool.h>
 #include <stddef.h>

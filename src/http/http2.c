@@ -150,8 +150,8 @@ static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t
 static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
 {
         struct http2 *h = user_data;
-        /* A peer that makes us reset its streams opens as many as it likes: the limit on those open at once does not hold
-         * it (CVE-2025-8671). */
+        /* A peer that makes us reset its streams opens as many as it likes: the limit on those open at once does not
+         * hold it (CVE-2025-8671). */
         if (frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR)
                 count_leaking(h, &h->sent_resets, SENT_RESETS_BURST, SENT_RESETS_PER_SEC);
         if ((frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) ||

@@ -1,6 +1,6 @@
 /* What all versions of HTTP have in common: a head is collected into one buffer and checked, bodies are lent to the
- * handler and counted, answers get the fields that every answer carries. Failure is the transport's to act on: this file
- * knows no socket. */
+ * handler and counted, answers get the fields that every answer carries. Failure is the transport's to act on: this
+ * file knows no socket. */
 
 #include "http/request_internal.h"
 

@@ -37,6 +37,6 @@ void http_request_abort(struct http_request *r);
 /* Has the body stood still, or crept, for too long? Never while it is us who hold it up. */
 bool http_request_is_slow(struct http_request *r, uint64_t now_ns, unsigned idle_secs, unsigned min_rate);
 
-/* An answer of the transport itself, before or instead of a handler's: the JSON error body of docs/protocol.md. A handler
- * that has the request loses it first. */
+/* An answer of the transport itself, before or instead of a handler's: the JSON error body of docs/protocol.md. A
+ * handler that has the request loses it first. */
 void http_request_refuse(struct http_request *r, int status, const char *message);

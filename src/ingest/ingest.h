@@ -1,5 +1,6 @@
 #pragma once
-/* What the use cases work with: one `struct ingest` for the server, one `struct ingest_loop` for each network thread. */
+/* What the use cases work with: one `struct ingest` for the server, one `struct ingest_loop` for each network
+ * thread. */
 
 #include <stdatomic.h>
 

@@ -1,5 +1,6 @@
 #pragma once
-/* Requests of the people who run the daemon. They need no token. Each function takes its request over. Loop's thread. */
+/* Requests of the people who run the daemon. They need no token. Each function takes its request over. Loop's
+ * thread. */
 
 #include "http/request.h"
 #include "ingest/ingest.h"

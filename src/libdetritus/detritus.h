@@ -44,8 +44,9 @@ int detritus_config_read(struct detritus_config *config, const char *path, struc
 int detritus_config_set(struct detritus_config *config, const char *name, const char *value,
                         struct detritus_error *err);
 
-/* Opens the data directory, listens and starts the threads. Takes config, also on failure. listen_fd: a bound, listening
- * stream socket to serve instead of the configured addresses, taken as well; -1: none. Sets how the process logs. */
+/* Opens the data directory, listens and starts the threads. Takes config, also on failure. listen_fd: a bound,
+ * listening stream socket to serve instead of the configured addresses, taken as well; -1: none. Sets how the
+ * process logs. */
 int detritus_start(struct detritus_config *config, int listen_fd, struct detritus **ret, struct detritus_error *err);
 
 /* Where it listens: "127.0.0.1:40123", the i-th listener. NULL past the last. Valid until detritus_stop(). */

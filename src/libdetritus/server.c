@@ -1,5 +1,5 @@
-/* Starts the parts in the order in which they need each other (tokens, store, network, control socket) and stops them in
- * the reverse order. A start that fails halfway undoes what it did.
+/* Starts the parts in the order in which they need each other (tokens, store, network, control socket) and stops them
+ * in the reverse order. A start that fails halfway undoes what it did.
  *
  * Stopping: once the network is drained nothing new can arrive, so the verifier and the store answer what they still
  * have. Those answers then run, to free their requests, which hold blobs of the store, and the rest is freed. */
@@ -159,8 +159,8 @@ static const char *address_of(void *server, size_t i)
         return detritus_address(server, i);
 }
 
-/* Reloads may overlap, by SIGHUP and by the control socket. The one that began last has read the newest file, so one that
- * began earlier and takes longer must not replace it with an older file. */
+/* Reloads may overlap, by SIGHUP and by the control socket. The one that began last has read the newest file, so one
+ * that began earlier and takes longer must not replace it with an older file. */
 static void put_in_force(struct detritus *d, unsigned reload, struct tokens *tokens)
 {
         pthread_mutex_lock(&d->tokens_lock);

@@ -1,8 +1,8 @@
-/* Atomics, counted with relaxed adds, and one function that writes all of them as OpenMetrics text. Network threads have
- * blocks of their own, so that they do not contend for cache lines with every request; all other threads share one. A
- * value is the sum over the blocks. A scrape reads value by value: it may see one counter of a request and not yet another,
- * which OpenMetrics allows. A histogram's _count is the sum of the buckets read, so each histogram is consistent. The only
- * failure is a lack of memory for the text. */
+/* Atomics, counted with relaxed adds, and one function that writes all of them as OpenMetrics text. Network threads
+ * have blocks of their own, so that they do not contend for cache lines with every request; all other threads share
+ * one. A value is the sum over the blocks. A scrape reads value by value: it may see one counter of a request and
+ * not yet another, which OpenMetrics allows. A histogram's _count is the sum of the buckets read, so each histogram
+ * is consistent. The only failure is a lack of memory for the text. */
 
 #include "metrics/metrics.h"
 

@@ -134,8 +134,8 @@ static int open_spare(void)
         return open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-/* No descriptor is left: uses the spare one to turn the client away. Another thread may take that descriptor first; then
- * the client waits, and a pause keeps the loop from spinning. */
+/* No descriptor is left: uses the spare one to turn the client away. Another thread may take that descriptor first;
+ * then the client waits, and a pause keeps the loop from spinning. */
 static void turn_away(struct listener *l)
 {
         if (l->spare_fd < 0)

@@ -1,6 +1,7 @@
-/* The epoll loop. A pass waits for events, lets each owner handle its own, runs what other threads posted, and then what
- * the pass itself deferred. Posted tasks are on a stack without a lock, because many threads post while the loop takes. Only the
- * first task of an empty stack writes to the eventfd, so a burst of completions costs one wake-up. */
+/* The epoll loop. A pass waits for events, lets each owner handle its own, runs what other threads posted, and then
+ * what the pass itself deferred. Posted tasks are on a stack without a lock, because many threads post while the
+ * loop takes. Only the first task of an empty stack writes to the eventfd, so a burst of completions costs one
+ * wake-up. */
 
 #include "net/loop.h"
 

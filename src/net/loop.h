@@ -1,7 +1,7 @@
 #pragma once
 /* An epoll loop: one thread, its descriptors, tasks posted from other threads, and a tick a second. Everything but
- * loop_post*() and loop_stop() belongs to the thread that runs the loop, which is asserted. Before loop_run() and after it
- * any one thread may call. */
+ * loop_post*() and loop_stop() belongs to the thread that runs the loop, which is asserted. Before loop_run() and
+ * after it any one thread may call. */
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -2,8 +2,8 @@
 /* A growable byte buffer. Zero-initialised is empty and valid. Not thread-safe. Growth doubles.
  *
  * The error sticks: an append that fails leaves the buffer as it was and sets `error`, and every later append does
- * nothing and returns that error. So whoever appends many things asks once, at the end. buf_clear() and buf_done() forget
- * the error. */
+ * nothing and returns that error. So whoever appends many things asks once, at the end. buf_clear() and buf_done()
+ * forget the error. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,7 +36,8 @@ int buf_append_str(struct buf *b, const char *s);
 int buf_append_char(struct buf *b, char c);
 int buf_printf(struct buf *b, const char *fmt, ...) _printf_(2, 3);
 
-/* Appends what fd has until its end, max bytes at most. 0, -errno, or -EFBIG when there is more; only -ENOMEM sticks. */
+/* Appends what fd has until its end, max bytes at most. 0, -errno, or -EFBIG when there is more; only -ENOMEM
+ * sticks. */
 int buf_read_fd(struct buf *b, int fd, size_t max);
 
 /* Drops the first n bytes (n <= len), moving the rest down. */

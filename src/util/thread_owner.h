@@ -1,6 +1,6 @@
 #pragma once
-/* Which thread an object belongs to, so that its functions can assert who calls them. Zero-initialised: nobody's yet, and
- * any thread may call, as while starting and after stopping. */
+/* Which thread an object belongs to, so that its functions can assert who calls them. Zero-initialised: nobody's
+ * yet, and any thread may call, as while starting and after stopping. */
 
 #include <assert.h>
 #include <stdatomic.h>

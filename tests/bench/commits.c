@@ -2,7 +2,8 @@
  *
  *     bench-commits DIR SOURCES BYTES OUTSTANDING SECONDS [written]
  *
- * Keeps so many batches of one append under way, round robin over the sources. Prints one line. DIR is made, and left. */
+ * Keeps OUTSTANDING batches of one append each under way, round robin over the sources. Prints one line. DIR is made,
+ * and left. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>

@@ -1,12 +1,14 @@
-/* LD_PRELOAD for an unmodified detritusd: the N-th call of a function fails, is cut short, lies, or is where the process
- * dies. Counted are calls on files below $NTH_DIR, whoever makes them (SQLite too), and allocations of all threads.
+/* LD_PRELOAD for an unmodified detritusd: the N-th call of a function fails, is cut short, lies, or is where the
+ * process dies. Counted are calls on files below $NTH_DIR, whoever makes them (SQLite too), and allocations of all
+ * threads.
  *
  * The test and this file share $NTH_CONTROL, one struct control (nth_control.py has the same): the test zeroes the
- * counts, says what is to happen, and sets `counting` last; it may do so before the start or at any time later. Calls go
- * on to the kernel directly, allocations to glibc's own functions, so nothing here has to be looked up at run time.
+ * counts, says what is to happen, and sets `counting` last; it may do so before the start or at any time later. Calls
+ * go on to the kernel directly, allocations to glibc's own functions, so nothing here has to be looked up at run time.
  *
- * Not counted: what is written through a mapping (SQLite's -shm), allocations that libraries make which do not survive
- * them and are spared therefore (test_nth.py says which), and whatever happens before the constructor has run. */
+ * Not counted: what is written through a mapping (SQLite's -shm), allocations that libraries make which do not
+ * survive them and are spared therefore (test_nth.py says which), and whatever happens before the constructor has
+ * run. */
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>

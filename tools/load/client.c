@@ -1,6 +1,6 @@
-/* A request is given to nghttp2 with its slot as the stream's user data; the slot's body is patched before and copied out
- * as nghttp2 asks for it. Frames are gathered and written by one send(2). An answer is judged when its stream closes: it
- * is good when the status is (200 with grpc-status 0, or 201) and the stream was not reset by an error.
+/* A request is given to nghttp2 with its slot as the stream's user data; the slot's body is patched before and copied
+ * out as nghttp2 asks for it. Frames are gathered and written by one send(2). An answer is judged when its stream
+ * closes: it is good when the status is (200 with grpc-status 0, or 201) and the stream was not reset by an error.
  *
  * Failure modes: a connection that breaks, or cannot be made, is not made again: its requests are counted as cut. */
 #include "client.h"

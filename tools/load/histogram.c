@@ -1,4 +1,5 @@
-/* Values below 128 have a bucket each; above, a value's bucket is its exponent and the 7 bits behind the leading one. */
+/* Values below 128 have a bucket each; above, a value's bucket is its exponent and the 7 bits behind the leading
+ * one. */
 #include "histogram.h"
 
 static unsigned bucket_of(uint64_t value)

@@ -1,6 +1,6 @@
 #pragma once
-/* Latencies in a log-linear table: 128 steps to each power of two, so that a value read back is at most 0.8 % too large.
- * Zero-initialised is empty. Not thread-safe. */
+/* Latencies in a log-linear table: 128 steps to each power of two, so that a value read back is at most 0.8 % too
+ * large. Zero-initialised is empty. Not thread-safe. */
 
 #include <stdint.h>
 

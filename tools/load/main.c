@@ -1,8 +1,8 @@
-/* detritus-load: load over many sources, connections and uploads, for benchmarks and tests. Every answer is checked, and
- * what was sent can be counted on disk: each log record has a number that no other has, each dump its own content.
+/* detritus-load: load over many sources, connections and uploads, for benchmarks and tests. Every answer is checked,
+ * and what was sent can be counted on disk: each log record has a number that no other has, each dump its own content.
  *
- * The threads share nothing but the number of the next request. This file starts them, takes the process's CPU time when
- * measuring begins and ends, and adds up. */
+ * The threads share nothing but the number of the next request. This file starts them, takes the process's CPU time
+ * when measuring begins and ends, and adds up. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>

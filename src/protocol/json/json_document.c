@@ -80,7 +80,7 @@ static int check_number(struct scan *s)
         if (take(s, '.')) {
                 integer = false;
                 if (!take_digits(s))
-                        return bad(s, "expected a digit behind the point");
+                        return bad(s, "expected a digit after the point");
         }
         if (take(s, 'e') || take(s, 'E')) {
                 integer = false;
@@ -184,7 +184,7 @@ static int check_member(struct scan *s)
         return take(s, ':') ? check_value(s) : bad(s, "expected ':'");
 }
 
-/* An array or an object: behind its opening bracket, up to and with its closing one. */
+/* The rest of an array or an object: what follows its opening bracket, including the closing one. */
 static int check_container(struct scan *s, int (*check_item)(struct scan *), char close)
 {
         if (s->depth_left == 0)

@@ -1,7 +1,7 @@
 #pragma once
-/* Reads members out of a tree of json-c's. Every function takes NULL, and what is not an object or array: then nothing is
- * there. What is returned is borrowed from the tree, but for json_read_parse(). Not thread-safe: json-c keeps an object's
- * text inside it. */
+/* Reads members out of a tree of json-c's. Every function takes NULL, and what is not an object or array: then
+ * nothing is there. What is returned is borrowed from the tree, but for json_read_parse(). Not thread-safe: json-c
+ * keeps an object's text inside it. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,8 +12,8 @@
 struct json_object;
 
 /* One JSON text at most max_depth deep, with nothing after it. 0 and *ret, which the caller frees (NULL for the text
- * "null"); JSON_READ_BAD; or -ENOMEM. json-c takes a little more than RFC 8259 does, single quotes for example: what must
- * be refused then, or kept byte for byte, goes through json_document.h first. */
+ * "null"); JSON_READ_BAD; or -ENOMEM. json-c takes a little more than RFC 8259 does, single quotes for example: what
+ * must be refused then, or kept byte for byte, goes through json_document.h first. */
 enum { JSON_READ_BAD = 1 };
 int json_read_parse(const char *text, size_t len, int max_depth, struct json_object **ret);
 void json_read_free(struct json_object *tree); /* one reference */

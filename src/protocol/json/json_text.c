@@ -1,5 +1,5 @@
-/* Strings are copied eight bytes at a time until one needs escaping. Doubles try, in order: integers; a decimal with few
- * places, found by exact arithmetic; printf's 17 digits, rounded. */
+/* Strings are copied eight bytes at a time until one needs escaping. Doubles try, in order: integers; a decimal with
+ * few places, found by exact arithmetic; printf's 17 digits, rounded. */
 
 #include "protocol/json/json_text.h"
 

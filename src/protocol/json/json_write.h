@@ -1,7 +1,8 @@
 #pragma once
-/* Writes JSON into a buffer: objects and arrays are opened and ended, and the writer places the commas. Nothing fails
- * halfway: the buffer keeps the first error (util/buf.h), and json_write_finish() returns it. The caller owns the buffer.
- * Not thread-safe. The log path writes with json_text.h instead, which knows nothing of nesting. Source: RFC 8259. */
+/* Writes JSON into a buffer: objects and arrays are opened and ended, and the writer places the commas. Nothing
+ * fails halfway: the buffer keeps the first error (util/buf.h), and json_write_finish() returns it. The caller owns
+ * the buffer. Not thread-safe. The log path writes with json_text.h instead, which knows nothing of nesting. Source:
+ * RFC 8259. */
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -6,7 +6,8 @@
 /* Invariants, asserted:
  *   1. After index_write_take() only that thread calls any function of the index.
  *   2. Transactions do not nest: index_begin() outside of one, index_commit() and savepoints inside. On some errors, a
- *      full disk among them, SQLite ends the transaction by itself: so index_rollback() may come outside, and does nothing.
+ *      full disk among them, SQLite ends the transaction by itself: so index_rollback() may come outside, and does
+ *      nothing.
  *   3. Reports are inserted inside a transaction; checkpoints come outside. */
 
 /* From now on the calling thread alone calls this index; with release, any thread may again. */

@@ -62,7 +62,8 @@ static int tear_down(void **state)
         return 0;
 }
 
-/* As http1.c does it: the head in one piece, the body cut into two. What the parser returned; *ret_used bytes of all. */
+/* As http1.c does it: the head in one piece, the body cut into two. What the parser returned; *ret_used bytes of
+ * all. */
 static int run(struct fixture *f, const char *text, size_t len, size_t cut, size_t *ret_used)
 {
         size_t checked = 0, end = 0, used = 0;

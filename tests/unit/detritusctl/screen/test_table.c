@@ -56,8 +56,8 @@ static void test_without_rows(_unused_ void **state)
         assert_string_equal(captured_end(), "ID  NAME  KIND  TEXT\n");
 }
 
-/* First columns shrink to 11 characters, then those that can be spared are left out; at last the text is cut, but not below
- * ten characters. */
+/* First columns shrink to 11 characters, then those that can be spared are left out; at last the text is cut, but
+ * not below ten characters. */
 static void test_on_a_narrow_terminal(_unused_ void **state)
 {
         assert_string_equal(printed(54), "   ID  NAME          KIND      TEXT\n"

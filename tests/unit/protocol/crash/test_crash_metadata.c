@@ -352,7 +352,7 @@ static void test_not_json(void **state)
                 { "{\"a\":01}", "expected ',' or '}' at byte 6" },
                 { "{\"a\":-01}", "expected ',' or '}' at byte 7" },
                 { "{\"a\":+1}", "expected a value at byte 5" },
-                { "{\"a\":1.}", "expected a digit behind the point at byte 7" },
+                { "{\"a\":1.}", "expected a digit after the point at byte 7" },
                 { "{\"a\":.5}", "expected a value at byte 5" },
                 { "{\"a\":1e}", "expected a digit in the exponent at byte 7" },
                 { "{\"a\":\"\t\"}", "control character in a string at byte 6" },

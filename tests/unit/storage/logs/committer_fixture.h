@@ -67,7 +67,8 @@ int put(const char *install_id, const char *text);
 void hold(void);
 void release(void);
 
-/* A gate that stands open. Whoever comes while it is shut waits; the teardown opens it, so that a test which fails ends. */
+/* A gate that stands open. Whoever comes while it is shut waits; the teardown opens it, so that a test which fails
+ * ends. */
 void gate_shut(void);
 void gate_open(void);
 void gate_pass(void);

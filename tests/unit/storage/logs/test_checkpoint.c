@@ -1,5 +1,5 @@
-/* Checkpoints come when they are due, sync what the journal alone has made durable, and never free a segment whose lines
- * are not on disk. */
+/* Checkpoints come when they are due, sync what the journal alone has made durable, and never free a segment whose
+ * lines are not on disk. */
 #include "committer_fixture.h"
 
 #include <errno.h>

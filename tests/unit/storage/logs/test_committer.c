@@ -1,4 +1,5 @@
-/* Log lines get where they belong, whole, in order, once. What happens when something fails: test_committer_faults.c. */
+/* Log lines get where they belong, whole, in order, once. What happens when something fails:
+ * test_committer_faults.c. */
 #include "committer_fixture.h"
 
 #include <errno.h>

@@ -107,8 +107,8 @@ static void test_opened_then_growing(void **state _unused_)
         assert_int_equal(n_seen, 2);
 }
 
-/* After it everything before is answered, and the row of a new file is on its way. Many times, since a barrier that opens
- * too soon is often late enough. */
+/* After it everything before is answered, and the row of a new file is on its way. Many times, since a barrier that
+ * opens too soon is often late enough. */
 static void test_barrier(void **state _unused_)
 {
         start();

@@ -165,7 +165,8 @@ static void test_kill(void **state _unused_)
         const long long budget = 1 << 20;
         atomic_store(&faults.journal_budget, budget);
         struct log_recovery_counts counts = recover();
-        /* Lines that are there were written all the same (the kernel may be wrong about them), and the segment's head. */
+        /* Lines that are there were written all the same (the kernel may be wrong about them), and the segment's
+         * head. */
         assert_int_equal(budget - faults.journal_budget, strlen(A_LINES B_LINES) + JOURNAL_BLOCK);
         assert_int_equal(counts.frames, ARRAY_LEN(commits));
         assert_int_equal(counts.files, 2);
@@ -258,8 +259,9 @@ static size_t frame_size(size_t commit)
         return size;
 }
 
-/* However much of the journal got to the disk: whole commits come back, from the first on, and nothing else. Each byte of
- * a commit is a cut of its own; of the padding, where one cut is like the next, the ends and a few between will do. */
+/* However much of the journal got to the disk: whole commits come back, from the first on, and nothing else. Each
+ * byte of a commit is a cut of its own; of the padding, where one cut is like the next, the ends and a few between
+ * will do. */
 static void test_journal_cut_at_every_byte(void **state _unused_)
 {
         _cleanup_(image_done) struct image image = killed_after_commits(true);
