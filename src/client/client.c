@@ -266,11 +266,20 @@ static int outcome(const struct client *c, CURLcode code, struct error *err)
         case CURLE_OK: return 0;
         case CURLE_OUT_OF_MEMORY: error_set(err, "out of memory"); return -ENOMEM;
         case CURLE_UNSUPPORTED_PROTOCOL:
+                if (connected_us > 0) { /* it is the server that speaks something else */
+                        error_set(err, "%s", reason);
+                        return CLIENT_BROKEN;
+                }
+                __attribute__((fallthrough));
         case CURLE_LOGIN_DENIED:
         case CURLE_URL_MALFORMAT: error_set(err, "not a URL to send to: %s", reason); return -EINVAL;
         case CURLE_WRITE_ERROR:
                 if (c->complete)
                         return 0;
+                if (c->error == 0) {
+                        error_set(err, "%s", reason);
+                        return CLIENT_BROKEN;
+                }
                 error_set(err, c->error == CLIENT_TOO_LONG ? "the answer has too many headers" : "out of memory");
                 return c->error;
         case CURLE_COULDNT_CONNECT:

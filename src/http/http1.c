@@ -269,7 +269,9 @@ static void http1_accept_body(struct http_request *r, unsigned window_bytes _unu
         struct http1 *h = http1_of(r);
         if (!r->expects_continue || r->body_bytes > 0)
                 return;
+        int before = h->c->out.error;
         buf_append_str(&h->c->out, "HTTP/1.1 100 Continue\r\n\r\n");
+        h->c->out.error = before; /* it may be left out: the answer is what counts */
         connection_wants_flush(h->c);
 }
 

@@ -80,11 +80,10 @@ static int ask_daemon(int fd, struct performance *p)
 /* Root's files would be in the daemon's way. */
 static int become_owner(const char *data_dir)
 {
-        struct owner before; /* which this process does not become again */
         if (geteuid() != 0)
                 return 0;
         _cleanup_(closep) int fd = open(data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        return fd < 0 ? -errno : owner_become(fd, &before);
+        return fd < 0 ? -errno : owner_become_for_good(fd);
 }
 
 static int run_here(const struct config *config, struct metrics *metrics, struct store *store, struct performance *p)

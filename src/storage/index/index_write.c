@@ -23,6 +23,9 @@ void index_write_release(struct index *x)
 
 /* ---- transactions ---- */
 
+/* On some errors (a full disk, a bad sector) SQLite rolls the whole transaction back by itself, so none of these that end
+ * one may assert that it is still open: https://www.sqlite.org/lang_transaction.html */
+
 int index_begin(struct index *x)
 {
         assert(!index_in_transaction(x));
@@ -31,12 +34,11 @@ int index_begin(struct index *x)
 
 int index_commit(struct index *x)
 {
-        assert(index_in_transaction(x));
+        if (!index_in_transaction(x))
+                return -ECANCELED;
         return index_run(x, INDEX_COMMIT, NO_ARGS);
 }
 
-/* On some errors (a full disk among them) SQLite has rolled back by itself:
- * https://www.sqlite.org/lang_transaction.html */
 void index_rollback(struct index *x)
 {
         if (index_in_transaction(x))

@@ -5,8 +5,8 @@
 
 /* Invariants, asserted:
  *   1. After index_write_take() only that thread calls any function of the index.
- *   2. Transactions do not nest: index_begin() outside of one, index_commit() and savepoints inside. On some errors, a
- *      full disk among them, SQLite ends the transaction by itself: so index_rollback() may come outside, and does
+ *   2. Transactions do not nest: index_begin() outside of one, savepoints inside. On some errors, a full disk among
+ *      them, SQLite undoes the transaction by itself. Then index_commit() returns -ECANCELED, and index_rollback() does
  *      nothing.
  *   3. Reports are inserted inside a transaction; checkpoints come outside. */
 

@@ -237,8 +237,8 @@ int log_day_size(struct log_day *d, uint64_t *ret)
                 if (!p->sized) { /* all of it has to be read */
                         size_t n = 1;
                         int r = begin_part(d, i, 0);
-                        for (d->buf.len = 0; r == 0 && n > 0; p->size += n) {
-                                d->buf.len = 0;
+                        for (buf_clear(&d->buf); r == 0 && n > 0; p->size += n) {
+                                buf_clear(&d->buf);
                                 r = read_part(d, &n);
                                 if (r < 0)
                                         return r;

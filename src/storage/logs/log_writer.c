@@ -101,6 +101,15 @@ static int write_run(struct log_writer *w, struct log_file *f)
 }
 
 /* 0 or LOG_FILE_BROKEN; what concerns single batches is in their results. */
+/* After a failure: the batches are answered with it, and are no longer ours. */
+static void drop_runs(struct log_writer *w)
+{
+        for (struct log_file *f; (f = w->runs); w->runs = f->run_next) {
+                f->run_first = NULL;
+                f->run_last = &f->run_first;
+        }
+}
+
 static int write_runs(struct log_writer *w)
 {
         int r = 0;
@@ -166,7 +175,11 @@ static int undo_one(struct log_writer *w, const struct log_append *a)
                 return LOG_FILE_BROKEN;
         log_cache_touch(w->files, f);
         log_cache_uncount(f, a);
-        assert(f->size >= a->len);
+        if (f->size < a->len) { /* somebody else cut it off while it was closed */
+                log_error("log store failed, a batch could not be taken back: its file became shorter",
+                          LOG_STR("project", a->source.project), LOG_STR("install_id", a->source.install_id));
+                return LOG_FILE_BROKEN;
+        }
         return log_file_cut(f, f->size - a->len);
 }
 
@@ -339,6 +352,7 @@ int log_writer_store(struct log_writer *w, struct log_work *list)
                 r = commit_part(w);
         if (r == 0)
                 return 0;
+        drop_runs(w);
         atomic_store(&w->failed, true);
         return -EIO;
 }

@@ -14,11 +14,24 @@ int owner_become(int dirfd, struct owner *ret_before)
                 return -errno;
         if (ret_before->uid != 0 || st.st_uid == 0)
                 return 0;
-        if (setgroups(0, NULL) < 0 || setegid(st.st_gid) < 0 || seteuid(st.st_uid) < 0) {
+        if (setegid(st.st_gid) < 0 || seteuid(st.st_uid) < 0) {
                 int r = -errno;
                 owner_return(ret_before);
                 return r;
         }
+        return 0;
+}
+
+int owner_become_for_good(int dirfd)
+{
+        struct stat st;
+        if (fstat(dirfd, &st) < 0)
+                return -errno;
+        if (geteuid() != 0 || st.st_uid == 0)
+                return 0;
+        if (setgroups(0, NULL) < 0 || setresgid(st.st_gid, st.st_gid, st.st_gid) < 0 ||
+            setresuid(st.st_uid, st.st_uid, st.st_uid) < 0)
+                return -errno;
         return 0;
 }
 

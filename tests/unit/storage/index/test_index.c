@@ -925,6 +925,17 @@ static void test_report_comes_back(_unused_ void **state)
         assert_int_equal(index_read_crash(x, 2, compare_report, &compared), -ENOENT);
 }
 
+/* As it does on a full disk, say: nothing is committed then, and a writer that passed over the error is told. */
+static void test_sqlite_ends_the_transaction(_unused_ void **state)
+{
+        assert_int_equal(index_begin(x), 0);
+        assert_true(insert_at(INSTALL_A, TIME_1, SHA_A, 0, RECEIVED_1) >= 0);
+        assert_int_equal(sqlite3_exec(x->db, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+        assert_int_equal(index_commit(x), -ECANCELED);
+        index_rollback(x);
+        storage_expect("SELECT count(*) FROM crash", "0");
+}
+
 /* A database that may not grow is what a full disk looks like, but that SQLite keeps the transaction. */
 static void test_full_is_enospc(_unused_ void **state)
 {
@@ -1055,6 +1066,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_views_answer, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_lists_for_people, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_report_comes_back, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_sqlite_ends_the_transaction, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_full_is_enospc, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_wal_is_checkpointed, setup, teardown),
         };

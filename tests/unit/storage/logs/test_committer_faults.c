@@ -321,6 +321,25 @@ static void test_failed_cut_is_final(void **state _unused_)
         expect_failed();
 }
 
+/* The batches that wait for other files when one breaks are answered, and the store stops in good order. */
+static void test_a_broken_file_leaves_no_run(void **state _unused_)
+{
+        struct probe first = { 0 }, second = { 0 };
+        probe_add(&first, "a", "first\n");
+        probe_add(&second, "b", "second\n");
+        start();
+        assert_int_equal(put("a", "before\n"), 0);
+        atomic_store(&faults.write_budget, 1);
+        atomic_store(&faults.cut_fails_at, 1);
+        hold();
+        assert_int_equal(submit(&first), 0);
+        assert_int_equal(submit(&second), 0);
+        release();
+        assert_int_equal(await(&first), -EIO);
+        assert_int_equal(await(&second), -EIO);
+        expect_failed();
+}
+
 static void test_failed_undo_is_final(void **state _unused_)
 {
         struct probe p = { 0 };
@@ -396,6 +415,7 @@ int main(void)
                 CASE(test_failed_sync_of_everything_is_final),
                 CASE(test_journal_grows_by_stretches),
                 CASE(test_failed_cut_is_final),
+                CASE(test_a_broken_file_leaves_no_run),
                 CASE(test_failed_undo_is_final),
                 CASE(test_queued_behind_a_failed_sync),
         };
