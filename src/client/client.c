@@ -267,7 +267,7 @@ static int outcome(const struct client *c, CURLcode code, struct error *err)
         case CURLE_OUT_OF_MEMORY: error_set(err, "out of memory"); return -ENOMEM;
         case CURLE_UNSUPPORTED_PROTOCOL:
         case CURLE_LOGIN_DENIED:
-        case CURLE_URL_MALFORMAT: error_set(err, "not a URL to send to: %s", reason); return -EINVAL;
+        case CURLE_URL_MALFORMAT: error_set(err, "cannot use this URL: %s", reason); return -EINVAL;
         case CURLE_WRITE_ERROR:
                 if (c->complete)
                         return 0;
