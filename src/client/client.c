@@ -272,7 +272,7 @@ static int outcome(const struct client *c, CURLcode code, struct error *err)
                 }
                 __attribute__((fallthrough));
         case CURLE_LOGIN_DENIED:
-        case CURLE_URL_MALFORMAT: error_set(err, "not a URL to send to: %s", reason); return -EINVAL;
+        case CURLE_URL_MALFORMAT: error_set(err, "cannot use this URL: %s", reason); return -EINVAL;
         case CURLE_WRITE_ERROR:
                 if (c->complete)
                         return 0;

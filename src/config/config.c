@@ -206,7 +206,7 @@ int config_set(struct config *c, const char *flag, const char *value, struct err
 
 static int bad_address(struct error *err, const char *text, const char *use)
 {
-        error_set(err, "\"%.64s\" is not an address; use %s", text, use);
+        error_set(err, "\"%.64s\" is not a valid address; use %s", text, use);
         return CONFIG_REFUSED;
 }
 

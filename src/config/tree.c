@@ -34,11 +34,11 @@ static int read_file(const char *path, struct buf *out, unsigned *ret_mode, stru
         _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
         int r = fd < 0 || fstat(fd, &st) < 0 ? -errno : buf_read_fd(out, fd, TREE_MAX_BYTES);
         if (r == -EFBIG) {
-                error_set(err, "%s: larger than %d bytes", path, TREE_MAX_BYTES);
+                error_set(err, "%s: the file is larger than %d bytes", path, TREE_MAX_BYTES);
                 return TREE_REFUSED;
         }
         if (r < 0)
-                error_set(err, "%s: cannot read: %s", path, strerror(-r));
+                error_set(err, "cannot read %s: %s", path, strerror(-r));
         else
                 *ret_mode = (unsigned)st.st_mode & 07777;
         return r;

@@ -12,7 +12,8 @@
 #include "util/text/utf8.h"
 
 #define REQUEST_DEPTH 8
-#define JSON_C_DEPTH 16 /* json-c counts otherwise; json_document_check() has refused what is deeper */
+/* json-c counts depth differently, so this is generous; json_document_check() has already enforced REQUEST_DEPTH. */
+#define JSON_C_DEPTH 16
 #define UTF8_MAX_BYTES 4
 
 int operation_refuse(struct operation *o, const char *fmt, ...)
@@ -38,7 +39,7 @@ int operation_parse(struct operation *o, const char *request)
         if (r < 0)
                 return r;
         if (!json_object_is_type(o->request, json_type_object))
-                return operation_refuse(o, "the request is not an object");
+                return operation_refuse(o, "the request must be a JSON object");
         return 0;
 }
 
@@ -50,7 +51,7 @@ int operation_text(struct operation *o, const char *key, const char **ret)
         if (!value)
                 return 0;
         if (!text || !*text || strlen(text) != (size_t)json_object_get_string_len(value)) /* a NUL cuts a name short */
-                return operation_refuse(o, "\"%s\" is not a text", key);
+                return operation_refuse(o, "\"%s\" must be a non-empty string without NUL", key);
         *ret = text;
         return 0;
 }
@@ -59,7 +60,7 @@ int operation_flag(struct operation *o, const char *key, bool *ret)
 {
         struct json_object *value = json_read_member(o->request, key);
         if (value && !json_object_is_type(value, json_type_boolean))
-                return operation_refuse(o, "\"%s\" is neither true nor false", key);
+                return operation_refuse(o, "\"%s\" must be true or false", key);
         *ret = json_read_bool(o->request, key);
         return 0;
 }
@@ -69,9 +70,9 @@ int operation_array(struct operation *o, const char *key, size_t max, struct jso
         struct json_object *array = json_read_member(o->request, key);
         size_t n = json_read_count(array);
         if (!json_object_is_type(array, json_type_array))
-                return operation_refuse(o, "\"%s\" is not an array", key);
+                return operation_refuse(o, "\"%s\" must be an array", key);
         if (n == 0 || n > max)
-                return operation_refuse(o, "\"%s\" has %zu, and may have 1 to %zu", key, n, max);
+                return operation_refuse(o, "\"%s\" has %zu elements; it must have 1 to %zu", key, n, max);
         *ret = array;
         *ret_n = n;
         return 0;
@@ -109,14 +110,14 @@ static const char *error_text(struct operation *o, int error)
         if (o->err.text[0])
                 return make_valid(o->err.text);
         switch (error) {
-        case -ECANCELED: return "it was stopped before the end; what was done stays done";
-        case -EROFS: return "the store takes no writes until the daemon is restarted";
+        case -ECANCELED: return "the operation was stopped before it finished; what it had done so far is kept";
+        case -EROFS: return "the store accepts no writes until the daemon is restarted";
         case -ENOSPC: return "the disk is full";
         default: return strerror(-error);
         }
 }
 
-/* The members of o->answer, which is an object of its own, follow the first one of the line. */
+/* Writes "ok" or "error" first, then the members of the object in o->answer, all in one object. */
 int operation_answer(struct operation *o, int result)
 {
         _cleanup_(buf_done) struct buf line = { 0 };

@@ -32,7 +32,7 @@ static int read_ids(struct operation *o, struct ids *ids)
         for (size_t i = 0; i < ids->n; i++) {
                 struct json_object *id = json_read_item(array, i);
                 if (!json_object_is_type(id, json_type_int) || json_object_get_int64(id) <= 0)
-                        return operation_refuse(o, "\"ids\" holds something that is not an id");
+                        return operation_refuse(o, "\"ids\" must contain only crash ids");
                 ids->ids[i] = json_object_get_int64(id);
         }
         return 0;

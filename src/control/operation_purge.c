@@ -61,7 +61,7 @@ static int read_before(struct operation *o, struct purge *p)
                 return 0;
         }
         if (clock_parse_rfc3339(before, strlen(before), &p->scope.received_before) != 0)
-                return operation_refuse(o, "\"before\" is not an RFC 3339 time");
+                return operation_refuse(o, "\"before\" must be an RFC 3339 time");
         clock_format_day(p->scope.received_before, p->day); /* a day's file goes when the whole day is before */
         return 0;
 }

@@ -36,7 +36,7 @@ static int read_finding(struct operation *o, struct json_object *object, struct 
                                           .what = json_read_string(object, "what"),
                                           .id = json_read_i64(object, "id") };
         if (!kind || !finding.what || !verify_kind_parse(kind, &finding.kind) || !repair_knows(&finding))
-                return operation_refuse(o, "\"findings\" holds something that is not a finding");
+                return operation_refuse(o, "\"findings\" must contain only findings");
         return repair_note(repair, &finding);
 }
 
@@ -82,7 +82,7 @@ int operation_repair(struct operation *o)
         job->datadir_fd = store_datadir_fd(store);
         r = step_run(&job->step, store_index(store), false);
         if (r == -EAGAIN)
-                return operation_refuse(o, "the index takes no work now; try again");
+                return operation_refuse(o, "the index writer accepts no work at the moment; try again");
         for (size_t i = 0; r == 0 && i < job->n_items; i++)
                 r = operation_line_emit(o, &job->items[i]);
         if (r == 0)

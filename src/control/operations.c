@@ -22,7 +22,7 @@ static int reload(struct operation *o)
         const struct operations_config *config = &o->operations->config;
         size_t tokens = 0;
         if (!config->reload)
-                return operation_refuse(o, "no daemon runs that could read its tokens again");
+                return operation_refuse(o, "no daemon is running that could reload its tokens");
         int r = config->reload(config->userdata, &o->err, &tokens);
         if (r != 0)
                 return -EINVAL;

@@ -14,7 +14,7 @@
 #include "http/http1_head.h"
 #include "http/http1_parser.h"
 
-#define DROPPED_BODY_BYTES ((uint64_t)64 * 1024) /* a rest of a body worth reading to keep the connection */
+#define DROPPED_BODY_BYTES ((uint64_t)64 * 1024) /* the most of a body that we read and drop to keep the connection */
 
 enum http1_state {
         HTTP1_HEAD,   /* gathering a head in `in` */

@@ -1,9 +1,9 @@
 /* HTTP/2 (RFC 9113) through nghttp2, which only this file and http2_stream.c know. nghttp2 checks frames, HPACK and
- * message syntax; the size and number of header fields and resets are counted here, since it does not or says less.
- * Windows open only as bodies are consumed.
+ * message syntax. We count header fields, their size, and resets ourselves, because nghttp2 does not, or reports too
+ * little. Windows open only as bodies are consumed.
  *
- * Draining sends GOAWAY with the highest id, then, once a PING has come back so that nothing can be on its way, GOAWAY
- * with the last stream taken (§6.8). */
+ * Draining sends GOAWAY with the highest id, and a PING. Once the PING is acknowledged, no earlier request can still be in
+ * flight; then GOAWAY with the last accepted stream (§6.8). */
 
 #include <assert.h>
 #include <errno.h>
@@ -11,15 +11,15 @@
 
 #include "http/http2_internal.h"
 
-#define RESETS_BURST 200 /* RST_STREAM received: that many at once, then that many a second */
+#define RESETS_BURST 200 /* RST_STREAM frames received: a burst of 200, then 20 a second */
 #define RESETS_PER_SEC 20
 #define SENT_RESETS_BURST 100 /* RST_STREAM that a peer's errors cost us */
 #define SENT_RESETS_PER_SEC 10
-#define OUTBOUND_FRAMES_MAX 1000 /* waiting to be sent; well-behaved peers stay below some per stream */
+#define OUTBOUND_FRAMES_MAX 1000 /* waiting to be sent; a well-behaved peer causes only a few per stream */
 
 static void move(struct http2 *h, enum http2_state to)
 {
-        assert(to == h->state + 1); /* in their order, none left out */
+        assert(to == h->state + 1); /* states are entered in order and never skipped */
         h->state = to;
 }
 
@@ -82,7 +82,7 @@ static void begin_request(struct http2_stream *s)
                 connection_begin_request(h->c, r);
 }
 
-/* Counts one more; a peer that has had too many is sent away. */
+/* Adds one to a leaky-bucket count, and ends the session when it exceeds the burst. */
 static void count_leaking(struct http2 *h, struct leak *l, unsigned burst, unsigned per_sec)
 {
         uint64_t now = connection_now_ns(h->c);
@@ -150,8 +150,8 @@ static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t
 static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
 {
         struct http2 *h = user_data;
-        /* A peer that makes us reset its streams opens as many as it likes: the limit on those open at once does not
-         * hold it (CVE-2025-8671). */
+        /* A peer that provokes us into resetting its streams can open any number of them: the limit on concurrent streams
+         * does not stop it (CVE-2025-8671). */
         if (frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR)
                 count_leaking(h, &h->sent_resets, SENT_RESETS_BURST, SENT_RESETS_PER_SEC);
         if ((frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) ||

@@ -1,7 +1,7 @@
 /* The streams of a connection: one request each, the answer on its way out, and what becomes of those that do not end.
  *
- * A client still sending when its answer is out may finish a short rest, which is dropped; then comes
- * RST_STREAM(NO_ERROR) (RFC 9113 §8.1). At once would be allowed, but curl before 8.x loses the answer over it. */
+ * If the client is still sending after the answer has gone out, we read and drop a little more of the body before sending
+ * RST_STREAM(NO_ERROR) (RFC 9113 §8.1). Resetting at once is allowed, but curl before 8.x then loses the answer. */
 
 #include <assert.h>
 #include <errno.h>
@@ -10,8 +10,8 @@
 #include "http/http2_internal.h"
 
 #define MAX_TRAILERS 4
-#define SPARE_STREAMS_MAX 256             /* a network thread keeps that many for the next requests */
-#define SPARE_STREAM_BYTES ((size_t)8192) /* with buffers no larger than that */
+#define SPARE_STREAMS_MAX 256             /* most spare streams that a network thread keeps for reuse */
+#define SPARE_STREAM_BYTES ((size_t)8192) /* a stream with larger buffers is freed instead */
 
 static void release_stream(struct http2_stream *s)
 {
@@ -168,7 +168,8 @@ static void http2_respond(struct http_request *r, const struct http_response *re
         nv[n++] = make_nv(":status", status);
         for (size_t i = 0; i < response->n_fields && n < ARRAY_LEN(nv); i++) {
                 nv[n] = make_nv(response->fields[i].name, response->fields[i].value);
-                if (response->fields[i].value == r->id) /* new each time: it would only push out what comes again */
+                /* unique per request: indexing it would evict fields that do repeat from the HPACK table */
+                if (response->fields[i].value == r->id)
                         nv[n].flags = NGHTTP2_NV_FLAG_NO_INDEX;
                 n++;
         }
@@ -206,7 +207,7 @@ static const struct http_transport transport = {
 
 /* ---- streams that do not end ---- */
 
-/* The peer opens no window for an answer that is due. */
+/* The peer does not open its window, so the answer cannot be sent. */
 static bool is_stalled(const struct http2_stream *s, uint64_t now, unsigned timeout_secs)
 {
         return s->request.progress == HTTP_REQUEST_OVER && s->body_done < s->body.len &&
@@ -219,7 +220,7 @@ static bool is_head_late(const struct http2_stream *s, uint64_t now, unsigned ti
         return s->request.progress == HTTP_REQUEST_HEAD && now - s->progress_ns > timeout_secs * second_ns;
 }
 
-/* A request that does not end although it is answered. */
+/* A request whose body goes on after the answer was sent. */
 static bool is_loitering(const struct http2_stream *s, uint64_t now)
 {
         return s->overdue && now - s->progress_ns > HTTP2_DROPPED_BODY_NS;

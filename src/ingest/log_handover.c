@@ -9,7 +9,7 @@
 #include <assert.h>
 #include <errno.h>
 
-#define SUBMIT_AT 16 /* with that many the list does not wait for the pass to end */
+#define SUBMIT_AT 16 /* a list with this many does not wait for the end of the pass */
 
 struct log_handover_loop {
         struct ingest_loop *in;

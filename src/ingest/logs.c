@@ -14,7 +14,7 @@
 #include "protocol/inflate.h"
 #include "util/clock.h"
 
-#define SPARE_CALLS_MAX 256                      /* a loop keeps at most that many for the next requests */
+#define SPARE_CALLS_MAX 256                      /* most spare calls that a loop keeps for the next requests */
 #define SPARE_CALL_BYTES ((size_t)16384)         /* and only with buffers up to that size */
 #define SCRATCH_KEPT_BYTES ((size_t)1024 * 1024) /* a larger scratch buffer is freed after the request */
 

@@ -178,7 +178,7 @@ static int reload_tokens(void *server, struct error *err, size_t *ret_tokens)
         unsigned reload = atomic_fetch_add(&d->reloads, 1) + 1;
         int r = tokens_read(d->config->tokens_config, &tokens, err);
         if (r != 0) {
-                log_error("tokens not reloaded, the old ones stay", LOG_STR("reason", err->text));
+                log_error("tokens not reloaded, the old ones are still used", LOG_STR("reason", err->text));
                 return r;
         }
         put_in_force(d, reload, tokens);

@@ -84,7 +84,7 @@ int listener_bind(const char *address, bool share, int *ret_fd, struct error *er
 
         int r = parse_address(address, &addr, &len);
         if (r < 0) {
-                error_set(err, "\"%.64s\" is not an address; use ADDR:PORT or [ADDR6]:PORT", address);
+                error_set(err, "\"%.64s\" is not a valid address; use ADDR:PORT or [ADDR6]:PORT", address);
                 return r;
         }
         if (!share) { /* without SO_REUSEPORT, a port in use is an error */

@@ -137,11 +137,11 @@ def test_it_is_said_when_the_daemon_does_not_follow(daemon, tmp_path):
     elsewhere.write_bytes(daemon.tokens_file.read_bytes())
     add = ("token", "add", "--project", "acme", "--tokens-config", elsewhere, "--id")
     done = ctl(*add, "a", data_dir=daemon.data_dir, status=1)
-    assert f"{elsewhere} is changed, but the daemon uses another token file, {daemon.tokens_file}" in done.stderr
+    assert f"{elsewhere} was changed, but the daemon uses another token file, {daemon.tokens_file}" in done.stderr
     assert done.stdout.startswith("dt_a_") and "id: a" in elsewhere.read_text().replace(' = "', ": ").replace('"', "")
     daemon.tokens_file.unlink()
     done = ctl("token", "revoke", "acme-prod", "--yes", "--tokens-config", elsewhere, data_dir=daemon.data_dir, status=1)
-    assert f"{elsewhere} is changed, but the daemon refused it and keeps its old tokens: {daemon.tokens_file}: cannot read" in done.stderr
+    assert f"{elsewhere} was changed, but the daemon rejected it and still uses the old tokens: cannot read {daemon.tokens_file}" in done.stderr
     assert status_of(daemon, ACME.secret) == 404
     daemon.tokens_file.symlink_to(elsewhere)
     assert "has reloaded" in ctl(*add, "b", data_dir=daemon.data_dir).stderr

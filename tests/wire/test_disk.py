@@ -296,7 +296,7 @@ def test_a_cap_is_kept_while_the_disk_is_full(disk, start_on, source):
     disk.fill()
     wait_until(lambda: not any(daemon.blob(one).exists() for one in sent[:290]), "the end of the old ones")
     assert daemon.blob(last).exists()
-    daemon.log.wait("the reserve file is given up")
+    daemon.log.wait("the reserve file is released")
     refusing(daemon, "logs", 0)
     grpc.export(daemon, otlp.export_lines(source), ACME).accepted()
     disk.clear()

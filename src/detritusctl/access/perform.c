@@ -69,7 +69,8 @@ static int ask_daemon(int fd, struct performance *p)
         int r = daemon_converse(fd, p->request->text, on_line, p);
         progress_clear();
         if (r == -EPIPE)
-                return say_failed("the daemon closed the connection before it was done; what is done stays done");
+                return say_failed("the daemon closed the connection before the operation finished; what it had done so "
+                                  "far is kept");
         if (p->answer)
                 return CTL_OK;
         return say_failed("the daemon does not answer: %s", strerror(r < 0 ? -r : ECANCELED));
@@ -131,7 +132,8 @@ static int by_daemon_or_alone(const struct ctl *ctl, struct performance *p)
         if (fd >= 0)
                 return ask_daemon(fd, p);
         if (fd != -ECONNREFUSED)
-                return say_failed("cannot ask the daemon on %s: %s", ctl->data_dir, strerror(-fd));
+                return say_failed("cannot connect to the daemon for data directory %s: %s", ctl->data_dir,
+                                  strerror(-fd));
         int status = run_alone(ctl, p, &holder);
         if (status != LOCKED)
                 return status;

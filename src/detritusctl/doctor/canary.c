@@ -322,9 +322,10 @@ const struct command send_test_command = {
         .name = "send-test",
         .summary = "send a log line and a crash, check that they are stored",
         .description =
-                "Tests the whole path from the daemon's port to the disk. The token is read from --token-file, else "
-                "from $DETRITUS_TOKEN, else from standard input. The line and the crash stay, marked as a canary "
-                "(platform \"canary\"). The exit status is 1 when one was refused or is not found.",
+                "Tests the whole path from the daemon's port to the disk. The token comes from the first of "
+                "these that is given: --token-file, $DETRITUS_TOKEN, standard input. The line and the crash are kept, "
+                "and marked as a canary (platform \"canary\"). The exit status is 1 when one was refused or is not "
+                "found.",
         .options =
                 (const struct command_option[]){
                         { "project", "PROJECT", "the project of the line and the crash", .required = true },

@@ -206,9 +206,10 @@ static const struct command check_command = {
         .arguments = "[FILE]",
         .max_arguments = 1,
         .complete = COMPLETE_FILE,
-        .description = "Reads FILE (else the one of --config, else only the defaults) and the token file that it "
-                       "names, with the daemon's own readers. Reports an error with file and line, else shows every "
-                       "setting as the daemon would use it, without the daemon's flags. --json prints one document.",
+        .description = "Reads FILE (by default the one of --config; if there is none, only the defaults) and the "
+                       "token file that it names, with the daemon's own readers. Reports an error with file and line; "
+                       "if there is none, shows every setting as the daemon would use it, without the daemon's flags. "
+                       "--json prints one document.",
         .examples =
                 (const struct command_example[]){
                         { "detritusctl config check /etc/detritus/detritusd.yaml", "before a restart" },

@@ -153,7 +153,7 @@ static int purge(const struct ctl *ctl, const struct purge *p, const char *name)
         if (status == CTL_OK && json_read_u64(answer, "crashes") + json_read_u64(answer, "log_files") +
                                                 json_read_u64(answer, "sources") + json_read_u64(answer, "held_kept") ==
                                         0)
-                say_note("there was nothing of %s; check the spelling", name);
+                say_note("there was nothing to delete for %s; check the spelling", name);
         return r < 0 ? say_error("print the receipt", r) : status;
 }
 

@@ -19,13 +19,13 @@
 
 /* ---- as a table ---- */
 
-#define CELL_CHARACTERS 120 /* on a terminal; a pipe gets all */
+#define CELL_CHARACTERS 120 /* on a terminal; not cut when piped */
 
 struct answer_table {
         struct table *table;
         size_t n;
         struct table_column *columns;
-        bool aligned; /* by the values of the first row */
+        bool aligned; /* true once the first row has decided which columns are right-aligned */
 };
 
 static void answer_table_done(struct answer_table *t)
@@ -122,7 +122,7 @@ static bool is_json_number(const struct index_value *v)
         return v->kind == INDEX_VALUE_INTEGER || (v->kind == INDEX_VALUE_REAL && !strstr(v->text, "Inf"));
 }
 
-/* Not with json_write.h, whose keys are ours and whose strings are UTF-8: SQLite accepts any bytes as text, from a CAST
+/* json_write.h does not fit here: it expects our own keys and UTF-8 strings, and SQLite text can be any bytes, from a CAST
  * of a blob for example. */
 static int json_row(void *userdata, size_t n, const struct index_value *values)
 {

@@ -158,7 +158,7 @@ const struct command status_command = {
         .description = "Shows whether a daemon runs and accepts what clients send, and if not why; free disk space and "
                        "how long it will last; what arrived in the last minutes; what is waiting; the last retention "
                        "cycle; what is stored. Without a daemon it shows what the database and the file system know. "
-                       "The exit status is 0 when a daemon runs and accepts everything, else 1.",
+                       "The exit status is 0 when a daemon runs and accepts everything, otherwise 1.",
         .options =
                 (const struct command_option[]){
                         { "watch", .help = "repeat until interrupted", .letter = 'w' },

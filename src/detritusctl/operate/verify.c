@@ -238,7 +238,7 @@ const struct command verify_command = {
                 "file. A running daemon does the repairs itself, except those of log files and of files without rows: "
                 "stop the daemon for these.\n"
                 "\n"
-                "The exit status is 0 when nothing is wrong, or everything was repaired, else 1.",
+                "The exit status is 0 when nothing is wrong, or everything was repaired, otherwise 1.",
         .options =
                 (const struct command_option[]){
                         { "deep", .help = "also hash every blob and parse every log line" },

@@ -10,7 +10,7 @@
 
 #define PAGE_ROWS 500
 #define CELL_CHARACTERS 40
-#define LAST_CHARACTERS_WANTED 32 /* other columns give way for that many */
+#define LAST_CHARACTERS_WANTED 32 /* other columns give way so that the last one has this many */
 #define LAST_CHARACTERS_MIN 10
 #define COLUMN_CHARACTERS_MIN 11 /* a UUID's first group, and dots */
 

@@ -24,10 +24,10 @@ static int say_answer(struct json_object *answer, const struct token_file *file)
 {
         const char *error = json_read_string(answer, "error"), *path = json_read_string(answer, "tokens_config");
         if (error)
-                return say_failed("%s is changed, but the daemon refused it and keeps its old tokens: %s", file->path,
-                                  error);
+                return say_failed("%s was changed, but the daemon rejected it and still uses the old tokens: %s",
+                                  file->path, error);
         if (is_another_file(file->path, path))
-                return say_failed("%s is changed, but the daemon uses another token file, %s", file->path, path);
+                return say_failed("%s was changed, but the daemon uses another token file, %s", file->path, path);
         say_note("the daemon has reloaded %s: %llu tokens", path ? path : "its token file",
                  (unsigned long long)json_read_u64(answer, "tokens"));
         return CTL_OK;
@@ -45,10 +45,10 @@ static int reload(const struct ctl *ctl, const struct token_file *file)
                 return say_answer(answer, file);
         if (r != -ECONNREFUSED && r != -ENOENT)
                 return say_failed(
-                        "the token file is changed, but the daemon on %s did not reload it (%s); send it SIGHUP",
+                        "the token file was changed, but the daemon on %s did not reload it (%s); send it SIGHUP",
                         ctl->data_dir, strerror(r < 0 ? -r : EBADMSG));
         if (daemon_find(ctl->data_dir, &holder) == 0 && holder > 0)
-                return say_failed("the token file is changed, but process %d, which uses %s, answers no control "
+                return say_failed("the token file was changed, but process %d, which uses %s, answers no control "
                                   "socket; if it is a detritusd, send it SIGHUP",
                                   (int)holder, ctl->data_dir);
         say_note("no daemon runs on %s; the next one will read the new file when it starts", ctl->data_dir);

@@ -1,5 +1,5 @@
-/* The rows first, then blob by blob. A blob that retention deletes in between ends the export with its name. So does a
- * blob whose length is not what the index says: it is not what was received. */
+/* The rows first, then blob by blob. If retention deletes a blob meanwhile, the export fails with an error that names the
+ * blob. It also fails if a blob's length differs from the index, because then it is not what was received. */
 #include "storage/crashes/crash_export.h"
 
 #include <errno.h>
@@ -25,7 +25,7 @@ struct export
         const struct crash_export_sink *sink;
         struct error *err;
         struct moment mtime;
-        int sink_failed; /* what the sink returned, below a decoder */
+        int sink_failed; /* the sink's error while decoding; inflate_write() only reports INFLATE_STOPPED */
         uint64_t decoded;
 };
 
@@ -55,7 +55,7 @@ static int open_blob(struct export *e, const struct index_blob_use *use, int *re
                 return r;
         }
         if ((uint64_t)st.st_size != use->len) {
-                error_set(e->err, "%s has %lld bytes, and the index says %llu", path, (long long)st.st_size,
+                error_set(e->err, "%s is %lld bytes long, but the index says %llu", path, (long long)st.st_size,
                           (unsigned long long)use->len);
                 return -EIO;
         }
@@ -126,7 +126,7 @@ static int decode(struct export *e, int fd, enum encoding encoding, piece_cb cb)
         return r;
 }
 
-/* What is wrong with it, for the decoder's positive codes. */
+/* Turns the decoder's positive codes into -errno and a message. */
 static int say_why(struct export *e, const char *name, int r)
 {
         if (r == INFLATE_STOPPED)
@@ -135,7 +135,10 @@ static int say_why(struct export *e, const char *name, int r)
                 error_set(e->err, "%s decodes to more than %llu bytes", name,
                           (unsigned long long)e->options->max_decoded_bytes);
         else if (r == INFLATE_CORRUPT)
-                error_set(e->err, "%s is not what its encoding says; export it without decoding", name);
+                error_set(e->err,
+                          "%s cannot be decompressed: the data does not match its Content-Encoding; export it without "
+                          "--decode",
+                          name);
         return r == INFLATE_TOO_LARGE ? -EFBIG : r == INFLATE_CORRUPT ? -EBADMSG : r;
 }
 
@@ -168,7 +171,8 @@ static int put_blob(struct export *e, const struct index_blob_use *use, const ch
 
 /* ---- a crash ---- */
 
-/* The last component of a client's name, of letters, digits and ". _ -" alone, not beginning with a dot. */
+/* Takes the last component of a client's file name, and replaces everything but letters, digits, ".", "_" and "-" (and a
+ * leading dot) with "_". */
 static void harmless(const char *name, char ret[SHOWN_NAME_MAX + 1])
 {
         size_t n = 0;

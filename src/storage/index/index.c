@@ -88,7 +88,7 @@ static int check_identity(struct index *x, int64_t *ret_version, bool *ret_adopt
         if (r < 0)
                 return explain(x, r, err);
         if ((id != 0 && id != APPLICATION_ID) || (version == 0 && tables > 0)) {
-                error_set(err, "not a database of detritus");
+                error_set(err, "it is not a detritus database");
                 return -EINVAL;
         }
         if (version > newest_version()) {

@@ -110,7 +110,7 @@ static int look_at_segment(struct journal *j, unsigned slot)
         s->size = (uint64_t)st.st_size;
         journal_path(slot, path);
         if (r != 0)
-                log_warn("a segment of the log journal has no head and is used again", LOG_STR("file", path));
+                log_warn("a segment of the log journal has no valid head and is reused", LOG_STR("file", path));
         else if (j->generation <= head.generation)
                 j->generation = head.generation + 1;
         return 0;

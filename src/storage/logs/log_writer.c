@@ -28,7 +28,7 @@
 
 #define CHECKPOINT_INTERVAL_NS (5 * UINT64_C(1000000000))
 
-/* That few files with that many bytes each are synced themselves: writing them twice would cost more
+/* So few files with so many bytes each are synced themselves: writing them twice would cost more
  * (docs/adr/0007). */
 #define DIRECT_FILES_MAX 8
 #define DIRECT_BYTES_PER_FILE ((uint64_t)96 * 1024)
@@ -169,8 +169,9 @@ static int undo_one(struct log_writer *w, const struct log_append *a)
         struct log_file *f;
         int r = open_file(w, &a->source, &f);
         if (r < 0)
-                log_error("log store failed, a batch could not be taken back", LOG_STR("project", a->source.project),
-                          LOG_STR("install_id", a->source.install_id), LOG_STR("error", strerror(-r)));
+                log_error("log store failed, a batch that failed could not be removed from its file",
+                          LOG_STR("project", a->source.project), LOG_STR("install_id", a->source.install_id),
+                          LOG_STR("error", strerror(-r)));
         if (r != 0)
                 return LOG_FILE_BROKEN;
         log_cache_touch(w->files, f);

@@ -27,5 +27,5 @@ struct retention_cycle {
 void retention_run(struct retention *r, struct retention_cycle *ret);
 
 bool retention_caps_any(const struct retention *r);
-/* Between two cycles: evicts what is beyond a cap, if anybody has stored something since the last look. */
+/* Between two cycles: evicts what is beyond a cap, if anybody has stored something since the last check. */
 void retention_keep_caps(struct retention *r);

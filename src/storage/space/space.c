@@ -5,7 +5,7 @@
  * number is never half updated, and every thread may compare with it.
  *
  * Failure modes: a failed statvfs() leaves things as they were. A write that finds the disk full although there seemed
- * to be room (a quota, no inodes, another program) stops all promises for a while; then the next look decides. */
+ * to be room (a quota, no inodes, another program) stops all promises for a while; then the next check decides. */
 #include "storage/space/space.h"
 
 #include <assert.h>
@@ -43,14 +43,14 @@ struct space {
         int64_t reserve[SPACE_KIND_MAX_], resume[SPACE_KIND_MAX_];
 
         atomic_int_least64_t free_bytes;
-        atomic_int_least64_t written_bytes; /* since the last look, less what was deleted unused; may be below 0 */
+        atomic_int_least64_t written_bytes; /* since the last check, less what was deleted unused; may be below 0 */
         atomic_bool refusing[SPACE_KIND_MAX_];
         atomic_bool full;
         atomic_uint_least64_t full_ns; /* when a write found that last */
 
         /* Of whoever looks: the thread, and before and after it whoever starts and stops. */
         struct thread_owner looker;
-        int64_t avail_bytes; /* as found at the last look */
+        int64_t avail_bytes; /* as found at the last check */
         uint64_t look_ns;
         struct space_forecast forecast;
         struct space_reserve reserve_file;
@@ -153,7 +153,7 @@ void space_saw_full(struct space *s)
                 return;
         atomic_store(&s->full_ns, clock_monotonic_ns());
         if (!atomic_exchange(&s->full, true))
-                log_warn("the disk is full: nothing that needs space is taken for a while");
+                log_warn("the disk is full: nothing that needs space is accepted for a while");
 }
 
 bool space_give_up_reserve(struct space *s)

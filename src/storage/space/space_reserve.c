@@ -69,7 +69,7 @@ static bool give_up_locked(struct space_reserve *r)
                 log_warn("cannot cut the reserve file", LOG_STR("error", strerror(errno)));
                 return false;
         }
-        log_warn("the disk is full: a part of the reserve file is given up, so that deleting works",
+        log_warn("the disk is full: a part of the reserve file is released, so that deleting works",
                  LOG_INT("bytes", r->held - left), LOG_INT("bytes_left", left));
         r->held = left;
         return true;

@@ -264,8 +264,8 @@ int store_datadir_fd(const struct store *s)
 const char *store_failure(const struct store *s)
 {
         if (log_committer_failed(s->logs))
-                return "the log store failed to sync and takes no writes until the daemon is restarted";
+                return "the log store failed to sync and accepts no writes until the daemon is restarted";
         if (index_writer_failed(s->writer))
-                return "the crash store failed and takes no writes until the daemon is restarted";
+                return "the crash store failed and accepts no writes until the daemon is restarted";
         return NULL;
 }

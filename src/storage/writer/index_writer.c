@@ -55,7 +55,7 @@ static void fail_for_good(struct index_writer *w, int error)
 {
         assert(index_batch_is_final(error));
         if (!atomic_exchange(&w->failed, true))
-                log_error("the crash store stops taking writes until the daemon is restarted",
+                log_error("the crash store accepts no more writes until the daemon is restarted",
                           LOG_STR("error", strerror(-error)));
 }
 

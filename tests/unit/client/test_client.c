@@ -388,7 +388,7 @@ static void test_wrong_requests(_unused_ void **state)
                 struct error err = { "" };
                 q.url = urls[i];
                 assert_int_equal(client_send(c, &q, &a, &err), -EINVAL);
-                assert_non_null(strstr(err.text, "not a URL to send to: "));
+                assert_non_null(strstr(err.text, "cannot use this URL: "));
         }
         q.url = "http://127.0.0.1:1/";
         q.n_headers = 1;

@@ -77,13 +77,13 @@ static void test_what_is_not_a_request(_unused_ void **state)
         assert_non_null(strstr(answered, "{\"error\":\"the request is not JSON: "));
         assert_int_equal(run("[[[[[[[[[[]]]]]]]]]]"), OPERATIONS_FAILED); /* too deep */
         assert_non_null(strstr(answered, "{\"error\":\"the request is not JSON: "));
-        expect_error("[]", "the request is not an object");
-        expect_error("null", "the request is not an object");
+        expect_error("[]", "the request must be a JSON object");
+        expect_error("null", "the request must be a JSON object");
         expect_error("{}", "there is no operation \\\"\\\"");
         expect_error("{\"op\":\"pong\"}", "there is no operation \\\"pong\\\"");
-        expect_error("{\"op\":1}", "\\\"op\\\" is not a text");
-        expect_error("{\"op\":\"\"}", "\\\"op\\\" is not a text");
-        expect_error("{\"op\":\"ping\\u0000\"}", "\\\"op\\\" is not a text");
+        expect_error("{\"op\":1}", "\\\"op\\\" must be a non-empty string without NUL");
+        expect_error("{\"op\":\"\"}", "\\\"op\\\" must be a non-empty string without NUL");
+        expect_error("{\"op\":\"ping\\u0000\"}", "\\\"op\\\" must be a non-empty string without NUL");
 }
 
 /* As deep as a request may be, it is read. */
@@ -95,15 +95,15 @@ static void test_depth(_unused_ void **state)
 static void test_a_purge_says_what_it_is_about(_unused_ void **state)
 {
         expect_error("{\"op\":\"purge\"}", "\\\"project\\\" is missing");
-        expect_error("{\"op\":\"purge\",\"project\":[]}", "\\\"project\\\" is not a text");
+        expect_error("{\"op\":\"purge\",\"project\":[]}", "\\\"project\\\" must be a non-empty string without NUL");
         expect_error("{\"op\":\"purge\",\"project\":\"..\"}", "a project or an installation cannot have this name");
         expect_error("{\"op\":\"purge\",\"project\":\"a\",\"install_id\":\"x/y\"}",
                      "a project or an installation cannot have this name");
         expect_error("{\"op\":\"purge\",\"project\":\"a\",\"before\":\"monday\"}",
-                     "\\\"before\\\" is not an RFC 3339 time");
-        expect_error("{\"op\":\"purge\",\"project\":\"a\",\"held\":\"yes\"}", "\\\"held\\\" is neither true nor false");
-        expect_error("{\"op\":\"purge\",\"project\":\"a\",\"dry_run\":1}", "\\\"dry_run\\\" is neither true nor false");
-        expect_error("{\"op\":\"gc\",\"dry_run\":0}", "\\\"dry_run\\\" is neither true nor false");
+                     "\\\"before\\\" must be an RFC 3339 time");
+        expect_error("{\"op\":\"purge\",\"project\":\"a\",\"held\":\"yes\"}", "\\\"held\\\" must be true or false");
+        expect_error("{\"op\":\"purge\",\"project\":\"a\",\"dry_run\":1}", "\\\"dry_run\\\" must be true or false");
+        expect_error("{\"op\":\"gc\",\"dry_run\":0}", "\\\"dry_run\\\" must be true or false");
 }
 
 static void expect_ids_refused(const char *ids, const char *error)
@@ -121,18 +121,18 @@ static void expect_ids_refused(const char *ids, const char *error)
 static void test_ids(_unused_ void **state)
 {
         _cleanup_(buf_done) struct buf many = { 0 };
-        expect_error("{\"op\":\"crash-delete\"}", "\\\"ids\\\" is not an array");
-        expect_ids_refused("{}", "\\\"ids\\\" is not an array");
-        expect_ids_refused("[]", "\\\"ids\\\" has 0, and may have 1 to 2000");
-        expect_ids_refused("[1,0]", "\\\"ids\\\" holds something that is not an id");
-        expect_ids_refused("[1,-1]", "\\\"ids\\\" holds something that is not an id");
-        expect_ids_refused("[\"1\"]", "\\\"ids\\\" holds something that is not an id");
-        expect_ids_refused("[1.5]", "\\\"ids\\\" holds something that is not an id");
-        expect_ids_refused("[null]", "\\\"ids\\\" holds something that is not an id");
+        expect_error("{\"op\":\"crash-delete\"}", "\\\"ids\\\" must be an array");
+        expect_ids_refused("{}", "\\\"ids\\\" must be an array");
+        expect_ids_refused("[]", "\\\"ids\\\" has 0 elements; it must have 1 to 2000");
+        expect_ids_refused("[1,0]", "\\\"ids\\\" must contain only crash ids");
+        expect_ids_refused("[1,-1]", "\\\"ids\\\" must contain only crash ids");
+        expect_ids_refused("[\"1\"]", "\\\"ids\\\" must contain only crash ids");
+        expect_ids_refused("[1.5]", "\\\"ids\\\" must contain only crash ids");
+        expect_ids_refused("[null]", "\\\"ids\\\" must contain only crash ids");
         for (int i = 0; i <= OPERATIONS_IDS_MAX; i++)
                 buf_append_str(&many, i == 0 ? "[1" : ",1");
         assert_int_equal(buf_append(&many, "]", 2), 0);
-        expect_ids_refused((const char *)many.data, "\\\"ids\\\" has 2001, and may have 1 to 2000");
+        expect_ids_refused((const char *)many.data, "\\\"ids\\\" has 2001 elements; it must have 1 to 2000");
 }
 
 static void test_findings(_unused_ void **state)
@@ -144,19 +144,19 @@ static void test_findings(_unused_ void **state)
                 "{\"finding\":1,\"what\":\"x\"}",
                 "{\"finding\":\"no such thing\",\"what\":\"x\"}",
         };
-        expect_error("{\"op\":\"repair\",\"findings\":1}", "\\\"findings\\\" is not an array");
-        expect_error("{\"op\":\"repair\",\"findings\":[]}", "\\\"findings\\\" has 0, and may have 1 to 100");
+        expect_error("{\"op\":\"repair\",\"findings\":1}", "\\\"findings\\\" must be an array");
+        expect_error("{\"op\":\"repair\",\"findings\":[]}", "\\\"findings\\\" has 0 elements; it must have 1 to 100");
         for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
                 char request[256];
                 snprintf(request, sizeof(request), "{\"op\":\"repair\",\"findings\":[%s]}", wrong[i]);
-                expect_error(request, "\\\"findings\\\" holds something that is not a finding");
+                expect_error(request, "\\\"findings\\\" must contain only findings");
         }
 }
 
 static void test_what_needs_a_daemon(_unused_ void **state)
 {
         expect_error("{\"op\":\"status\"}", "no daemon runs");
-        expect_error("{\"op\":\"reload\"}", "no daemon runs that could read its tokens again");
+        expect_error("{\"op\":\"reload\"}", "no daemon is running that could reload its tokens");
 }
 
 static const char *reload_error;
