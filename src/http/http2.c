@@ -2,8 +2,8 @@
  * message syntax. We count header fields, their size, and resets ourselves, because nghttp2 does not, or reports too
  * little. Windows open only as bodies are consumed.
  *
- * Draining sends GOAWAY with the highest id, and a PING. Once the PING is acknowledged, no earlier request can still be in
- * flight; then GOAWAY with the last accepted stream (§6.8). */
+ * Draining sends GOAWAY with the highest id, and a PING. Once the PING is acknowledged, no earlier request can still
+ * be in flight; then GOAWAY with the last accepted stream (§6.8). */
 
 #include <assert.h>
 #include <errno.h>
@@ -150,8 +150,8 @@ static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t
 static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
 {
         struct http2 *h = user_data;
-        /* A peer that provokes us into resetting its streams can open any number of them: the limit on concurrent streams
-         * does not stop it (CVE-2025-8671). */
+        /* A peer that provokes us into resetting its streams can open any number of them: the limit on concurrent
+         * streams does not stop it (CVE-2025-8671). */
         if (frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR)
                 count_leaking(h, &h->sent_resets, SENT_RESETS_BURST, SENT_RESETS_PER_SEC);
         if ((frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) ||

@@ -1,7 +1,8 @@
 /* The streams of a connection: one request each, the answer on its way out, and what becomes of those that do not end.
  *
- * If the client is still sending after the answer has gone out, we read and drop a little more of the body before sending
- * RST_STREAM(NO_ERROR) (RFC 9113 §8.1). Resetting at once is allowed, but curl before 8.x then loses the answer. */
+ * If the client is still sending after the answer has gone out, we read and drop a little more of the body before
+ * sending RST_STREAM(NO_ERROR) (RFC 9113 §8.1). Resetting at once is allowed, but curl before 8.x then loses the
+ * answer. */
 
 #include <assert.h>
 #include <errno.h>

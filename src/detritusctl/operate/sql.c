@@ -122,8 +122,8 @@ static bool is_json_number(const struct index_value *v)
         return v->kind == INDEX_VALUE_INTEGER || (v->kind == INDEX_VALUE_REAL && !strstr(v->text, "Inf"));
 }
 
-/* json_write.h does not fit here: it expects our own keys and UTF-8 strings, and SQLite text can be any bytes, from a CAST
- * of a blob for example. */
+/* json_write.h does not fit here: it expects our own keys and UTF-8 strings, and SQLite text can be any bytes, from
+ * a CAST of a blob for example. */
 static int json_row(void *userdata, size_t n, const struct index_value *values)
 {
         struct objects *o = userdata;

@@ -1,5 +1,5 @@
-/* The rows first, then blob by blob. If retention deletes a blob meanwhile, the export fails with an error that names the
- * blob. It also fails if a blob's length differs from the index, because then it is not what was received. */
+/* The rows first, then blob by blob. If retention deletes a blob meanwhile, the export fails with an error that
+ * names the blob. It also fails if a blob's length differs from the index, because then it is not what was received. */
 #include "storage/crashes/crash_export.h"
 
 #include <errno.h>
@@ -171,8 +171,8 @@ static int put_blob(struct export *e, const struct index_blob_use *use, const ch
 
 /* ---- a crash ---- */
 
-/* Takes the last component of a client's file name, and replaces everything but letters, digits, ".", "_" and "-" (and a
- * leading dot) with "_". */
+/* Takes the last component of a client's file name, and replaces everything but letters, digits, ".", "_" and "-"
+ * (and a leading dot) with "_". */
 static void harmless(const char *name, char ret[SHOWN_NAME_MAX + 1])
 {
         size_t n = 0;

@@ -23,8 +23,8 @@ void index_write_release(struct index *x)
 
 /* ---- transactions ---- */
 
-/* On some errors (a full disk, a bad sector) SQLite rolls the whole transaction back by itself, so none of these that end
- * one may assert that it is still open: https://www.sqlite.org/lang_transaction.html */
+/* On some errors (a full disk, a bad sector) SQLite rolls the whole transaction back by itself, so none of these
+ * that end one may assert that it is still open: https://www.sqlite.org/lang_transaction.html */
 
 int index_begin(struct index *x)
 {
