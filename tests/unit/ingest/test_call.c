@@ -203,14 +203,14 @@ static void test_a_wrong_thread_is_caught(_unused_ void **state)
 {
         struct call c;
         int status;
+        pthread_t other;
         start(&c, &reply_json);
+        assert_int_equal(pthread_create(&other, NULL, take, &fixture_loop.thread), 0);
+        assert_int_equal(pthread_join(other, NULL), 0);
         pid_t child = fork();
         if (child == 0) {
-                pthread_t other;
                 close(STDERR_FILENO);
                 signal(SIGABRT, SIG_DFL);
-                pthread_create(&other, NULL, take, &fixture_loop.thread);
-                pthread_join(other, NULL);
                 call_answer_json(&c, 201, "{}", 2);
                 _exit(0);
         }
@@ -218,6 +218,7 @@ static void test_a_wrong_thread_is_caught(_unused_ void **state)
         assert_int_equal(waitpid(child, &status, 0), child);
         assert_true(WIFSIGNALED(status));
         assert_int_equal(WTERMSIG(status), SIGABRT);
+        atomic_store(&fixture_loop.thread.tid, 0);
         http_request_abort(c.request);
         expect_released();
 }

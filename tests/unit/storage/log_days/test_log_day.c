@@ -87,8 +87,11 @@ static unsigned read_number(void)
         const char *line;
         size_t len;
         unsigned n = 0;
+        char digits[9];
         assert_int_equal(log_day_next(d, &line, &len), LOG_DAY_LINE);
-        assert_int_equal(sscanf(line, "%8u ", &n), 1);
+        assert_true(len >= 8);
+        snprintf(digits, sizeof(digits), "%.8s", line); /* there is no NUL after a line */
+        assert_int_equal(sscanf(digits, "%8u", &n), 1);
         return n;
 }
 
