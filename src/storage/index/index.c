@@ -13,6 +13,7 @@
  */
 #include "storage/index/index.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -37,6 +38,7 @@
 static int read_number(struct index *x, const char *sql, int64_t *ret)
 {
         sqlite3_stmt *s;
+        assert(x);
         if (sqlite3_prepare_v2(x->db, sql, -1, &s, NULL) != SQLITE_OK)
                 return index_failed(x, sql);
         int r = sqlite3_step(s);
@@ -257,6 +259,7 @@ static int open_readonly(const char *data_dir, struct index **ret, int64_t *ret_
         }
         r = open_database(path, SQLITE_OPEN_READONLY, ret, err);
         if (r == 0) {
+                assert(*ret);
                 sqlite3_db_config((*ret)->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
                 r = check_identity(*ret, ret_version, &adopted, err);
         }
@@ -268,7 +271,7 @@ static int open_readonly(const char *data_dir, struct index **ret, int64_t *ret_
 int index_open_any(const char *data_dir, struct index **ret, struct error *err)
 {
         _cleanup_(index_freep) struct index *x = NULL;
-        int64_t version;
+        int64_t version = 0;
         int r = open_readonly(data_dir, &x, &version, err);
         if (r == 0)
                 *ret = TAKE_PTR(x);
@@ -278,7 +281,7 @@ int index_open_any(const char *data_dir, struct index **ret, struct error *err)
 int index_open_readonly(const char *data_dir, struct index **ret, struct error *err)
 {
         _cleanup_(index_freep) struct index *x = NULL;
-        int64_t version;
+        int64_t version = 0;
         int r = open_readonly(data_dir, &x, &version, err);
         if (r != 0)
                 return r;

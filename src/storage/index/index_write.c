@@ -143,10 +143,10 @@ int index_upsert_log_file(struct index *x, const struct index_log_file_totals *t
 {
         int64_t source_id;
         int r = upsert_source(x, t->source, t->platform, t->version, t->seen_at, &source_id);
-        return r < 0 ? r
-                     : index_run(x, INDEX_UPSERT_LOG_FILE,
-                                 ARGS(arg_int(source_id), arg_text(t->day), arg_int((int64_t)t->bytes),
-                                      arg_int((int64_t)t->lines_more)));
+        return r != 0 ? r
+                      : index_run(x, INDEX_UPSERT_LOG_FILE,
+                                  ARGS(arg_int(source_id), arg_text(t->day), arg_int((int64_t)t->bytes),
+                                       arg_int((int64_t)t->lines_more)));
 }
 
 static int set_bytes(struct index *x, enum index_statement how, int64_t source_id, const char *day, uint64_t bytes)
@@ -159,7 +159,7 @@ int index_add_log_file(struct index *x, const struct source *source, const char 
 {
         int64_t source_id;
         int r = upsert_source(x, source, "", "", seen_at, &source_id);
-        return r < 0 ? r : set_bytes(x, INDEX_ADD_LOG_FILE, source_id, day, bytes);
+        return r != 0 ? r : set_bytes(x, INDEX_ADD_LOG_FILE, source_id, day, bytes);
 }
 
 int index_add_compressed_log_file(struct index *x, const struct source *source, const char *day, uint64_t bytes,
@@ -169,7 +169,7 @@ int index_add_compressed_log_file(struct index *x, const struct source *source, 
         int r = upsert_source(x, source, "", "", seen_at, &source_id);
         if (r == 0)
                 r = set_bytes(x, INDEX_ADD_LOG_FILE, source_id, day, bytes);
-        return r < 0 ? r : index_mark_compressed(x, source_id, day, bytes);
+        return r != 0 ? r : index_mark_compressed(x, source_id, day, bytes);
 }
 
 int index_correct_log_file(struct index *x, int64_t source_id, const char *day, uint64_t bytes, uint64_t lines_more)
