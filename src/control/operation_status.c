@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "control/operation.h"
+#include "storage/store/health.h"
 
 static void put_listeners(struct json_write *w, const struct operations_config *config)
 {
@@ -23,19 +24,12 @@ static void put_self(struct json_write *w, const struct operations *all)
         put_listeners(w, &all->config);
 }
 
-/* Which requests are refused, and why. It is ready, as /healthz says, while it takes something. */
+/* Which requests are refused, and why. It is ready while /healthz is 204. */
 static void put_health(struct json_write *w, struct store *store)
 {
-        const char *failure = store_failure(store);
-        struct refusal refusal = { 0 };
-        struct space *space = store_space(store);
-        bool logs = !log_committer_failed(store_logs(store)) && space_check_kind(space, SPACE_LOGS, &refusal) == 0;
-        bool crashes =
-                !index_writer_failed(store_index(store)) && space_check_kind(space, SPACE_UPLOADS, &refusal) == 0;
-        json_write_bool(w, "ready", !failure && (logs || crashes));
-        json_write_bool(w, "takes_logs", logs);
-        json_write_bool(w, "takes_crashes", crashes);
-        json_write_string(w, "reason", failure ? failure : logs && crashes ? NULL : refusal.message);
+        struct health health;
+        health_look(store, &health);
+        health_write(&health, w);
 }
 
 struct gauge_name {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ingest/call.h"
+#include "storage/store/health.h"
 
 static void release(struct call *c)
 {
@@ -35,28 +36,59 @@ static bool is_get(struct call *c)
         return false;
 }
 
-/* 0 while the daemon takes data of at least one kind, else an answer that says why not. */
-static int check_health(const struct ingest *ingest, struct refusal *r)
+/* "?detail" asks for everything that is wrong, also what stops nothing. */
+static bool wants_detail(const struct http_request *r)
 {
-        const char *failure = store_failure(ingest->store);
-        if (!failure)
-                return space_check_health(store_space(ingest->store), r);
-        r->retry_after_ms = 30000;
-        return refuse(r, ANSWER_UNAVAILABLE, "%s", failure);
+        for (const char *p = r->query; p; p = strchr(p, '&')) {
+                p += *p == '&';
+                if (strncmp(p, "detail", 6) == 0 && strchr("&=", p[6]))
+                        return true;
+        }
+        return false;
+}
+
+static void answer_detail(struct call *c, const struct health *health)
+{
+        _cleanup_(buf_done) struct buf body = { 0 };
+        struct json_write w = json_write_to(&body);
+        json_write_object(&w, NULL);
+        health_write(health, &w);
+        json_write_end(&w);
+        int r = json_write_finish(&w);
+        if (r < 0)
+                call_fail(c, r, "healthz");
+        else
+                call_answer_json(c, health->refusal.answer == ANSWER_OK ? 200 : 503, body.data, body.len);
 }
 
 void operators_health(struct ingest_loop *l, struct http_request *r)
 {
         static const struct call_type type = { METRICS_HEALTHZ, { .close = call_on_close }, release };
+        struct health health;
         struct call *c = start(l, r, &type, &reply_json);
         if (!c || !is_get(c))
                 return;
-        struct refusal refusal = { 0 };
-        if (check_health(l->ingest, &refusal) != 0) {
-                call_refuse(c, &refusal);
-                return;
-        }
-        call_answer(c, &(struct http_response){ .status = 204 });
+        health_look(l->ingest->store, &health);
+        if (wants_detail(r))
+                answer_detail(c, &health);
+        else if (health.refusal.answer != ANSWER_OK)
+                call_refuse(c, &health.refusal);
+        else
+                call_answer(c, &(struct http_response){ .status = 204 });
+}
+
+static void set_gauges(struct ingest *ingest)
+{
+        struct health health;
+        bool there[TROUBLE_KIND_MAX_] = { false };
+        health_look(ingest->store, &health);
+        for (size_t i = 0; i < health.n_troubles; i++)
+                there[health.troubles[i].kind] = true;
+        for (unsigned k = 0; k < TROUBLE_KIND_MAX_; k++)
+                metrics_gauge_set(ingest->metrics, METRICS_TROUBLES + k, there[k]);
+        metrics_gauge_set(ingest->metrics, METRICS_READY, health.refusal.answer == ANSWER_OK);
+        metrics_gauge_set(ingest->metrics, METRICS_TEMPORARY_FILES,
+                          blob_store_open_writers(store_blobs(ingest->store)));
 }
 
 void operators_metrics(struct ingest_loop *l, struct http_request *r)
@@ -68,10 +100,7 @@ void operators_metrics(struct ingest_loop *l, struct http_request *r)
         struct call *c = start(l, r, &type, &reply_json);
         if (!c || !is_get(c))
                 return;
-        struct refusal refusal = { 0 };
-        metrics_gauge_set(l->ingest->metrics, METRICS_READY, check_health(l->ingest, &refusal) == 0);
-        metrics_gauge_set(l->ingest->metrics, METRICS_TEMPORARY_FILES,
-                          blob_store_open_writers(store_blobs(l->ingest->store)));
+        set_gauges(l->ingest);
         int e = metrics_render(l->ingest->metrics, &text);
         if (e < 0) {
                 call_fail(c, e, "metrics");
@@ -95,8 +124,9 @@ static void drop(struct http_request *r, const uint8_t *data _unused_, size_t le
 static void answer_health(struct http_request *r)
 {
         struct call *c = r->state;
-        struct refusal refusal = { 0 };
-        const uint8_t message[] = { 0x08, check_health(c->in->ingest, &refusal) != 0 ? 2 : 1 };
+        struct health health;
+        health_look(c->in->ingest->store, &health);
+        const uint8_t message[] = { 0x08, health.refusal.answer != ANSWER_OK ? 2 : 1 };
         call_answer_grpc(c, message, sizeof(message));
 }
 

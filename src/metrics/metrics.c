@@ -288,7 +288,7 @@ static const struct {
         { METRICS_DISK_FORECAST_MILLIDAYS, "disk_forecast_days",
           "Until uploads are refused, at the rate of the last hours.", .thousandths = 1 },
 };
-_Static_assert(ARRAY_LEN(gauges) == METRICS_GAUGE_MAX_, "every gauge is shown");
+_Static_assert(ARRAY_LEN(gauges) == METRICS_TROUBLES, "every gauge is shown");
 
 static void put_counters(struct buf *out, const struct metrics *m)
 {
@@ -314,6 +314,14 @@ static void put_gauges(struct buf *out, const struct metrics *m)
         }
 }
 
+static void put_troubles(struct buf *out, const struct metrics *m)
+{
+        put_family(out, "trouble", "gauge", "1 while there is such a trouble; /healthz?detail has the words.");
+        for (unsigned k = 0; k < TROUBLE_KIND_MAX_; k++)
+                buf_printf(out, "detritus_trouble{kind=\"%s\"} %" PRId64 "\n", trouble_name(k),
+                           metrics_gauge_get(m, METRICS_TROUBLES + k));
+}
+
 static void put_cycles(struct buf *out, const struct metrics *m)
 {
         static const char *const results[] = { "error", "ok" };
@@ -330,6 +338,7 @@ int metrics_render(const struct metrics *m, struct buf *out)
         put_counters(out, m);
         put_cycles(out, m);
         put_gauges(out, m);
+        put_troubles(out, m);
         put_family(out, "build", "info", "What is running.");
         buf_printf(out, "detritus_build_info{version=\"%s\"} 1\n", DETRITUS_VERSION);
         buf_append_str(out, "# EOF\n");

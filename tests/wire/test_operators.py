@@ -1,6 +1,7 @@
 """What operators ask: /healthz and /metrics."""
 
 import gzip
+import json
 import re
 import uuid
 
@@ -34,6 +35,7 @@ FAMILIES = {
     "detritus_verifier_queue_depth": "gauge",
     "detritus_log_files_open": "gauge",
     "detritus_ready": "gauge",
+    "detritus_trouble": "gauge",
     "detritus_log_records": "counter",
     "detritus_log_commits": "counter",
     "detritus_index_commits": "counter",
@@ -54,6 +56,7 @@ LABELS = {
     "detritus_validation_failures": {"endpoint"},
     "detritus_disk_refusing": {"kind"},
     "detritus_disk_refusals": {"kind"},
+    "detritus_trouble": {"kind"},
     "detritus_janitor_cycle_duration_seconds": {"result", "le"},
 }
 ENDPOINTS = {"logs", "crashes", "metrics", "healthz", "other"}
@@ -67,6 +70,23 @@ def families(daemon):
 def test_healthz_needs_no_token_and_says_nothing(daemon, http):
     response = daemon.request(http, "GET", "/healthz")
     assert (response.status, response.body) == (204, b"")
+
+
+@both
+@pytest.mark.ours
+@pytest.mark.parametrize("query", ["detail", "x=1&detail=1"])
+def test_health_in_detail_is_json(daemon, http, query):
+    response = daemon.request(http, "GET", f"/healthz?{query}")
+    assert (response.status, response.header("content-type")) == (200, "application/json")
+    assert json.loads(response.body) == {"ready": True, "takes_logs": True, "takes_crashes": True, "reason": None,
+                                         "troubles": []}
+
+
+@both
+@pytest.mark.ours
+@pytest.mark.parametrize("query", ["", "details", "x=detail"])
+def test_another_query_asks_for_no_detail(daemon, http, query):
+    assert daemon.request(http, "GET", f"/healthz?{query}").status == 204
 
 
 @both

@@ -15,8 +15,10 @@
 #include "detritusctl/cli/say.h"
 #include "detritusctl/screen/screen.h"
 #include "detritusctl/screen/terminal.h"
+#include "protocol/json/json_read.h"
 #include "protocol/json/json_write.h"
 #include "util/buf.h"
+#include "util/troubles.h"
 
 static const char *const state_names[] = { [DOCTOR_OK] = "ok", [DOCTOR_WARN] = "warn", [DOCTOR_BAD] = "bad" };
 
@@ -102,6 +104,23 @@ static void look_at_daemon(struct doctor *d)
                 doctor_find(d, DOCTOR_OK, "daemon", NULL, "none runs on this directory");
 }
 
+/* What the daemon itself complains about. */
+static void look_at_troubles(struct doctor *d)
+{
+        struct json_object *answer = NULL, *troubles;
+        if (!d->daemon || daemon_ask(d->config->data_dir, "{\"op\":\"status\"}", &answer) != 0)
+                return;
+        troubles = json_read_member(answer, "troubles");
+        for (size_t i = 0; i < json_read_count(troubles) && i < TROUBLE_KIND_MAX_; i++) {
+                struct json_object *t = json_read_item(troubles, i);
+                const char *path = json_read_string(t, "path"), *reason = json_read_string(t, "reason");
+                bool stops = json_read_bool(t, "stops_logs") || json_read_bool(t, "stops_crashes");
+                doctor_find(d, stops ? DOCTOR_BAD : DOCTOR_WARN, "trouble", "See `detritusctl status`.", "%s%s%s",
+                            reason ? reason : "", path ? ": " : "", path ? path : "");
+        }
+        json_read_free(answer);
+}
+
 static int run(const struct ctl *ctl)
 {
         _cleanup_(config_freep) struct config *config = NULL;
@@ -111,6 +130,7 @@ static int run(const struct ctl *ctl)
                 return status;
         d.config = config;
         look_at_daemon(&d);
+        look_at_troubles(&d);
         doctor_files(&d);
         doctor_disk(&d);
         doctor_machine(&d);

@@ -82,7 +82,8 @@ void status_done(struct status *s)
 
 bool status_is_fine(const struct status *s)
 {
-        return json_read_bool(s->daemon, "takes_logs") && json_read_bool(s->daemon, "takes_crashes") && s->stored_known;
+        return json_read_bool(s->daemon, "takes_logs") && json_read_bool(s->daemon, "takes_crashes") &&
+               json_read_count(json_read_member(s->daemon, "troubles")) == 0 && s->stored_known;
 }
 
 /* ---- as JSON ---- */
@@ -158,7 +159,7 @@ const struct command status_command = {
         .description = "Shows whether a daemon runs and accepts what clients send, and if not why; free disk space and "
                        "how long it will last; what arrived in the last minutes; what is waiting; the last retention "
                        "cycle; what is stored. Without a daemon it shows what the database and the file system know. "
-                       "The exit status is 0 when a daemon runs and accepts everything, otherwise 1.",
+                       "The exit status is 0 when a daemon runs, accepts everything and has no trouble, otherwise 1.",
         .options =
                 (const struct command_option[]){
                         { "watch", .help = "repeat until interrupted", .letter = 'w' },

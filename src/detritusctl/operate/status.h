@@ -27,7 +27,7 @@ struct status {
 void status_gather(const struct ctl *ctl, struct status *ret);
 void status_done(struct status *s);
 
-/* A daemon runs and accepts everything, and the database can be read. */
+/* A daemon runs, accepts everything and has no trouble, and the database can be read. */
 bool status_is_fine(const struct status *s);
 
 void status_print(const struct status *s);     /* for people */

@@ -61,6 +61,26 @@ static void print_taking(struct json_object *daemon)
         putchar('\n');
 }
 
+/* One line for each, also for those that stop nothing. */
+static void print_troubles(struct json_object *daemon)
+{
+        struct json_object *troubles = json_read_member(daemon, "troubles");
+        for (size_t i = 0; i < json_read_count(troubles); i++) {
+                char since[SCREEN_TIME_SIZE];
+                struct json_object *t = json_read_item(troubles, i);
+                const char *path = json_read_string(t, "path");
+                screen_time(json_read_string(t, "since"), since);
+                label(i ? "" : "trouble");
+                fputs(screen_on(SCREEN_BAD), stdout);
+                print_text(json_read_string(t, "reason"));
+                if (path) {
+                        fputs(": ", stdout);
+                        print_text(path);
+                }
+                printf("%s, since %s\n", screen_off(), since);
+        }
+}
+
 /* The numbers of the daemon when it runs, which subtract what it has promised to uploads. */
 static void print_disk(const struct status *s)
 {
@@ -207,6 +227,8 @@ void status_print(const struct status *s)
         print_head(s);
         if (s->daemon)
                 print_taking(s->daemon);
+        if (s->daemon)
+                print_troubles(s->daemon);
         print_disk(s);
         print_stored(s);
         if (!s->daemon)

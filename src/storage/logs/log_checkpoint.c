@@ -19,9 +19,8 @@
 
 struct log_checkpoint {
         struct thread_owner owner;
-        int datadir_fd;
+        const struct log_committer_config *config;
         struct journal *journal;
-        struct metrics *metrics;
         pthread_t thread;
         pthread_mutex_t lock;
         pthread_cond_t changed;
@@ -41,7 +40,7 @@ static int sync_work(const struct log_checkpoint *k, const struct log_checkpoint
 {
         int r = 0;
         if (w->everything)
-                return durable_sync_all(k->datadir_fd);
+                return durable_sync_all(k->config->datadir_fd);
         for (unsigned i = 0; w->n > 1 && i < w->n; i++)
                 sync_file_range(w->fds[i], 0, 0, SYNC_FILE_RANGE_WRITE); /* a hint: fdatasync reports the errors */
         for (unsigned i = 0; r == 0 && i < w->n; i++)
@@ -60,8 +59,9 @@ static void run_one(struct log_checkpoint *k)
                 log_error("log store failed, no batch is acknowledged any more", LOG_STR("step", "checkpoint"),
                           LOG_STR("error", strerror(-r)));
                 atomic_store(&k->failed, true);
+                log_checkpoint_report_failure(k->config->troubles);
         } else {
-                metrics_count(k->metrics, METRICS_LOG_CHECKPOINTS, 1);
+                metrics_count(k->config->metrics, METRICS_LOG_CHECKPOINTS, 1);
         }
 }
 
@@ -86,14 +86,19 @@ static void *run(void *userdata)
         return NULL;
 }
 
-int log_checkpoint_new(int datadir_fd, struct journal *j, struct metrics *m, struct log_checkpoint **ret)
+void log_checkpoint_report_failure(struct troubles *t)
+{
+        troubles_set(t, TROUBLE_LOGS_FAILED, NULL,
+                     "the log store failed to sync and accepts no writes until the daemon is restarted");
+}
+
+int log_checkpoint_new(const struct log_committer_config *config, struct journal *j, struct log_checkpoint **ret)
 {
         struct log_checkpoint *k = calloc(1, sizeof(*k));
         if (!k)
                 return -ENOMEM;
-        k->datadir_fd = datadir_fd;
+        k->config = config;
         k->journal = j;
-        k->metrics = m;
         pthread_mutex_init(&k->lock, NULL);
         pthread_cond_init(&k->changed, NULL);
         int r = pthread_create(&k->thread, NULL, run, k);

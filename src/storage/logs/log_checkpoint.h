@@ -22,7 +22,7 @@ struct log_checkpoint_work {
 void log_checkpoint_work_done(struct log_checkpoint_work *w); /* closes the descriptors */
 
 /* Everything is borrowed. Starts the thread. 0 or -errno. */
-int log_checkpoint_new(int datadir_fd, struct journal *j, struct metrics *m, struct log_checkpoint **ret);
+int log_checkpoint_new(const struct log_committer_config *config, struct journal *j, struct log_checkpoint **ret);
 /* Lets a running one finish. NULL-safe. */
 struct log_checkpoint *log_checkpoint_free(struct log_checkpoint *k);
 DEFINE_FREEP(log_checkpoint_free, struct log_checkpoint)
@@ -34,3 +34,5 @@ void log_checkpoint_wait(struct log_checkpoint *k); /* until none is running */
 
 /* A sync failed, which is final: the journal keeps what it holds for the next start. Any thread. */
 bool log_checkpoint_failed(const struct log_checkpoint *k);
+/* What the log store says on the board when a sync failed, here or in the writer. */
+void log_checkpoint_report_failure(struct troubles *t);

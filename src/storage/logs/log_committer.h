@@ -17,6 +17,7 @@
 #include "protocol/source.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
+#include "util/troubles.h"
 #include "util/work_queue.h"
 
 struct log_committer;
@@ -37,13 +38,14 @@ struct log_file_note {
 };
 
 struct log_committer_config {
-        int datadir_fd;          /* borrowed */
-        struct metrics *metrics; /* borrowed */
-        size_t queue_batches;    /* batches that may wait */
-        size_t queue_bytes;      /* their bytes */
-        unsigned open_files;     /* descriptors kept in the LRU */
-        bool sync;               /* durability: commit; false: answer after write(2) */
-        uint64_t journal_bytes;  /* of all segments together; unused without sync */
+        int datadir_fd;            /* borrowed */
+        struct metrics *metrics;   /* borrowed */
+        struct troubles *troubles; /* borrowed; may be NULL */
+        size_t queue_batches;      /* batches that may wait */
+        size_t queue_bytes;        /* their bytes */
+        unsigned open_files;       /* descriptors kept in the LRU */
+        bool sync;                 /* durability: commit; false: answer after write(2) */
+        uint64_t journal_bytes;    /* of all segments together; unused without sync */
         /* Called on the committer's thread, while no request waits for it; must not block. It returns 0 when it took
          * the note; otherwise the same totals are offered again later, or dropped if the file is being closed. May be
          * NULL. */

@@ -355,6 +355,7 @@ int log_writer_store(struct log_writer *w, struct log_work *list)
                 return 0;
         drop_runs(w);
         atomic_store(&w->failed, true);
+        log_checkpoint_report_failure(w->config->troubles);
         return -EIO;
 }
 
@@ -410,7 +411,7 @@ void log_writer_end(struct log_writer *w)
 static int open_journal(struct log_writer *w)
 {
         int r = journal_open(w->config->datadir_fd, w->config->journal_bytes, &w->journal);
-        return r < 0 ? r : log_checkpoint_new(w->config->datadir_fd, w->journal, w->config->metrics, &w->checkpoint);
+        return r < 0 ? r : log_checkpoint_new(w->config, w->journal, &w->checkpoint);
 }
 
 int log_writer_new(const struct log_committer_config *config, struct log_writer **ret)

@@ -28,6 +28,7 @@ struct deletion_stores { /* all borrowed */
         struct log_committer *logs;
         struct log_totals *totals; /* for deletion_purge() */
         struct space *space;       /* whose reserve file is given up for a deletion on a full disk; may be NULL */
+        struct troubles *troubles; /* may be NULL */
         atomic_bool *untidy;       /* set when a file whose row is gone could not be removed */
 };
 

@@ -1,7 +1,7 @@
 /* Opens one data directory, from the lock to the threads, each part after those that it needs; closes in reverse.
  *
  * Failure modes: another process holds the lock; the disk or the index cannot be opened; the index is from a newer
- * detritus. All end the start, with words. store_failure() says what fails later.
+ * detritus. All end the start, with words. The board of troubles says what fails later.
  */
 #include "storage/store/store.h"
 
@@ -23,6 +23,7 @@ struct store {
         struct data_dir dir;
         bool failed;        /* when it stopped: the next start checks everything */
         atomic_bool untidy; /* something is left for the next start to put right */
+        struct troubles *troubles;
         struct space *space;
         struct index *index; /* until the index writer takes it */
         struct blob_store *blobs;
@@ -57,6 +58,7 @@ static int start_crashes(struct store *s, const struct config *config, struct me
                 .datadir_fd = s->dir.fd,
                 .blobs = s->blobs,
                 .metrics = metrics,
+                .troubles = s->troubles,
                 .space = s->space,
                 .untidy = &s->untidy,
                 .queue_reports = config->limits.index_queue_reports,
@@ -88,6 +90,7 @@ static int start_logs(struct store *s, const struct config *config, struct metri
         struct log_committer_config committer = {
                 .datadir_fd = s->dir.fd,
                 .metrics = metrics,
+                .troubles = s->troubles,
                 .queue_batches = config->limits.log_queue_batches,
                 .queue_bytes = config->limits.log_queue_bytes,
                 .open_files = log_files_open(config),
@@ -109,6 +112,7 @@ static int start_janitor(struct store *s, const struct config *config, struct me
                 .logs = s->logs,
                 .totals = s->totals,
                 .space = s->space,
+                .troubles = s->troubles,
                 .untidy = &s->untidy,
         };
         return for_a_job ? 0 : janitor_new(config, &s->stores, metrics, &s->janitor);
@@ -172,7 +176,9 @@ static int open_store(const struct config *config, struct metrics *metrics, bool
         if (!s)
                 return error_cannot(err, -ENOMEM, "open", config->data_dir);
         data_dir_init(&s->dir, config->data_dir);
-        int r = open_all(s, config, metrics, for_a_job, err);
+        s->troubles = troubles_new();
+        int r = s->troubles ? open_all(s, config, metrics, for_a_job, err)
+                            : error_cannot(err, -ENOMEM, "open", config->data_dir);
         if (r < 0) {
                 if (ret_holder)
                         *ret_holder = s->dir.holder;
@@ -199,7 +205,7 @@ void store_stop(struct store *s)
 {
         if (s->state == STORE_STOPPED)
                 return;
-        s->failed = s->state == STORE_OPENING || store_failure(s);
+        s->failed = s->state == STORE_OPENING || log_committer_failed(s->logs) || index_writer_failed(s->writer);
         s->state = STORE_STOPPED;
         s->janitor = janitor_free(s->janitor);
         s->logs = log_committer_free(s->logs); /* its last notes go to totals, whose last job goes to the writer */
@@ -221,6 +227,7 @@ struct store *store_free(struct store *s)
                 log_warn("cannot note that the stop was orderly; the next start will check the stores",
                          LOG_STR("error", strerror(-r)));
         data_dir_done(&s->dir);
+        troubles_free(s->troubles);
         free(s);
         return NULL;
 }
@@ -261,11 +268,7 @@ int store_datadir_fd(const struct store *s)
         return s->dir.fd;
 }
 
-const char *store_failure(const struct store *s)
+struct troubles *store_troubles(struct store *s)
 {
-        if (log_committer_failed(s->logs))
-                return "the log store failed to sync and accepts no writes until the daemon is restarted";
-        if (index_writer_failed(s->writer))
-                return "the crash store failed and accepts no writes until the daemon is restarted";
-        return NULL;
+        return s->troubles;
 }

@@ -13,6 +13,7 @@
 #include "storage/space/space.h"
 #include "storage/writer/index_writer.h"
 #include "util/error.h"
+#include "util/troubles.h"
 
 struct store;
 
@@ -40,5 +41,4 @@ struct janitor *store_janitor(struct store *s); /* NULL: opened for one job */
 int store_new_deletion(struct store *s, struct deletion **ret);
 int store_datadir_fd(const struct store *s);
 
-/* NULL while every store accepts writes, else why not, in words for /healthz and the log. Any thread. */
-const char *store_failure(const struct store *s);
+struct troubles *store_troubles(struct store *s); /* what fails later. Any thread */

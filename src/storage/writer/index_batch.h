@@ -9,7 +9,8 @@ struct index_batch_disk {
         struct index *index;
         struct blob_store *blobs;
         struct metrics *metrics;
-        struct space *space; /* may be NULL */
+        struct troubles *troubles; /* may be NULL */
+        struct space *space;       /* may be NULL */
         int datadir_fd;
         atomic_bool *untidy; /* see struct index_writer_config */
 };

@@ -55,8 +55,9 @@ static void fail_for_good(struct index_writer *w, int error)
 {
         assert(index_batch_is_final(error));
         if (!atomic_exchange(&w->failed, true))
-                log_error("the crash store accepts no more writes until the daemon is restarted",
-                          LOG_STR("error", strerror(-error)));
+                troubles_set(w->disk.troubles, TROUBLE_CRASHES_FAILED, NULL,
+                             "the crash store failed and accepts no writes until the daemon is restarted: %s",
+                             strerror(-error));
 }
 
 /* A WAL that cannot grow is written back, so that the next transaction finds room in it. True: the disk is too full
@@ -182,6 +183,7 @@ int index_writer_new(const struct index_writer_config *config, struct index *ind
                 .index = index,
                 .blobs = config->blobs,
                 .metrics = config->metrics,
+                .troubles = config->troubles,
                 .space = config->space,
                 .datadir_fd = config->datadir_fd,
                 .untidy = config->untidy,

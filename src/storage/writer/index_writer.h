@@ -15,15 +15,17 @@
 #include "metrics/metrics.h"
 #include "storage/blobs/blob.h"
 #include "storage/index/index.h"
+#include "util/troubles.h"
 #include "util/work_queue.h"
 
 struct index_writer;
 
 struct index_writer_config {
-        int datadir_fd;           /* borrowed */
-        struct blob_store *blobs; /* borrowed */
-        struct metrics *metrics;  /* borrowed */
-        struct space *space;      /* borrowed; space_saw_full() when the disk is full. May be NULL */
+        int datadir_fd;            /* borrowed */
+        struct blob_store *blobs;  /* borrowed */
+        struct metrics *metrics;   /* borrowed */
+        struct troubles *troubles; /* borrowed; may be NULL */
+        struct space *space;       /* borrowed; space_saw_full() when the disk is full. May be NULL */
         /* Borrowed; set when files and rows differ until the check after an unclean stop (reconcile.h): a JSON file
          * could not be written, or a blob that no row names not be removed. */
         atomic_bool *untidy;
