@@ -1,48 +1,26 @@
 """Stock OpenTelemetry SDKs, Python and JavaScript, exporting over gRPC. They are fetched by pip and npm into the cache."""
 
 import json
-import shutil
-import sys
 import uuid
 
 import pytest
 
-from conftest import CACHE, HERE, attempt
+from conftest import HERE, javascript_root, python_root
 from harness import children, grpc, otlp
 from harness.crash import Source
 from harness.daemon import ACME
 
 pytestmark = [pytest.mark.slow, pytest.mark.interop]
 
-PYTHON_PACKAGES = ["opentelemetry-sdk==1.38.0", "opentelemetry-exporter-otlp-proto-grpc==1.38.0"]
-
 
 @pytest.fixture(scope="module")
 def python_client():
-    root = CACHE / "otel-python"
-    if not (root / "complete").exists():
-        wrong = (attempt(sys.executable, "-m", "venv", "--clear", root)
-                 or attempt(root / "bin/pip", "install", "-q", "--disable-pip-version-check", *PYTHON_PACKAGES))
-        if wrong:
-            pytest.skip(f"the Python SDK cannot be installed here: {wrong}")
-        (root / "complete").touch()
-    return [root / "bin/python", HERE / "otel_client.py"]
+    return [python_root() / "bin/python", HERE / "otel_client.py"]
 
 
 @pytest.fixture(scope="module")
 def javascript_client():
-    if not shutil.which("npm") or not shutil.which("node"):
-        pytest.skip("npm is not installed")
-    root = CACHE / "otel-js"
-    root.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json", "client.js"):
-        shutil.copy(HERE / "otel-js" / name, root / name)
-    if not (root / "complete").exists():
-        wrong = attempt("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", cwd=root)
-        if wrong:
-            pytest.skip(f"the JavaScript SDK cannot be installed here: {wrong}")
-        (root / "complete").touch()
-    return ["node", root / "client.js"]
+    return ["node", javascript_root() / "client.js"]
 
 
 @pytest.fixture(params=["python", "javascript"])

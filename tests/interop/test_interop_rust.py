@@ -10,7 +10,7 @@ import shutil
 
 import pytest
 
-from conftest import CACHE, HERE, attempt
+from conftest import CACHE, attempt, cargo_build
 from harness import children, daemon as harness
 from harness.crash import Source
 from harness.daemon import ACME, Daemon
@@ -36,14 +36,7 @@ INDEX_DIFFERENCES = {}
 @pytest.fixture(scope="module")
 def client():
     """The client program, built."""
-    if not shutil.which("cargo"):
-        pytest.skip("cargo is not installed")
-    target = CACHE / "cargo-target"
-    wrong = attempt("cargo", "build", "--locked", "--manifest-path", HERE / "detritus-client/Cargo.toml", "--target-dir",
-                    target)
-    if wrong:
-        pytest.skip(f"detritus-client does not build here: {wrong}")
-    return target / "debug/detritus-client-interop"
+    return cargo_build("detritus-client-interop")
 
 
 @pytest.fixture(scope="module")
