@@ -4,10 +4,10 @@
 #include "ingest/call.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <string.h>
 
 #include "util/clock.h"
+#include "util/files/failure.h"
 #include "util/log.h"
 
 /* The moves that are allowed. Nothing follows CALL_CLOSED. */
@@ -165,37 +165,31 @@ void call_refuse(struct call *c, const struct refusal *r)
         c->reply->refuse(c->request, r);
 }
 
-/* A message for an error that may be gone when the client tries again. NULL: the error is a bug of ours. Only what is
- * answered as retryable is sent again; the client throws the rest away. */
-static const char *passing_trouble(int error)
+/* What is on the board of troubles has its line in the log already. */
+static void report(const struct call *c, int error, const char *what)
 {
-        switch (-error) {
-        case ENOMEM: return "out of memory";
-        case ENOSPC:
-        case EDQUOT: return "no space left on the server's disk";
-        case EMFILE:
-        case ENFILE: return "too many files are open";
-        case EBUSY: return "the store is busy";
-        case EIO: return "the server's disk failed";
-        case EROFS: return "the store does not take writes";
-        default: return NULL;
-        }
+        const struct ingest *ingest = c->in->ingest;
+        if (failure_is_full(error))
+                space_saw_full(store_space(ingest->store));
+        if (failure_is_descriptors(error))
+                troubles_set(ingest->troubles, TROUBLE_DESCRIPTORS, NULL, "%s", failure_words(error));
+        else if (!failure_is_denial(error))
+                log_error("request failed", LOG_STR("request_id", c->request->id), LOG_STR("what", what),
+                          LOG_STR("error", strerror(-error)));
 }
 
+/* Only what is answered as retryable is sent again; the client throws the rest away. An error that is final for the
+ * store is not for the request: after a restart it may be taken. */
 void call_fail(struct call *c, int error, const char *what)
 {
         struct refusal refusal = { 0 };
-        const char *trouble = passing_trouble(error);
         assert(error < 0);
-        log_error("request failed", LOG_STR("request_id", c->request->id), LOG_STR("what", what),
-                  LOG_STR("error", strerror(-error)));
-        if (error == -ENOSPC || error == -EDQUOT)
-                space_saw_full(store_space(c->in->ingest->store));
-        if (trouble) {
-                refusal.retry_after_ms = 5000;
-                refuse(&refusal, ANSWER_UNAVAILABLE, "%s: %s", what, trouble);
-        } else {
+        report(c, error, what);
+        if (failure_of(FAILURE_NAME, error) == FAILURE_REQUEST) {
                 refuse(&refusal, ANSWER_INTERNAL, "%s: internal error", what);
+        } else {
+                refusal.retry_after_ms = 5000;
+                refuse(&refusal, ANSWER_UNAVAILABLE, "%s: %s", what, failure_words(error));
         }
         call_refuse(c, &refusal);
 }

@@ -19,6 +19,7 @@ struct ingest {
         const struct config *config;
         struct metrics *metrics;
         struct store *store;
+        struct troubles *troubles; /* the store's */
         struct verifier *verifier;
         struct token_use *token_use;
         struct rate_limit *rate_limit;

@@ -123,6 +123,7 @@ static int make_shared(struct detritus *d, struct error *err)
         if (r == 0)
                 r = store_open(d->config, d->metrics, &d->store, err);
         d->ingest.store = d->store;
+        d->ingest.troubles = d->store ? store_troubles(d->store) : NULL;
         if (r == 0)
                 r = token_use_new(store_index(d->store), &d->ingest.token_use);
         return r;

@@ -1,5 +1,5 @@
-/* A slot for each kind under one lock, and a bit for each, so that whoever only asks whether there is one takes no lock.
- * The line for the log is written after the lock is given back. */
+/* A slot for each kind under one lock, and a bit for each, so that whoever only asks whether there is one takes no
+ * lock. The line for the log is written after the lock is given back. */
 #include "util/troubles.h"
 
 #include <assert.h>
@@ -28,6 +28,8 @@ static const struct {
         [TROUBLE_SOURCE_DENIED] = { "source_denied",
                                     "log lines of a source are refused until the permissions are right",
                                     "the permissions of a source's log files are right again", false, false },
+        [TROUBLE_FILES_DENIED] = { "files_denied", "files of the daemon's own cannot be used",
+                                   "the daemon may use all its files again", false, false },
         [TROUBLE_DESCRIPTORS] = { "descriptors", "requests are refused because no more files can be opened",
                                   "files can be opened again", false, false },
         [TROUBLE_RETENTION_CLOCK] = { "retention_clock", "retention deletes nothing, because the clock jumped",
@@ -38,7 +40,8 @@ struct troubles {
         pthread_mutex_t lock;
         atomic_uint present; /* a bit for each kind; changed under the lock */
         struct trouble slots[TROUBLE_KIND_MAX_];
-        uint64_t logged_ns[TROUBLE_KIND_MAX_];
+        uint64_t logged_ns[TROUBLE_KIND_MAX_]; /* when the log was told last; 0: never */
+        bool told[TROUBLE_KIND_MAX_];          /* of this one */
 };
 _Static_assert(TROUBLE_KIND_MAX_ <= 32, "there is a bit for each kind");
 
@@ -84,12 +87,13 @@ static void log_one(const struct trouble *t, bool over)
                 log_at(level, message, LOG_STR("reason", t->reason));
 }
 
-/* True: it is to be logged. */
+/* True: it is to be logged. One that comes and goes all the time is logged now and then. */
 static bool put(struct troubles *t, const struct trouble *new)
 {
         struct trouble *slot = &t->slots[new->kind];
         bool begins = !troubles_has(t, new->kind);
         bool changes = strcmp(slot->reason, new->reason) != 0 || strcmp(slot->path, new->path) != 0;
+        bool recently = t->logged_ns[new->kind] > 0 && new->since_ns - t->logged_ns[new->kind] < LOG_INTERVAL_NS;
         struct trouble was = *slot;
         *slot = *new;
         if (!begins) {
@@ -97,10 +101,11 @@ static bool put(struct troubles *t, const struct trouble *new)
                 slot->since_ns = was.since_ns;
         }
         atomic_fetch_or(&t->present, 1u << new->kind);
-        if (!begins && (!changes || new->since_ns - t->logged_ns[new->kind] < LOG_INTERVAL_NS))
-                return false;
-        t->logged_ns[new->kind] = new->since_ns;
-        return true;
+        bool say = begins ? !recently || changes : changes && !recently;
+        if (say)
+                t->logged_ns[new->kind] = new->since_ns;
+        t->told[new->kind] = say || (!begins && t->told[new->kind]);
+        return say;
 }
 
 void troubles_set(struct troubles *t, enum trouble_kind kind, const char *path, const char *reason, ...)
@@ -130,9 +135,10 @@ void troubles_clear(struct troubles *t, enum trouble_kind kind)
                 return;
         pthread_mutex_lock(&t->lock);
         was = t->slots[kind];
-        bool there = atomic_fetch_and(&t->present, ~(1u << kind)) & 1u << kind;
+        bool there = atomic_fetch_and(&t->present, ~(1u << kind)) & 1u << kind, say = there && t->told[kind];
+        t->told[kind] = false;
         pthread_mutex_unlock(&t->lock);
-        if (there)
+        if (say)
                 log_one(&was, true);
 }
 
@@ -164,10 +170,10 @@ size_t troubles_read(struct troubles *t, struct trouble ret[TROUBLE_KIND_MAX_])
 bool troubles_unhealthy(struct troubles *t, uint64_t now_ns, struct trouble *ret)
 {
         for (enum trouble_kind k = 0; k < TROUBLE_KIND_MAX_; k++) {
-                bool counts = kinds[k].stops_logs || kinds[k].stops_crashes || k == TROUBLE_SOURCE_DENIED;
-                if (!counts || !troubles_get(t, k, ret))
-                        continue;
-                if (k != TROUBLE_SOURCE_DENIED || now_ns - ret->since_ns <= TROUBLE_SOURCE_HEALTH_NS)
+                bool stops = kinds[k].stops_logs || kinds[k].stops_crashes;
+                bool warns = k == TROUBLE_SOURCE_DENIED || k == TROUBLE_FILES_DENIED;
+                if ((stops || warns) && troubles_get(t, k, ret) &&
+                    (stops || now_ns - ret->since_ns <= TROUBLE_WARNING_NS))
                         return true;
         }
         return false;

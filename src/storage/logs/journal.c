@@ -6,8 +6,9 @@
  * system's: 0.15 ms instead of 0.3 (docs/performance.md).
  *
  * Failure modes: a segment that has to grow meets a full disk (-ENOSPC: the half frame is no frame, and the next one is
- * written over it); a failed write or sync of any other kind is final, since what is on disk is then unknown. A segment
- * that cannot be retired stays as it is, and its lines are brought back twice to the same place. */
+ * written over it), or cannot be opened; a failed sync, or an I/O error of a write, is final, since what is on disk is
+ * then unknown. A segment that cannot be retired stays as it is, and its lines are brought back twice to the same
+ * place. */
 #include "storage/logs/journal.h"
 
 #include <assert.h>
@@ -22,6 +23,7 @@
 
 #include "storage/logs/journal_frame.h"
 #include "util/files/durable.h"
+#include "util/files/failure.h"
 #include "util/log.h"
 #include "util/thread_owner.h"
 
@@ -235,6 +237,13 @@ static void move(struct segment *s, enum segment_state from, enum segment_state 
         (void)was;
 }
 
+static int broken(int error)
+{
+        log_error("log store failed, no batch is acknowledged any more", LOG_STR("step", "write journal"),
+                  LOG_STR("error", strerror(-error)));
+        return JOURNAL_BROKEN;
+}
+
 static int open_segment(struct journal *j, struct segment *s)
 {
         char path[JOURNAL_PATH_SIZE];
@@ -247,7 +256,7 @@ static int open_segment(struct journal *j, struct segment *s)
         int r = durable_sync_dir(j->datadir_fd, "journal"); /* it may be new */
         if (r < 0) {
                 close(fd);
-                return r;
+                return failure_of(FAILURE_SYNC, r) == FAILURE_FINAL ? broken(r) : r;
         }
         s->fd = fd;
         return 0;
@@ -322,26 +331,13 @@ static int write_frame(struct journal *j)
         if (r == 0)
                 r = write_at(j->active->fd, frame->data, frame->len, at);
         if (r < 0)
-                return r;
+                return failure_of(FAILURE_WRITE, r) == FAILURE_FINAL ? broken(r) : r;
         if (at + frame->len > j->active->size)
                 grow(j, j->active, at + frame->len);
         r = durable_sync(j->active->fd);
         if (r == 0)
                 j->end = at + frame->len;
-        return r == -ENOSPC || r == -EDQUOT ? -EIO : r; /* reported by a sync, even a full disk is final */
-}
-
-static int broken(int error)
-{
-        log_error("log store failed, no batch is acknowledged any more", LOG_STR("step", "write journal"),
-                  LOG_STR("error", strerror(-error)));
-        return JOURNAL_BROKEN;
-}
-
-static bool may_succeed_later(int error)
-{
-        return error == -ENOSPC || error == -EDQUOT || error == -EFBIG || error == -ENOMEM || error == -EMFILE ||
-               error == -ENFILE;
+        return r < 0 ? broken(r) : 0;
 }
 
 /* The frame's head names its segment's generation, so the segment comes first; its size decides which. */
@@ -370,8 +366,6 @@ int journal_commit(struct journal *j, const char *day)
                 r = write_frame(j);
         if (j->frame.bytes.cap > BUFFER_KEPT_BYTES)
                 buf_done(&j->frame.bytes);
-        if (r < 0)
-                return may_succeed_later(r) ? r : broken(r);
         if (r == 0) {
                 j->sequence++;
                 j->n_staged = 0;
@@ -420,7 +414,9 @@ int journal_free_segment(int fd, uint64_t generation)
         uint8_t head[JOURNAL_BLOCK];
         journal_segment_write(head, &(struct journal_segment){ generation, .live = false });
         int r = write_at(fd, head, sizeof(head), 0);
-        return r < 0 ? r : durable_sync(fd);
+        if (r < 0)
+                return r;
+        return durable_sync(fd) < 0 ? -EIO : 0; /* even a full disk is final then */
 }
 
 static struct segment *oldest_retiring(struct journal *j)

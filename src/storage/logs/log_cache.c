@@ -21,8 +21,10 @@
 #include <uthash.h>
 #include <utlist.h>
 
+#include "storage/space/denied.h"
 #include "util/cleanup.h"
 #include "util/files/durable.h"
+#include "util/files/failure.h"
 #include "util/log.h"
 #include "util/thread_owner.h"
 
@@ -113,6 +115,12 @@ static void retire(struct log_cache *c, struct log_file *f)
         remove_file(c, f);
 }
 
+void log_cache_close(struct log_cache *c, struct log_file *f)
+{
+        assert_on_thread(&c->owner);
+        retire(c, f);
+}
+
 static void retire_all(struct log_cache *c)
 {
         while (c->lru)
@@ -189,13 +197,30 @@ static void retire_oldest(struct log_cache *c)
         retire(c, c->lru->lru_prev); /* utlist: the head's prev is the tail */
 }
 
+void log_cache_report(struct log_cache *c, const struct source *source, int error)
+{
+        char path[LOG_FILE_PATH_SIZE];
+        if (error >= 0)
+                return;
+        log_file_path(source, c->day, path);
+        denied_report(c->config->troubles, c->config->datadir_fd, DENIED_LOGS, path, error);
+}
+
+/* Nobody has to wait for the next look when it is the source's own request that shows that all is well again. */
+static void look_at_denied(const struct log_cache *c)
+{
+        struct troubles *t = c->config->troubles;
+        if (troubles_has(t, TROUBLE_LOGS_DENIED) || troubles_has(t, TROUBLE_SOURCE_DENIED))
+                denied_look(t, c->config->datadir_fd);
+}
+
 /* Others may have taken the descriptors: then there are fewer for log files. */
 static int open_file(struct log_cache *c, struct log_file *f, const struct source *source)
 {
         int r;
         do {
                 r = log_file_open(f, c->config->datadir_fd, source, c->day);
-                if ((r != -EMFILE && r != -ENFILE) || !c->lru || c->lru->lru_prev->run_first)
+                if (!failure_is_descriptors(r) || !c->lru || c->lru->lru_prev->run_first)
                         break;
                 retire_oldest(c);
         } while (true);
@@ -211,8 +236,11 @@ int log_cache_open(struct log_cache *c, const struct source *source, struct log_
         if (!f)
                 return -ENOMEM;
         int r = open_file(c, f, source);
-        if (r != 0)
+        if (r != 0) {
+                log_cache_report(c, source, r);
                 return r;
+        }
+        look_at_denied(c);
         f->run_last = &f->run_first;
         f->at = c->at;
         r = insert(c, f);

@@ -29,6 +29,11 @@ bool log_cache_full(const struct log_cache *c);
  * LOG_FILE_BROKEN. */
 int log_cache_open(struct log_cache *c, const struct source *source, struct log_file **ret);
 
+/* Something about the source's file failed with this error (>= 0: nothing did): is it about permission? */
+void log_cache_report(struct log_cache *c, const struct source *source, int error);
+/* Closes it; its batches must be written. */
+void log_cache_close(struct log_cache *c, struct log_file *f);
+
 /* The file is about to be changed. Touched files become durable by log_cache_sync(), or go on to the next checkpoint by
  * log_cache_leave(), once the journal has their lines. */
 void log_cache_touch(struct log_cache *c, struct log_file *f);

@@ -1,6 +1,7 @@
 /* The thread waits for work, syncs it, retires the segments sealed before, waits again.
  *
- * Failure mode: a failed sync. The lines are in the journal still, so nothing acknowledged is lost; but the kernel may
+ * Failure modes: a segment's head that cannot be written for want of space is written by the next checkpoint; a failed
+ * sync. The lines are in the journal still, so nothing acknowledged is lost; but the kernel may
  * have dropped the pages of a file, and a later sync would say OK without them. So no segment is ever retired again,
  * and the next start writes their lines again. */
 #include "storage/logs/log_checkpoint.h"
@@ -14,6 +15,7 @@
 #include <string.h>
 
 #include "util/files/durable.h"
+#include "util/files/failure.h"
 #include "util/log.h"
 #include "util/thread_owner.h"
 
@@ -52,10 +54,15 @@ static void run_one(struct log_checkpoint *k)
 {
         assert_on_thread(&k->owner);
         int r = atomic_load(&k->failed) ? 0 : sync_work(k, &k->work);
-        if (r == 0 && !atomic_load(&k->failed))
+        bool final = r < 0;
+        if (r == 0 && !atomic_load(&k->failed)) {
                 r = journal_retire(k->journal);
+                final = r < 0 && failure_of(FAILURE_WRITE, r) == FAILURE_FINAL;
+        }
         log_checkpoint_work_done(&k->work);
-        if (r < 0) {
+        if (r < 0 && !final) {
+                log_warn("the log journal is not freed yet", LOG_STR("error", strerror(-r)));
+        } else if (r < 0) {
                 log_error("log store failed, no batch is acknowledged any more", LOG_STR("step", "checkpoint"),
                           LOG_STR("error", strerror(-r)));
                 atomic_store(&k->failed, true);

@@ -4,9 +4,9 @@
  * <file>.torn, synced there, and only then cut off here; a crash in between leaves it twice, never lost. Appending
  * moves `size` by what the kernel took, so that after a failed write the caller knows where to cut.
  *
- * Failure modes: what concerns one file (ENOSPC, EMFILE, a directory in the way) is -errno, and the file is as it was.
- * A failed sync is final, since the kernel may have dropped the pages, and so is a cut that fails, since a torn batch
- * would stay: LOG_FILE_BROKEN, logged here once. EIO while directories are made counts as a failed sync of theirs. */
+ * Failure modes: what concerns one file (ENOSPC, EMFILE, no permission, a directory in the way) is -errno, and the file
+ * is as it was. A failed sync is final, since the kernel may have dropped the pages: LOG_FILE_BROKEN, logged here
+ * once. */
 #include "storage/logs/log_file.h"
 
 #include <assert.h>
@@ -19,6 +19,7 @@
 
 #include "util/cleanup.h"
 #include "util/files/durable.h"
+#include "util/files/failure.h"
 #include "util/log.h"
 
 /* "logs/" project "/" install_id "/" day ".ndjson.torn" */
@@ -32,6 +33,12 @@ static void dir_path(const struct source *s, char ret[PATH_SIZE])
 static void file_path(const struct source *s, const char *day, const char *suffix, char ret[PATH_SIZE])
 {
         snprintf(ret, PATH_SIZE, "logs/%s/%s/%.10s.ndjson%s", s->project, s->install_id, day, suffix);
+}
+
+void log_file_path(const struct source *source, const char *day, char ret[LOG_FILE_PATH_SIZE])
+{
+        _Static_assert(PATH_SIZE <= LOG_FILE_PATH_SIZE, "it fits");
+        file_path(source, day, "", ret);
 }
 
 static int broken(const struct log_file *f, const char *what, int error)
@@ -55,8 +62,6 @@ static int create(struct log_file *f, const char *path, int flags)
         char dir[PATH_SIZE];
         dir_path(&f->source, dir);
         int r = durable_mkdirs_later(f->datadir_fd, dir);
-        if (r == -EIO)
-                return broken(f, "make directories", r);
         if (r < 0)
                 return r;
         f->fd = openat(f->datadir_fd, path, flags | O_CREAT, 0640);
@@ -81,7 +86,7 @@ static int open_or_create(struct log_file *f, int more_flags, bool may_create)
         if (fstat(f->fd, &st) < 0)
                 return -errno;
         if (!S_ISREG(st.st_mode))
-                return -EINVAL;
+                return -EISDIR; /* or another thing in the way */
         f->size = (uint64_t)st.st_size;
         f->unnamed = f->size == 0; /* new, or made by somebody who did not live to sync its directories */
         return 0;
@@ -138,6 +143,15 @@ static int copy_tail(const struct log_file *f, uint64_t from, int torn_fd)
         return 0;
 }
 
+/* Where the directory cannot be opened, for want of a descriptor or of permission, the whole file system is synced:
+ * that needs no other descriptor. -ENOENT: it is not there. What fails is final. */
+static int sync_name(const struct log_file *f, const char *dir)
+{
+        int r = durable_sync_dir(f->datadir_fd, dir);
+        return r < 0 && r != -ENOENT && failure_of(FAILURE_SYNC, r) != FAILURE_FINAL ? durable_sync_all(f->datadir_fd)
+                                                                                     : r;
+}
+
 static int set_aside(const struct log_file *f, uint64_t from, const char *what)
 {
         char path[PATH_SIZE], dir[PATH_SIZE];
@@ -150,14 +164,11 @@ static int set_aside(const struct log_file *f, uint64_t from, const char *what)
         if (fd < 0 || fstat(fd, &st) < 0)
                 return -errno;
         int r = copy_tail(f, from, fd);
-        if (r < 0) {
-                if (ftruncate(fd, st.st_size) < 0)
-                        return broken(f, "cut torn", -errno);
-                return r;
-        }
+        if (r < 0)
+                return ftruncate(fd, st.st_size) < 0 ? -errno : r; /* then a part of it is there twice, later */
         r = durable_sync(fd);
         if (r == 0)
-                r = durable_sync_dir(f->datadir_fd, dir);
+                r = sync_name(f, dir);
         if (r < 0)
                 return broken(f, "sync torn", r);
         log_warn(what, LOG_STR("file", path), LOG_INT("bytes", f->size - from));
@@ -259,7 +270,7 @@ int log_file_cut(struct log_file *f, uint64_t size)
 {
         assert(f->fd >= 0 && size <= f->size); /* it only becomes shorter */
         if (ftruncate(f->fd, (off_t)size) < 0)
-                return broken(f, "cut", -errno);
+                return -errno;
         f->size = size;
         return 0;
 }
@@ -273,11 +284,11 @@ static int sync_names(const struct log_file *f)
         for (char *slash = dir; slash; slash = strrchr(dir, '/')) {
                 if (slash != dir)
                         *slash = '\0';
-                r = durable_sync_dir(f->datadir_fd, dir);
+                r = sync_name(f, dir);
                 if (r < 0 && r != -ENOENT) /* the file is deleted, and its directory, by somebody else */
                         return r;
         }
-        return durable_sync_dir(f->datadir_fd, NULL);
+        return sync_name(f, NULL);
 }
 
 int log_file_sync(struct log_file *f)

@@ -12,8 +12,7 @@
 #include "storage/logs/log_committer.h"
 #include "util/clock.h"
 
-/* A sync failed, or a file could not be brought back to a known end: nothing may be acknowledged any more. It was
- * logged where it happened. */
+/* A sync failed: nothing may be acknowledged any more. It was logged where it happened. */
 enum { LOG_FILE_BROKEN = 1 };
 
 struct log_file {
@@ -61,11 +60,14 @@ int log_file_find_end(int fd, uint64_t before, uint64_t *ret_end);
 /* False when somebody else has unlinked or changed the file: it must be opened again. */
 bool log_file_is_ours(const struct log_file *f);
 void log_file_close(struct log_file *f); /* syncs nothing */
+/* logs/<project>/<install_id>/<day>.ndjson */
+#define LOG_FILE_PATH_SIZE 320
+void log_file_path(const struct source *source, const char *day, char ret[LOG_FILE_PATH_SIZE]);
 
 /* Appends the pieces in order; they are changed. 0, or -errno: size says how much of them is in the file, and the
  * caller cuts. */
 int log_file_append(struct log_file *f, struct iovec *iov, size_t n);
-/* Cuts the file back. 0 or LOG_FILE_BROKEN. */
+/* Cuts the file back. 0 or -errno: it is as long as before. */
 int log_file_cut(struct log_file *f, uint64_t size);
 /* Makes the content, and a new file's name, durable. 0 or LOG_FILE_BROKEN. */
 int log_file_sync(struct log_file *f);

@@ -7,8 +7,8 @@
  * is committed in parts.
  *
  * Failure modes: a write that fails (ENOSPC) is cut back to the last whole batch; that batch and those after it in the
- * same run fail, the rest of the group goes on. When the journal cannot grow, the files are synced instead.
- * LOG_FILE_BROKEN (a failed sync, or a cut that failed) fails the group, and no file is touched or synced again. */
+ * same run fail, the rest of the group goes on. A cut that fails is owed (log_debts.h). When the journal cannot grow,
+ * the files are synced instead. LOG_FILE_BROKEN (a failed sync) fails the group, and no file is touched or synced again. */
 #include "storage/logs/log_writer.h"
 
 #include <assert.h>
@@ -16,14 +16,13 @@
 #include <limits.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "storage/logs/journal.h"
 #include "storage/logs/log_cache.h"
 #include "storage/logs/log_checkpoint.h"
+#include "storage/logs/log_debts.h"
 #include "storage/logs/log_file.h"
 #include "storage/logs/log_work.h"
-#include "util/log.h"
 #include "util/thread_owner.h"
 
 #define CHECKPOINT_INTERVAL_NS (5 * UINT64_C(1000000000))
@@ -41,8 +40,9 @@ struct log_writer {
         struct log_checkpoint *checkpoint; /* likewise */
         uint64_t frames_since_ns;          /* when the first frame that no checkpoint has seen was written */
         struct log_cache *files;
-        uint64_t part_bytes; /* of lines, since the last commit */
-        size_t part_records; /* appends, and files forgotten */
+        struct log_debts debts; /* with room for what this part may add */
+        uint64_t part_bytes;    /* of lines, since the last commit */
+        size_t part_records;    /* appends, and files forgotten */
         bool part_forgets;
         struct log_file *runs; /* files with a run */
         struct iovec iov[IOV_MAX];
@@ -60,9 +60,10 @@ static void stage(struct log_writer *w, const struct log_append *a, uint64_t off
                 journal_stage(w->journal, a, offset);
 }
 
-/* Part of a run, at most IOV_MAX batches: all that got in whole stay, what follows is cut off. first has at least one
- * batch; *ret_next is the batch after the part. 0, -errno or LOG_FILE_BROKEN. */
-static int write_part(struct log_writer *w, struct log_file *f, struct log_batch *first, struct log_batch **ret_next)
+/* Part of a run, at most IOV_MAX batches: all that got in whole stay, *ret_whole is where they end, and what follows has
+ * to be cut off. first has at least one batch; *ret_next is the batch after the part. 0 or -errno. */
+static int write_part(struct log_writer *w, struct log_file *f, struct log_batch *first, struct log_batch **ret_next,
+                      uint64_t *ret_whole)
 {
         uint64_t whole = f->size, lines = 0;
         size_t n = 0;
@@ -84,23 +85,26 @@ static int write_part(struct log_writer *w, struct log_file *f, struct log_batch
                 log_cache_count(w->files, f, newest, lines);
         for (; b != *ret_next; b = b->next)
                 b->result = r;
-        return f->size > whole && log_file_cut(f, whole) != 0 ? LOG_FILE_BROKEN : r;
+        *ret_whole = whole;
+        return r;
 }
 
-static int write_run(struct log_writer *w, struct log_file *f)
+/* What fails is in the results of the batches. */
+static void write_run(struct log_writer *w, struct log_file *f)
 {
         struct log_batch *b = f->run_first;
+        uint64_t whole = f->size;
         int r = 0;
         while (b && r == 0)
-                r = write_part(w, f, b, &b);
+                r = write_part(w, f, b, &b, &whole);
         for (; b; b = b->next)
                 b->result = r;
         f->run_first = NULL;
         f->run_last = &f->run_first;
-        return r < 0 ? 0 : r;
+        if (r < 0)
+                log_debts_cut_back(&w->debts, w->files, f, whole, r);
 }
 
-/* 0 or LOG_FILE_BROKEN; what concerns single batches is in their results. */
 /* After a failure: the batches are answered with it, and are no longer ours. */
 static void drop_runs(struct log_writer *w)
 {
@@ -110,15 +114,13 @@ static void drop_runs(struct log_writer *w)
         }
 }
 
-static int write_runs(struct log_writer *w)
+static void write_runs(struct log_writer *w)
 {
-        int r = 0;
-        while (w->runs && r == 0) {
+        while (w->runs) {
                 struct log_file *f = w->runs;
                 w->runs = f->run_next;
-                r = write_run(w, f);
+                write_run(w, f);
         }
-        return r;
 }
 
 static void join_run(struct log_writer *w, struct log_file *f, struct log_batch *b)
@@ -133,14 +135,16 @@ static void join_run(struct log_writer *w, struct log_file *f, struct log_batch 
         f->run_last = &b->next;
 }
 
-/* Opening may close another file, so no run may wait there. */
+/* Opening may close another file, so no run may wait there. 0, -errno or LOG_FILE_BROKEN. */
 static int open_file(struct log_writer *w, const struct source *source, struct log_file **ret)
 {
-        *ret = log_cache_find(w->files, source);
-        if (*ret)
-                return 0;
-        int r = log_cache_full(w->files) ? write_runs(w) : 0;
-        return r != 0 ? r : log_cache_open(w->files, source, ret);
+        int r = log_debts_error(&w->debts, source);
+        *ret = r == 0 ? log_cache_find(w->files, source) : NULL;
+        if (r < 0 || *ret)
+                return r;
+        if (log_cache_full(w->files))
+                write_runs(w);
+        return log_cache_open(w->files, source, ret);
 }
 
 /* One append of several: whole or not at all. 0, -errno or LOG_FILE_BROKEN. */
@@ -157,8 +161,8 @@ static int append_one(struct log_writer *w, const struct log_append *a)
         if (r == 0) {
                 stage(w, a, before);
                 log_cache_count(w->files, f, a, a->lines);
-        } else if (f->size > before && log_file_cut(f, before) != 0) {
-                return LOG_FILE_BROKEN;
+        } else {
+                log_debts_cut_back(&w->debts, w->files, f, before, r);
         }
         return r;
 }
@@ -169,27 +173,21 @@ static int undo_one(struct log_writer *w, const struct log_append *a)
         struct log_file *f;
         int r = open_file(w, &a->source, &f);
         if (r < 0)
-                log_error("log store failed, a batch that failed could not be removed from its file",
-                          LOG_STR("project", a->source.project), LOG_STR("install_id", a->source.install_id),
-                          LOG_STR("error", strerror(-r)));
+                log_debts_add(&w->debts, &a->source, log_cache_day(w->files), a->len, r);
         if (r != 0)
-                return LOG_FILE_BROKEN;
+                return r < 0 ? 0 : r;
         log_cache_touch(w->files, f);
         log_cache_uncount(f, a);
-        if (f->size < a->len) { /* somebody else cut it off while it was closed */
-                log_error("log store failed, a batch could not be taken back: its file became shorter",
-                          LOG_STR("project", a->source.project), LOG_STR("install_id", a->source.install_id));
-                return LOG_FILE_BROKEN;
-        }
-        return log_file_cut(f, f->size - a->len);
+        if (f->size >= a->len) /* else somebody else cut it off while it was closed */
+                log_debts_cut_back(&w->debts, w->files, f, f->size - a->len, 0);
+        return 0;
 }
 
 static int write_together(struct log_writer *w, struct log_batch *b)
 {
         size_t n = 0;
-        int r = write_runs(w);
-        if (r != 0)
-                return r;
+        int r = 0;
+        write_runs(w);
         size_t staged = w->journal ? journal_staged(w->journal) : 0;
         while (n < b->n_appends && r == 0)
                 r = append_one(w, &b->appends[n++]);
@@ -222,7 +220,7 @@ static void checkpoint_if_due(struct log_writer *w)
                 begin_checkpoint(w);
 }
 
-/* Every segment is in use: waits for a checkpoint. 0 or LOG_FILE_BROKEN. */
+/* Every segment is in use: waits for a checkpoint, which may free none if the disk is full. 0 or LOG_FILE_BROKEN. */
 static int free_a_segment(struct log_writer *w)
 {
         if (!log_checkpoint_is_running(w->checkpoint))
@@ -242,15 +240,16 @@ static int sync_files(struct log_writer *w)
 
 static int write_journal(struct log_writer *w)
 {
-        int r;
         if (!journal_has_frames(w->journal))
                 w->frames_since_ns = clock_monotonic_ns();
-        while ((r = journal_commit(w->journal, log_cache_day(w->files))) == JOURNAL_FULL) {
+        int r = journal_commit(w->journal, log_cache_day(w->files));
+        if (r == JOURNAL_FULL) {
                 r = free_a_segment(w);
                 if (r != 0)
                         return r;
+                r = journal_commit(w->journal, log_cache_day(w->files));
         }
-        if (r < 0)
+        if (r < 0 || r == JOURNAL_FULL)
                 return sync_files(w); /* no room to grow */
         if (r > 0)
                 return LOG_FILE_BROKEN;
@@ -272,10 +271,11 @@ static bool goes_round_journal(const struct log_writer *w)
 /* Writes what waits and makes it durable. 0 or LOG_FILE_BROKEN. */
 static int commit_part(struct log_writer *w)
 {
-        int r = write_runs(w);
-        if (r == 0 && !w->journal)
+        int r = 0;
+        write_runs(w);
+        if (!w->journal)
                 log_cache_leave(w->files);
-        else if (r == 0)
+        else
                 r = goes_round_journal(w) ? sync_files(w) : write_journal(w);
         w->part_bytes = 0;
         w->part_records = 0;
@@ -292,6 +292,8 @@ static int join_part(struct log_writer *w, uint64_t bytes, size_t records)
                 r = commit_part(w);
         if (r == 0 && w->journal)
                 r = journal_reserve(w->journal, w->part_records + records);
+        if (r == 0)
+                r = log_debts_reserve(&w->debts, w->part_records + records);
         if (r == 0) {
                 w->part_bytes += bytes;
                 w->part_records += records;
@@ -347,6 +349,7 @@ int log_writer_store(struct log_writer *w, struct log_work *list)
         assert_on_thread(&w->owner);
         assert(!w->runs && w->part_records == 0); /* the last group has been committed */
         log_cache_set_time(w->files, clock_now());
+        log_debts_pay(&w->debts, w->config->datadir_fd);
         for (struct log_work *work = list; work && r == 0; work = log_work_next(work))
                 r = stage_work(w, work);
         if (r == 0)
@@ -365,12 +368,13 @@ void log_writer_tick(struct log_writer *w)
 {
         assert_on_thread(&w->owner);
         checkpoint_if_due(w);
+        log_debts_pay(&w->debts, w->config->datadir_fd);
         log_cache_notes(w->files);
 }
 
 bool log_writer_needs_ticks(const struct log_writer *w)
 {
-        return log_cache_has_news(w->files) || (w->journal && journal_has_frames(w->journal));
+        return w->debts.n > 0 || log_cache_has_news(w->files) || (w->journal && journal_has_frames(w->journal));
 }
 
 size_t log_writer_open_files(const struct log_writer *w)
@@ -404,6 +408,7 @@ static void checkpoint_at_the_end(struct log_writer *w)
 void log_writer_end(struct log_writer *w)
 {
         checkpoint_at_the_end(w);
+        log_debts_pay(&w->debts, w->config->datadir_fd);
         w->files = log_cache_free(w->files);
         thread_owner_release(&w->owner);
 }
@@ -437,6 +442,7 @@ struct log_writer *log_writer_free(struct log_writer *w)
         if (!w)
                 return NULL;
         log_cache_free(w->files);
+        log_debts_done(&w->debts);
         log_checkpoint_free(w->checkpoint);
         journal_free(w->journal);
         free(w);

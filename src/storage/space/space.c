@@ -10,12 +10,15 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
+#include "storage/space/denied.h"
 #include "storage/space/space_forecast.h"
 #include "storage/space/space_reserve.h"
 #include "util/clock.h"
@@ -213,10 +216,24 @@ static void keep_reserve_file(struct space *s)
                 space_reserve_make(&s->reserve_file);
 }
 
+/* A request found none (ingest/call.c). */
+static void look_at_descriptors(struct space *s)
+{
+        if (!troubles_has(s->config.troubles, TROUBLE_DESCRIPTORS))
+                return;
+        int fd = fcntl(s->config.datadir_fd, F_DUPFD_CLOEXEC, 0);
+        if (fd < 0)
+                return;
+        close(fd);
+        troubles_clear(s->config.troubles, TROUBLE_DESCRIPTORS);
+}
+
 void space_look(struct space *s)
 {
         assert_on_thread(&s->looker);
         struct statvfs fs;
+        denied_look(s->config.troubles, s->config.datadir_fd);
+        look_at_descriptors(s);
         int64_t written = atomic_load(&s->written_bytes); /* first: what is written meanwhile counts twice at most */
         if (fstatvfs(s->config.datadir_fd, &fs) < 0) {
                 log_warn("cannot look at the disk", LOG_STR("error", strerror(errno)));

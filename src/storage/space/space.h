@@ -22,9 +22,10 @@ struct space;
 enum space_kind { SPACE_UPLOADS, SPACE_LOGS, SPACE_KIND_MAX_ };
 
 struct space_config {
-        int datadir_fd;          /* borrowed */
-        struct metrics *metrics; /* borrowed */
-        uint64_t full_pause_ns;  /* how long nothing is promised after a write found the disk full */
+        int datadir_fd;            /* borrowed */
+        struct metrics *metrics;   /* borrowed */
+        struct troubles *troubles; /* borrowed; may be NULL. A look also looks for what is denied (denied.h) */
+        uint64_t full_pause_ns;    /* how long nothing is promised after a write found the disk full */
         /* How much stays free. 0: uploads 1/20 of the disk, at most 1 GiB; logs 1/50, at most 256 MiB. */
         uint64_t reserve_bytes[SPACE_KIND_MAX_];
 };

@@ -40,6 +40,7 @@ static int open_space(struct store *s, const struct config *config, struct metri
         const struct space_config space = {
                 .datadir_fd = s->dir.fd,
                 .metrics = metrics,
+                .troubles = s->troubles,
                 .full_pause_ns = config->limits.disk_full_pause_secs * UINT64_C(1000000000),
                 .reserve_bytes = { [SPACE_UPLOADS] = config->limits.disk_reserve_uploads_bytes,
                                    [SPACE_LOGS] = config->limits.disk_reserve_logs_bytes },

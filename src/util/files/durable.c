@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "util/cleanup.h"
+#include "util/files/failure.h"
 #include "util/files/path.h"
 
 int durable_write_all(int fd, const void *data, size_t len)
@@ -28,9 +29,20 @@ int durable_write_all(int fd, const void *data, size_t len)
         return 0;
 }
 
+/* What the kernel says of written data. Whatever it is, it is final, so it must not look like an open that failed for
+ * want of a descriptor, say (failure.h): what is not known to be final becomes EIO. */
+static int sync_by(int (*call)(int fd), int fd)
+{
+        int r;
+        do
+                r = call(fd) < 0 ? -errno : 0;
+        while (r == -EINTR);
+        return r == 0 || failure_of(FAILURE_SYNC, r) == FAILURE_FINAL ? r : -EIO;
+}
+
 int durable_sync(int fd)
 {
-        return fdatasync(fd) < 0 ? -errno : 0;
+        return sync_by(fdatasync, fd);
 }
 
 int durable_sync_dir(int dirfd, const char *path)
@@ -38,12 +50,12 @@ int durable_sync_dir(int dirfd, const char *path)
         _cleanup_(closep) int fd = openat(dirfd, path && *path ? path : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0)
                 return -errno;
-        return fsync(fd) < 0 ? -errno : 0;
+        return sync_by(fsync, fd);
 }
 
 int durable_sync_all(int fd)
 {
-        return syncfs(fd) < 0 ? -errno : 0;
+        return sync_by(syncfs, fd);
 }
 
 static int make_one(int dirfd, const char *path, bool sync)

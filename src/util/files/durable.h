@@ -8,11 +8,12 @@
 /* write(2)/pwrite(2) until all is written. */
 int durable_write_all(int fd, const void *data, size_t len);
 
-/* fdatasync. After a failure never call it again for the same store: the kernel may have dropped the pages
- * ("fsyncgate"). */
+/* fdatasync. After a failure, which is FAILURE_FINAL (failure.h) like one of durable_sync_all(), never call it again
+ * for the same store: the kernel may have dropped the pages ("fsyncgate"). */
 int durable_sync(int fd);
 
-/* fsync of a directory, so that new names in it survive. path NULL or "." is dirfd itself. */
+/* fsync of a directory, so that new names in it survive. path NULL or "." is dirfd itself. An error that is not final
+ * means that it could not be opened, and nothing was synced. */
 int durable_sync_dir(int dirfd, const char *path);
 
 /* syncfs: all data and names of the file system that fd is on. Linux 5.8 and later report its errors here. */

@@ -52,11 +52,17 @@ static const struct {
         { -EBUSY, PASSING("the store is busy"), "crash store: the store is busy" },
         { -EIO, PASSING("the server's disk failed"), "crash store: the server's disk failed" },
         { -EROFS, PASSING("the store does not take writes"), "crash store: the store does not take writes" },
+        { -EACCES, PASSING("the server may not use files of its own"),
+          "crash store: the server may not use files of its own" },
+        { -EPERM, PASSING("the server may not use files of its own"),
+          "crash store: the server may not use files of its own" },
+        { -ESTALE, PASSING("Stale file handle"), "crash store: Stale file handle" },
         { -EINVAL, NULL, "crash store: internal error" },
-        { -EPIPE, NULL, "crash store: internal error" },
+        { -ENAMETOOLONG, NULL, "crash store: internal error" },
 };
 
-/* What may pass is retryable. A bug of ours is not: a client that came again would meet it again. */
+/* What may pass is retryable. What is wrong with the request itself is not: a client that came again would meet it
+ * again. */
 static void test_failures_in_json(_unused_ void **state)
 {
         for (size_t i = 0; i < ARRAY_LEN(failures); i++) {

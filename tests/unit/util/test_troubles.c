@@ -48,7 +48,8 @@ static void test_what_it_stops(_unused_ void **state)
                 _cleanup_(troubles_freep) struct troubles *t = troubles_new();
                 struct trouble one;
                 troubles_set(t, k, NULL, "for a reason");
-                bool stops = trouble_stops_logs(k) || trouble_stops_crashes(k) || k == TROUBLE_SOURCE_DENIED;
+                bool stops = trouble_stops_logs(k) || trouble_stops_crashes(k) || k == TROUBLE_SOURCE_DENIED ||
+                             k == TROUBLE_FILES_DENIED;
                 assert_int_equal(troubles_unhealthy(t, clock_monotonic_ns(), &one), stops);
                 if (stops)
                         assert_int_equal(one.kind, k);
@@ -64,10 +65,10 @@ static void test_one_source_does_not_count_for_ever(_unused_ void **state)
         troubles_set(t, TROUBLE_SOURCE_DENIED, "logs/acme/dev-1", "permission denied");
         assert_true(troubles_get(t, TROUBLE_SOURCE_DENIED, &one));
         uint64_t began = one.since_ns;
-        assert_true(troubles_unhealthy(t, began + TROUBLE_SOURCE_HEALTH_NS, &one));
-        assert_false(troubles_unhealthy(t, began + TROUBLE_SOURCE_HEALTH_NS + 1, &one));
+        assert_true(troubles_unhealthy(t, began + TROUBLE_WARNING_NS, &one));
+        assert_false(troubles_unhealthy(t, began + TROUBLE_WARNING_NS + 1, &one));
         troubles_set(t, TROUBLE_CRASHES_DENIED, "crashes/by-hash", "permission denied");
-        assert_true(troubles_unhealthy(t, began + TROUBLE_SOURCE_HEALTH_NS + 1, &one));
+        assert_true(troubles_unhealthy(t, began + TROUBLE_WARNING_NS + 1, &one));
         assert_string_equal(one.path, "crashes/by-hash");
 }
 

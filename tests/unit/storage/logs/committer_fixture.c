@@ -61,8 +61,9 @@ int __wrap_durable_sync(int fd)
 int __wrap_durable_sync_dir(int dirfd, const char *path)
 {
         atomic_fetch_add(&faults.dir_syncs, 1);
+        int error = atomic_load(&faults.dir_sync_error);
         if (is_due(&faults.dir_sync_fails_at))
-                return -EIO;
+                return error ? -error : -EIO;
         _cleanup_(closep) int fd = openat(dirfd, path ? path : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         return fd < 0 ? -errno : 0;
 }
@@ -105,7 +106,7 @@ ssize_t __wrap_pwrite64(int fd, const void *data, size_t len, off_t at)
 
 int __wrap_ftruncate64(int fd, off_t size)
 {
-        if (is_due(&faults.cut_fails_at)) {
+        if (atomic_load(&faults.cuts_fail)) {
                 errno = EIO;
                 return -1;
         }
@@ -119,6 +120,8 @@ ssize_t __wrap_writev(int fd, const struct iovec *iov, int n)
         ssize_t written = 0;
 
         atomic_fetch_add(&faults.writes, 1);
+        if (faults.in_write)
+                faults.in_write();
         if (budget < 0)
                 return __real_writev(fd, iov, n);
         for (int i = 0; i < n && budget > 0; i++) {

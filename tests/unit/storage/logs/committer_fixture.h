@@ -19,13 +19,15 @@ struct faults {
         atomic_int sync_fails_at;     /* this durable_sync() fails with EIO, counted down; 0: none */
         atomic_int dir_sync_fails_at; /* likewise durable_sync_dir() */
         atomic_int all_sync_fails_at; /* likewise durable_sync_all() */
-        atomic_int cut_fails_at;      /* likewise ftruncate() */
+        atomic_int dir_sync_error;    /* instead of EIO; 0: EIO */
+        atomic_bool cuts_fail;        /* ftruncate() says EIO */
         atomic_int journal_write_fails_at;
         atomic_llong journal_budget; /* bytes until a write into the journal says ENOSPC; < 0: no end */
         atomic_llong write_budget;   /* bytes until writev() says ENOSPC, after a short write; < 0: no end */
         atomic_int syncs, dir_syncs, all_syncs, writes;
         atomic_llong now_sec;   /* clock_now() */
         atomic_ullong ticks_ns; /* clock_monotonic_ns() */
+        void (*in_write)(void); /* called by writev(), may be NULL */
         void (*in_sync)(void);  /* called by durable_sync(), may be NULL */
         void (*in_sync_all)(void);
         void (*in_checkpoint_wait)(void); /* called by log_checkpoint_wait(), before it waits */

@@ -310,19 +310,51 @@ static void test_journal_grows_by_stretches(void **state _unused_)
         expect_file("a", "1\n2\n3\n");
 }
 
-/* A torn batch that cannot be cut off would break the first invariant. */
-static void test_failed_cut_is_final(void **state _unused_)
+/* A directory that cannot be opened, for want of a descriptor or of permission, has not failed to be synced: everything
+ * is synced then. */
+static void test_a_directory_that_cannot_be_opened_is_not_final(void **state _unused_)
+{
+        static const int errors[] = { EMFILE, ENFILE, EACCES, ENOMEM };
+        for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
+                for (int at = 1; at <= 5; at++) {
+                        char name[16];
+                        snprintf(name, sizeof(name), "s%zu-%d", i, at);
+                        start();
+                        atomic_store(&faults.all_syncs, 0);
+                        atomic_store(&faults.dir_sync_error, errors[i]);
+                        atomic_store(&faults.dir_sync_fails_at, at);
+                        assert_int_equal(put(name, big_line()), 0);
+                        assert_int_equal(put(name, "x\n"), 0);
+                        if (atomic_load(&faults.dir_sync_fails_at) == 0)
+                                assert_true(atomic_load(&faults.all_syncs) > 0);
+                        assert_false(log_committer_failed(committer));
+                        stop();
+                        atomic_store(&faults.dir_sync_fails_at, 0);
+                }
+        }
+}
+
+/* A torn batch that cannot be cut off yet: its source waits, others go on, and nothing of it stays. */
+static void test_a_cut_that_fails_is_owed(void **state _unused_)
 {
         start();
         assert_int_equal(put("a", "before\n"), 0);
         atomic_store(&faults.write_budget, 1);
-        atomic_store(&faults.cut_fails_at, 1);
-        assert_int_equal(put("a", "torn\n"), -EIO);
-        expect_failed();
+        atomic_store(&faults.cuts_fail, true);
+        assert_int_equal(put("a", "torn\n"), -ENOSPC);
+        atomic_store(&faults.write_budget, -1);
+        assert_int_equal(put("a", "after\n"), -EIO);
+        assert_int_equal(put("b", "other\n"), 0);
+        assert_int_equal(put("a", "after\n"), -EIO);
+        assert_false(log_committer_failed(committer));
+        atomic_store(&faults.cuts_fail, false);
+        assert_int_equal(put("a", "after\n"), 0);
+        expect_file("a", "before\nafter\n");
+        expect_file("b", "other\n");
 }
 
-/* The batches that wait for other files when one breaks are answered, and the store stops in good order. */
-static void test_a_broken_file_leaves_no_run(void **state _unused_)
+/* The batches that wait for other files when one cannot be cut are written. */
+static void test_a_debt_leaves_no_run(void **state _unused_)
 {
         struct probe first = { 0 }, second = { 0 };
         probe_add(&first, "a", "first\n");
@@ -330,28 +362,95 @@ static void test_a_broken_file_leaves_no_run(void **state _unused_)
         start();
         assert_int_equal(put("a", "before\n"), 0);
         atomic_store(&faults.write_budget, 1);
-        atomic_store(&faults.cut_fails_at, 1);
+        atomic_store(&faults.cuts_fail, true);
         hold();
         assert_int_equal(submit(&first), 0);
         assert_int_equal(submit(&second), 0);
         release();
-        assert_int_equal(await(&first), -EIO);
-        assert_int_equal(await(&second), -EIO);
-        expect_failed();
+        assert_int_equal(await(&first), -ENOSPC);
+        assert_int_equal(await(&second), -ENOSPC);
+        atomic_store(&faults.write_budget, -1);
+        atomic_store(&faults.cuts_fail, false);
+        assert_int_equal(put("a", "x\n"), 0);
+        assert_int_equal(put("b", "y\n"), 0);
+        expect_file("a", "before\nx\n");
+        expect_file("b", "y\n");
 }
 
-static void test_failed_undo_is_final(void **state _unused_)
+static void test_an_undo_that_fails_is_owed(void **state _unused_)
 {
+        for (unsigned open_files = 1; open_files <= 2; open_files++) { /* undone in an open file, and after reopening */
+                struct probe p = { 0 };
+                probe_add(&p, "a", "1\n");
+                probe_add(&p, "b", "22\n");
+                probe_add(&p, "a", "333\n");
+                plant("a", "before\n", 7);
+                plant("b", "", 0);
+                fixture_config.open_files = open_files;
+                start();
+                atomic_store(&faults.write_budget, 7);
+                atomic_store(&faults.cuts_fail, true);
+                assert_int_equal(submit(&p), 0);
+                assert_int_equal(await(&p), -ENOSPC);
+                atomic_store(&faults.write_budget, -1);
+                assert_int_equal(put("a", "x\n"), -EIO);
+                assert_int_equal(put("c", "x\n"), 0);
+                atomic_store(&faults.cuts_fail, false);
+                assert_int_equal(put("a", "x\n"), 0);
+                assert_int_equal(put("b", "y\n"), 0);
+                expect_file("a", "before\nx\n");
+                expect_file("b", "y\n");
+                assert_false(log_committer_failed(committer));
+                stop();
+        }
+}
+
+static atomic_int unlinked;
+
+static void on_unlinked(struct log_unlink *u _unused_, int result)
+{
+        atomic_store(&unlinked, result);
+}
+
+/* As if another thread took the descriptor that the file just written gives back: none can be opened any more. */
+static void take_descriptors(void)
+{
+        struct rlimit limit;
+        faults.in_write = NULL;
+        getrlimit(RLIMIT_NOFILE, &limit);
+        limit.rlim_cur--;
+        setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* Nothing is left to undo in when somebody else takes the descriptors: the files are cut when there are some again. */
+static void test_an_undo_without_descriptors_is_owed(void **state _unused_)
+{
+        struct rlimit old, limit;
         struct probe p = { 0 };
         probe_add(&p, "a", "1\n");
         probe_add(&p, "b", "2\n");
+        fixture_config.open_files = 1;
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
         start();
-        assert_int_equal(put("a", "before\n"), 0);
-        atomic_store(&faults.write_budget, 2);
-        atomic_store(&faults.cut_fails_at, 1);
+        assert_int_equal(put("z", "z\n"), 0); /* the journal is open */
+        struct log_unlink u = { .source = source_of("z"), .day = DAY_1, .done = on_unlinked };
+        atomic_store(&unlinked, 1);
+        assert_int_equal(log_committer_unlink(committer, &u), 0);
+        assert_int_equal(log_committer_barrier(committer), 0);
+        assert_int_equal(unlinked, 0);
+        int next = dup(fixture_config.datadir_fd); /* where "a" and then "b" will be opened */
+        assert_int_equal(close(next), 0);
+        faults.in_write = take_descriptors;
+        limit = (struct rlimit){ .rlim_cur = (rlim_t)next + 1, .rlim_max = old.rlim_max };
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
         assert_int_equal(submit(&p), 0);
-        assert_int_equal(await(&p), -EIO);
-        expect_failed();
+        int result = await(&p);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+        assert_int_equal(result, -EMFILE);
+        assert_false(log_committer_failed(committer));
+        assert_int_equal(put("a", "x\n"), 0);
+        expect_file("a", "x\n");
+        expect_file("b", NULL);
 }
 
 static struct probe latecomers[3];
@@ -414,9 +513,11 @@ int main(void)
                 CASE(test_failed_journal_write_is_final),
                 CASE(test_failed_sync_of_everything_is_final),
                 CASE(test_journal_grows_by_stretches),
-                CASE(test_failed_cut_is_final),
-                CASE(test_a_broken_file_leaves_no_run),
-                CASE(test_failed_undo_is_final),
+                CASE(test_a_directory_that_cannot_be_opened_is_not_final),
+                CASE(test_a_cut_that_fails_is_owed),
+                CASE(test_a_debt_leaves_no_run),
+                CASE(test_an_undo_that_fails_is_owed),
+                CASE(test_an_undo_without_descriptors_is_owed),
                 CASE(test_queued_behind_a_failed_sync),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
