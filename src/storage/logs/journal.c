@@ -399,6 +399,21 @@ bool journal_is_live(const struct journal *j)
         return any_in(j, ~(1u << SEGMENT_FREE));
 }
 
+unsigned journal_list_live(const struct journal *j, struct journal_live ret[JOURNAL_SEGMENTS])
+{
+        unsigned n = 0;
+        for (unsigned slot = 0; slot < JOURNAL_SEGMENTS; slot++) {
+                const struct segment *s = &j->segments[slot];
+                if (atomic_load(&s->state) == SEGMENT_FREE)
+                        continue;
+                unsigned at = n++;
+                for (; at > 0 && ret[at - 1].generation > s->generation; at--)
+                        ret[at] = ret[at - 1];
+                ret[at] = (struct journal_live){ slot, s->fd, s->generation };
+        }
+        return n;
+}
+
 void journal_seal(struct journal *j)
 {
         assert_on_thread(&j->owner);

@@ -56,6 +56,14 @@ void journal_seal(struct journal *j);
  * live. */
 int journal_retire(struct journal *j);
 
+/* The live segments, the oldest first, for reading while no checkpoint runs. Returns how many. */
+struct journal_live {
+        unsigned slot;
+        int fd; /* borrowed */
+        uint64_t generation;
+};
+unsigned journal_list_live(const struct journal *j, struct journal_live ret[JOURNAL_SEGMENTS]);
+
 /* What recovery needs of a segment. */
 #define JOURNAL_PATH_SIZE 24
 void journal_path(unsigned slot, char ret[JOURNAL_PATH_SIZE]);        /* "journal/<n>.wal" */

@@ -163,10 +163,6 @@ struct log_file *log_cache_find(struct log_cache *c, const struct source *source
         size_t len = source_canonical(source, key);
 
         HASH_FIND(hh, c->by_source, key, len, f);
-        if (f && !f->touched && !f->run_first && !log_file_is_ours(f)) {
-                retire(c, f);
-                return NULL;
-        }
         if (f && f != c->lru) {
                 DL_DELETE2(c->lru, f, lru_prev, lru_next);
                 DL_PREPEND2(c->lru, f, lru_prev, lru_next);
@@ -360,6 +356,18 @@ void log_cache_hand_over(struct log_cache *c, struct log_checkpoint_work *ret)
                 else
                         ret->everything = true;
         }
+}
+
+struct log_file *log_cache_dirty(const struct log_cache *c)
+{
+        return c->dirty;
+}
+
+void log_cache_retire(struct log_cache *c, struct log_file *f)
+{
+        assert_on_thread(&c->owner);
+        assert(!f->touched);
+        retire(c, f);
 }
 
 int log_cache_unlink(struct log_cache *c, const struct log_unlink *u)

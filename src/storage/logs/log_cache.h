@@ -20,9 +20,8 @@ void log_cache_begin(struct log_cache *c); /* the calling thread is the committe
 void log_cache_set_time(struct log_cache *c, struct moment at);
 const char *log_cache_day(const struct log_cache *c);
 
-/* Today's file of the source when it is open, else NULL. It stays valid until log_cache_open() or an unlink. A file
- * that an operator removed or emptied since the last group counts as not open, so that no line goes where nobody sees
- * it. */
+/* Today's file of the source when it is open, else NULL. It stays valid until log_cache_open(), log_cache_retire() or an
+ * unlink. Somebody may have moved it (log_settle.h). */
 struct log_file *log_cache_find(struct log_cache *c, const struct source *source);
 bool log_cache_full(const struct log_cache *c);
 /* Opens today's file of a source that is not open yet. When full, the least recently used file is closed. 0, -errno or
@@ -47,6 +46,11 @@ void log_cache_hand_over(struct log_cache *c, struct log_checkpoint_work *ret);
 void log_cache_count(struct log_cache *c, struct log_file *f, const struct log_append *newest, uint64_t lines);
 /* Takes them back. */
 void log_cache_uncount(struct log_file *f, const struct log_append *a);
+
+/* The files with lines that no checkpoint has taken on yet, by dirty_next. */
+struct log_file *log_cache_dirty(const struct log_cache *c);
+/* Closes a file: the next look-up opens what has its name then. It must not be touched. */
+void log_cache_retire(struct log_cache *c, struct log_file *f);
 
 /* See log_file_unlink(). On success an open descriptor is closed, unsynced and without a note. */
 int log_cache_unlink(struct log_cache *c, const struct log_unlink *u);

@@ -87,6 +87,8 @@ static int open_or_create(struct log_file *f, int more_flags, bool may_create)
                 return -errno;
         if (!S_ISREG(st.st_mode))
                 return -EISDIR; /* or another thing in the way */
+        f->device = st.st_dev;
+        f->inode = st.st_ino;
         f->size = (uint64_t)st.st_size;
         f->unnamed = f->size == 0; /* new, or made by somebody who did not live to sync its directories */
         return 0;
@@ -228,7 +230,16 @@ int log_file_open_as_is(struct log_file *f, int datadir_fd, const struct source 
 bool log_file_is_ours(const struct log_file *f)
 {
         struct stat st;
-        return fstat(f->fd, &st) == 0 && st.st_nlink > 0 && (uint64_t)st.st_size == f->size;
+        char path[PATH_SIZE];
+        file_path(&f->source, f->day, "", path);
+        return fstatat(f->datadir_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == f->inode &&
+               st.st_dev == f->device && (uint64_t)st.st_size == f->size;
+}
+
+bool log_file_has_a_name(const struct log_file *f)
+{
+        struct stat st;
+        return fstat(f->fd, &st) == 0 && st.st_nlink > 0;
 }
 
 void log_file_close(struct log_file *f)

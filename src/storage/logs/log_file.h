@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <sys/uio.h>
 #include <uthash.h>
 
@@ -20,8 +21,12 @@ struct log_file {
         char day[CLOCK_DAY_SIZE];
         int datadir_fd; /* borrowed */
         int fd;
+        dev_t device; /* with the inode: which file it is */
+        ino_t inode;
         uint64_t size;
-        bool unnamed; /* new: its name is not durable before its directories are synced */
+        uint64_t looked_at; /* the committer's: the last group in which it looked whether the file is ours */
+        int trouble;        /* the committer's: -errno while lines of a moved file cannot be brought back */
+        bool unnamed;       /* new: its name is not durable before its directories are synced */
 
         /* For the next note. */
         char platform[LOG_FILE_TEXT_SIZE];
@@ -57,8 +62,11 @@ int log_file_repair_tail(struct log_file *f);
 int log_file_repair_hole(struct log_file *f, uint64_t hole, uint64_t known);
 /* Just after the last newline before a place in a file; 0 when there is none. 0 or -errno. Any thread. */
 int log_file_find_end(int fd, uint64_t before, uint64_t *ret_end);
-/* False when somebody else has unlinked or changed the file: it must be opened again. */
+/* False when the file's name is no longer that of the file that is open (removed, renamed, replaced; its directory, too),
+ * or when somebody else has changed its size. */
 bool log_file_is_ours(const struct log_file *f);
+/* Whether the open file has a name, the old one or another. */
+bool log_file_has_a_name(const struct log_file *f);
 void log_file_close(struct log_file *f); /* syncs nothing */
 /* logs/<project>/<install_id>/<day>.ndjson */
 #define LOG_FILE_PATH_SIZE 320

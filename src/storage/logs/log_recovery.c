@@ -1,15 +1,20 @@
-/* Reads the live segments in the order of their generations, frame by frame, and notes for each file which lines it was
- * given where. Then each file is opened once and the lines written to their places. Then everything is synced, and only
- * then the segments are freed: after a crash in between all of it is simply done again.
+/* Reads the live segments in the order of their generations (log_replay.c). Then each file is opened once and the lines
+ * written to their places. Then everything is synced, and only then the segments are freed: after a crash in between
+ * all of it is simply done again.
  *
- * Lines that are there already are written all the same: after a failed sync the kernel may hold as clean what the disk
- * never got. As long as the file agrees with the journal, what follows in it stays, since it may have been synced
- * without the journal; from the first difference on it is cut and the journal alone says how it goes on. What was never
- * acknowledged may thus stay or go.
+ * Lines that are at their place are written all the same: after a failed sync the kernel may hold as clean what the
+ * disk never got. As long as the file agrees with the journal, what follows in it stays, since it may have been synced
+ * without the journal. The first difference tells what happened. A line that is cut short or has zero bytes is what a
+ * crash leaves: the file is cut there, and the journal alone says how it goes on. What was never acknowledged may thus
+ * stay or go. Anything else was done by somebody: the file was renamed, emptied, or another one put in its place. Then
+ * nothing is cut. Lines that are in a renamed file or a copy beside it (log_copies.c) are there already; all others go
+ * to the end of the file that has the name now, or of a new one.
+ *
+ * A file that cannot be written (its permissions, a directory with its name) must not keep the daemon from starting:
+ * its lines go to recovered/<project>/<install_id>/<day>.ndjson.
  *
  * A frame is the last one when no other follows in its segment. Otherwise there is a hole: it is reported, the frames
- * after it count, and the segment is kept as <segment>.damaged-<generation>. A file that was removed is made again only
- * if the journal has it from its first byte; one that was cut short gets its lines at its end.
+ * after it count, and the segment is kept as <segment>.damaged-<generation>.
  *
  * Failure modes: memory, a full disk, a failing one: -errno, and everything stays as it was for the next start. */
 #include "storage/logs/log_recovery.h"
@@ -18,35 +23,18 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
-
 #include "storage/logs/journal.h"
+#include "storage/logs/log_copies.h"
 #include "storage/logs/log_file.h"
+#include "storage/logs/log_recovered.h"
+#include "storage/logs/log_replay.h"
 #include "util/files/durable.h"
 #include "util/log.h"
 
-/* Lines of one file in one frame. */
-struct piece {
-        struct piece *next;
-        unsigned slot; /* which segment */
-        uint64_t at;   /* where in it */
-        uint64_t offset;
-        size_t len;
-};
-
-struct file {
-        char key[SOURCE_CANONICAL_SIZE + CLOCK_DAY_SIZE];
-        struct source source;
-        char day[CLOCK_DAY_SIZE];
-        struct piece *first, **last;
-        uint64_t end; /* of the last piece in the file */
-        UT_hash_handle hh;
-};
+#define CHANGED_LOGGED_MAX 20 /* files that somebody changed, each with a line in the log */
 
 struct segment {
         unsigned slot;
@@ -59,109 +47,10 @@ struct recovery {
         int datadir_fd;
         struct log_recovery_counts counts;
         struct segment segments[JOURNAL_SEGMENTS]; /* by slot */
-        struct file *files;
-        bool has_sequence;
-        uint64_t sequence; /* of the frame before */
+        struct log_replay replay;
 };
 
 /* ---- what the journal says ---- */
-
-static void drop_pieces(struct file *f)
-{
-        while (f->first) {
-                struct piece *next = f->first->next;
-                free(f->first);
-                f->first = next;
-        }
-        f->last = &f->first;
-}
-
-static struct file *find_file(struct recovery *r, const struct journal_record *record)
-{
-        struct file *f = NULL;
-        char key[sizeof(f->key)];
-        snprintf(key, sizeof(key), "%s/%s/%s", record->source.project, record->source.install_id, record->day);
-        HASH_FIND_STR(r->files, key, f);
-        if (f)
-                return f;
-        f = calloc(1, sizeof(*f));
-        if (!f)
-                return NULL;
-        memcpy(f->key, key, sizeof(key));
-        f->source = record->source;
-        memcpy(f->day, record->day, sizeof(f->day));
-        f->last = &f->first;
-        HASH_ADD_STR(r->files, key, f);
-        if (f->hh.tbl)
-                return f;
-        free(f);
-        return NULL;
-}
-
-/* Lines that begin before the last ones ended are of a new file under the old name. */
-static int note_record(struct recovery *r, const struct segment *s, const struct journal_record *record, uint64_t at)
-{
-        struct file *f = find_file(r, record);
-        if (!f)
-                return -ENOMEM;
-        if (record->kind == JOURNAL_FORGET || record->offset < f->end)
-                drop_pieces(f);
-        f->end = record->kind == JOURNAL_FORGET ? 0 : record->offset + record->len;
-        if (record->kind == JOURNAL_FORGET)
-                return 0;
-        struct piece *p = malloc(sizeof(*p));
-        if (!p)
-                return -ENOMEM;
-        *p = (struct piece){ .slot = s->slot, .at = at, .offset = record->offset, .len = record->len };
-        *f->last = p;
-        f->last = &p->next;
-        return 0;
-}
-
-static int note_frame(struct recovery *r, struct segment *s, struct journal_frame *frame, const uint8_t *start)
-{
-        struct journal_record record;
-        int e = 0;
-        if (r->has_sequence && frame->sequence != r->sequence + 1) {
-                s->damaged = true;
-                r->counts.frames_damaged += frame->sequence > r->sequence ? frame->sequence - r->sequence - 1 : 1;
-        }
-        r->has_sequence = true;
-        r->sequence = frame->sequence;
-        r->counts.frames++;
-        while (e == 0 && journal_frame_next(frame, &record) == 0)
-                e = note_record(r, s, &record, (uint64_t)(record.data - start));
-        if (frame->records > 0)
-                s->damaged = true;
-        return e;
-}
-
-/* Frames begin on blocks: after the last one, look whether there is another after a hole. */
-static int note_frames(struct recovery *r, struct segment *s, const uint8_t *data, size_t len)
-{
-        size_t at = JOURNAL_BLOCK;
-        while (at < len) {
-                struct journal_frame frame;
-                if (journal_frame_read(data + at, len - at, s->head.generation, &frame) != 0) {
-                        at += JOURNAL_BLOCK;
-                        continue;
-                }
-                at += frame.size;
-                int e = note_frame(r, s, &frame, data);
-                if (e < 0)
-                        return e;
-        }
-        return 0;
-}
-
-static int read_segment(struct recovery *r, struct segment *s)
-{
-        _cleanup_(buf_done) struct buf bytes = { 0 };
-        if (lseek(s->fd, 0, SEEK_SET) < 0)
-                return -errno;
-        int e = buf_read_fd(&bytes, s->fd, SIZE_MAX / 4);
-        return e < 0 ? e : note_frames(r, s, bytes.data, bytes.len);
-}
 
 /* Nothing that was synced is without a head; but a first head need not have been, and ext4 lets a file have its size
  * before it has its bytes, which are zeros till then. */
@@ -208,7 +97,8 @@ static int read_journal(struct recovery *r, struct error *err)
                 }
                 if (!oldest)
                         return 0;
-                int e = read_segment(r, oldest);
+                int e = log_replay_read(&r->replay, oldest->slot, oldest->fd, oldest->head.generation,
+                                        &oldest->damaged);
                 if (e < 0)
                         return e;
                 oldest->live = false;
@@ -217,41 +107,23 @@ static int read_journal(struct recovery *r, struct error *err)
 
 /* ---- what becomes of a file ---- */
 
-static int read_piece(const struct recovery *r, const struct piece *p, uint8_t *block, size_t n, uint64_t from)
-{
-        ssize_t got = pread(r->segments[p->slot].fd, block, n, (off_t)(p->at + from));
-        return got < 0 ? -errno : (size_t)got == n ? 0 : -EIO;
-}
+struct restore {
+        struct recovery *recovery;
+        const struct log_replay_file *file;
+        struct log_file log; /* fd -1: there is none yet */
+        uint64_t found;      /* bytes it has from before; what is written from now on is not looked at */
+        struct log_copies copies;
+        uint64_t appended; /* bytes of lines that had no place in it */
+        bool repaired;
+};
 
-/* How many bytes from the piece's first on are in the file. */
-static int compare_piece(const struct recovery *r, const struct log_file *f, const struct piece *p, size_t *ret_same)
-{
-        uint8_t ours[4096], theirs[4096];
-        size_t same = 0;
-        while (same < p->len && p->offset + same < f->size) {
-                size_t n = p->len - same < sizeof(ours) ? p->len - same : sizeof(ours);
-                int e = read_piece(r, p, ours, n, same);
-                ssize_t got = e == 0 ? pread(f->fd, theirs, n, (off_t)(p->offset + same)) : 0;
-                if (e < 0 || got < 0)
-                        return e < 0 ? e : -errno;
-                size_t i = 0;
-                while (i < (size_t)got && ours[i] == theirs[i])
-                        i++;
-                same += i;
-                if (i < n)
-                        break;
-        }
-        *ret_same = same;
-        return 0;
-}
-
-static int write_piece(const struct recovery *r, const struct log_file *f, const struct piece *p, uint64_t at)
+static int write_piece(const struct restore *s, const struct log_replay_piece *p, int fd, uint64_t at)
 {
         uint8_t block[65536];
         for (size_t done = 0; done < p->len;) {
                 size_t n = p->len - done < sizeof(block) ? p->len - done : sizeof(block);
-                int e = read_piece(r, p, block, n, done);
-                ssize_t written = e == 0 ? pwrite(f->fd, block, n, (off_t)(at + done)) : 0;
+                int e = log_replay_copy(&s->recovery->replay, p, done, block, n);
+                ssize_t written = e == 0 ? pwrite(fd, block, n, (off_t)(at + done)) : 0;
                 if (e < 0 || written <= 0)
                         return e < 0 ? e : written < 0 ? -errno : -EIO;
                 done += (size_t)written;
@@ -259,56 +131,150 @@ static int write_piece(const struct recovery *r, const struct log_file *f, const
         return 0;
 }
 
-static int restore_pieces(struct recovery *r, const struct file *file, struct log_file *f)
+static int open_log(struct restore *s, bool create)
 {
-        bool agrees = true;
-        for (const struct piece *p = file->first; p; p = p->next) {
-                size_t same = 0;
-                uint64_t at = p->offset;
-                int e = agrees ? compare_piece(r, f, p, &same) : 0;
-                if (e == 0 && same < p->len) {
-                        agrees = false;
-                        at = at < f->size ? at : f->size;
-                        if (f->size > at && log_file_cut(f, at) != 0)
-                                return -EIO;
-                        r->counts.bytes_restored += p->len - same;
-                        f->size = at + p->len;
+        int e = log_file_open_as_is(&s->log, s->recovery->datadir_fd, &s->file->source, s->file->day, create);
+        if (e == -ENOENT && !create)
+                return 0;
+        s->found = e == 0 ? s->log.size : 0;
+        return e <= 0 ? e : -EIO;
+}
+
+/* Is the line with the byte at `at` what a crash leaves: unterminated, or with bytes that never reached the disk? */
+static int is_torn(const struct log_file *f, uint64_t at, bool *ret)
+{
+        uint8_t block[4096];
+        for (*ret = true; at < f->size;) {
+                ssize_t n = pread(f->fd, block, sizeof(block), (off_t)at);
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n <= 0)
+                        return n < 0 ? -errno : 0;
+                const uint8_t *newline = memchr(block, '\n', (size_t)n);
+                const size_t len = newline ? (size_t)(newline - block) : (size_t)n;
+                if (memchr(block, '\0', len))
+                        return 0;
+                if (newline) {
+                        *ret = false;
+                        return 0;
                 }
-                if (e == 0)
-                        e = write_piece(r, f, p, at);
-                if (e < 0)
-                        return e;
+                at += len;
         }
-        r->counts.files_repaired += !agrees;
         return 0;
 }
 
-static int restore_file(struct recovery *r, const struct file *file)
+/* The file goes on at p's offset with something else. *ret_fits: that was torn and is cut off. */
+static int cut_torn(struct restore *s, const struct log_replay_piece *p, size_t same, bool *ret_fits)
 {
-        struct log_file f;
-        if (!file->first)
-                return 0;
-        r->counts.files++;
-        int e = log_file_open_as_is(&f, r->datadir_fd, &file->source, file->day, file->first->offset == 0);
-        if (e == -ENOENT) {
-                r->counts.files_removed++;
-                return 0;
-        }
+        uint64_t line;
+        bool torn = false;
+        int e = log_file_find_end(s->log.fd, p->offset + same, &line);
+        if (e == 0)
+                e = is_torn(&s->log, line, &torn);
+        *ret_fits = torn && line >= p->offset; /* always, when whole lines precede it */
+        if (e < 0 || !*ret_fits)
+                return e;
+        s->found = line;
+        return log_file_cut(&s->log, line) == 0 ? 0 : -EIO;
+}
+
+static int append_piece(struct restore *s, const struct log_replay_piece *p)
+{
+        int e = log_file_repair_tail(&s->log);
+        if (e == 0)
+                e = write_piece(s, p, s->log.fd, s->log.size);
         if (e != 0)
                 return e < 0 ? e : -EIO;
-        /* Somebody has cut it short: what is left must end in a newline before more is appended. */
-        if (f.size < file->first->offset && log_file_repair_tail(&f) != 0)
-                e = -EIO;
+        s->log.size += p->len;
+        s->appended += p->len;
+        return 0;
+}
+
+/* The lines are not at their place: `same` bytes of them are. */
+static int restore_piece(struct restore *s, const struct log_replay_piece *p, size_t same)
+{
+        int e = s->log.fd < 0 ? open_log(s, true) : 0;
+        bool fits = !p->overwritten && p->offset <= s->log.size;
+        if (e == 0 && fits && p->offset < s->log.size) {
+                fits = p->offset < s->found;
+                if (fits && p->offset + same < s->log.size)
+                        e = cut_torn(s, p, same, &fits);
+        }
+        if (e < 0)
+                return e;
+        s->recovery->counts.bytes_restored += p->len - same;
+        s->repaired = true;
+        if (!fits)
+                return append_piece(s, p);
+        e = write_piece(s, p, s->log.fd, p->offset);
+        s->log.size = p->offset + p->len;
+        return e;
+}
+
+static int restore_pieces(struct restore *s)
+{
+        for (const struct log_replay_piece *p = s->file->pieces; p < s->file->pieces + s->file->n; p++) {
+                size_t same = 0;
+                int e = 0;
+                if (s->log.fd >= 0 && !p->overwritten)
+                        e = log_replay_compare(&s->recovery->replay, p, s->log.fd, s->found, &same);
+                if (e == 0 && same == p->len)
+                        e = write_piece(s, p, s->log.fd, p->offset);
+                else if (e == 0 && log_copies_have(&s->copies, &s->recovery->replay, p))
+                        s->recovery->counts.bytes_elsewhere += p->len;
+                else if (e == 0)
+                        e = restore_piece(s, p, same);
+                if (e < 0)
+                        return e;
+        }
+        return 0;
+}
+
+static void report_changed(struct restore *s)
+{
+        if (s->appended == 0 || ++s->recovery->counts.files_changed > CHANGED_LOGGED_MAX)
+                return;
+        log_warn("a log file had been moved, emptied or replaced: lines that were acknowledged are at its end again",
+                 LOG_STR("file", s->file->key), LOG_INT("bytes", s->appended));
+}
+
+/* The file itself cannot be written. */
+static int write_elsewhere(struct restore *s, int why)
+{
+        _cleanup_(buf_done) struct buf lines = { 0 };
+        int e = 0;
+        for (const struct log_replay_piece *p = s->file->pieces; p < s->file->pieces + s->file->n && e == 0; p++)
+                e = log_replay_take(&s->recovery->replay, p, &lines);
         if (e == 0)
-                e = restore_pieces(r, file, &f);
-        log_file_close(&f);
+                e = log_recovered_append(s->recovery->datadir_fd, &s->file->source, s->file->day, &lines, why);
+        s->recovery->counts.files_unwritable++;
+        return e;
+}
+
+static int restore_file(struct recovery *r, struct log_replay_file *file)
+{
+        struct restore s = { .recovery = r, .file = file, .log.fd = -1 };
+        if (file->n == 0)
+                return 0;
+        r->counts.files++;
+        log_replay_mark(file);
+        log_copies_open(&s.copies, r->datadir_fd, file);
+        int e = open_log(&s, false);
+        if (e == 0)
+                e = restore_pieces(&s);
+        if (log_recovered_is_for(e))
+                e = write_elsewhere(&s, e);
+        r->counts.files_repaired += s.repaired;
+        report_changed(&s);
+        log_copies_done(&s.copies);
+        log_file_close(&s.log);
         return e;
 }
 
 static int restore_files(struct recovery *r, struct error *err)
 {
-        struct file *f, *next;
-        HASH_ITER(hh, r->files, f, next)
+        struct log_replay_file *f, *next;
+        HASH_ITER(hh, r->replay.files, f, next)
         {
                 int e = restore_file(r, f);
                 if (e < 0) {
@@ -350,15 +316,9 @@ static int free_segments(const struct recovery *r)
 
 static void recovery_done(struct recovery *r)
 {
-        struct file *f = r->files, *next;
         for (struct segment *s = r->segments; s < r->segments + JOURNAL_SEGMENTS; s++)
                 closep(&s->fd);
-        HASH_CLEAR(hh, r->files); /* the files stay linked */
-        for (; f; f = next) {
-                next = f->hh.next;
-                drop_pieces(f);
-                free(f);
-        }
+        log_replay_done(&r->replay);
 }
 
 int log_recovery_run(int datadir_fd, struct log_recovery_counts *ret, struct error *err)
@@ -368,6 +328,8 @@ int log_recovery_run(int datadir_fd, struct log_recovery_counts *ret, struct err
                 r.segments[slot] = (struct segment){ .slot = slot, .fd = -1 };
         error_set(err, "%s", "");
         int e = read_journal(&r, err);
+        r.counts.frames = r.replay.frames;
+        r.counts.frames_damaged = r.replay.frames_damaged;
         if (e == 0)
                 e = restore_files(&r, err);
         if (e == 0 && r.counts.frames > 0)

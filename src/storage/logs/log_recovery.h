@@ -7,12 +7,14 @@
 #include "util/error.h"
 
 struct log_recovery_counts {
-        uint64_t frames;         /* commits found */
-        uint64_t files;          /* that they name */
-        uint64_t files_repaired; /* whose lines were not all there */
-        uint64_t bytes_restored; /* of lines that were not */
-        uint64_t files_removed;  /* by somebody, with what they held before the journal's lines: left so */
-        uint64_t frames_damaged; /* holes: lines may be lost, and the segment is kept aside */
+        uint64_t frames;           /* commits found */
+        uint64_t files;            /* that they name */
+        uint64_t files_repaired;   /* whose lines were not all there */
+        uint64_t bytes_restored;   /* of lines that were not */
+        uint64_t bytes_elsewhere;  /* of lines in a renamed log file, or in a copy beside it: left there */
+        uint64_t files_changed;    /* moved, emptied or replaced by somebody: lines went to their end */
+        uint64_t files_unwritable; /* lines went to recovered/ */
+        uint64_t frames_damaged;   /* holes: lines may be lost, and the segment is kept aside */
 };
 
 /* 0; or < 0 with err: the disk is full or broken, or a later version wrote the journal. Nothing is lost then: the

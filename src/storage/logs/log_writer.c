@@ -22,6 +22,7 @@
 #include "storage/logs/log_checkpoint.h"
 #include "storage/logs/log_debts.h"
 #include "storage/logs/log_file.h"
+#include "storage/logs/log_settle.h"
 #include "storage/logs/log_work.h"
 #include "util/thread_owner.h"
 
@@ -41,8 +42,9 @@ struct log_writer {
         uint64_t frames_since_ns;          /* when the first frame that no checkpoint has seen was written */
         struct log_cache *files;
         struct log_debts debts; /* with room for what this part may add */
-        uint64_t part_bytes;    /* of lines, since the last commit */
-        size_t part_records;    /* appends, and files forgotten */
+        struct log_settle settle;
+        uint64_t part_bytes; /* of lines, since the last commit */
+        size_t part_records; /* appends, and files forgotten */
         bool part_forgets;
         struct log_file *runs; /* files with a run */
         struct iovec iov[IOV_MAX];
@@ -140,8 +142,10 @@ static int open_file(struct log_writer *w, const struct source *source, struct l
 {
         int r = log_debts_error(&w->debts, source);
         *ret = r == 0 ? log_cache_find(w->files, source) : NULL;
-        if (r < 0 || *ret)
+        if (r < 0)
                 return r;
+        if (*ret)
+                return (*ret)->trouble;
         if (log_cache_full(w->files))
                 write_runs(w);
         return log_cache_open(w->files, source, ret);
@@ -211,13 +215,22 @@ static void begin_checkpoint(struct log_writer *w)
         log_checkpoint_start(w->checkpoint, &work);
 }
 
+/* Between two groups. */
+static void settle_and_checkpoint(struct log_writer *w)
+{
+        if (log_settle_checkpoint(&w->settle) == 0)
+                begin_checkpoint(w);
+        else
+                atomic_store(&w->failed, true);
+}
+
 static void checkpoint_if_due(struct log_writer *w)
 {
         if (!w->journal || !journal_has_frames(w->journal) || log_checkpoint_is_running(w->checkpoint) ||
             log_writer_failed(w))
                 return;
         if (journal_has_full(w->journal) || clock_monotonic_ns() - w->frames_since_ns >= CHECKPOINT_INTERVAL_NS)
-                begin_checkpoint(w);
+                settle_and_checkpoint(w);
 }
 
 /* Every segment is in use: waits for a checkpoint, which may free none if the disk is full. 0 or LOG_FILE_BROKEN. */
@@ -350,6 +363,7 @@ int log_writer_store(struct log_writer *w, struct log_work *list)
         assert(!w->runs && w->part_records == 0); /* the last group has been committed */
         log_cache_set_time(w->files, clock_now());
         log_debts_pay(&w->debts, w->config->datadir_fd);
+        r = log_settle_group(&w->settle, list);
         for (struct log_work *work = list; work && r == 0; work = log_work_next(work))
                 r = stage_work(w, work);
         if (r == 0)
@@ -401,7 +415,7 @@ static void checkpoint_at_the_end(struct log_writer *w)
                 return;
         log_checkpoint_wait(w->checkpoint);
         if (journal_has_frames(w->journal) && !log_writer_failed(w))
-                begin_checkpoint(w);
+                settle_and_checkpoint(w);
         log_checkpoint_wait(w->checkpoint);
 }
 
@@ -429,6 +443,9 @@ int log_writer_new(const struct log_committer_config *config, struct log_writer 
         int r = w->files ? 0 : -ENOMEM;
         if (r == 0 && config->sync)
                 r = open_journal(w);
+        w->settle = (struct log_settle){
+                .config = config, .files = w->files, .journal = w->journal, .checkpoint = w->checkpoint
+        };
         if (r < 0) {
                 log_writer_free(w);
                 return r;

@@ -1,0 +1,77 @@
+#include "storage/logs/log_copies.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "util/files/entries.h"
+
+struct search {
+        struct log_copies *copies;
+        int datadir_fd;
+        const char *day;
+        bool of_the_day; /* only names that begin with the day, or only others */
+};
+
+/* "<day>.ndjson", "<day>.ndjson.torn", "<day>.ndjson.zst": of any day. The same lines may well be at the same offset of
+ * another day's file. */
+static bool is_named_like_a_log(const char *name)
+{
+        static const char *const suffixes[] = { ".ndjson", ".ndjson.torn", ".ndjson.zst" };
+        size_t day_len = strspn(name, "0123456789-");
+        for (size_t i = 0; day_len == CLOCK_DAY_SIZE - 1 && i < ARRAY_LEN(suffixes); i++) {
+                if (strcmp(name + day_len, suffixes[i]) == 0)
+                        return true;
+        }
+        return false;
+}
+
+static int look_at(void *userdata, const char *path, const char *name)
+{
+        struct search *s = userdata;
+        struct stat st;
+        bool of_the_day = strncmp(name, s->day, strlen(s->day)) == 0;
+        if (of_the_day != s->of_the_day || is_named_like_a_log(name) || s->copies->n == LOG_COPIES_MAX)
+                return 0;
+        int fd = openat(s->datadir_fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+                s->copies->fds[s->copies->n++] = fd;
+        else if (fd >= 0)
+                close(fd);
+        return 0;
+}
+
+void log_copies_open(struct log_copies *c, int datadir_fd, const struct log_replay_file *file)
+{
+        struct search s = { c, datadir_fd, file->day, .of_the_day = true };
+        char dir[sizeof("logs/") + SOURCE_CANONICAL_SIZE];
+        snprintf(dir, sizeof(dir), "logs/%s/%s", file->source.project, file->source.install_id);
+        entries_each(datadir_fd, dir, look_at, &s);
+        s.of_the_day = false;
+        entries_each(datadir_fd, dir, look_at, &s);
+}
+
+void log_copies_add(struct log_copies *c, int fd)
+{
+        int copy = c->n < LOG_COPIES_MAX ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+        if (copy >= 0)
+                c->fds[c->n++] = copy;
+}
+
+bool log_copies_have(const struct log_copies *c, const struct log_replay *r, const struct log_replay_piece *p)
+{
+        for (unsigned i = 0; i < c->n; i++) {
+                size_t same = 0;
+                if (log_replay_compare(r, p, c->fds[i], UINT64_MAX, &same) == 0 && same == p->len)
+                        return true;
+        }
+        return false;
+}
+
+void log_copies_done(struct log_copies *c)
+{
+        while (c->n > 0)
+                close(c->fds[--c->n]);
+}
