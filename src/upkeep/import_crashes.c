@@ -61,7 +61,7 @@ static int give_names(struct batch *b)
         bool existed;
         int r = draft_sync_all(drafts);
         for (size_t n = 0; r == 0 && n < b->n_blobs; n++)
-                r = blob_writer_link(b->blobs[n], false, &existed);
+                r = blob_writer_link(b->blobs[n], &existed);
         if (r == 0 && b->n_blobs > 0)
                 r = draft_sync_all(drafts);
         return r < 0 ? r : mirror_batch_link(&b->mirrors);

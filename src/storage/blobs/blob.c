@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 
 #include "util/files/durable.h"
+#include "util/files/failure.h"
 #include "util/log.h"
 #include "util/text/hex.h"
 
@@ -234,16 +235,16 @@ static void directory_of(const char *sha256, char ret[BLOB_DIR_SIZE])
         snprintf(ret, BLOB_DIR_SIZE, BLOB_DIR "/%.2s", sha256);
 }
 
-/* -ENOENT: this is the first blob of its directory. */
-static int link_new(struct blob_writer *w, const char *path, bool sync_directories)
+/* -ENOENT: this is the first blob of its directory, whose name everything is synced for. */
+static int link_new(struct blob_writer *w, const char *path)
 {
         int r = draft_link(&w->file, path);
         if (r != -ENOENT)
                 return r;
         char dir[BLOB_DIR_SIZE];
         directory_of(w->sha256, dir);
-        r = sync_directories ? durable_mkdirs(w->store->datadir_fd, dir)
-                             : durable_mkdirs_later(w->store->datadir_fd, dir);
+        r = durable_mkdirs_later(w->store->datadir_fd, dir);
+        draft_owe_sync(&w->store->drafts);
         return r < 0 ? r : draft_link(&w->file, path);
 }
 
@@ -257,12 +258,12 @@ static int replace_damaged(struct blob_writer *w, const char *path)
         return draft_replace(&w->file, path);
 }
 
-int blob_writer_link(struct blob_writer *w, bool sync_directories, bool *ret_existed)
+int blob_writer_link(struct blob_writer *w, bool *ret_existed)
 {
         char path[BLOB_PATH_SIZE];
         assert(w->state == BLOB_FINISHED);
         blob_path(w->sha256, path);
-        int r = link_new(w, path, sync_directories);
+        int r = link_new(w, path);
         *ret_existed = r == -EEXIST;
         if (r == -EEXIST)
                 r = replace_damaged(w, path);
@@ -281,7 +282,12 @@ int blob_sync_name(struct blob_store *s, const char *sha256)
 {
         char dir[BLOB_DIR_SIZE];
         directory_of(sha256, dir);
-        return durable_sync_dir(s->datadir_fd, dir);
+        if (draft_owes_sync(&s->drafts))
+                return draft_sync_all(&s->drafts);
+        int r = durable_sync_dir(s->datadir_fd, dir);
+        if (r < 0 && failure_of(FAILURE_SYNC, r) != FAILURE_FINAL) /* it could not be opened */
+                r = draft_sync_all(&s->drafts);
+        return r;
 }
 
 int blob_unlink(struct blob_store *s, const char *sha256, uint64_t *ret_len)

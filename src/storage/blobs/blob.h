@@ -47,8 +47,9 @@ const char *blob_writer_sha256(const struct blob_writer *w); /* after finish: 64
  * linked it a moment ago. */
 int blob_writer_is_stored(const struct blob_writer *w, bool *ret);
 int blob_writer_sync(struct blob_writer *w);
-/* sync_directories: a new directory is made durable, too. *ret_existed: the blob was stored before, whole or not. */
-int blob_writer_link(struct blob_writer *w, bool sync_directories, bool *ret_existed);
+/* A new directory is owed a draft_sync_all(). *ret_existed: the blob was stored before, whole or not. */
+int blob_writer_link(struct blob_writer *w, bool *ret_existed);
+/* draft_sync_all() instead, where that is owed or the directory cannot be opened. What fails is final (failure.h). */
 int blob_sync_name(struct blob_store *s, const char *sha256);
 /* After the sync: gives the pages back to the system. */
 void blob_writer_drop_pages(struct blob_writer *w);

@@ -142,6 +142,11 @@ int draft_sync_all(struct draft_dir *d)
         return r;
 }
 
+void draft_owe_sync(struct draft_dir *d)
+{
+        d->owed = true;
+}
+
 bool draft_owes_sync(const struct draft_dir *d)
 {
         return d->owed;

@@ -16,7 +16,7 @@ struct draft_dir {
         int fd;
         atomic_uint serial; /* of the next name in tmp/ */
         atomic_bool no_tmpfile;
-        bool owed; /* the last draft_sync_all() failed */
+        bool owed; /* a draft_sync_all() */
 };
 
 enum draft_state { DRAFT_NONE, DRAFT_OPEN, DRAFT_NAMED };
@@ -45,5 +45,7 @@ int draft_replace(struct draft *f, const char *path);
 /* Makes all data and all names of the file system durable, whoever made them. The kernel reports an error of write-back
  * once to each descriptor, so nobody else may sync through this one. */
 int draft_sync_all(struct draft_dir *d);
-/* The last draft_sync_all() failed: until one succeeds, a directory that exists may not be durable. */
+/* A directory was made, or the last draft_sync_all() failed: until one succeeds, a directory that exists may not be
+ * durable. */
+void draft_owe_sync(struct draft_dir *d);
 bool draft_owes_sync(const struct draft_dir *d);

@@ -1,8 +1,7 @@
 /* Runs the statements of sql/queries/ (index_statements.h, made by tools/embed-sql). Each is prepared at its first use
  * and kept; its parameters are set in one go, and it is reset at the end, so that none keeps a snapshot.
  *
- * Failure modes: what SQLite says is logged and becomes -errno. A full disk and an I/O error get different codes, since
- * only an I/O error is final. */
+ * Failure modes: what SQLite says is logged and becomes -errno, of which -EIO alone is final (failure.h). */
 #include <errno.h>
 #include <string.h>
 
@@ -33,18 +32,35 @@ static bool found_no_space(struct index *x, int code)
                main_file + wal > 0;
 }
 
+/* Only what is said of written data is final: -EIO (failure.h, FAILURE_WRITE). A lock, a mapping or a read that failed
+ * has lost nothing. */
+static int translate_io(int code)
+{
+        switch (code) {
+        case SQLITE_IOERR_WRITE:
+        case SQLITE_IOERR_FSYNC:
+        case SQLITE_IOERR_DIR_FSYNC:
+        case SQLITE_IOERR_DATA: return -EIO;
+        case SQLITE_IOERR_NOMEM: return -ENOMEM;
+        default: return -EAGAIN;
+        }
+}
+
 static int translate(struct index *x, int code)
 {
         if (found_no_space(x, code))
                 return -ENOSPC;
         switch (code & 0xFF) {
         case SQLITE_FULL: return -ENOSPC;
-        case SQLITE_IOERR:
+        case SQLITE_IOERR: return translate_io(code);
         case SQLITE_CORRUPT:
-        case SQLITE_NOTADB: return -EIO;
+        case SQLITE_NOTADB: return -EIO; /* it must not be written to any more */
         case SQLITE_NOMEM: return -ENOMEM;
         case SQLITE_BUSY:
         case SQLITE_LOCKED: return -EBUSY;
+        case SQLITE_CANTOPEN: return sqlite3_system_errno(x->db) ? -sqlite3_system_errno(x->db) : -EAGAIN;
+        case SQLITE_READONLY:
+        case SQLITE_PERM: return -EACCES;
         case SQLITE_CONSTRAINT:
         case SQLITE_TOOBIG: return -EINVAL;
         default: return -EPROTO;

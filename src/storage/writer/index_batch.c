@@ -3,8 +3,9 @@
  * removed again.
  *
  * A report that is there already is answered like one that was stored; of two equal reports in one batch the second is
- * found inside the transaction. Failure modes: a full disk fails the report that met it, or, where SQLite rolls back or
- * the commit fails, the whole batch, which clients send again; a failed sync or a broken database is final. A mirror
+ * found inside the transaction. Failure modes: what passes (a full disk, no descriptor, no permission) fails the report
+ * that met it, or, where SQLite rolls back or the commit fails, the whole batch, which clients send again; a failed sync
+ * or a broken database is final. A mirror
  * that cannot be written is only a warning: its row is durable, and the file is derived from it, by the next start at
  * the latest.
  */
@@ -16,6 +17,7 @@
 #include "storage/index/index_read.h"
 #include "storage/index/index_write.h"
 #include "storage/writer/index_batch_internal.h"
+#include "util/files/failure.h"
 #include "util/log.h"
 
 static void entry_done(struct entry *e)
@@ -32,12 +34,7 @@ static void batch_done(struct batch *b)
 
 bool index_batch_is_final(int error)
 {
-        return error == -EIO || error == -EPROTO || error == -EROFS;
-}
-
-bool index_batch_is_full(int error)
-{
-        return error == -ENOSPC || error == -EDQUOT;
+        return error < 0 && failure_of(FAILURE_WRITE, error) == FAILURE_FINAL;
 }
 
 static int insert_report(struct batch *b, struct entry *e)
@@ -175,13 +172,17 @@ int index_batch_store(const struct index_batch_disk *disk, struct crash_report *
                 b.entries[i].report = reports[i];
 
         int r = index_publish_blobs(&b);
-        if (r == 0 && any_pending(&b))
+        bool final = r < 0;
+        if (r == 0 && any_pending(&b)) {
                 r = insert_all(&b);
-        if (r < 0)
+                final = index_batch_is_final(r);
+        }
+        if (r < 0) {
                 fail_uncommitted(&b, r);
-        else
+        } else {
                 r = index_publish_mirrors(&b);
-        bool final = index_batch_is_final(r);
+                final = r < 0;
+        }
         conclude(&b, final);
         return final ? r : 0;
 }

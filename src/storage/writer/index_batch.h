@@ -19,7 +19,5 @@ struct index_batch_disk {
  * acknowledged any more; even then each report has its true result. */
 int index_batch_store(const struct index_batch_disk *disk, struct crash_report *const *reports, size_t n);
 
-/* Does this error mean that the disk or the database can no longer be trusted? A full or busy one can. */
+/* Does this error of the database mean that it can no longer be trusted? A full or busy one can. */
 bool index_batch_is_final(int error);
-/* Does it mean that the disk is full? */
-bool index_batch_is_full(int error);

@@ -6,8 +6,7 @@
  * A few files are synced one by one. For more, each of the two steps is one syncfs(2), whatever there is to sync: it
  * costs about as much as one fdatasync(2), and other people's dirty pages on the file system (docs/adr/0008).
  *
- * Failure modes: a full disk fails the reports that met it, with a sync for all of them all that were synced; a failed
- * sync is final. */
+ * Failure modes: what passes fails the reports that met it; a failed sync is final. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -15,9 +14,11 @@
 
 #include "storage/crashes/mirror.h"
 #include "storage/index/index_read.h"
+#include "storage/space/denied.h"
 #include "storage/space/space.h"
 #include "storage/writer/index_batch_internal.h"
 #include "util/files/durable.h"
+#include "util/files/failure.h"
 #include "util/log.h"
 
 #define SYNC_EACH_MAX 4 /* files */
@@ -53,12 +54,14 @@ static int look_at(struct entry *e)
         return r;
 }
 
-/* Only a full disk counts here. Any other error comes again, and is reported, when the mirror is written at the end. */
+/* What fails here fails the report, which costs nothing yet; the mirror's name needs neither space nor a descriptor. */
 static int draft_mirror(struct batch *b, struct entry *e)
 {
         struct index_crash crash = entry_crash(e);
         int r = mirror_draft(blob_store_drafts(b->disk->blobs), &crash, &e->mirror);
-        return index_batch_is_full(r) || index_batch_is_final(r) ? r : 0;
+        if (r < 0)
+                denied_report(b->disk->troubles, b->disk->datadir_fd, DENIED_CRASHES, "tmp", r);
+        return r;
 }
 
 static int prepare(struct batch *b, struct entry *e)
@@ -83,6 +86,13 @@ static int sync_contents(struct entry *e)
         return r == 0 && e->mirror.dir ? durable_sync(e->mirror.fd) : r;
 }
 
+static void report_name(const struct batch *b, const char *sha256, int error)
+{
+        char path[BLOB_PATH_SIZE];
+        blob_path(sha256, path);
+        denied_report(b->disk->troubles, b->disk->datadir_fd, DENIED_CRASHES, path, error);
+}
+
 /* The mirror's content has the dedup that was foreseen. When it came out differently, the mirror is written again. */
 static int link_blobs(struct batch *b, struct entry *e)
 {
@@ -90,9 +100,11 @@ static int link_blobs(struct batch *b, struct entry *e)
         assert(e->published == 0 && !b->durable);
         for (size_t i = 0; i < files_of(e); i++) {
                 bool existed;
-                r = blob_writer_link(file_of(e, i)->blob, !b->together, &existed);
-                if (r < 0)
+                r = blob_writer_link(file_of(e, i)->blob, &existed);
+                if (r < 0) {
+                        report_name(b, e->uses[i].sha256, r);
                         break;
+                }
                 e->published++;
                 if (existed != e->uses[i].dedup) {
                         e->uses[i].dedup = existed;
@@ -117,15 +129,15 @@ static int drop_pages(_unused_ struct batch *b, struct entry *e)
         return 0;
 }
 
-/* Does step with each report that is pending. < 0: final. */
-static int each_pending(struct batch *b, int (*step)(struct batch *b, struct entry *e))
+/* Does step with each report that is pending. < 0: final, for that kind of call. */
+static int each_pending(struct batch *b, enum failure_call call, int (*step)(struct batch *b, struct entry *e))
 {
         for (size_t i = 0; i < b->n; i++) {
                 struct entry *e = &b->entries[i];
                 int r = e->state == ENTRY_PENDING ? step(b, e) : 0;
                 if (r < 0)
                         entry_fail(e, r);
-                if (index_batch_is_final(r))
+                if (r < 0 && failure_of(call, r) == FAILURE_FINAL)
                         return r;
         }
         return 0;
@@ -144,7 +156,7 @@ static int sync_all(struct batch *b)
                 if (b->entries[i].state == ENTRY_PENDING)
                         entry_fail(&b->entries[i], r);
         }
-        return index_batch_is_final(r) ? r : 0;
+        return r;
 }
 
 static size_t count_files(const struct batch *b)
@@ -159,18 +171,18 @@ static size_t count_files(const struct batch *b)
 
 int index_publish_blobs(struct batch *b)
 {
-        int r = each_pending(b, prepare);
+        int r = each_pending(b, FAILURE_WRITE, prepare);
         size_t n = count_files(b);
         if (r < 0 || n == 0)
                 return r;
         b->together = n > SYNC_EACH_MAX || draft_owes_sync(blob_store_drafts(b->disk->blobs));
-        r = b->together ? sync_all(b) : each_pending(b, sync_each_contents);
+        r = b->together ? sync_all(b) : each_pending(b, FAILURE_SYNC, sync_each_contents);
         if (r == 0)
-                r = each_pending(b, link_blobs);
+                r = each_pending(b, FAILURE_NAME, link_blobs);
         if (r == 0 && count_files(b) > 0)
-                r = b->together ? sync_all(b) : each_pending(b, sync_names);
+                r = b->together ? sync_all(b) : each_pending(b, FAILURE_SYNC, sync_names);
         b->durable = r == 0;
-        return r == 0 ? each_pending(b, drop_pages) : r;
+        return r == 0 ? each_pending(b, FAILURE_NAME, drop_pages) : r;
 }
 
 /* ---- mirrors ---- */
@@ -178,13 +190,15 @@ int index_publish_blobs(struct batch *b)
 /* Reports a mirror that failed. < 0: final. */
 static int report(const struct batch *b, const struct index_crash *crash, int error)
 {
+        const struct crash_metadata *m = crash->metadata;
+        char path[MIRROR_PATH_SIZE];
         if (error == 0)
                 return 0;
         atomic_store(b->disk->untidy, true);
-        log_warn("cannot write a crash's JSON file; the crash itself is stored",
-                 LOG_STR("project", crash->metadata->source.project), LOG_STR("dump", crash->dump.sha256),
-                 LOG_STR("error", strerror(-error)));
-        if (index_batch_is_full(error))
+        mirror_path(&m->source, m->timestamp, crash->dump.sha256, path);
+        log_warn("cannot write a crash's JSON file; the crash itself is stored, and the next start writes the file",
+                 LOG_STR("path", path), LOG_STR("error", strerror(-error)));
+        if (failure_is_full(error))
                 space_saw_full(b->disk->space);
         return index_batch_is_final(error) ? error : 0;
 }

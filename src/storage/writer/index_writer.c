@@ -13,8 +13,10 @@
 #include <string.h>
 
 #include "storage/index/index_write.h"
+#include "storage/space/denied.h"
 #include "storage/space/space.h"
 #include "storage/writer/index_batch.h"
+#include "util/files/failure.h"
 #include "util/log.h"
 #include "util/thread_owner.h"
 
@@ -53,7 +55,7 @@ struct crash_report *crash_report_free(struct crash_report *r)
 
 static void fail_for_good(struct index_writer *w, int error)
 {
-        assert(index_batch_is_final(error));
+        assert(error < 0);
         if (!atomic_exchange(&w->failed, true))
                 troubles_set(w->disk.troubles, TROUBLE_CRASHES_FAILED, NULL,
                              "the crash store failed and accepts no writes until the daemon is restarted: %s",
@@ -67,7 +69,7 @@ static bool write_back(struct index_writer *w)
         int r = index_checkpoint(w->disk.index);
         if (index_batch_is_final(r))
                 fail_for_good(w, r);
-        return index_batch_is_full(r);
+        return failure_is_full(r);
 }
 
 static void make_room(struct index_writer *w)
@@ -79,7 +81,7 @@ static void make_room(struct index_writer *w)
 static bool any_met_full_disk(struct crash_report *const *reports, size_t n)
 {
         for (size_t i = 0; i < n; i++) {
-                if (index_batch_is_full(reports[i]->result))
+                if (failure_is_full(reports[i]->result))
                         return true;
         }
         return false;
@@ -99,6 +101,8 @@ static void store_reports(struct index_writer *w, struct crash_report *const *re
                 atomic_fetch_add(&w->commits, r == 0);
                 if (r == 0 && any_met_full_disk(reports, n))
                         make_room(w);
+                if (troubles_has(w->disk.troubles, TROUBLE_CRASHES_DENIED))
+                        denied_look(w->disk.troubles, w->disk.datadir_fd);
         }
         for (size_t i = 0; i < n; i++) {
                 assert(reports[i]->result <= 0);
@@ -128,7 +132,7 @@ static void run_job(struct index_writer *w, struct index_job *job)
                 r = run_in_transaction(w->disk.index, job);
                 if (index_batch_is_final(r))
                         fail_for_good(w, r);
-                else if (index_batch_is_full(r))
+                else if (failure_is_full(r))
                         make_room(w);
                 atomic_fetch_add(&w->commits, r == 0);
         }

@@ -41,7 +41,7 @@ static int publish_writer(struct blob_writer *w, bool *ret_existed)
         if (r == 0 && !stored)
                 r = blob_writer_sync(w);
         if (r == 0)
-                r = blob_writer_link(w, true, ret_existed);
+                r = blob_writer_link(w, ret_existed);
         return r == 0 ? blob_sync_name(store, blob_writer_sha256(w)) : r;
 }
 
@@ -272,7 +272,7 @@ static int fill_small_tmpfs(void)
                 return __LINE__ % 76;
         blob_writer_free(w);
         if (blob_writer_new(small, &w) != 0 || blob_writer_write(w, chunk, sizeof(chunk)) != 0 ||
-            blob_writer_finish(w) != 0 || blob_writer_link(w, true, &existed) != 0 || existed)
+            blob_writer_finish(w) != 0 || blob_writer_link(w, &existed) != 0 || existed)
                 return __LINE__ % 76;
         blob_writer_free(w);
         blob_store_free(small);

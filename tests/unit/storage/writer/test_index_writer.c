@@ -328,27 +328,49 @@ static void test_bad_report_alone_leaves_nothing(_unused_ void **state)
         storage_expect("SELECT count(*) FROM source", "0");
 }
 
-/* ENOSPC at each sync in turn: nothing is left behind, nothing is wrong, and it works again at once. */
-static void test_full_disk_at_each_sync(_unused_ void **state)
+/* At each sync in turn, what the kernel says of written data, be it ENOSPC, is final: a restart, and all is well. */
+static void test_each_failed_sync_is_final(_unused_ void **state)
 {
-        for (int at = 1;; at++) {
+        static const int errors[] = { ENOSPC, EDQUOT, EROFS, EIO };
+        bool reached = true;
+        for (int at = 1; reached; at++) {
                 char timestamp[32], dump[32], text[32];
                 snprintf(timestamp, sizeof(timestamp), "2026-05-19T08:30:%02dZ", at);
                 snprintf(dump, sizeof(dump), "dump %d", at);
                 snprintf(text, sizeof(text), "text %d", at);
-                atomic_store(&storage_faults.sync_error, ENOSPC);
+                int error = errors[at % (int)ARRAY_LEN(errors)];
+                atomic_store(&storage_faults.sync_error, error);
                 atomic_store(&storage_faults.sync_fails_at, at);
                 int r = put(INSTALL_A, timestamp, dump, text, NULL);
-                bool reached = atomic_load(&storage_faults.sync_fails_at) == 0;
+                reached = atomic_load(&storage_faults.sync_fails_at) == 0;
                 atomic_store(&storage_faults.sync_fails_at, 0);
-                assert_int_equal(r, reached ? -ENOSPC : 0);
-                expect_consistent();
-                if (!reached)
-                        break;
+                assert_int_equal(r, reached ? -error : 0);
+                assert_int_equal(index_writer_failed(writer), reached);
+                writer = index_writer_free(writer);
+                start();
                 assert_int_equal(put(INSTALL_A, timestamp, dump, text, NULL), 0);
+                assert_false(index_writer_failed(writer));
                 expect_consistent();
         }
-        assert_false(index_writer_failed(writer));
+}
+
+/* A directory that cannot be opened, for want of a descriptor or of permission, is synced with everything else. */
+static void test_a_directory_that_cannot_be_opened(_unused_ void **state)
+{
+        static const int errors[] = { EMFILE, ENFILE, EACCES, ENOMEM };
+        assert_int_equal(put(INSTALL_A, TIME_1, "one", NULL, NULL), 0);
+        for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
+                char timestamp[32];
+                snprintf(timestamp, sizeof(timestamp), "2026-05-19T08:31:%02zuZ", i);
+                atomic_store(&storage_faults.all_syncs, 0);
+                atomic_store(&storage_faults.dir_sync_error, errors[i]);
+                atomic_store(&storage_faults.dir_sync_fails_at, 1);
+                assert_int_equal(put(INSTALL_A, timestamp, "one", NULL, NULL), 0);
+                assert_int_equal(atomic_load(&storage_faults.dir_sync_fails_at), 0);
+                assert_int_equal(atomic_load(&storage_faults.all_syncs), 1);
+                assert_false(index_writer_failed(writer));
+        }
+        expect_consistent();
 }
 
 /* So many that they are synced together. */
@@ -381,14 +403,17 @@ static bool put_many(const char *what, int result)
 static void test_many_share_their_syncs(_unused_ void **state)
 {
         assert_int_equal(put(INSTALL_A, TIME_1, "one", NULL, NULL), 0);
-        assert_int_equal(atomic_load(&storage_faults.all_syncs), 0);
+        assert_int_equal(atomic_load(&storage_faults.all_syncs), 1); /* for the blob's directory, which is new */
+        assert_int_equal(put(INSTALL_B, TIME_1, "one", NULL, NULL), 0);
+        assert_int_equal(atomic_load(&storage_faults.all_syncs), 1);
+        atomic_store(&storage_faults.all_syncs, 0);
         atomic_store(&storage_faults.syncs, 0);
         atomic_store(&storage_faults.dir_syncs, 0);
         assert_true(put_many("many", 0));
         assert_int_equal(atomic_load(&storage_faults.all_syncs), 2); /* contents, names of blobs */
         assert_int_equal(atomic_load(&storage_faults.syncs), 0);
         assert_int_equal(atomic_load(&storage_faults.dir_syncs), 0);
-        storage_expect("SELECT count(*) FROM crash", "9");
+        storage_expect("SELECT count(*) FROM crash", "10");
         storage_expect("SELECT sum(dedup) FROM attachment", "7");
         expect_consistent();
 }
@@ -414,46 +439,15 @@ static void test_mirror_of_a_repeat_in_a_batch(_unused_ void **state)
         expect_consistent();
 }
 
-/* ENOSPC at each shared sync in turn. */
-static void test_full_disk_at_each_shared_sync(_unused_ void **state)
-{
-        for (int at = 1; at <= 2; at++) {
-                char what[16];
-                snprintf(what, sizeof(what), "full %d", at);
-                atomic_store(&storage_faults.sync_all_error, ENOSPC);
-                atomic_store(&storage_faults.sync_all_fails_at, at);
-                assert_true(put_many(what, -ENOSPC));
-                assert_int_equal(atomic_load(&storage_faults.sync_all_fails_at), 0);
-                expect_consistent();
-                assert_true(put_many(what, 0));
-                expect_consistent();
-        }
-        assert_false(index_writer_failed(writer));
-        storage_expect("SELECT count(*) FROM crash", "16");
-}
-
-/* Directories that a failed sync of all left behind are not taken for durable: the next upload, though alone, syncs
- * all. */
-static void test_shared_sync_that_failed_is_owed(_unused_ void **state)
-{
-        atomic_store(&storage_faults.sync_all_error, ENOSPC);
-        atomic_store(&storage_faults.sync_all_fails_at, 2);
-        assert_true(put_many("many", -ENOSPC));
-        atomic_store(&storage_faults.all_syncs, 0);
-        assert_int_equal(put(INSTALL_A, TIME_1, "one", NULL, NULL), 0);
-        assert_int_equal(atomic_load(&storage_faults.all_syncs), 2);
-        assert_int_equal(put(INSTALL_A, TIME_2, "one", NULL, NULL), 0);
-        assert_int_equal(atomic_load(&storage_faults.all_syncs), 2);
-}
-
 static void test_failed_shared_sync_is_final(_unused_ void **state)
 {
         for (int at = 1; at <= 2; at++) {
                 char what[16];
+                int error = at == 1 ? EIO : ENOSPC;
                 snprintf(what, sizeof(what), "io %d", at);
-                atomic_store(&storage_faults.sync_all_error, EIO);
+                atomic_store(&storage_faults.sync_all_error, error);
                 atomic_store(&storage_faults.sync_all_fails_at, at);
-                assert_true(put_many(what, -EIO));
+                assert_true(put_many(what, -error));
                 assert_true(index_writer_failed(writer));
                 storage_expect("SELECT count(*) FROM crash", "0");
                 writer = index_writer_free(writer);
@@ -729,11 +723,10 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_dedup_within_a_batch, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_bad_report_fails_alone, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_bad_report_alone_leaves_nothing, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_full_disk_at_each_sync, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_each_failed_sync_is_final, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_a_directory_that_cannot_be_opened, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_many_share_their_syncs, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_mirror_of_a_repeat_in_a_batch, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_full_disk_at_each_shared_sync, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_shared_sync_that_failed_is_owed, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_failed_shared_sync_is_final, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_failed_sync_is_final, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_failed_directory_sync_is_final, setup, teardown),
