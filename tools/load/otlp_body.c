@@ -12,7 +12,7 @@
 
 /* Where things stand in a record, from its beginning on; the same in all, set by the first otlp_body_init(). */
 static struct {
-        size_t time, observed, seq, duration, trace;
+        size_t time, observed, text_seq, seq, duration, trace;
 } places;
 
 static struct buf make_record(void)
@@ -24,8 +24,9 @@ static struct buf make_record(void)
         places.observed = record.len - 8;
         wire_int(&record, 2, 9);
         wire_str(&record, 3, "INFO");
-        wire_str(&text, 1, "request finished, cart stored for later");
+        wire_str(&text, 1, "request finished, cart 000000000000");
         wire_message(&record, 5, &text);
+        places.text_seq = record.len - SEQ_DIGITS; /* for receivers that keep nothing but the text */
         wire_attribute_str(&record, 6, "seq", "000000000000");
         places.seq = record.len - SEQ_DIGITS;
         wire_double(&number, 4, 0);
@@ -92,6 +93,7 @@ void otlp_body_patch(struct body *b, const struct load_options *o, uint64_t requ
                 memcpy(record + places.observed, &now_ns, sizeof(now_ns));
                 memcpy(record + places.duration, &duration_ms, sizeof(duration_ms));
                 memcpy(record + places.trace, trace, sizeof(trace));
+                body_put_digits(record + places.text_seq, SEQ_DIGITS, seq);
                 body_put_digits(record + places.seq, SEQ_DIGITS, seq);
         }
 }

@@ -14,6 +14,7 @@ from harness import otlp  # noqa: E402
 
 PATH = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
 PROJECT = "bench"
+GRPC_PREFIX = 5  # bytes
 
 
 def flags(options):
@@ -40,14 +41,14 @@ def detritus_load(tool, server, **options):
     return json.loads(done.stdout)
 
 
-def export_body(records):
-    """One export as gRPC frames it, the same as detritus-load sends, but with the same numbers in each request."""
+def export_body(records, first=0):
+    """One export as gRPC frames it, the same as detritus-load sends it. Its records have the numbers from `first` on."""
     def attribute(key, value):
         return [(1, key), (2, value)]
 
     def record(number):
         return [(1, otlp.Fixed64(1795000000_000000000 + number)), (11, otlp.Fixed64(1795000000_100000000)), (2, 9),
-                (3, "INFO"), (5, [(1, "request finished, cart stored for later")]),
+                (3, "INFO"), (5, [(1, f"request finished, cart {number:012}")]),
                 (6, attribute("seq", [(1, f"{number:012}")])), (6, attribute("duration_ms", [(4, otlp.Double(12.5))])),
                 (6, attribute("http.request.method", [(1, "POST")])),
                 (6, attribute("code.namespace", [(1, "shop.cart")])),
@@ -56,7 +57,7 @@ def export_body(records):
     source = {"source.project": PROJECT, "source.platform": "linux", "source.version": "2.4.1",
               "service.name": "checkout", "source.install_id": "s000000"}
     resource_attributes = [(1, attribute(key, [(1, value)])) for key, value in source.items()]
-    scope_logs = [(1, [(1, "shop.checkout")]), *((2, record(number)) for number in range(records))]
+    scope_logs = [(1, [(1, "shop.checkout")]), *((2, record(number)) for number in range(first, first + records))]
     message = otlp.encode([(1, [(1, resource_attributes), (2, scope_logs)])])
     return b"\0" + len(message).to_bytes(4, "big") + message
 
@@ -64,11 +65,15 @@ def export_body(records):
 def h2load(server, directory, records, connections, streams, requests):
     """So many requests with one thread. As detritus_load(), without percentiles: Debian's h2load has none."""
     body = pathlib.Path(directory) / "body"
-    body.write_bytes(export_body(records))
+    if server.http1:
+        body.write_bytes(export_body(records)[GRPC_PREFIX:])
+        how = ["--h1", "-H", "content-type: application/x-protobuf"]
+    else:
+        body.write_bytes(export_body(records))
+        how = ["-H", "content-type: application/grpc", "-H", "te: trailers", "-H", "x-protocol-version: 1"]
     before = children_cpu_seconds()
     done = subprocess.run(["h2load", "-t1", f"-c{connections}", f"-m{streams}", f"-n{requests}", "-d", body,
-                           "-H", f"authorization: Bearer {server.token}", "-H", "content-type: application/grpc",
-                           "-H", "te: trailers", "-H", "x-protocol-version: 1", server.url + PATH],
+                           "-H", f"authorization: Bearer {server.token}", *how, server.url + server.export_path],
                           capture_output=True, text=True, check=False)
     cpu = children_cpu_seconds() - before
     finished = re.search(r"finished in ([\d.]+)(us|ms|s), ([\d.]+) req/s", done.stdout)

@@ -11,6 +11,8 @@ import time
 
 SYNCS = 200
 CHUNK = 1 << 20
+TICKS = os.sysconf("SC_CLK_TCK")
+KERNEL_THREAD = 0x00200000  # PF_KTHREAD, among the flags of proc(5)'s stat
 
 
 def _first(pattern, path):
@@ -82,23 +84,44 @@ def describe(repo, directory):
     }
 
 
+def _own_secs():
+    """CPU time of this process and of all that it started and that have ended and were waited for."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
+
+
+def _kernel_secs():
+    """{thread of the kernel: its CPU time}"""
+    found = {}
+    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has ended
+        if int(fields[6]) & KERNEL_THREAD:
+            found[path.parent.name] = (int(fields[11]) + int(fields[12])) / TICKS
+    return found
+
+
 class Busy:
-    """How much of all CPU time went to processes that are not ours: the noise of a run."""
+    """How much of all CPU time since then went to processes that are not ours: the noise of a measurement. What we started
+    must have ended by the time of report(). The kernel's threads count for nobody: our load is as likely behind them as
+    anybody's. Time in interrupts is part of what a process is charged for, so it counts here too."""
 
     def __init__(self):
         self.before = self._now()
 
     @staticmethod
     def _now():
-        user, nice, system, idle, iowait, irq, softirq, steal, *_ = map(
-            int, pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:])
-        children = os.times()
-        ours = (children.user + children.system + children.children_user + children.children_system)
-        busy = (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
-        total = busy + (idle + iowait + steal) / os.sysconf("SC_CLK_TCK")
-        return busy, ours, steal / os.sysconf("SC_CLK_TCK"), total
+        user, nice, system, idle, iowait, irq, softirq, steal, *_ = (
+            int(word) / TICKS for word in pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:])
+        busy = user + nice + system + irq + softirq
+        return busy, _own_secs(), steal, busy + idle + iowait + steal, _kernel_secs()
 
     def report(self):
-        busy, ours, steal, total = (now - then for now, then in zip(self._now(), self.before))
-        return {"others_cpu_percent": round(max(0.0, busy - ours) / total * 100, 1),
-                "stolen_cpu_percent": round(steal / total * 100, 1)}
+        *then, kernel_then = self.before
+        *now, kernel_now = self._now()
+        busy, own, steal, total = (a - b for a, b in zip(now, then))
+        kernel = sum(secs - kernel_then.get(thread, 0) for thread, secs in kernel_now.items())
+        return {"others_cpu_percent": round(max(0.0, busy - own - kernel) / total * 100, 1) if total else 0.0,
+                "stolen_cpu_percent": round(steal / total * 100, 1) if total else 0.0}

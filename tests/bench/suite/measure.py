@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import tempfile
+import time
 
 from . import load
 from .rivals import KNOWN
@@ -56,11 +57,16 @@ class Bench:
     # -- load
 
     def under_load(self, server, generate):
-        """What generate() says, and what it cost the server, which is stopped: what it has put off counts too."""
-        before = server.process.cpu_seconds()
+        """What generate() says, and what it cost the server, which is stopped: what it has put off counts too, in CPU time
+        and in the time until all is written (whole_secs, from the first request on). log_bytes: when the load ended."""
+        before, begin = server.process.cpu_seconds(), time.monotonic()
         said = generate()
+        load_secs = time.monotonic() - begin
         said["rss_mb"] = server.process.peak_rss_mb()
+        said["log_bytes"] = server.log_bytes()
+        begin = time.monotonic()
         server.stop()
+        said["whole_secs"] = load_secs + time.monotonic() - begin
         said["server_cpu"] = server.process.whole_cpu_seconds - before
         return said
 
@@ -71,14 +77,15 @@ class Bench:
         return said
 
     def by_h2load(self, server, records, connections, streams):
-        """As many requests as take about the wanted time, so that each is answered and can be looked for."""
-        few = connections * streams * H2LOAD_PROBE
-        probe = load.h2load(server, server.directory, records, connections, streams, few)
-        many = max(few, int(probe["requests_per_sec"] * self.seconds))
-        said = load.h2load(server, server.directory, records, connections, streams, many)
-        said["ok"] += probe["ok"]
-        said["failed"] += probe["failed"]
-        return said
+        """As many requests as take about the wanted time, so that each is answered and can be looked for. A few find out how
+        many that are, and as many as the warm-up takes go ahead unmeasured."""
+        few = many = connections * streams * H2LOAD_PROBE
+        ok = failed = 0
+        for wanted_secs in (WARM_UP_SECS, self.seconds, 0):
+            said = load.h2load(server, server.directory, records, connections, streams, many)
+            ok, failed = ok + said["ok"], failed + said["failed"]
+            many = max(few, int(said["requests_per_sec"] * wanted_secs))
+        return {**said, "ok": ok, "failed": failed}
 
     # -- whole measurements
 
@@ -92,11 +99,20 @@ class Bench:
             said = self.under_load(server, lambda: by(server, records=records, **wanted, **options))
             said["body_bytes"] = len(load.export_body(records))
             result = sample(said, records, void_of(said, server.wrong_logs(said, records)))
-            bytes_of_logs = server.log_bytes()
-            if bytes_of_logs is not None:
-                per_request = bytes_of_logs / max(1, said["ok"])
-                result["disk_mb_per_sec"] = per_request * said["requests_per_sec"] / 1e6
-            return result
+            return {**result, **self.written(said, records, server.log_bytes())}
+
+    @staticmethod
+    def written(said, records, log_bytes):
+        """What is on disk, and when it was: an answer may be far ahead of it."""
+        if not log_bytes or not said["ok"]:
+            return {}
+        sent = said["ok"] * records
+        written = {"disk_mb_per_sec": log_bytes / said["ok"] * said["requests_per_sec"] / 1e6,
+                   "bytes_per_record": log_bytes / sent,
+                   "unwritten": max(0.0, 1 - said["log_bytes"] / log_bytes)}
+        if said["numbered"]:  # else the generator was started several times, and that counts too
+            written["whole_rate"] = sent / said["whole_secs"]
+        return written
 
     def crashes(self, who, size, config=None, **options):
         """Crash uploads, each with a dump of its own."""

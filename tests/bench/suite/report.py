@@ -5,6 +5,7 @@ import textwrap
 from . import runner
 
 WIDTH = 120
+UNWRITTEN_SHOWN = 0.01
 HEAD = (f"{'':4} {'':24} {'rate':>19} {'spread':>6} {'p50 ms':>8} {'p99 ms':>8} {'CPU us':>8} {'RSS MB':>7}"
         f" {'load CPU':>8} {'ours ÷ it':>9}")
 
@@ -37,7 +38,8 @@ def _limit(judged, which):
 def bar_line(judged):
     figure = "-" if judged["figure"] is None else number(judged["figure"]) + judged["unit"].replace("×", " ×")
     limits = ", ".join(filter(None, (_limit(judged, "bar"), _limit(judged, "beyond"))))
-    return f"{'':4} -> {judged['verdict'].upper():10} {figure} {judged['what']} ({limits})"
+    why = f": others used {judged['others_cpu_percent']:.0f} % of the CPU" if judged["verdict"] == "withheld" else ""
+    return f"{'':4} -> {judged['verdict'].upper():10} {figure} {judged['what']} ({limits}){why}"
 
 
 def _void_lines(result):
@@ -57,6 +59,11 @@ def _extra(result):
         said.append(f"{number(result['requests_per_sec'])} uploads/s")
     if result["unit"] == "records/s" and "disk_mb_per_sec" in result:
         said.append(f"{number(result['disk_mb_per_sec'])} MB/s of lines")
+    if "bytes_per_record" in result:
+        said.append(f"{result['bytes_per_record']:.0f} bytes a record")
+    if "whole_rate" in result and result["unwritten"] >= UNWRITTEN_SHOWN:
+        said.append(f"{result['unwritten']:.0%} of them not written when the load ended: {number(result['whole_rate'])}"
+                    " records/s until all was")
     return [f"{'':4}    {', '.join(said)}"] if said else []
 
 
@@ -110,7 +117,8 @@ detritus: durability commit, tokens checked, every attribute kept, unless the ro
 rounds. spread: (highest - lowest) / median. CPU us: of the server, for each request or record, what it does at its end
 included. RSS: its peak. load CPU: of the generator, in per cent of a core. ours ÷ it: median of the ratios within each
 round; in tables of growth, the rate by the first row's. A rate is void, and in no median, when an answer was not good
-or something acknowledged is not on disk exactly once."""
+or something acknowledged is not on disk exactly once. A verdict is withheld when other processes used more than 10 % of
+the CPU during half of its rounds."""
 
 
 def text(outcome, scenarios, scaling, label_of):

@@ -2,8 +2,12 @@
 
 import statistics
 
+from .machine import Busy
 from .process import BenchError
 from .sample import bare
+
+
+OTHERS_CPU_PERCENT_MAX = 10  # beyond which no verdict is given
 
 
 def usable(name, measurements, rivals):
@@ -31,15 +35,15 @@ def run(bench, measurements, names, rounds, progress):
     for round_number in range(rounds):
         for name in _in_turn(names, round_number):
             progress(f"round {round_number + 1} of {rounds}: {name}")
+            busy = Busy()
             try:
                 got = measurements[name].make(bench)
             except BenchError as error:
                 got = bare(0, "", void=str(error))
-            if "rate" in got:
-                put(name, round_number, got)
-            else:
-                for label, sample in got.items():
-                    put(f"{name}/{label}", round_number, sample)
+            noise = busy.report()
+            for label, sample in ({name: got} if "rate" in got else
+                                  {f"{name}/{label}": sample for label, sample in got.items()}).items():
+                put(label, round_number, {**sample, **noise})
     return samples
 
 
@@ -59,7 +63,8 @@ def summary(samples):
     rate = statistics.median(rates) if rates else None
     values = {value: median_of(samples, value) for value in (
         "mb_per_sec", "requests_per_sec", "p50_ms", "p99_ms", "cpu_us", "rss_mb", "load_cpu", "start_ms", "list_ms",
-        "deleted_meanwhile", "cycle_secs", "disk_mb_per_sec", "cold_rate")}
+        "deleted_meanwhile", "cycle_secs", "disk_mb_per_sec", "cold_rate", "bytes_per_record", "unwritten", "whole_rate",
+        "others_cpu_percent")}
     return {"rate": rate, "spread": (max(rates) - min(rates)) / rate if rate else None,
             "unit": counted[0]["unit"] if counted else "", "rounds": len(counted),
             "void": [sample["void"] for sample in samples if sample and sample["void"]],
@@ -75,8 +80,8 @@ def ratio(ours, theirs, value="rate", their_value=None):
 
 
 def judge(bar, samples):
-    """{"figure", "verdict"}: beyond, met, missed, shown (there is no bar, or what lies beyond it is not reached), or
-    no figure, when something that it needs was not measured or is void."""
+    """{"figure", "verdict"}: beyond, met, missed, shown (there is no bar, or what lies beyond it is not reached), no figure,
+    when something that it needs was not measured or is void, or withheld, when other processes had too much of the CPU."""
     name, value = bar.of
     if bar.to:
         figure = ratio(samples.get(name, []), samples.get(bar.to[0], []), value, bar.to[1])
@@ -86,8 +91,11 @@ def judge(bar, samples):
     def reaches(limit):
         return limit is not None and (figure <= limit if bar.less_is_better else figure >= limit)
 
+    noise = max(median_of(samples.get(end[0], []), "others_cpu_percent") or 0 for end in (bar.of, bar.to) if end)
     if figure is None:
         verdict = "no figure"
+    elif noise > OTHERS_CPU_PERCENT_MAX:
+        verdict = "withheld"
     elif reaches(bar.beyond):
         verdict = "beyond"
     elif bar.bar is None:
@@ -95,7 +103,8 @@ def judge(bar, samples):
     else:
         verdict = "met" if reaches(bar.bar) else "missed"
     return {"what": bar.what, "figure": figure, "unit": bar.unit, "bar": bar.bar, "beyond": bar.beyond,
-            "less_is_better": bar.less_is_better, "either": bar.either, "verdict": verdict}
+            "less_is_better": bar.less_is_better, "either": bar.either, "verdict": verdict,
+            "others_cpu_percent": noise}
 
 
 def judge_all(bars, samples):

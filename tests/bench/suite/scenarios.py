@@ -14,8 +14,9 @@ P5 = {"connections": 32, "new_connection": True}
 # The port of a connection that is over can be had again only a while later: so many are to be had at once.
 P5_REQUESTS = {"requests": 12000}
 P6 = {"connections": 32, "sources": 100, "fill": 1000}
-# Fluent Bit resets a connection's second stream: as many exports at once, on more connections.
-P3_FLUENT_BIT = {"records": 256, "connections": 64, "streams": 1}
+# Fluent Bit resets a connection's second stream, and HTTP/1.1 has none: as many exports at once, on more connections.
+P2_ONE_EACH = {"connections": 256, "streams": 1}
+P3_ONE_EACH = {"records": 256, "connections": 64, "streams": 1}
 DUMP_BYTES = 64 * 1024
 LARGE_BYTES = 100 << 20
 
@@ -71,18 +72,27 @@ def measurements(stored_crashes, expired_crashes):
         "P1/floor": _logs("floor", **P1),
         "P1/fluent-bit": _logs("fluent-bit", **P1),
         "P1/collector": _logs("collector", **P1),
+        "P1/collector-queue": _logs("collector-queue", "collector, fsync", **P1),
         "P1/reference": _logs("reference", **P1),
         "P1/nghttpd": _logs("nghttpd", **P1),
         "P1/detritus, h2load": _logs("detritus", "detritus, by h2load", generator="h2load", config=COMMIT, **P1),
         "P1/floor, h2load": _logs("floor", "floor, by h2load", generator="h2load", **P1),
+        "P1/victoria-logs, h2load": _logs("victoria-logs", "victoria-logs, by h2load", generator="h2load", **P1),
         "P1/written": _logs("detritus", "detritus, written", config=WRITTEN, **P1),
         "P2/detritus": _logs("detritus", config=COMMIT, **P2),
         "P2/floor": _logs("floor", **P2),
+        "P2/fluent-bit": _logs("fluent-bit", "fluent-bit, -c256 -m1", **P2_ONE_EACH),
         "P2/collector": _logs("collector", **P2),
+        "P2/collector-queue": _logs("collector-queue", "collector, fsync", **P2),
+        "P2/detritus, h2load": _logs("detritus", "detritus, by h2load", generator="h2load", config=COMMIT, **P2),
+        "P2/victoria-logs, h2load": _logs("victoria-logs", "victoria-logs, -c256 -m1", generator="h2load", **P2_ONE_EACH),
         "P2/nghttpd": _logs("nghttpd", **P2),
         "P3/detritus": _logs("detritus", config=COMMIT, **P3),
-        "P3/fluent-bit": _logs("fluent-bit", "fluent-bit, -c64 -m1", **P3_FLUENT_BIT),
+        "P3/fluent-bit": _logs("fluent-bit", "fluent-bit, -c64 -m1", **P3_ONE_EACH),
         "P3/collector": _logs("collector", **P3),
+        "P3/collector-queue": _logs("collector-queue", "collector, fsync", **P3),
+        "P3/detritus, h2load": _logs("detritus", "detritus, by h2load", generator="h2load", config=COMMIT, **P3),
+        "P3/victoria-logs, h2load": _logs("victoria-logs", "victoria-logs, -c64 -m1", generator="h2load", **P3_ONE_EACH),
         "P3/floor": _logs("floor", **P3),
         "P3/nghttpd": _logs("nghttpd", **P3),
         "P3/disk": Measurement("disk, sequential", uploads.sequential_disk),
@@ -95,6 +105,8 @@ def measurements(stored_crashes, expired_crashes):
         "P5/reference": _logs("reference", **P5),
         "P6/detritus": _crashes("detritus", **P6),
         "P6/reference": _crashes("reference", **P6),
+        "P6/floor": Measurement("hash, write, sync",
+                                lambda bench: uploads.dumps_floor(bench, DUMP_BYTES, P6["connections"])),
         "P7/detritus": Measurement("detritus", lambda bench: uploads.large(bench, "detritus", LARGE_BYTES)),
         "P7/sha256sum": Measurement("sha256sum, dd", lambda bench: uploads.pipeline(bench, LARGE_BYTES, "sha256sum")),
         "P7/openssl": Measurement(
@@ -104,8 +116,15 @@ def measurements(stored_crashes, expired_crashes):
         "P8": Measurement("", lambda bench: stored.beside_janitor(bench, expired_crashes, **P1)),
         "P9/stored": Measurement(f"{stored_crashes:,} stored",
                                  lambda bench: bench.stored.uploads(stored_crashes, DUMP_BYTES, **P6)),
+        "P9/empty": Measurement("nothing stored", stored.empty),
         "P10/idle": Measurement(f"{uploads.IDLE_CONNECTIONS:,} idle", uploads.idle),
     }
+
+
+def _of_victoria_logs(scenario):
+    """Both by h2load; VictoriaLogs has no HTTP/2, and its answer means less."""
+    return Bar("of VictoriaLogs, both by h2load", (f"{scenario}/detritus, h2load", "rate"),
+               (f"{scenario}/victoria-logs, h2load", "rate"), 1.0, 2.0)
 
 
 LABELS = {"P8/beside": "janitor at work", "P8/without": "janitor at rest"}
@@ -113,22 +132,38 @@ LABELS = {"P8/beside": "janitor at work", "P8/without": "janitor at rest"}
 SCENARIOS = {
     "P1": Scenario(
         "1-record exports, 1 source, -c32 -m1",
-        ["P1/detritus", "P1/floor", "P1/fluent-bit", "P1/collector", "P1/reference", "P1/nghttpd",
-         "P1/detritus, h2load", "P1/floor, h2load"],
+        ["P1/detritus", "P1/floor", "P1/fluent-bit", "P1/collector", "P1/collector-queue", "P1/reference", "P1/nghttpd",
+         "P1/detritus, h2load", "P1/floor, h2load", "P1/victoria-logs, h2load"],
         [Bar("of the floor", ("P1/detritus", "rate"), ("P1/floor", "rate"), 0.7, 0.9),
          Bar("of the floor, both by h2load", ("P1/detritus, h2load", "rate"), ("P1/floor, h2load", "rate"), 0.7, 0.9),
-         Bar("of Fluent Bit", ("P1/detritus", "rate"), ("P1/fluent-bit", "rate"), 0.8, 1.0)],
-        {"P1/detritus, h2load": None, "P1/floor, h2load": "P1/detritus, h2load"}),
+         Bar("of Fluent Bit", ("P1/detritus", "rate"), ("P1/fluent-bit", "rate"), 0.8, 1.0),
+         Bar("of the Collector that syncs", ("P1/detritus", "rate"), ("P1/collector-queue", "rate"), 1.0, 5.0),
+         _of_victoria_logs("P1")],
+        {"P1/detritus, h2load": None, "P1/floor, h2load": "P1/detritus, h2load",
+         "P1/victoria-logs, h2load": "P1/detritus, h2load"}),
     "P2": Scenario(
         "1-record exports, 1 source, -c16 -m16",
-        ["P2/detritus", "P2/floor", "P2/collector", "P2/nghttpd"],
-        [Bar("of the floor", ("P2/detritus", "rate"), ("P2/floor", "rate"), 0.55, 0.8)]),
+        ["P2/detritus", "P2/floor", "P2/fluent-bit", "P2/collector", "P2/collector-queue", "P2/nghttpd",
+         "P2/detritus, h2load", "P2/victoria-logs, h2load"],
+        [Bar("of the floor", ("P2/detritus", "rate"), ("P2/floor", "rate"), 0.55, 0.8),
+         Bar("of Fluent Bit", ("P2/detritus", "rate"), ("P2/fluent-bit", "rate"), beyond=1.0),
+         Bar("of Fluent Bit, until all is written", ("P2/detritus", "whole_rate"), ("P2/fluent-bit", "whole_rate"),
+             beyond=1.0),
+         Bar("of the Collector that syncs", ("P2/detritus", "rate"), ("P2/collector-queue", "rate"), 1.0, 5.0),
+         _of_victoria_logs("P2")],
+        {"P2/detritus, h2load": None, "P2/victoria-logs, h2load": "P2/detritus, h2load"}),
     "P3": Scenario(
         "256-record exports, 1 source, -c16 -m4",
-        ["P3/detritus", "P3/fluent-bit", "P3/collector", "P3/floor", "P3/nghttpd", "P3/disk"],
+        ["P3/detritus", "P3/fluent-bit", "P3/collector", "P3/collector-queue", "P3/floor", "P3/nghttpd", "P3/disk",
+         "P3/detritus, h2load", "P3/victoria-logs, h2load"],
         [Bar("of Fluent Bit", ("P3/detritus", "rate"), ("P3/fluent-bit", "rate"), 1.0, 1.5, either="P3"),
          Bar("of the disk, in bytes of lines", ("P3/detritus", "disk_mb_per_sec"), ("P3/disk", "rate"), 0.8,
-             either="P3")]),
+             either="P3"),
+         Bar("of Fluent Bit, until all is written", ("P3/detritus", "whole_rate"), ("P3/fluent-bit", "whole_rate"),
+             beyond=1.5),
+         Bar("of the Collector that syncs", ("P3/detritus", "rate"), ("P3/collector-queue", "rate"), 1.0, 5.0),
+         _of_victoria_logs("P3")],
+        {"P3/detritus, h2load": None, "P3/victoria-logs, h2load": "P3/detritus, h2load"}),
     "P4": Scenario(
         "8-record exports, 10,000 sources, -c16 -m16", ["P4/10,000", "P4/1"],
         [Bar("of the rate over 1 source", ("P4/10,000", "rate"), ("P4/1", "rate"), 0.7, 0.9)]),
@@ -138,8 +173,8 @@ SCENARIOS = {
         [Bar("of the reference", ("P5/detritus", "rate"), ("P5/reference", "rate"), 100),
          Bar("of nghttpd", ("P5/detritus", "rate"), ("P5/nghttpd", "rate"), beyond=0.5)]),
     "P6": Scenario(
-        "64 KiB crash uploads, distinct, 32 at a time", ["P6/detritus", "P6/reference"],
-        [Bar("uploads/s", ("P6/detritus", "rate"), bar=2000, unit="/s"),
+        "64 KiB crash uploads, distinct, 32 at a time", ["P6/detritus", "P6/floor", "P6/reference"],
+        [Bar("of hash, write, sync", ("P6/detritus", "rate"), ("P6/floor", "rate"), 0.5),
          Bar("of the reference", ("P6/detritus", "rate"), ("P6/reference", "rate"), 30)]),
     "P7": Scenario(
         "100 MiB uploads, one at a time", ["P7/detritus", "P7/sha256sum", "P7/openssl", "P7/reference"],
@@ -149,10 +184,12 @@ SCENARIOS = {
         "P1 while expired crashes are deleted", ["P8/beside", "P8/without"],
         [Bar("p99 of that without", ("P8/beside", "p99_ms"), ("P8/without", "p99_ms"), 2.0, 1.2, less_is_better=True)]),
     "P9": Scenario(
-        "P6 with many crashes stored", ["P9/stored", "P6/detritus"],
+        "P6 with many crashes stored", ["P9/stored", "P6/detritus", "P9/empty"],
         [Bar("of the rate with none stored", ("P9/stored", "rate"), ("P6/detritus", "rate"), 0.9),
-         Bar("detritusctl crashes list", ("P9/stored", "list_ms"), bar=50, less_is_better=True, unit=" ms"),
-         Bar("start", ("P9/stored", "start_ms"), bar=1000, less_is_better=True, unit=" ms")]),
+         Bar("detritusctl crashes list, of that with nothing stored", ("P9/stored", "list_ms"), ("P9/empty", "list_ms"),
+             10, 2, less_is_better=True),
+         Bar("start, of that with nothing stored", ("P9/stored", "start_ms"), ("P9/empty", "start_ms"), 50, 2,
+             less_is_better=True)]),
     "P10": Scenario(
         "memory", ["P10/idle", "P3/detritus"],
         [Bar("with idle connections", ("P10/idle", "rss_mb"), bar=100, beyond=32, less_is_better=True, unit=" MB"),

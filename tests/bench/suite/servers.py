@@ -11,7 +11,7 @@ import time
 import urllib.request
 
 from .checks import wrong_blobs, wrong_count, wrong_numbers
-from .load import PROJECT
+from .load import PATH, PROJECT
 from .process import Process, free_port
 
 UNLIMITED = {"logs_per_minute": 1000000, "logs_burst": 1000000, "crashes_per_minute": 1000000,
@@ -32,6 +32,8 @@ class Server:
     token = "none"
     stop_signal = signal.SIGTERM
     exit_statuses = (0,)  # None: it has no orderly end
+    http1 = False  # OTLP over HTTP/1.1 instead of gRPC
+    export_path = PATH
     has_index = False  # a row for each crash, which can be counted
 
     def __init__(self, tools, path, directory):

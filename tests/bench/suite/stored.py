@@ -12,7 +12,7 @@ import time
 
 from .load import PROJECT
 from .process import wait_until
-from .sample import sample, void_of
+from .sample import bare, sample, void_of
 
 SOURCES = 1000
 LISTINGS = 5
@@ -121,6 +121,16 @@ class Stored:
                 result, said = self.bench.upload_to(server, size, before=uploaded, rows_before=rows, **options)
             self.data[count][1] += said["ok"]
             return {**result, "start_ms": server.start_ms, "list_ms": list_ms, "stored": rows}
+
+
+def empty(bench):
+    """A start and detritusctl's listing with nothing stored. The rate is how many listings a second that is."""
+    with bench.directory() as top, bench.directory() as directory:
+        data = make(bench, top, 0, FRESH_DAYS)
+        with bench.server("detritus", directory, data=data) as server:
+            list_ms = _listing_ms(bench, data)
+            server.stop()
+            return {**bare(1000 / list_ms, "lists/s"), "list_ms": list_ms, "start_ms": server.start_ms}
 
 
 def _left(data):

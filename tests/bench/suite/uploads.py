@@ -1,6 +1,8 @@
 """Measurements that are no plain load: large uploads and what they are compared with, the disk by itself, and
 connections that do nothing."""
 
+import ctypes
+import hashlib
 import os
 import subprocess
 import time
@@ -40,6 +42,35 @@ def pipeline(bench, size, program):
             took.append(time.monotonic() - started)
             copy.unlink()
         return bare(size * len(took) / sum(took) / 1e6, "MB/s")
+
+
+def dumps_floor(bench, size, at_once):
+    """The least that must be done for dumps that are synced before they are answered: so many at once are hashed and
+    written to files without a name, synced together, given their names, and these synced. No network, no index, one
+    thread."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with bench.directory() as directory:
+        for prefix in range(256):
+            (directory / f"{prefix:02x}").mkdir()
+        top, content, done, begin = os.open(directory, os.O_RDONLY), bytearray(os.urandom(size)), 0, time.monotonic()
+        try:
+            while time.monotonic() - begin < bench.seconds:
+                files = []
+                for number in range(done, done + at_once):
+                    content[:8] = number.to_bytes(8, "big")
+                    fd = os.open(directory, os.O_WRONLY | os.O_TMPFILE, 0o600)
+                    os.write(fd, content)
+                    files.append((fd, hashlib.sha256(content).hexdigest()))
+                libc.syncfs(top)
+                for fd, digest in files:
+                    # The directory means nothing to an absolute path; given one, Python follows the link.
+                    os.link(f"/proc/self/fd/{fd}", directory / digest[:2] / digest, src_dir_fd=top)
+                    os.close(fd)
+                libc.syncfs(top)
+                done += at_once
+            return bare(done / (time.monotonic() - begin), "req/s")
+        finally:
+            os.close(top)
 
 
 def sequential_disk(bench):
