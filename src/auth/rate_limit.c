@@ -1,6 +1,6 @@
 /* Token buckets, refilled by the clock when they are looked at. One pass takes a unit from each source's bucket, going
- * below zero where there is none: so one source named twice is charged twice, and the deficits say how long to wait. If
- * any bucket went below zero, a second pass gives everything back.
+ * below zero where there is none: the deficits say how long to wait. If any bucket went below zero, a second pass gives
+ * everything back. A pass marks the buckets that it has seen, so that a source named many times costs one unit.
  *
  * The table is bounded; the bucket looked at longest ago leaves first (a bucket that leaves early comes back full,
  * which is the price of the bound). Sources are chosen by clients, so a key drawn at start goes into the hash. */
@@ -31,8 +31,7 @@ struct bucket {
         struct bucket *prev, *next; /* least recently used first */
         double units;
         uint64_t filled_ns;
-        uint64_t call;  /* the last one that took from it */
-        unsigned taken; /* by that call */
+        uint64_t pass; /* the last one that took from it or gave back */
         char key[];
 };
 
@@ -40,7 +39,7 @@ struct rate_limit {
         pthread_mutex_t lock;
         struct bucket *table, *by_use;
         size_t max_buckets;
-        uint64_t call; /* rate_limit_take()s so far */
+        uint64_t passes; /* so far, over the sources of a charge */
         uint8_t seed[SEED_BYTES];
 };
 
@@ -106,7 +105,7 @@ static struct bucket *bucket_add(struct rate_limit *r, const char *key, size_t k
                 return NULL;
         b->units = units;
         b->filled_ns = now_ns;
-        b->call = b->taken = 0;
+        b->pass = 0;
         memcpy(b->key, key, key_len);
         HASH_ADD_KEYPTR(hh, r->table, b->key, key_len, b);
         if (!b->hh.tbl) {
@@ -144,27 +143,24 @@ static struct bucket *bucket_of(struct rate_limit *r, const char *key, size_t ke
         return bucket_add(r, key, key_len, rate->burst, now_ns);
 }
 
-/* Takes a unit, which may leave less than nothing. */
-static int take_unit(const struct rate_limit *r, struct bucket *b, const struct rate *rate)
+/* False when this pass has been here before. */
+static bool first_visit(const struct rate_limit *r, struct bucket *b)
 {
-        if (b->call != r->call) {
-                b->call = r->call;
-                b->taken = 0;
-        }
-        b->taken++;
-        b->units -= 1;
-        return rate->burst >= 1 && b->taken > rate->burst ? RATE_LIMIT_NEVER : 0; /* 0: shut for now, not for ever */
+        bool first = b->pass != r->passes;
+        b->pass = r->passes;
+        return first;
 }
 
 /* To the first n sources. */
 static void give_back(struct rate_limit *r, const struct rate_limit_charge *charge, size_t n)
 {
         char key[KEY_MAX];
+        r->passes++;
         for (size_t i = 0; i < n; i++) {
                 struct bucket *b = NULL;
                 size_t len = make_key(r, charge, i, key);
                 HASH_FIND(hh, r->table, key, len, b);
-                if (b) /* else it left to make room for another */
+                if (b && first_visit(r, b)) /* without b, it left to make room for another */
                         b->units += 1;
         }
 }
@@ -182,14 +178,15 @@ static int take_all(struct rate_limit *r, const struct rate_limit_charge *charge
         double lowest = 0;
         int result = 0;
         size_t charged = 0;
-        r->call++;
+        r->passes++;
         for (; charged < charge->n_sources && result == 0; charged++) {
                 struct bucket *b = bucket_of(r, key, make_key(r, charge, charged, key), rate, now_ns);
                 if (!b) {
                         result = -ENOMEM;
                         break;
                 }
-                result = take_unit(r, b, rate);
+                if (first_visit(r, b))
+                        b->units -= 1;
                 if (b->units < lowest)
                         lowest = b->units;
         }

@@ -17,21 +17,18 @@ struct rate_limit *rate_limit_new(size_t max_buckets); /* NULL on ENOMEM */
 struct rate_limit *rate_limit_free(struct rate_limit *r);
 DEFINE_FREEP(rate_limit_free, struct rate_limit)
 
-/* What is taken: a unit from the bucket of each source. */
+/* What is taken: a unit from the bucket of each source. So no charge is more than a full table of buckets could pay. */
 struct rate_limit_charge {
         enum rate_limit_kind kind;
         const struct tokens_rate_limit *limits; /* of the token's set; a burst of 0 refuses everything */
         const char *token_id;
-        const struct source *const *sources; /* one that stands here twice costs two units */
+        const struct source *const *sources; /* one that stands here twice costs one unit */
         size_t n_sources;
 };
 
 /* All or none: when any bucket is empty nothing is taken. 0, or RATE_LIMIT_EMPTY with *ret_retry_after_ms (>= 1):
  * when the emptiest bucket has a unit again. now_ns: clock_monotonic_ns(). -ENOMEM. */
-enum {
-        RATE_LIMIT_EMPTY = 1,
-        RATE_LIMIT_NEVER, /* a source wants more units at once than its bucket can ever hold: no retry helps */
-};
+enum { RATE_LIMIT_EMPTY = 1 };
 int rate_limit_take(struct rate_limit *r, const struct rate_limit_charge *charge, uint64_t now_ns,
                     unsigned *ret_retry_after_ms);
 /* What a rate_limit_take() that succeeded took: the request was refused for another reason. */

@@ -38,12 +38,12 @@ struct config_limits {
         /* logs */
         uint64_t inflight_body_bytes; /* request bytes in memory over the process: 256 MiB */
         unsigned otlp_depth;          /* 32 */
-        unsigned otlp_resources;      /* ResourceLogs a request: 4096 */
-        unsigned otlp_records;        /* 65536 */
-        unsigned otlp_submessages;    /* 262144 */
+        unsigned otlp_resources;      /* ResourceLogs a request: 16384 */
+        unsigned otlp_records;        /* 1048576 */
+        unsigned otlp_submessages;    /* 8388608 */
         unsigned otlp_attributes;     /* 128 */
         uint64_t otlp_line_bytes;     /* 1 MiB */
-        uint64_t otlp_rendered_bytes; /* the lines of one request: 64 MiB */
+        uint64_t otlp_rendered_bytes; /* the lines of one request: 256 MiB */
         uint64_t otlp_arena_bytes;    /* 64 MiB */
         unsigned log_queue_batches;   /* 65536 */
         uint64_t log_queue_bytes;     /* 128 MiB */

@@ -47,7 +47,7 @@ const struct config_key config_keys[] = {
         NUMBER("", "network_threads", network_threads, CONFIG_COUNT, 0, 256, 0),
 
         NUMBER("logs", "ttl_days", logs_ttl_days, CONFIG_COUNT, 0, 36500, 14),
-        NUMBER("logs", "max_message_bytes", logs_max_message_bytes, CONFIG_BYTES, KIB, GIB, 16 * MIB),
+        NUMBER("logs", "max_message_bytes", logs_max_message_bytes, CONFIG_BYTES, KIB, GIB, 64 * MIB),
         NUMBER("logs", "max_bytes", caps.logs_max_bytes, CONFIG_BYTES, 0, 1024 * TIB, 0),
         NUMBER("logs", "compress_after_days", logs_compress_after_days, CONFIG_COUNT, 0, 36500, 0),
 
@@ -78,12 +78,12 @@ const struct config_key config_keys[] = {
         LIMIT(connections_per_address, 1, 1000000, 256),
         LIMIT_BYTES(inflight_body_bytes, MIB, TIB, 256 * MIB),
         LIMIT(otlp_depth, 1, 64, 32), /* rendering recurses, and otlp_scan() has a stack of 64 */
-        LIMIT(otlp_resources, 1, 1048576, 4096),
-        LIMIT(otlp_records, 1, 16777216, 65536),
-        LIMIT(otlp_submessages, 1, 67108864, 262144),
+        LIMIT(otlp_resources, 1, 1048576, 16384),
+        LIMIT(otlp_records, 1, 16777216, 1048576),
+        LIMIT(otlp_submessages, 1, 67108864, 8388608),
         LIMIT(otlp_attributes, 1, 1048576, 128),
         LIMIT_BYTES(otlp_line_bytes, KIB, GIB, MIB),
-        LIMIT_BYTES(otlp_rendered_bytes, KIB, TIB, 64 * MIB),
+        LIMIT_BYTES(otlp_rendered_bytes, KIB, TIB, 256 * MIB),
         LIMIT_BYTES(otlp_arena_bytes, MIB, TIB, 64 * MIB),
         LIMIT(log_queue_batches, 1, 16777216, 65536),
         LIMIT_BYTES(log_queue_bytes, MIB, TIB, 128 * MIB),

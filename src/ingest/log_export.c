@@ -31,7 +31,7 @@ struct resource {
         unsigned lines;
 };
 
-/* One request. All arrays are in the arena and have request.n elements. */
+/* One request. All arrays are in the arena and have room for request.n elements. */
 struct preparation {
         struct log_export *export;
         struct log_export_loop *loop;
@@ -39,7 +39,8 @@ struct preparation {
         unsigned records;
         struct otlp_resources request;
         struct resource *resources;
-        const struct source **sources; /* into resources */
+        const struct source **sources; /* into resources; those that send lines */
+        size_t n_sources;
 };
 
 struct log_export_loop *log_export_loop_new(const struct config_limits *limits)
@@ -95,10 +96,12 @@ static int identify(struct preparation *p)
         const struct token *token = c->gate.principal.token;
         for (size_t i = 0; i < p->request.n; i++) {
                 struct otlp_source *s = &p->resources[i].source;
+                if (p->request.logs[i].is_empty)
+                        continue;
                 int r = otlp_source(&p->request.logs[i], call_config(c)->derive_source, token->project, s, p->refusal);
                 if (r != 0)
                         return r;
-                p->sources[i] = &s->id;
+                p->sources[p->n_sources++] = &s->id;
                 source_canonical(&s->id, c->source);
                 if (!tokens_permit(token, &s->id))
                         return refuse(p->refusal, ANSWER_FORBIDDEN, "token is not permitted to write this source");
@@ -129,7 +132,7 @@ static struct rate_limit_charge charge_of(const struct preparation *p)
                 .limits = &who->tokens->rate_limit,
                 .token_id = who->token->id,
                 .sources = p->sources,
-                .n_sources = p->request.n,
+                .n_sources = p->n_sources,
         };
 }
 
@@ -141,9 +144,7 @@ static int take_rate(struct preparation *p)
         if (r <= 0)
                 return r;
         p->refusal->retry_after_ms = retry_ms;
-        return refuse(p->refusal, ANSWER_RATE_LIMITED,
-                      r == RATE_LIMIT_NEVER ? "one source has more resource_logs in this request than logs_burst allows"
-                                            : "log rate limit exceeded");
+        return refuse(p->refusal, ANSWER_RATE_LIMITED, "log rate limit exceeded");
 }
 
 static void give_rate_back(struct preparation *p)
@@ -167,7 +168,9 @@ static int render(struct preparation *p)
         struct otlp_output out = { .lines = lines, .scratch = &p->loop->rendering };
         for (size_t i = 0; i < p->request.n; i++) {
                 struct resource *res = &p->resources[i];
-                res->from = lines->len;
+                res->from = res->to = lines->len;
+                if (p->request.logs[i].is_empty)
+                        continue;
                 int r = otlp_render(&p->request.logs[i], &res->source, &p->loop->limits, &out, p->refusal);
                 if (r != 0)
                         return r;
@@ -199,8 +202,10 @@ static int make_batch(struct preparation *p)
         struct log_export *e = p->export;
         struct log_export_buffers *b = &e->buffers;
         size_t text = 0, used = 0;
-        for (size_t i = 0; i < p->request.n; i++)
-                text += p->resources[i].source.platform_len + p->resources[i].source.version_len + 2;
+        for (size_t i = 0; i < p->request.n; i++) {
+                if (!p->request.logs[i].is_empty)
+                        text += p->resources[i].source.platform_len + p->resources[i].source.version_len + 2;
+        }
         if (buf_reserve(&b->appends, p->request.n * sizeof(*e->batch.appends)) < 0 ||
             buf_reserve(&b->strings, text) < 0)
                 return -ENOMEM;
@@ -225,7 +230,7 @@ static int make_batch(struct preparation *p)
 static int prepare(struct preparation *p, const uint8_t *data, size_t len)
 {
         int r = read_request(p, data, len);
-        if (r != 0 || p->request.n == 0)
+        if (r != 0 || p->n_sources == 0)
                 return r;
         r = admit(p);
         if (r != 0)

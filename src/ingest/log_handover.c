@@ -9,12 +9,16 @@
 #include <assert.h>
 #include <errno.h>
 
-#define SUBMIT_AT 16 /* a list with this many does not wait for the end of the pass */
+/* A list with that many batches or bytes does not wait for the end of the pass. The committer's queue bounds what is
+ * in memory beyond that. */
+#define SUBMIT_AT 16
+#define SUBMIT_AT_BYTES ((size_t)4 * 1024 * 1024)
 
 struct log_handover_loop {
         struct ingest_loop *in;
         struct log_batch *first, **last; /* not yet submitted, in order */
         unsigned n;
+        size_t bytes;            /* of their lines */
         struct loop_task submit; /* deferred while there are any */
 };
 
@@ -80,6 +84,7 @@ static void submit(struct loop_task *task)
         assert(list && l->n <= SUBMIT_AT);
         l->last = &l->first;
         l->n = 0;
+        l->bytes = 0;
         while (list) { /* a batch that does not fit may be followed by one that does */
                 int r = log_committer_submit_list(store_logs(l->in->ingest->store), list, &rest);
                 list = rest ? rest->next : NULL;
@@ -104,7 +109,8 @@ void log_handover_submit(struct log_export *e, void (*stored)(struct call *c))
                 loop_defer(l->in->loop, &l->submit);
         *l->last = &e->batch;
         l->last = &e->batch.next;
-        if (l->n == SUBMIT_AT) {
+        l->bytes += e->buffers.lines.len;
+        if (l->n == SUBMIT_AT || l->bytes >= SUBMIT_AT_BYTES) {
                 loop_undefer(l->in->loop, &l->submit);
                 submit(&l->submit);
         }

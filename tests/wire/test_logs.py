@@ -105,6 +105,20 @@ def test_an_empty_request_is_fine(daemon):
     export(daemon, b"", ACME).accepted()
 
 
+@ours
+@pytest.mark.parametrize("empty", [[], [(1, [])], [(2, [])], [(1, []), (2, []), (2, [(1, otlp.scope("lib"))])],
+                                   [(1, otlp.resource({"source.project": "globex", "source.install_id": "../x"}))]],
+                         ids=["nothing", "a resource", "a scope", "scopes", "a source of others"])
+def test_an_empty_resource_logs_is_nothing(start_daemon, source, empty):
+    """Without a record there is nothing to complain about: no source is needed, and none is charged."""
+    daemon = start_daemon({"derive_source": False}, rate_limit=ONE_A_MINUTE)
+    for _ in range(3):
+        with daemon.unchanged():
+            export(daemon, otlp.export(empty), ACME).accepted()
+    export(daemon, otlp.export(empty, resource_logs(source.attributes(), [log_record()]), empty), ACME).accepted()
+    daemon.log_lines(source, 1)
+
+
 def test_the_message_may_come_byte_by_byte(daemon, source):
     client = daemon.connect("2")
     stream = client.open("POST", EXPORT, grpc.headers(ACME))
@@ -381,29 +395,55 @@ def test_an_empty_bucket(start_daemon, source):
     export_grpcio(daemon, export_lines(Source.fresh()), ACME).accepted()
 
 
-@ours
-def test_the_bucket_is_charged_for_all_or_nothing(start_daemon, source):
-    daemon = start_daemon(rate_limit={"logs_per_minute": 1, "logs_burst": 2, "crashes_per_minute": 1,
-                                      "crashes_burst": 1})
-    one = resource_logs(source.attributes(), [log_record()])
-    with daemon.unchanged():
-        export(daemon, otlp.export(one, one, one), ACME).refused(grpc.RESOURCE_EXHAUSTED)
-    export(daemon, otlp.export(one, one), ACME).accepted()
-    daemon.log_lines(source, 2)
+ONE_A_MINUTE = {"logs_per_minute": 1, "logs_burst": 1, "crashes_per_minute": 1, "crashes_burst": 1}
 
 
 @ours
-def test_more_than_a_bucket_holds_is_never_admitted(start_daemon, source):
-    """So there is nothing to wait for."""
-    daemon = start_daemon(rate_limit={"logs_per_minute": 60, "logs_burst": 2, "crashes_per_minute": 1,
-                                      "crashes_burst": 1})
+def test_the_buckets_are_charged_all_or_none(start_daemon, source):
+    daemon = start_daemon(rate_limit=ONE_A_MINUTE)
     one, other = (resource_logs(which.attributes(), [log_record()]) for which in (source, Source.fresh()))
+    export(daemon, otlp.export(one), ACME).accepted()
     with daemon.unchanged():
-        refused = export(daemon, otlp.export(one, other, one, one), ACME).refused(grpc.RESOURCE_EXHAUSTED, "logs_burst")
-        assert refused.retry_ms is None
-        export_grpcio(daemon, otlp.export(one, one, one), ACME).refused(grpc.RESOURCE_EXHAUSTED)
-    export(daemon, otlp.export(one, other, one), ACME).accepted()
-    assert export(daemon, otlp.export(one), ACME).refused(grpc.RESOURCE_EXHAUSTED).retry_ms >= 1
+        for _ in range(3):
+            assert export(daemon, otlp.export(other, one), ACME).refused(grpc.RESOURCE_EXHAUSTED).retry_ms >= 1
+    export(daemon, otlp.export(other), ACME).accepted()
+
+
+@ours
+def test_a_source_costs_one_unit_however_often_it_is_named(start_daemon, source):
+    daemon = start_daemon(rate_limit=ONE_A_MINUTE)
+    batch = otlp.export(*[resource_logs(source.attributes(), [log_record()])] * 201)
+    export(daemon, batch, ACME).accepted()
+    daemon.log_lines(source, 201)
+    assert export(daemon, batch, ACME).refused(grpc.RESOURCE_EXHAUSTED, "rate limit").retry_ms >= 1
+
+
+@ours
+def test_a_batch_of_16384_sources(start_daemon):
+    daemon = start_daemon(rate_limit=ONE_A_MINUTE)
+    sources = [Source(ACME.project, f"s{n:05}") for n in range(16384)]
+    export(daemon, otlp.export(*(resource_logs(one.attributes(), [log_record()]) for one in sources)), ACME).accepted()
+    for one in sources[::1000]:
+        daemon.log_lines(one, 1)
+    beyond = otlp.export(*[resource_logs(sources[0].attributes(), [log_record()])] * 16385)
+    assert export(daemon, beyond, ACME).refused(grpc.RESOURCE_EXHAUSTED, "16384 resource_logs").retry_ms is None
+
+
+@ours
+@pytest.mark.parametrize("compress", [False, True], ids=["identity", "gzip"])
+def test_a_message_of_60_mib(start_daemon, source, compress):
+    """Ordinary records, as a Collector puts into a batch: nothing in the defaults is in their way."""
+    daemon = start_daemon()
+    record = log_record("GET /checkout 200", {"http.method": "GET", "http.target": "/checkout", "user": "u-17", "n": 3})
+    records = (60 << 20) // len(otlp.encode([(2, record)]))
+    one = otlp.encode([(2, record)])
+    message = otlp.export([(1, otlp.resource(source.attributes())), (2, one * records)])
+    assert 59 << 20 < len(message) < 61 << 20
+    if compress:
+        export(daemon, gzip.compress(message, 1), ACME, encoding="gzip").accepted()
+    else:
+        export(daemon, message, ACME).accepted()
+    assert daemon.log_text(source).count(b"\n") == records
 
 
 @ours
@@ -445,7 +485,7 @@ def test_a_message_too_large(start_daemon, source, encoding, pack):
 def test_a_message_too_large_says_so_by_its_prefix(daemon):
     client = daemon.connect("2")
     stream = client.open("POST", EXPORT, grpc.headers(ACME))
-    client.data(stream, struct.pack(">BI", 0, 16 * 1024 * 1024 + 1) + b"x", end=False)
+    client.data(stream, struct.pack(">BI", 0, 64 * 1024 * 1024 + 1) + b"x", end=False)
     grpc.outcome(client.answered(stream)).refused(grpc.RESOURCE_EXHAUSTED)
 
 

@@ -27,6 +27,7 @@ struct otlp_span {
 struct otlp_resource_logs {
         struct otlp_span message;  /* a ResourceLogs */
         struct otlp_span resource; /* its resource */
+        bool is_empty;             /* it has no log records: nothing to store, so nobody asks who sent it */
 };
 
 struct otlp_limits {
@@ -41,7 +42,7 @@ struct otlp_limits {
 };
 
 #define OTLP_SCRATCH_BYTES_DEFAULT ((size_t)64 * 1024 * 1024)
-#define OTLP_OUTPUT_BYTES_DEFAULT ((size_t)64 * 1024 * 1024)
+#define OTLP_OUTPUT_BYTES_DEFAULT ((size_t)256 * 1024 * 1024)
 
 /* 0, or an answer with its message in *r: ANSWER_MALFORMED (INVALID_ARGUMENT; says which field: "log_records[3].body:
  * invalid UTF-8") or ANSWER_TOO_LARGE for the limits on counts; depth is ANSWER_MALFORMED.

@@ -81,7 +81,7 @@ static void defaults(void **state)
         assert_true(c->derive_source);
         assert_int_equal(c->network_threads, 0);
         assert_int_equal(c->logs_ttl_days, 14);
-        assert_int_equal(c->logs_max_message_bytes, 16777216);
+        assert_int_equal(c->logs_max_message_bytes, 67108864);
         assert_int_equal(c->crashes_ttl_days, 90);
         assert_int_equal(c->crashes_max_part_bytes, 104857600);
         assert_int_equal(c->crashes_max_request_bytes, 157286400);

@@ -418,8 +418,10 @@ static void amplification_is_bounded(void **state)
         wire_message(&b, 1, &resource_logs);
         _cleanup_(buf_done) struct buf out = { 0 };
         struct refusal r = { 0 };
-        assert_int_equal(render(&b, &defaults, &out, &r), ANSWER_TOO_LARGE);
-        assert_in_range(out.cap, 0, 2 * OTLP_OUTPUT_BYTES_DEFAULT);
+        struct otlp_limits limits = defaults;
+        limits.output_bytes = (size_t)16 * 1024 * 1024;
+        assert_int_equal(render(&b, &limits, &out, &r), ANSWER_TOO_LARGE);
+        assert_in_range(out.cap, 0, 2 * limits.output_bytes);
 }
 
 int main(void)
