@@ -15,6 +15,7 @@
 #include "protocol/crash/multipart.h"
 #include "protocol/crash/multipart_head.h"
 #include "protocol/json/json_write.h"
+#include "storage/space/denied.h"
 #include "util/clock.h"
 
 enum crash_state {
@@ -186,13 +187,20 @@ static int admit(void *userdata, const struct crash_metadata *m, struct refusal 
         return 0;
 }
 
+static void fail(struct crash_call *u, int error)
+{
+        const struct ingest *ingest = u->call.in->ingest;
+        denied_report(ingest->troubles, store_datadir_fd(ingest->store), DENIED_CRASHES, "tmp", error);
+        call_fail(&u->call, error, "upload");
+}
+
 /* False when r is not 0: the call ended. */
 static bool go_on_after(struct crash_call *u, int r, const struct refusal *refusal)
 {
         if (r > 0)
                 call_refuse(&u->call, refusal);
         else if (r < 0)
-                call_fail(&u->call, r, "upload");
+                fail(u, r);
         return r == 0;
 }
 

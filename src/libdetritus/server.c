@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "auth/phc.h"
+#include "config/descriptors.h"
 #include "control/control.h"
 #include "ingest/ingest.h"
 #include "libdetritus/network.h"
@@ -106,11 +107,29 @@ static int make_auth(struct detritus *d, struct error *err)
         return verifier_new(&config, tokens, &d->ingest.verifier);
 }
 
+static int share_descriptors(const struct config *config, struct descriptors *ret, struct error *err)
+{
+        int r = descriptors_share_ours(&config->limits, ret, err);
+        if (r < 0)
+                return r;
+        bool fewer = ret->connections < config->limits.connections;
+        log_at(fewer ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
+               fewer ? "fewer connections than limits.connections are accepted: there are not enough descriptors"
+                     : "descriptors are shared out",
+               LOG_INT("descriptors", ret->limit), LOG_INT("connections", ret->connections),
+               LOG_INT("log_files_open", ret->log_files), LOG_INT("uploads", ret->uploads));
+        return 0;
+}
+
 static int make_shared(struct detritus *d, struct error *err)
 {
         const struct config_limits *l = &d->config->limits;
+        struct descriptors share;
+        int r = share_descriptors(d->config, &share, err);
+        if (r < 0)
+                return r;
         d->metrics = metrics_new();
-        d->addresses = address_table_new(l->connections, l->connections_per_address);
+        d->addresses = address_table_new(share.connections, l->connections_per_address);
         d->ingest = (struct ingest){
                 .config = d->config,
                 .metrics = d->metrics,
@@ -119,7 +138,7 @@ static int make_shared(struct detritus *d, struct error *err)
         };
         if (!d->metrics || !d->addresses || !d->ingest.rate_limit || !d->ingest.uploads)
                 return -ENOMEM;
-        int r = make_auth(d, err);
+        r = make_auth(d, err);
         if (r == 0)
                 r = store_open(d->config, d->metrics, &d->store, err);
         d->ingest.store = d->store;

@@ -207,7 +207,7 @@ def test_doctor_counts_descriptors(tmp_path):
                              "--json"], capture_output=True, text=True)
         return checks(done)["descriptors"]["state"]
 
-    assert [limited(500), limited(1024), limited(10000)] == ["bad", "warn", "warn"]
+    assert [limited(319), limited(1024), limited(10000)] == ["bad", "warn", "warn"]
     config = tmp_path / "c.yaml"
     config.write_text("limits: {connections: 64, connections_per_address: 32, log_files_open: 64, uploads: 2}\n")
     done = ctl("doctor", "--json", "--config", config, data_dir=tmp_path)

@@ -8,12 +8,11 @@
 #include <sys/stat.h>
 #include <sys/timex.h>
 
+#include "config/descriptors.h"
 #include "detritusctl/doctor/doctor.h"
 #include "detritusctl/screen/size.h"
 #include "util/clock.h"
 
-#define DESCRIPTORS_BESIDE 128 /* listeners, epoll, the database, the journal, and slack */
-#define DESCRIPTORS_MIN 320    /* without log files: with fewer there is hardly room for a connection */
 #define DAY_SECS 86400
 #define SANE_SINCE 1735689600 /* 2025-01-01: before this was written */
 
@@ -68,26 +67,25 @@ static bool descriptor_limit(const struct doctor *d, rlim_t *ret)
 static void look_at_descriptors(struct doctor *d)
 {
         const struct config_limits *l = &d->config->limits;
-        uint64_t beside =
-                (uint64_t)l->connections + (uint64_t)l->uploads * (1 + l->multipart_parts) + DESCRIPTORS_BESIDE;
+        struct descriptors share;
+        struct error err;
         rlim_t limit;
         if (!descriptor_limit(d, &limit))
                 return;
-        /* The daemon uses at most half of the descriptors for log files. */
-        uint64_t log_files = l->log_files_open < limit / 2 ? l->log_files_open : limit / 2;
-        uint64_t wanted = beside + log_files;
-        if (limit - log_files < DESCRIPTORS_MIN)
-                doctor_find(d, DOCTOR_BAD, "descriptors", "Raise LimitNOFILE.",
-                            "at most %llu, of which log files may take %llu", (unsigned long long)limit,
-                            (unsigned long long)log_files);
-        else if (limit < wanted)
+        if (descriptors_share(l, limit, &share, &err) < 0)
+                doctor_find(d, DOCTOR_BAD, "descriptors", "Raise LimitNOFILE: the daemon does not start.", "%s",
+                            err.text);
+        else if (share.connections < l->connections || share.uploads < (uint64_t)l->uploads * (2 + l->multipart_parts))
                 doctor_find(d, DOCTOR_WARN, "descriptors",
                             "Raise LimitNOFILE, or lower limits.connections and other limits.",
-                            "at most %llu; the limits may need %llu", (unsigned long long)limit,
-                            (unsigned long long)wanted);
+                            "at most %llu: enough for %u connections (limits.connections: %u), %u log files, and %u "
+                            "files of uploads",
+                            (unsigned long long)limit, share.connections, l->connections, share.log_files,
+                            share.uploads);
         else
-                doctor_find(d, DOCTOR_OK, "descriptors", NULL, "at most %llu; the limits need %llu",
-                            (unsigned long long)limit, (unsigned long long)wanted);
+                doctor_find(d, DOCTOR_OK, "descriptors", NULL,
+                            "at most %llu: %u connections, %u log files, %u files of uploads",
+                            (unsigned long long)limit, share.connections, share.log_files, share.uploads);
 }
 
 static void look_at_cores(struct doctor *d)

@@ -10,8 +10,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
+#include "config/descriptors.h"
 #include "storage/retention/janitor.h"
 #include "storage/store/data_dir.h"
 #include "storage/writer/log_totals.h"
@@ -70,16 +70,14 @@ static int start_crashes(struct store *s, const struct config *config, struct me
         return r;
 }
 
-/* At most half of the descriptors that the process may have: connections and uploads need the others. */
+/* A command that does one job may have fewer descriptors than a daemon must have. */
 static unsigned log_files_open(const struct config *config)
 {
-        unsigned wanted = config->limits.log_files_open;
-        struct rlimit limit;
-        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur / 2 >= wanted)
-                return wanted;
-        log_info("fewer log files are kept open than limits.log_files_open: there are not enough descriptors",
-                 LOG_INT("log_files_open", wanted), LOG_INT("descriptors", limit.rlim_cur));
-        return (unsigned)limit.rlim_cur / 2;
+        struct descriptors share;
+        unsigned few = DESCRIPTORS_MIN / 4;
+        if (descriptors_share_ours(&config->limits, &share, NULL) == 0)
+                return share.log_files;
+        return config->limits.log_files_open < few ? config->limits.log_files_open : few;
 }
 
 static int start_logs(struct store *s, const struct config *config, struct metrics *metrics)

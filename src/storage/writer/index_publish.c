@@ -33,7 +33,16 @@ static size_t files_of(const struct entry *e)
         return e->report->n_attachments + 1;
 }
 
-static int look_at(struct entry *e)
+static void report_name(const struct batch *b, const char *sha256, int error)
+{
+        char path[BLOB_PATH_SIZE];
+        if (error >= 0)
+                return;
+        blob_path(sha256, path);
+        denied_report(b->disk->troubles, b->disk->datadir_fd, DENIED_CRASHES, path, error);
+}
+
+static int look_at(const struct batch *b, struct entry *e)
 {
         e->uses = calloc(files_of(e), sizeof(*e->uses));
         if (!e->uses)
@@ -50,6 +59,7 @@ static int look_at(struct entry *e)
                         .content_type = file->content_type,
                 };
                 r = blob_writer_is_stored(file->blob, &e->uses[i].dedup);
+                report_name(b, e->uses[i].sha256, r);
         }
         return r;
 }
@@ -74,7 +84,7 @@ static int prepare(struct batch *b, struct entry *e)
                 entry_move(e, ENTRY_KNOWN);
                 return 0;
         }
-        r = look_at(e);
+        r = look_at(b, e);
         return r < 0 ? r : draft_mirror(b, e);
 }
 
@@ -86,13 +96,6 @@ static int sync_contents(struct entry *e)
         return r == 0 && e->mirror.dir ? durable_sync(e->mirror.fd) : r;
 }
 
-static void report_name(const struct batch *b, const char *sha256, int error)
-{
-        char path[BLOB_PATH_SIZE];
-        blob_path(sha256, path);
-        denied_report(b->disk->troubles, b->disk->datadir_fd, DENIED_CRASHES, path, error);
-}
-
 /* The mirror's content has the dedup that was foreseen. When it came out differently, the mirror is written again. */
 static int link_blobs(struct batch *b, struct entry *e)
 {
@@ -101,10 +104,9 @@ static int link_blobs(struct batch *b, struct entry *e)
         for (size_t i = 0; i < files_of(e); i++) {
                 bool existed;
                 r = blob_writer_link(file_of(e, i)->blob, &existed);
-                if (r < 0) {
-                        report_name(b, e->uses[i].sha256, r);
+                report_name(b, e->uses[i].sha256, r);
+                if (r < 0)
                         break;
-                }
                 e->published++;
                 if (existed != e->uses[i].dedup) {
                         e->uses[i].dedup = existed;

@@ -153,10 +153,10 @@ class Log:
 
 class Daemon:
     """config: YAML overrides over the test defaults. flags: command line, where a flag is what is tested. data_dir: where
-    it is when not in the directory; binary: which daemon when not DETRITUSD."""
+    it is when not in the directory; binary: which daemon when not DETRITUSD; prepare: called with it before it starts."""
 
     def __init__(self, directory, config=None, tokens=(ACME, NARROW, OTHER), rate_limit=RATE_UNLIMITED,
-                 tokens_file=None, flags=(), data_dir=None, binary=None):
+                 tokens_file=None, flags=(), data_dir=None, binary=None, prepare=None):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.reference = IS_REFERENCE
@@ -167,9 +167,12 @@ class Daemon:
             self.write_tokens(tokens_toml(tokens, rate_limit))
         self.clients = []
         self.environment = {}  # what the daemon gets besides ours
+        self.prefix = []  # a command that executes the daemon
         self.process = None
         self._arguments = self._reference_arguments(config or {}) if IS_REFERENCE else self._own_arguments(config or {})
         self._arguments += list(flags)
+        if prepare:
+            prepare(self)
 
     # -- starting and stopping
 
@@ -205,7 +208,7 @@ class Daemon:
         environment = dict(os.environ, NO_COLOR="1", **self.environment)
         environment.setdefault("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0")
         environment.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
-        self.process = children.start([self.binary, *self._arguments], stdin=subprocess.DEVNULL,
+        self.process = children.start([*self.prefix, self.binary, *self._arguments], stdin=subprocess.DEVNULL,
                                       stdout=subprocess.PIPE if self.reference else subprocess.DEVNULL,
                                       stderr=subprocess.STDOUT if self.reference else subprocess.PIPE,
                                       env=environment)
