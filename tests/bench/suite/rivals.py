@@ -97,8 +97,8 @@ class CollectorQueue(Configured):
 
 
 class VictoriaLogs(Server):
-    note = ("over HTTP/1.1, loaded by h2load: answers when the records are in memory, saves and syncs them some 5 s later"
-            " (-inmemoryDataFlushInterval); no tokens. Records are counted by a query")
+    note = ("over HTTP/1.1, loaded by h2load: answers when the records are in memory, saves and syncs them 5 to 10 s"
+            " later (-inmemoryDataFlushInterval); no tokens. Records are counted by a query")
     http1 = True
     export_path = "/insert/opentelemetry/v1/logs"
 
