@@ -2,14 +2,11 @@
 /* Who sent a request: a token of a set, with the set kept alive. Zero-initialised is "nobody". Belongs to whoever
  * has it; not thread-safe. */
 
-#include <stdint.h>
-
 #include "auth/tokens.h"
 
 struct principal {
         struct tokens *tokens; /* a reference */
         const struct token *token;
-        uint64_t until_ns; /* monotonic: to be looked up again then */
 };
 
 void principal_done(struct principal *p);                                /* nobody again */

@@ -61,10 +61,10 @@ struct config_limits {
         unsigned disk_full_pause_secs;       /* 2 */
         /* tokens */
         unsigned verifier_threads;     /* 1 */
-        unsigned verifier_queue;       /* 16 */
+        unsigned verifier_queue;       /* 1024 */
         unsigned token_cache_entries;  /* 16384 */
-        unsigned token_cache_secs;     /* success: 600 */
-        unsigned token_cache_bad_secs; /* failure: 60 */
+        unsigned token_cache_secs;     /* no effect: good tokens stay */
+        unsigned token_cache_bad_secs; /* of bad ones: 60 */
         unsigned rate_limit_sources;   /* buckets kept: 65536 */
 };
 

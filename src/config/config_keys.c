@@ -98,7 +98,7 @@ const struct config_key config_keys[] = {
         LIMIT_BYTES(disk_reserve_logs_bytes, 0, TIB, 0),
         LIMIT(disk_full_pause_secs, 0, 3600, 2),
         LIMIT(verifier_threads, 1, 64, 1),
-        LIMIT(verifier_queue, 1, 65536, 16),
+        LIMIT(verifier_queue, 1, 65536, 1024),
         LIMIT(token_cache_entries, 1, 16777216, 16384),
         LIMIT(token_cache_secs, 1, 30 * DAY_SECS, 600),
         LIMIT(token_cache_bad_secs, 1, 30 * DAY_SECS, 60),

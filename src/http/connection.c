@@ -96,6 +96,7 @@ void connection_begin_request(struct connection *c, struct http_request *r)
         assert(loop_is_mine(c->set->loop));
         assert(c->state == CONNECTION_SERVING); /* what comes after CONNECTION_CLOSE is not read */
         r->peer = c->peer;
+        r->peer_address = address_table_number(&c->address);
         http_request_begin(r);
         h->begin(h->userdata, r);
 }

@@ -68,6 +68,7 @@ struct http_request {
         bool expects_continue;
         char id[HTTP_REQUEST_ID_SIZE]; /* the answer's x-request-id */
         const char *peer;              /* "192.0.2.1:40000" */
+        uint64_t peer_address;         /* address_table_number() of it */
         uint64_t started_ns;           /* CLOCK_MONOTONIC, when the head was complete */
 
         /* The handler's. */

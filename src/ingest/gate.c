@@ -3,8 +3,8 @@
  * again after that.
  *
  * Each network thread remembers the last good tokens and compares with them first, in constant time. That saves a MAC
- * and a lock that all threads share. A remembered token is good until the verifier's outcome expires or the token set
- * is replaced; then the thread's next request wipes it. */
+ * and a lock that all threads share. A remembered token is good until the token set is replaced; then the thread's next
+ * request wipes it, and asks the verifier, which knows those tokens that are still good. */
 
 #include "ingest/gate.h"
 
@@ -55,7 +55,7 @@ static bool find_known(struct ingest_loop *l, const char *presented, size_t len,
         for (struct known_token *k = l->gate->known; k < l->gate->known + KNOWN_TOKENS; k++) {
                 if (k->len == 0)
                         continue;
-                if (!verifier_knows(l->ingest->verifier, &k->principal, loop_now_ns(l->loop))) {
+                if (!verifier_knows(l->ingest->verifier, &k->principal)) {
                         forget(k);
                 } else if (k->len == len && CRYPTO_memcmp(k->presented, presented, len) == 0) {
                         principal_copy(ret, &k->principal);
@@ -166,7 +166,8 @@ void gate_admit(struct call *c, void (*admitted)(struct call *c))
         g->state = GATE_VERIFYING;
         g->verification.done = on_verified;
         call_park(c, resumed); /* before the verifier can wake it */
-        int r = verifier_check(c->in->ingest->verifier, token, len, &g->verification, &g->principal);
+        int r = verifier_check(c->in->ingest->verifier, token, len, c->request->peer_address, &g->verification,
+                               &g->principal);
         if (r == VERIFIER_PENDING)
                 return;
         call_unpark(c);

@@ -84,26 +84,28 @@ int detritus_config_set(struct detritus_config *c, const char *name, const char 
 
 /* ---- start and stop ---- */
 
-static int make_auth(struct detritus *d, struct error *err)
+static int read_tokens(struct detritus *d, struct tokens **ret, struct error *err)
+{
+        if (!d->config->tokens_config) {
+                error_set(err, "no token file; use --tokens-config FILE");
+                return -EINVAL;
+        }
+        log_info("loading tokens", LOG_STR("path", d->config->tokens_config));
+        int r = tokens_read(d->config->tokens_config, ret, err);
+        return r > 0 ? -EINVAL : r;
+}
+
+static int make_verifier(struct detritus *d, struct tokens *tokens)
 {
         const struct config_limits *l = &d->config->limits;
         const struct verifier_config config = {
                 .threads = l->verifier_threads,
                 .queue = l->verifier_queue,
                 .cache_entries = l->token_cache_entries,
-                .good_secs = l->token_cache_secs,
                 .bad_secs = l->token_cache_bad_secs,
+                .memory_dirfd = store_datadir_fd(d->store),
                 .metrics = d->metrics,
         };
-        _cleanup_(tokens_unrefp) struct tokens *tokens = NULL;
-        if (!d->config->tokens_config) {
-                error_set(err, "no token file; use --tokens-config FILE");
-                return -EINVAL;
-        }
-        log_info("loading tokens", LOG_STR("path", d->config->tokens_config));
-        int r = tokens_read(d->config->tokens_config, &tokens, err);
-        if (r != 0)
-                return r < 0 ? r : -EINVAL;
         return verifier_new(&config, tokens, &d->ingest.verifier);
 }
 
@@ -138,11 +140,14 @@ static int make_shared(struct detritus *d, struct error *err)
         };
         if (!d->metrics || !d->addresses || !d->ingest.rate_limit || !d->ingest.uploads)
                 return -ENOMEM;
-        r = make_auth(d, err);
+        _cleanup_(tokens_unrefp) struct tokens *tokens = NULL;
+        r = read_tokens(d, &tokens, err);
         if (r == 0)
                 r = store_open(d->config, d->metrics, &d->store, err);
         d->ingest.store = d->store;
         d->ingest.troubles = d->store ? store_troubles(d->store) : NULL;
+        if (r == 0)
+                r = make_verifier(d, tokens);
         if (r == 0)
                 r = token_use_new(store_index(d->store), &d->ingest.token_use);
         return r;
@@ -181,14 +186,17 @@ static const char *address_of(void *server, size_t i)
 
 /* Reloads may overlap, by SIGHUP and by the control socket. The one that began last has read the newest file, so one
  * that began earlier and takes longer must not replace it with an older file. */
-static void put_in_force(struct detritus *d, unsigned reload, struct tokens *tokens)
+static int put_in_force(struct detritus *d, unsigned reload, struct tokens *tokens)
 {
+        int r = 0;
         pthread_mutex_lock(&d->tokens_lock);
         if ((int)(reload - d->tokens_in_force) > 0) {
-                verifier_set_tokens(d->ingest.verifier, tokens);
-                d->tokens_in_force = reload;
+                r = verifier_set_tokens(d->ingest.verifier, tokens);
+                if (r == 0)
+                        d->tokens_in_force = reload;
         }
         pthread_mutex_unlock(&d->tokens_lock);
+        return r;
 }
 
 static int reload_tokens(void *server, struct error *err, size_t *ret_tokens)
@@ -197,11 +205,12 @@ static int reload_tokens(void *server, struct error *err, size_t *ret_tokens)
         _cleanup_(tokens_unrefp) struct tokens *tokens = NULL;
         unsigned reload = atomic_fetch_add(&d->reloads, 1) + 1;
         int r = tokens_read(d->config->tokens_config, &tokens, err);
+        if (r == 0 && (r = put_in_force(d, reload, tokens)) < 0)
+                error_set(err, "%s: out of memory", d->config->tokens_config);
         if (r != 0) {
                 log_error("tokens not reloaded, the old ones are still used", LOG_STR("reason", err->text));
                 return r;
         }
-        put_in_force(d, reload, tokens);
         *ret_tokens = tokens->n;
         log_info("tokens reloaded", LOG_STR("path", d->config->tokens_config), LOG_INT("tokens", tokens->n));
         return 0;

@@ -62,3 +62,11 @@ void address_table_leave(struct address_table *t, const struct sockaddr_storage 
         slots_give_key(t->slots, &key, sizeof(key));
         slots_give(t->slots);
 }
+
+uint64_t address_table_number(const struct sockaddr_storage *peer)
+{
+        struct address_key key = key_of(peer); /* IPv4 has zeros where no IPv6 address that is in use has them */
+        uint64_t number = 0;
+        memcpy(&number, key.bytes, sizeof(key.bytes) < sizeof(number) ? sizeof(key.bytes) : sizeof(number));
+        return number;
+}

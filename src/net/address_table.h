@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 #include "util/cleanup.h"
@@ -17,3 +18,6 @@ DEFINE_FREEP(address_table_free, struct address_table)
 /* False when a limit is reached or memory is out; then nothing is counted. */
 bool address_table_enter(struct address_table *t, const struct sockaddr_storage *peer);
 void address_table_leave(struct address_table *t, const struct sockaddr_storage *peer);
+
+/* The address as a number, one for each that is counted apart. */
+uint64_t address_table_number(const struct sockaddr_storage *peer);

@@ -66,11 +66,12 @@ def test_a_generated_token_costs_its_own_entry_only(start_daemon):
     secret = "dt_k-1_" + "s" * 43
     generated = Token(secret, "k-1", hash_token(secret), "acme", "acme/")
     daemon = start_daemon(tokens=(ACME, OTHER, generated))
-    assert attempt(daemon, generated) == 404
-    assert verifications(daemon) == 1
     assert attempt(daemon, stranger("dt_k-1_wrong")) == 401
+    assert verifications(daemon) == 1
+    assert attempt(daemon, generated) == 404
     assert verifications(daemon) == 2
     assert attempt(daemon, stranger("dt_k-2_" + "s" * 43)) == 401
+    assert attempt(daemon, stranger("dt_k-1_another")) == 401  # the entry's token is known, and is not this one
     assert verifications(daemon) == 2
 
 

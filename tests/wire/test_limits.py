@@ -77,8 +77,8 @@ LIMITS = {
     "limits.verifier_queue": ["unit/test_verifier.c::full_queue_is_busy",
                               "wire/test_auth.py::test_a_busy_verifier_is_not_a_bad_token"],
     "limits.token_cache_entries": ["test_token_cache_entries", "unit/test_verifier.c::cache_ages_and_bounds"],
-    "limits.token_cache_secs": ["test_token_cache_ages", "unit/test_verifier.c::good_and_bad_age_apart"],
-    "limits.token_cache_bad_secs": ["test_token_cache_ages", "unit/test_verifier.c::good_and_bad_age_apart"],
+    "limits.token_cache_secs": ["test_token_cache_bad_secs", "unit/test_verifier.c::good_and_bad_age_apart"],
+    "limits.token_cache_bad_secs": ["test_token_cache_bad_secs", "unit/test_verifier.c::good_and_bad_age_apart"],
     "limits.rate_limit_sources": ["test_rate_limit_sources", "unit/test_rate_limit.c::table_is_bounded"],
 }
 
@@ -490,26 +490,29 @@ def test_verifier_threads(start_daemon):
 @pytest.mark.parametrize("entries, costs", [(2, 0), (1, 1)])
 def test_token_cache_entries(start_daemon, entries, costs):
     daemon = start_daemon({"limits": {"token_cache_entries": entries}}, tokens=(ACME, OTHER))
-    assert (attempt(daemon, ACME), attempt(daemon, OTHER)) == (404, 404)
+    bad, worse = stranger("bad"), stranger("worse")
+    assert (attempt(daemon, ACME), attempt(daemon, bad), attempt(daemon, worse)) == (404, 401, 401)
     before = paid(daemon)
-    assert attempt(daemon, ACME) == 404
+    assert attempt(daemon, bad) == 401  # compared with OTHER, which nobody has used yet
+    assert paid(daemon) - before == costs
+    assert attempt(daemon, ACME) == 404  # never leaves for bad ones
     assert paid(daemon) - before == costs
 
 
-@pytest.mark.parametrize("limit, mortal, status, lasting", [
-    ("token_cache_secs", ACME, 404, stranger("nobody")), ("token_cache_bad_secs", stranger("nobody"), 401, ACME)])
-def test_token_cache_ages(start_daemon, limit, mortal, status, lasting):
-    daemon = start_daemon({"limits": {limit: 1}}, tokens=(ACME,))
-    attempt(daemon, lasting)
+def test_token_cache_bad_secs(start_daemon):
+    daemon = start_daemon({"limits": {"token_cache_secs": 1, "token_cache_bad_secs": 1}}, tokens=(ACME, OTHER))
+    bad = stranger("nobody")
+    assert attempt(daemon, ACME) == 404
+    attempt(daemon, bad)
     before = paid(daemon)
 
     def verified_again():
-        assert attempt(daemon, mortal) == status
-        return paid(daemon) - before == 2
+        assert attempt(daemon, bad) == 401
+        return paid(daemon) - before == 1
 
-    wait_until(verified_again, "a token that is not remembered any more")
+    wait_until(verified_again, "a bad token that is not remembered any more")
     before = paid(daemon)
-    attempt(daemon, lasting)
+    assert attempt(daemon, ACME) == 404  # a good one stays, also beyond token_cache_secs
     assert paid(daemon) == before
 
 

@@ -121,7 +121,7 @@ static void on_done(struct verification *job)
 static int verify(struct tokens *tokens, const char *presented, struct principal *ret)
 {
         static const struct verifier_config config = {
-                .threads = 1, .queue = 1, .cache_entries = 1, .good_secs = 1, .bad_secs = 1
+                .threads = 1, .queue = 1, .cache_entries = 1, .bad_secs = 1, .memory_dirfd = -1
         };
         _cleanup_(verifier_freep) struct verifier *verifier = NULL;
         struct waiting w = { .job = { .done = on_done },
@@ -129,7 +129,7 @@ static int verify(struct tokens *tokens, const char *presented, struct principal
                              .changed = PTHREAD_COND_INITIALIZER };
         int r = verifier_new(&config, tokens, &verifier);
         if (r == 0)
-                r = verifier_check(verifier, presented, strlen(presented), &w.job, ret);
+                r = verifier_check(verifier, presented, strlen(presented), 0, &w.job, ret);
         if (r != VERIFIER_PENDING)
                 return r;
         pthread_mutex_lock(&w.lock);

@@ -15,10 +15,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "auth/fair_queue.h"
 #include "auth/phc.h"
 #include "auth/token_cache.h"
 #include "auth/verifier.h"
-#include "util/work_queue.h"
 
 /* ---- the doubles ---- */
 
@@ -64,11 +64,11 @@ static void gate_await(int inside)
         pthread_mutex_unlock(&gate.lock);
 }
 
-void __real_work_queue_close(struct work_queue *q);
-void __wrap_work_queue_close(struct work_queue *q);
-void __wrap_work_queue_close(struct work_queue *q)
+void __real_fair_queue_close(struct fair_queue *q);
+void __wrap_fair_queue_close(struct fair_queue *q);
+void __wrap_fair_queue_close(struct fair_queue *q)
 {
-        __real_work_queue_close(q);
+        __real_fair_queue_close(q);
         pthread_mutex_lock(&gate.lock);
         gate.closing = true;
         pthread_cond_broadcast(&gate.changed);
@@ -179,7 +179,7 @@ static int begin(struct verifier *v, const char *presented, struct caller *c)
 {
         struct principal p = { 0 };
         caller_init(c);
-        int r = verifier_check(v, presented, strlen(presented), &c->job, &p);
+        int r = verifier_check(v, presented, strlen(presented), 0, &c->job, &p);
         principal_done(&p);
         return r;
 }
@@ -191,7 +191,7 @@ static const char *identify(struct verifier *v, const char *presented)
         struct caller c;
         struct principal p = { 0 };
         caller_init(&c);
-        int r = verifier_check(v, presented, strlen(presented), &c.job, &p);
+        int r = verifier_check(v, presented, strlen(presented), 0, &c.job, &p);
         enum verification_outcome outcome = VERIFICATION_OK;
         if (r == VERIFIER_PENDING) {
                 outcome = caller_await(&c);
@@ -213,7 +213,7 @@ static const char *identify(struct verifier *v, const char *presented)
 
 static struct metrics metrics;
 static const struct verifier_config usual = {
-        .threads = 1, .queue = 2, .cache_entries = 100, .good_secs = 600, .bad_secs = 600, .metrics = &metrics
+        .threads = 1, .queue = 2, .cache_entries = 100, .bad_secs = 600, .memory_dirfd = -1, .metrics = &metrics
 };
 
 static struct verifier *verifier_of(const struct verifier_config *config, size_t n, const char *const pairs[][2])
@@ -250,15 +250,17 @@ static void cached_after_one(void **state)
         assert_string_equal(identify(v, "second"), "two");
         assert_int_equal(calls(), 2);
         assert_string_equal(identify(v, "nobody's"), "-");
-        assert_int_equal(calls(), 4);
+        assert_int_equal(calls(), 3); /* the second entry's token is known: it is not this one */
         for (int i = 0; i < 3; i++) {
                 assert_string_equal(identify(v, "second"), "two");
                 assert_string_equal(identify(v, "nobody's"), "-");
         }
         assert_string_equal(identify(v, "first"), "one");
-        assert_int_equal(calls(), 5); /* all but this came from the cache */
-        assert_int_equal(atomic_load(&metrics.verifications), 5);
+        assert_int_equal(calls(), 4); /* all but this were remembered */
         assert_string_equal(identify(v, ""), "-");
+        assert_string_equal(identify(v, "another"), "-");
+        assert_int_equal(calls(), 4); /* all entries' tokens are known: no other token needs an Argon2 */
+        assert_int_equal(atomic_load(&metrics.verifications), 4);
 }
 
 /* Which entries a token is compared with, by the number of Argon2s. */
@@ -295,8 +297,8 @@ static void named_entries(void **state)
                 { "dt_a", "-", 7 },
                 { "dt_a_", "-", 1 },
         };
-        _cleanup_(verifier_freep) struct verifier *v = verifier_of(&usual, ARRAY_LEN(pairs), pairs);
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+                _cleanup_(verifier_freep) struct verifier *v = verifier_of(&usual, ARRAY_LEN(pairs), pairs);
                 int before = calls();
                 const char *who = identify(v, cases[i].presented);
                 if (strcmp(who, cases[i].who) != 0 || calls() - before != cases[i].cost)
@@ -325,14 +327,15 @@ static void same_token_joins(void **state)
                 principal_done(&callers[i].job.principal);
         }
         assert_int_equal(caller_await(&other), VERIFICATION_UNKNOWN);
-        assert_int_equal(calls(), 2);
+        assert_int_equal(calls(),
+                         1); /* once the entry's token is known, another one costs nothing, even in the queue */
 }
 
 static void full_queue_is_busy(void **state)
 {
         (void)state;
-        const char *const pairs[][2] = { { "one", "first" } };
-        _cleanup_(verifier_freep) struct verifier *v = verifier_of(&usual, 1, pairs);
+        const char *const pairs[][2] = { { "one", "first" }, { "two", "second" } };
+        _cleanup_(verifier_freep) struct verifier *v = verifier_of(&usual, 2, pairs);
         struct caller a, b, c, d;
         assert_string_equal(identify(v, "first"), "one");
         gate_set(true);
@@ -344,12 +347,37 @@ static void full_queue_is_busy(void **state)
         assert_int_equal(begin(v, "d", &d), VERIFIER_BUSY);
         assert_int_equal(begin(v, "d", &d), VERIFIER_BUSY); /* and it left nothing to join */
         assert_int_equal(atomic_load(&metrics.queue), 2);
-        assert_string_equal(identify(v, "first"), "one"); /* cached tokens are unaffected */
+        assert_string_equal(identify(v, "first"), "one"); /* known tokens are unaffected */
         gate_set(false);
         assert_int_equal(caller_await(&a), VERIFICATION_UNKNOWN);
         assert_int_equal(caller_await(&b), VERIFICATION_UNKNOWN);
         assert_int_equal(caller_await(&c), VERIFICATION_UNKNOWN);
         assert_string_equal(identify(v, "d"), "-"); /* busy was not remembered */
+}
+
+/* A guessing address fills the queue: its newest guess makes room for somebody else. */
+static void newcomer_takes_the_place_of_a_guess(void **state)
+{
+        (void)state;
+        const char *const pairs[][2] = { { "one", "first" }, { "two", "second" } };
+        _cleanup_(verifier_freep) struct verifier *v = verifier_of(&usual, 2, pairs);
+        struct caller a, b, c, good;
+        struct principal p = { 0 };
+        gate_set(true);
+        assert_int_equal(begin(v, "a", &a), VERIFIER_PENDING);
+        gate_await(1);
+        assert_int_equal(begin(v, "b", &b), VERIFIER_PENDING);
+        assert_int_equal(begin(v, "c", &c), VERIFIER_PENDING);
+        caller_init(&good);
+        assert_int_equal(verifier_check(v, "second", 6, 7, &good.job, &p), VERIFIER_PENDING);
+        assert_int_equal(caller_await(&c), VERIFICATION_UNAVAILABLE); /* while the thread still stands at the gate */
+        assert_int_equal(atomic_load(&metrics.queue), 2);
+        gate_set(false);
+        assert_int_equal(caller_await(&good), VERIFICATION_OK);
+        principal_done(&good.job.principal);
+        assert_int_equal(caller_await(&a), VERIFICATION_UNKNOWN);
+        assert_int_equal(caller_await(&b), VERIFICATION_UNKNOWN);
+        assert_string_equal(identify(v, "c"), "-");
 }
 
 static void new_set_counts_at_once(void **state)
@@ -362,9 +390,9 @@ static void new_set_counts_at_once(void **state)
         struct caller c;
         assert_string_equal(identify(v, "first"), "one");
         assert_string_equal(identify(v, "second"), "-");
-        assert_int_equal(verifier_check(v, "first", 5, &c.job, &kept), 0);
+        assert_int_equal(verifier_check(v, "first", 5, 0, &c.job, &kept), 0);
 
-        verifier_set_tokens(v, set);
+        assert_int_equal(verifier_set_tokens(v, set), 0);
         assert_string_equal(identify(v, "first"), "-");
         assert_string_equal(identify(v, "second"), "two");
         assert_string_equal(kept.token->id, "one"); /* a principal keeps its set alive */
@@ -374,10 +402,6 @@ static void new_set_counts_at_once(void **state)
         assert_null(kept.tokens);
         assert_string_equal(copy.token->id, "one");
         principal_done(&copy);
-
-        struct tokens *present = verifier_tokens(v);
-        assert_ptr_equal(present, set);
-        tokens_unref(present);
 }
 
 /* A set replaced while a token is being verified, and while another waits. */
@@ -392,7 +416,7 @@ static void new_set_voids_a_running_verification(void **state)
         assert_int_equal(begin(v, "first", &removed), VERIFIER_PENDING);
         gate_await(1);
         assert_int_equal(begin(v, "second", &added), VERIFIER_PENDING);
-        verifier_set_tokens(v, set);
+        assert_int_equal(verifier_set_tokens(v, set), 0);
         assert_int_equal(begin(v, "first", &late), VERIFIER_PENDING); /* joins what was begun with the old set */
         gate_set(false);
         assert_int_equal(caller_await(&removed), VERIFICATION_UNKNOWN);
@@ -400,10 +424,105 @@ static void new_set_voids_a_running_verification(void **state)
         assert_int_equal(caller_await(&added), VERIFICATION_OK);
         assert_string_equal(added.job.principal.token->id, "two");
         principal_done(&added.job.principal);
-        assert_int_equal(calls(), 3); /* first twice, second once */
+        int before = calls();
         assert_string_equal(identify(v, "first"), "-");
         assert_string_equal(identify(v, "second"), "two");
-        assert_int_equal(calls(), 3); /* and both outcomes were cached, in the new set */
+        assert_int_equal(calls(), before); /* and both outcomes were kept, for the new set */
+}
+
+/* The same, but the entry is still there: nothing is computed twice. */
+static void new_set_leaves_a_running_verification(void **state)
+{
+        (void)state;
+        const char *const old_pairs[][2] = { { "one", "first" }, { "two", "second" } };
+        const char *const new_pairs[][2] = { { "new", "third" }, { "two", "second" }, { "one", "first" } };
+        _cleanup_(verifier_freep) struct verifier *v = verifier_of(&usual, 2, old_pairs);
+        _cleanup_(tokens_unrefp) struct tokens *set = tokens_of(3, new_pairs);
+        struct caller good, bad;
+        gate_set(true);
+        assert_int_equal(begin(v, "second", &good), VERIFIER_PENDING);
+        gate_await(1);
+        assert_int_equal(verifier_set_tokens(v, set), 0);
+        gate_set(false);
+        assert_int_equal(caller_await(&good), VERIFICATION_OK);
+        assert_ptr_equal(good.job.principal.tokens, set); /* the new set's entry */
+        assert_ptr_equal(good.job.principal.token, &set->list[1]);
+        principal_done(&good.job.principal);
+        assert_int_equal(calls(), 2);
+
+        _cleanup_(tokens_unrefp) struct tokens *more =
+                tokens_of(2, (const char *const[][2]){ { "one", "first" }, { "late", "fourth" } });
+        gate_set(true);
+        assert_int_equal(begin(v, "neither", &bad), VERIFIER_PENDING); /* new and one are open */
+        gate_await(1);
+        assert_int_equal(verifier_set_tokens(v, more), 0);
+        gate_set(false);
+        assert_int_equal(caller_await(&bad), VERIFICATION_UNKNOWN);
+        assert_int_equal(calls(), 5); /* new, one, then only late */
+}
+
+/* A reload forgets what changed, and nothing else. */
+static void reload_keeps_outcomes(void **state)
+{
+        (void)state;
+        const char *const old_pairs[][2] = {
+                { "kept", "dt_kept_" SECRET43 }, { "changed", "old" }, { "removed", "gone" }, { "open", "unused" }
+        };
+        const char *const new_pairs[][2] = { { "added", "dt_added_" SECRET43 },
+                                             { "changed", "new" },
+                                             { "kept", "dt_kept_" SECRET43 },
+                                             { "open", "unused" } };
+        _cleanup_(verifier_freep) struct verifier *v = verifier_of(&usual, 4, old_pairs);
+        _cleanup_(tokens_unrefp) struct tokens *set = tokens_of(4, new_pairs);
+        struct principal p = { 0 };
+        struct caller c;
+        assert_string_equal(identify(v, "dt_kept_" SECRET43), "kept");
+        assert_string_equal(identify(v, "old"), "changed");
+        assert_string_equal(identify(v, "gone"), "removed");
+        assert_string_equal(identify(v, "new"), "-");
+        assert_string_equal(identify(v, "bad"), "-");
+        assert_string_equal(identify(v, "dt_open_bad"), "-");
+        assert_string_equal(identify(v, "dt_added_" SECRET43), "-");
+
+        free(set->list[2].project);
+        set->list[2].project = strdup("other");
+        assert_int_equal(verifier_set_tokens(v, set), 0);
+        int before = calls();
+        assert_int_equal(verifier_check(v, "dt_kept_" SECRET43, strlen("dt_kept_" SECRET43), 0, &c.job, &p), 0);
+        assert_string_equal(p.token->project, "other"); /* at once */
+        principal_done(&p);
+        assert_string_equal(identify(v, "dt_open_bad"), "-");
+        assert_int_equal(calls(), before);
+        assert_string_equal(identify(v, "bad"), "-");
+        assert_int_equal(calls(), before + 2); /* only added and changed are new to it */
+        assert_string_equal(identify(v, "bad"), "-");
+        assert_int_equal(calls(), before + 2);
+        assert_string_equal(identify(v, "dt_added_" SECRET43), "added"); /* bad before, good now */
+        assert_string_equal(identify(v, "new"), "changed");
+        assert_string_equal(identify(v, "old"), "-");
+        assert_string_equal(identify(v, "gone"), "-");
+}
+
+/* However many bad tokens come, a good one costs nothing. */
+static void good_tokens_stay(void **state)
+{
+        (void)state;
+        const char *const pairs[][2] = { { "one", "first" }, { "two", "second" } };
+        struct verifier_config config = usual;
+        config.cache_entries = 1;
+        config.bad_secs = 0;
+        _cleanup_(verifier_freep) struct verifier *v = verifier_of(&config, 2, pairs);
+        assert_string_equal(identify(v, "first"), "one");
+        for (int i = 0; i < 3; i++) {
+                char bad[] = "bad 0";
+                bad[4] = (char)('0' + i);
+                assert_string_equal(identify(v, bad), "-");
+                assert_string_equal(identify(v, "first"), "one");
+        }
+        assert_int_equal(calls(), 4); /* one for each bad token, with the entry that nobody used yet */
+        assert_string_equal(identify(v, "second"), "two");
+        assert_string_equal(identify(v, "bad 4"), "-");
+        assert_int_equal(calls(), 5);
 }
 
 static void no_memory_is_no_verdict(void **state)
@@ -472,7 +591,7 @@ static void *hammer(void *arg)
                 struct caller c;
                 struct principal p = { 0 };
                 caller_init(&c);
-                int r = verifier_check(h->v, token, strlen(token), &c.job, &p);
+                int r = verifier_check(h->v, token, strlen(token), 0, &c.job, &p);
                 if (r == VERIFIER_BUSY)
                         continue;
                 if (r == VERIFIER_PENDING && caller_await(&c) == VERIFICATION_OK)
@@ -503,7 +622,7 @@ static void many_threads(void **state)
         }
         for (int i = 0; i < 20; i++) {
                 _cleanup_(tokens_unrefp) struct tokens *set = tokens_of(2, pairs);
-                verifier_set_tokens(v, set);
+                assert_int_equal(verifier_set_tokens(v, set), 0);
         }
         for (size_t i = 0; i < 4; i++) {
                 pthread_join(threads[i], NULL);
@@ -511,102 +630,70 @@ static void many_threads(void **state)
         }
 }
 
-static void good_and_bad_age_apart(void **state)
+/* How long a caller may rely on an answer: until the next reload. */
+static void principals_hold_for_a_set(void **state)
 {
         (void)state;
-        const char *const pairs[][2] = { { "one", "first" } };
-        struct verifier_config config = usual;
-        config.bad_secs = 0; /* at once */
-        _cleanup_(verifier_freep) struct verifier *v = verifier_of(&config, 1, pairs);
-        for (int i = 0; i < 2; i++) {
-                assert_string_equal(identify(v, "first"), "one");
-                assert_string_equal(identify(v, "wrong"), "-");
-        }
-        assert_int_equal(calls(), 3);
-        config.bad_secs = 600;
-        config.good_secs = 0;
-        _cleanup_(verifier_freep) struct verifier *w = verifier_of(&config, 1, pairs);
-        for (int i = 0; i < 2; i++) {
-                assert_string_equal(identify(w, "first"), "one");
-                assert_string_equal(identify(w, "wrong"), "-");
-        }
-        assert_int_equal(calls(), 6);
-}
-
-/* What a caller may remember of an answer, and for how long. */
-static void principals_hold_for_a_while(void **state)
-{
-        (void)state;
-        struct principal p = { 0 }, q = { 0 };
+        struct principal p = { 0 };
         struct caller c;
         const char *const pairs[][2] = { { "one", "first" } };
         struct verifier *v = verifier_of(&usual, 1, pairs);
-        assert_false(verifier_knows(v, &p, 0)); /* nobody */
+        assert_false(verifier_knows(v, &p)); /* nobody */
         assert_int_equal(begin(v, "first", &c), VERIFIER_PENDING);
         assert_int_equal(caller_await(&c), VERIFICATION_OK);
         p = c.job.principal;
-        assert_int_equal(verifier_check(v, "first", 5, &c.job, &q), 0);
-        assert_int_equal(q.until_ns, p.until_ns); /* looking it up does not make it last longer */
-        assert_true(verifier_knows(v, &p, p.until_ns - 1));
-        assert_false(verifier_knows(v, &p, p.until_ns));
+        assert_true(verifier_knows(v, &p));
         _cleanup_(tokens_unrefp) struct tokens *same = tokens_of(1, pairs);
-        verifier_set_tokens(v, same); /* as after a reload */
-        assert_false(verifier_knows(v, &p, 0));
+        assert_int_equal(verifier_set_tokens(v, same), 0);
+        assert_false(verifier_knows(v, &p));
         principal_done(&p);
-        principal_done(&q);
         verifier_free(v);
 }
 
 static void cache_ages_and_bounds(void **state)
 {
         (void)state;
-        _cleanup_(token_cache_freep) struct token_cache *c = NULL;
-        const struct token one = { 0 }, two = { 0 };
-        const struct token *found = NULL;
-        uint64_t until = 0;
-        uint8_t a[TOKEN_CACHE_MAC_BYTES] = "a", b[TOKEN_CACHE_MAC_BYTES] = "b", d[TOKEN_CACHE_MAC_BYTES] = "b";
-        d[TOKEN_CACHE_MAC_BYTES - 1] = 1; /* the same hash as b */
-        assert_int_equal(token_cache_new(2, &c), 0);
-        assert_int_equal(token_cache_find(c, a, 0, &found, &until), TOKEN_CACHE_MISS);
-        token_cache_put(c, a, &one, 100);
-        assert_int_equal(token_cache_find(c, a, 99, &found, &until), 0);
-        assert_ptr_equal(found, &one);
-        assert_int_equal(until, 100);
-        assert_int_equal(token_cache_find(c, a, 100, &found, &until), TOKEN_CACHE_MISS);
-        assert_int_equal(token_cache_find(c, a, 99, &found, &until), TOKEN_CACHE_MISS); /* gone, not hidden */
+        _cleanup_(token_cache_freep) struct token_cache *c = token_cache_new(2);
+        const struct token_tried one = { .set = 1 }, two = { .set = 2 };
+        uint8_t a[TOKEN_MAC_BYTES] = "a", b[TOKEN_MAC_BYTES] = "b", d[TOKEN_MAC_BYTES] = "b";
+        d[TOKEN_MAC_BYTES - 1] = 1; /* the same hash as b */
+        assert_non_null(c);
+        assert_null(token_cache_find(c, a, 0));
+        token_cache_put(c, a, one, 100);
+        assert_int_equal(token_cache_find(c, a, 99)->set, 1);
+        assert_null(token_cache_find(c, a, 100));
+        assert_null(token_cache_find(c, a, 99)); /* gone, not hidden */
 
-        token_cache_put(c, a, &one, 100);
-        token_cache_put(c, b, &two, 100);
-        token_cache_put(c, a, NULL, 100); /* replaces */
-        assert_int_equal(token_cache_find(c, b, 0, &found, &until), 0);
-        assert_ptr_equal(found, &two);
-        assert_int_equal(token_cache_find(c, a, 0, &found, &until), 0);
-        assert_null(found);
-        assert_int_equal(token_cache_find(c, d, 0, &found, &until), TOKEN_CACHE_MISS);
-        token_cache_put(c, d, &one, 100); /* b was looked at longest ago */
-        assert_int_equal(token_cache_find(c, b, 0, &found, &until), TOKEN_CACHE_MISS);
-        assert_int_equal(token_cache_find(c, a, 0, &found, &until), 0);
-        assert_int_equal(token_cache_find(c, d, 0, &found, &until), 0);
-        token_cache_clear(c);
-        assert_int_equal(token_cache_find(c, a, 0, &found, &until), TOKEN_CACHE_MISS);
-        token_cache_put(c, a, &one, 100);
-        assert_int_equal(token_cache_find(c, a, 0, &found, &until), 0);
+        token_cache_put(c, a, one, 100);
+        token_cache_put(c, b, two, 100);
+        token_cache_put(c, a, two, 100); /* replaces */
+        assert_int_equal(token_cache_find(c, b, 0)->set, 2);
+        assert_int_equal(token_cache_find(c, a, 0)->set, 2);
+        assert_null(token_cache_find(c, d, 0));
+        token_cache_put(c, d, one, 100); /* b was looked at longest ago */
+        assert_null(token_cache_find(c, b, 0));
+        assert_non_null(token_cache_find(c, a, 0));
+        assert_non_null(token_cache_find(c, d, 0));
 }
 
 static void macs(void **state)
 {
         (void)state;
-        _cleanup_(token_cache_freep) struct token_cache *c = NULL, *other = NULL;
-        uint8_t a[TOKEN_CACHE_MAC_BYTES], b[TOKEN_CACHE_MAC_BYTES];
-        assert_int_equal(token_cache_new(2, &c), 0);
-        assert_int_equal(token_cache_new(2, &other), 0);
-        assert_int_equal(token_cache_mac(c, "token", 5, a), 0);
-        assert_int_equal(token_cache_mac(c, "token", 5, b), 0);
+        _cleanup_(token_mac_freep) struct token_mac *m = NULL, *other = NULL;
+        uint8_t a[TOKEN_MAC_BYTES], b[TOKEN_MAC_BYTES], key[TOKEN_MAC_KEY_BYTES] = { 0x0b, 0x0b, 0x0b, 0x0b };
+        /* RFC 4231 §4.3, test case 2 */
+        const uint8_t jefe[TOKEN_MAC_KEY_BYTES] = "Jefe", right[4] = { 0x5b, 0xdc, 0xc1, 0x46 };
+        assert_int_equal(token_mac_new(key, &m), 0);
+        assert_int_equal(token_mac_new(jefe, &other), 0);
+        assert_int_equal(token_mac_make(m, "token", 5, a), 0);
+        assert_int_equal(token_mac_make(m, "token", 5, b), 0);
         assert_memory_equal(a, b, sizeof(a));
-        assert_int_equal(token_cache_mac(c, "token", 4, b), 0);
+        assert_int_equal(token_mac_make(m, "token", 4, b), 0);
         assert_memory_not_equal(a, b, sizeof(a));
-        assert_int_equal(token_cache_mac(other, "token", 5, b), 0);
-        assert_memory_not_equal(a, b, sizeof(a)); /* each process draws its key */
+        assert_int_equal(token_mac_make(other, "token", 5, b), 0);
+        assert_memory_not_equal(a, b, sizeof(a));
+        assert_int_equal(token_mac_make(other, "what do ya want for nothing?", 28, b), 0);
+        assert_memory_equal(b, right, sizeof(right));
 }
 
 int main(void)
@@ -622,10 +709,13 @@ int main(void)
                 TEST(no_memory_is_no_verdict),
                 TEST(end_answers_all),
                 TEST(end_when_idle),
-                TEST(good_and_bad_age_apart),
+                TEST(newcomer_takes_the_place_of_a_guess),
+                TEST(new_set_leaves_a_running_verification),
+                TEST(reload_keeps_outcomes),
+                TEST(good_tokens_stay),
                 TEST(many_threads),
                 cmocka_unit_test(cache_ages_and_bounds),
-                TEST(principals_hold_for_a_while),
+                TEST(principals_hold_for_a_set),
                 cmocka_unit_test(macs),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
