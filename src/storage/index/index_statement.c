@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "storage/index/index_internal.h"
+#include "util/files/failure.h"
 #include "util/log.h"
 
 /* ---- errors ---- */
@@ -32,12 +33,26 @@ static bool found_no_space(struct index *x, int code)
                main_file + wal > 0;
 }
 
+static bool is_passing(int error)
+{
+        return error == 0 || failure_of(FAILURE_WRITE, -error) != FAILURE_FINAL;
+}
+
+/* On the database or on its WAL: the errno of the other one may be old. */
+static int translate_write(struct index *x)
+{
+        int main_file = last_errno(x, SQLITE_FCNTL_FILE_POINTER), wal = last_errno(x, SQLITE_FCNTL_JOURNAL_POINTER);
+        if (!is_passing(main_file) || !is_passing(wal) || main_file + wal == 0)
+                return -EIO;
+        return wal ? -wal : -main_file;
+}
+
 /* Only what is said of written data is final: -EIO (failure.h, FAILURE_WRITE). A lock, a mapping or a read that failed
  * has lost nothing. */
-static int translate_io(int code)
+static int translate_io(struct index *x, int code)
 {
         switch (code) {
-        case SQLITE_IOERR_WRITE:
+        case SQLITE_IOERR_WRITE: return translate_write(x);
         case SQLITE_IOERR_FSYNC:
         case SQLITE_IOERR_DIR_FSYNC:
         case SQLITE_IOERR_DATA: return -EIO;
@@ -52,7 +67,7 @@ static int translate(struct index *x, int code)
                 return -ENOSPC;
         switch (code & 0xFF) {
         case SQLITE_FULL: return -ENOSPC;
-        case SQLITE_IOERR: return translate_io(code);
+        case SQLITE_IOERR: return translate_io(x, code);
         case SQLITE_CORRUPT:
         case SQLITE_NOTADB: return -EIO; /* it must not be written to any more */
         case SQLITE_NOMEM: return -ENOMEM;

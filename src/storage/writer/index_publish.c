@@ -190,7 +190,7 @@ int index_publish_blobs(struct batch *b)
 /* ---- mirrors ---- */
 
 /* Reports a mirror that failed. < 0: final. */
-static int report(const struct batch *b, const struct index_crash *crash, int error)
+static int report(const struct batch *b, const struct index_crash *crash, enum failure_call call, int error)
 {
         const struct crash_metadata *m = crash->metadata;
         char path[MIRROR_PATH_SIZE];
@@ -202,19 +202,20 @@ static int report(const struct batch *b, const struct index_crash *crash, int er
                  LOG_STR("path", path), LOG_STR("error", strerror(-error)));
         if (failure_is_full(error))
                 space_saw_full(b->disk->space);
-        return index_batch_is_final(error) ? error : 0;
+        return failure_of(call, error) == FAILURE_FINAL ? error : 0;
 }
 
 static int write_mirror(void *userdata, const struct index_crash *crash)
 {
         const struct batch *b = userdata;
-        return report(b, crash, mirror_write(b->disk->datadir_fd, crash));
+        return report(b, crash, FAILURE_WRITE, mirror_write(b->disk->datadir_fd, crash));
 }
 
 static int link_mirror(struct batch *b, struct entry *e)
 {
         struct index_crash crash = entry_crash(e);
-        return e->mirror.dir ? report(b, &crash, mirror_link(&e->mirror, &crash)) : write_mirror(b, &crash);
+        return e->mirror.dir ? report(b, &crash, FAILURE_NAME, mirror_link(&e->mirror, &crash))
+                             : write_mirror(b, &crash);
 }
 
 /* A report sent again brings back a mirror that is missing, from what the index has. */

@@ -48,8 +48,8 @@ int durable_sync(int fd)
 int durable_sync_dir(int dirfd, const char *path)
 {
         _cleanup_(closep) int fd = openat(dirfd, path && *path ? path : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return -errno;
+        if (fd < 0) /* nothing was synced, so nothing is said of written data */
+                return failure_of(FAILURE_SYNC, -errno) == FAILURE_FINAL ? -EAGAIN : -errno;
         return sync_by(fsync, fd);
 }
 
