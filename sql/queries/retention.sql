@@ -1,8 +1,8 @@
 -- What retention asks for, and deletions (storage/index/index_retention.c).
 
 -- name: expired_crashes
--- ?1 received_before, ?2 limit. The oldest first; held crashes never expire.
-SELECT {crash_row} WHERE crash.received_at < ?1 AND crash.held = 0 ORDER BY crash.received_at LIMIT ?2
+-- ?1 received_before, ?2 received_after, ?3 limit. The oldest first; held crashes never expire.
+SELECT {crash_row} WHERE crash.received_at < ?1 AND crash.received_at > ?2 AND crash.held = 0 ORDER BY crash.received_at LIMIT ?3
 
 -- name: project_crashes
 -- ?1 project, ?2 limit. The oldest first, without those that are held.
@@ -13,8 +13,8 @@ SELECT {crash_row} WHERE crash.source_project = ?1 AND crash.held = 0 ORDER BY c
 SELECT sha256, len FROM blob WHERE refs = 0 LIMIT ?1
 
 -- name: expired_log_files
--- ?1 day_before, ?2 limit.
-SELECT {log_file_row} WHERE log_file.day < ?1 ORDER BY log_file.day LIMIT ?2
+-- ?1 day_before, ?2 day_after, ?3 limit.
+SELECT {log_file_row} WHERE log_file.day < ?1 AND log_file.day > ?2 ORDER BY log_file.day LIMIT ?3
 
 -- name: project_log_files
 -- ?1 project, ?2 day_before, ?3 limit. The oldest first.

@@ -2,6 +2,7 @@
  * what has expired, and what is beyond a cap. */
 #include "control/operation.h"
 #include "storage/index/index_read.h"
+#include "util/log.h"
 
 #define AFTER_ANY_DAY "9999-99-99"
 
@@ -71,13 +72,15 @@ static int survey(struct operation *o)
         return put_caps(&o->out, index, config);
 }
 
-static int run_cycle(struct operation *o, struct retention_cycle *ret)
+static int run_cycle(struct operation *o, bool confirm_clock, struct retention_cycle *ret)
 {
         const struct operations_config *config = &o->operations->config;
-        struct retention here = { .config = config->config, .metrics = config->metrics };
+        struct retention here = { .config = config->config,
+                                  .metrics = config->metrics,
+                                  .confirm_clock = confirm_clock };
         struct janitor *janitor = store_janitor(config->store);
         if (janitor)
-                return janitor_run_cycle(janitor, ret);
+                return janitor_run_cycle(janitor, confirm_clock, ret);
         int r = operation_begin_deletion(o, &here.deletion);
         if (r == 0)
                 retention_run(&here, ret);
@@ -87,17 +90,23 @@ static int run_cycle(struct operation *o, struct retention_cycle *ret)
 int operation_gc(struct operation *o)
 {
         struct retention_cycle cycle = { 0 };
-        bool dry_run = false;
+        bool dry_run = false, confirm_clock = false;
         int r = operation_flag(o, "dry_run", &dry_run);
         if (r < 0)
                 return r;
         if (dry_run)
                 return survey(o);
-        r = run_cycle(o, &cycle);
+        r = operation_flag(o, "confirm_clock", &confirm_clock);
+        if (r < 0)
+                return r;
+        if (confirm_clock)
+                log_info("an operator confirms the clock");
+        r = run_cycle(o, confirm_clock, &cycle);
         if (r < 0)
                 return r;
         operation_put_tally(&o->out, &cycle.deleted);
         json_write_u64(&o->out, "log_files_compressed", cycle.log_files_compressed);
         json_write_u64(&o->out, "duration_ms", cycle.duration_ns / 1000000);
+        json_write_string(&o->out, "clock_doubt", *cycle.clock_doubt ? cycle.clock_doubt : NULL);
         return cycle.result;
 }

@@ -252,7 +252,9 @@ static int start(struct detritus *d, int listen_fd, struct error *err)
         r = network_listen(d->network, listen_fd, err);
         if (r == 0)
                 r = network_start(d->network);
-        return r == 0 ? start_control(d) : r;
+        if (r == 0)
+                r = start_control(d);
+        return r == 0 ? store_start_retention(d->store) : r;
 }
 
 int detritus_start(struct detritus_config *config, int listen_fd, struct detritus **ret, struct detritus_error *err)

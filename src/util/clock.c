@@ -1,8 +1,12 @@
 #include "util/clock.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 uint64_t clock_monotonic_ns(void)
 {
@@ -16,6 +20,30 @@ struct moment clock_now(void)
         struct timespec ts;
         clock_gettime(CLOCK_REALTIME, &ts);
         return (struct moment){ .sec = ts.tv_sec, .nsec = (uint32_t)ts.tv_nsec };
+}
+
+static void read_line(const char *path, char *ret, size_t size)
+{
+        ssize_t n = -1;
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd >= 0) {
+                n = read(fd, ret, size - 1);
+                close(fd);
+        }
+        ret[n > 0 ? n : 0] = '\0';
+        ret[strcspn(ret, "\n")] = '\0';
+}
+
+uint64_t clock_uptime_secs(void)
+{
+        char text[64];
+        read_line("/proc/uptime", text, sizeof(text));
+        return strtoull(text, NULL, 10);
+}
+
+void clock_boot_id(char ret[CLOCK_BOOT_ID_SIZE])
+{
+        read_line("/proc/sys/kernel/random/boot_id", ret, CLOCK_BOOT_ID_SIZE);
 }
 
 /* Days from 1970-01-01 to a date of the proleptic Gregorian calendar, and back. Eras of 400 years starting in March

@@ -20,6 +20,10 @@ struct moment {
 
 uint64_t clock_monotonic_ns(void);
 struct moment clock_now(void); /* CLOCK_REALTIME */
+/* Since the kernel started, suspended or not, as the kernel itself says in /proc; 0 when it does not. */
+uint64_t clock_uptime_secs(void);
+#define CLOCK_BOOT_ID_SIZE 40
+void clock_boot_id(char ret[CLOCK_BOOT_ID_SIZE]); /* another one each time the kernel starts; "": unknown */
 
 /* RFC 3339 §5.6 date-time with any offset ("Z", "z", "+02:00", "-00:00"), "T"/"t"/" " between date and time, any
  * number of fraction digits (those after nanoseconds are cut). Years 0000..9999. A leap second (:60) is taken as :59.

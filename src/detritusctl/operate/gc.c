@@ -33,7 +33,9 @@ static int run(const struct ctl *ctl)
 {
         _cleanup_(json_read_freep) struct json_object *answer = NULL;
         const struct perform_request operation = {
-                .text = ctl->dry_run ? "{\"op\":\"gc\",\"dry_run\":true}" : "{\"op\":\"gc\"}",
+                .text = ctl->dry_run                     ? "{\"op\":\"gc\",\"dry_run\":true}"
+                        : ctl_flag(ctl, "confirm-clock") ? "{\"op\":\"gc\",\"confirm_clock\":true}"
+                                                         : "{\"op\":\"gc\"}",
                 .retention = true,
                 .logs_ttl_days = ctl_value(ctl, "logs-ttl-days"),
                 .crashes_ttl_days = ctl_value(ctl, "crashes-ttl-days"),
@@ -47,6 +49,11 @@ static int run(const struct ctl *ctl)
         int r = receipt_print(ctl, ctl->dry_run ? "would be deleted" : "deleted", answer);
         if (!ctl->json)
                 print_caps(answer);
+        const char *doubt = json_read_string(answer, "clock_doubt");
+        if (doubt)
+                status = say_failed("nothing was deleted for its age: %s (if the clock is right: detritusctl gc "
+                                    "--confirm-clock)",
+                                    doubt);
         return r < 0 ? say_error("print the receipt", r) : status;
 }
 
@@ -60,6 +67,8 @@ const struct command gc_command = {
                 "was deleted. Without a daemon, name its configuration, so that nothing is deleted that it would keep.",
         .options =
                 (const struct command_option[]){
+                        { "confirm-clock", NULL,
+                          "the clock is right: delete what is too old, though it was set or ran wrong" },
                         { "logs-ttl-days", "N", "without a daemon: delete log files older than N days" },
                         { "crashes-ttl-days", "N", "without a daemon: delete crashes older than N days" },
                         { NULL },

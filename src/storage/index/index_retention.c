@@ -3,14 +3,18 @@
 
 #include "storage/index/index_internal.h"
 
-int index_expired_crashes(struct index *x, struct moment received_before, unsigned max, index_crash_cb cb, void *ud)
+int index_expired_crashes(struct index *x, const struct index_expired *e, unsigned max, index_crash_cb cb, void *ud)
 {
-        return index_each_crash(x, INDEX_EXPIRED_CRASHES, ARGS(arg_received(received_before), arg_int(max)), cb, ud);
+        return index_each_crash(x, INDEX_EXPIRED_CRASHES,
+                                ARGS(arg_received(e->received_before), arg_received(e->received_after), arg_int(max)),
+                                cb, ud);
 }
 
-int index_expired_log_files(struct index *x, const char *day_before, unsigned max, index_log_file_cb cb, void *ud)
+int index_expired_log_files(struct index *x, const struct index_expired *e, unsigned max, index_log_file_cb cb,
+                            void *ud)
 {
-        return index_each_log_file(x, INDEX_EXPIRED_LOG_FILES, ARGS(arg_text(day_before), arg_int(max)), cb, ud);
+        return index_each_log_file(x, INDEX_EXPIRED_LOG_FILES,
+                                   ARGS(arg_text(e->day_before), arg_text(e->day_after), arg_int(max)), cb, ud);
 }
 
 int index_orphan_blobs(struct index *x, unsigned max, index_blob_cb cb, void *ud)

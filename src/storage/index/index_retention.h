@@ -4,9 +4,15 @@
 
 #include "storage/index/index.h"
 
+/* Both moments, or days, are themselves left out. */
+struct index_expired {
+        struct moment received_before, received_after; /* crashes */
+        const char *day_before, *day_after;            /* log files */
+};
 /* Oldest first; held crashes never expire. */
-int index_expired_crashes(struct index *x, struct moment received_before, unsigned max, index_crash_cb cb, void *ud);
-int index_expired_log_files(struct index *x, const char *day_before, unsigned max, index_log_file_cb cb, void *ud);
+int index_expired_crashes(struct index *x, const struct index_expired *e, unsigned max, index_crash_cb cb, void *ud);
+int index_expired_log_files(struct index *x, const struct index_expired *e, unsigned max, index_log_file_cb cb,
+                            void *ud);
 /* Blobs that nothing uses, in no order that is promised. */
 int index_orphan_blobs(struct index *x, unsigned max, index_blob_cb cb, void *ud);
 /* Plain ones, in the order of day and source. */

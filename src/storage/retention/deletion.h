@@ -57,8 +57,8 @@ struct deletion_tally deletion_take_tally(struct deletion *d);
 /* How many transactions the steps have committed. */
 unsigned deletion_commits(const struct deletion *d);
 
-/* Crashes that are not held and were received before a moment. */
-int deletion_crashes_expire(struct deletion *d, struct moment received_before);
+/* Crashes that are not held and were received before one moment and after another. */
+int deletion_crashes_expire(struct deletion *d, struct moment received_before, struct moment received_after);
 /* The oldest crashes that are not held, until the project ("": all together) has no more than max_bytes of crashes. */
 int deletion_crashes_evict(struct deletion *d, const char *project, uint64_t max_bytes);
 
@@ -69,8 +69,8 @@ int deletion_crashes_by_id(struct deletion *d, const int64_t *ids, size_t n, boo
 /* Keeps crashes from being deleted (or no longer). outcomes has n places, n > 0. */
 int deletion_crashes_hold(struct deletion *d, const int64_t *ids, size_t n, bool held, enum deletion_outcome *outcomes);
 
-/* Log files of days before a day (YYYY-MM-DD). */
-int deletion_logs_expire(struct deletion *d, const char *day_before);
+/* Log files of days before a day (YYYY-MM-DD) and after another. */
+int deletion_logs_expire(struct deletion *d, const char *day_before, const char *day_after);
 /* The oldest log files of days before a day, until the project ("": all together) has no more than max_bytes of
  * logs. */
 int deletion_logs_evict(struct deletion *d, const char *project, uint64_t max_bytes, const char *day_before);

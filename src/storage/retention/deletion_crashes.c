@@ -26,7 +26,7 @@ struct old_crash {
 struct crash_step {
         struct step step;
         const struct deletion *deletion;
-        struct moment received_before;
+        struct moment received_before, received_after;
         const char *project; /* evicted from, until it has no more than */
         uint64_t max_bytes;
         const struct index_scope *scope; /* purged */
@@ -68,7 +68,9 @@ static int delete_expired(struct step *s, struct index *index)
 {
         struct crash_step *step = container_of(s, struct crash_step, step);
         step->n = 0;
-        int r = index_expired_crashes(index, step->received_before, step->max, collect, step);
+        const struct index_expired expired = { .received_before = step->received_before,
+                                               .received_after = step->received_after };
+        int r = index_expired_crashes(index, &expired, step->max, collect, step);
         return r == 0 ? delete_found(step, index) : r;
 }
 
@@ -82,9 +84,10 @@ static int delete_scope(struct step *s, struct index *index)
 
 static int find_oldest(struct crash_step *step, struct index *index)
 {
-        static const struct moment never = { .sec = INT64_C(253402300799) }; /* 9999-12-31 */
+        static const struct index_expired any = { .received_before = { .sec = CLOCK_LAST_SECOND },
+                                                  .received_after = { .sec = CLOCK_FIRST_SECOND } };
         return *step->project ? index_project_crashes(index, step->project, step->max, collect, step)
-                              : index_expired_crashes(index, never, step->max, collect, step);
+                              : index_expired_crashes(index, &any, step->max, collect, step);
 }
 
 /* Asks for the usage after each one, because other crashes may use the same blobs: then deleting it frees nothing. */
@@ -190,12 +193,13 @@ static int next_crashes(struct deletion *d, void *work, bool *ret_last)
         return 0;
 }
 
-int deletion_crashes_expire(struct deletion *d, struct moment received_before)
+int deletion_crashes_expire(struct deletion *d, struct moment received_before, struct moment received_after)
 {
         _cleanup_(freep) struct crash_step *step = crash_step_new(d, delete_expired);
         if (!step)
                 return -ENOMEM;
         step->received_before = received_before;
+        step->received_after = received_after;
         return deletion_repeat(d, next_crashes, step, NULL);
 }
 

@@ -28,6 +28,7 @@ struct log_step {
         struct step find, forget;
         const struct deletion *deletion;
         char day_before[CLOCK_DAY_SIZE];
+        char day_after[CLOCK_DAY_SIZE];
         const char *project; /* evicted from, until it has no more than */
         uint64_t max_bytes;
         const struct index_scope *scope; /* purged */
@@ -54,7 +55,8 @@ static int find_expired(struct step *s, struct index *index)
 {
         struct log_step *step = container_of(s, struct log_step, find);
         step->n = 0;
-        return index_expired_log_files(index, step->day_before, step->max, collect, step);
+        const struct index_expired expired = { .day_before = step->day_before, .day_after = step->day_after };
+        return index_expired_log_files(index, &expired, step->max, collect, step);
 }
 
 #define ENOUGH 1
@@ -72,6 +74,7 @@ static int collect_surplus(void *userdata, const struct index_log_file *row)
 static int find_surplus(struct step *s, struct index *index)
 {
         struct log_step *step = container_of(s, struct log_step, find);
+        const struct index_expired oldest = { .day_before = step->day_before, .day_after = "" };
         struct index_usage usage;
         step->n = 0;
         int r = index_usage(index, step->project, &usage);
@@ -80,7 +83,7 @@ static int find_surplus(struct step *s, struct index *index)
         step->surplus = usage.log_bytes - step->max_bytes;
         r = *step->project
                     ? index_project_log_files(index, step->project, step->day_before, step->max, collect_surplus, step)
-                    : index_expired_log_files(index, step->day_before, step->max, collect_surplus, step);
+                    : index_expired_log_files(index, &oldest, step->max, collect_surplus, step);
         return r == ENOUGH ? 0 : r;
 }
 
@@ -184,12 +187,13 @@ static struct log_step *log_step_new(const struct deletion *d, int (*find)(struc
         return step;
 }
 
-int deletion_logs_expire(struct deletion *d, const char *day_before)
+int deletion_logs_expire(struct deletion *d, const char *day_before, const char *day_after)
 {
         _cleanup_(freep) struct log_step *step = log_step_new(d, find_expired);
         if (!step)
                 return -ENOMEM;
         snprintf(step->day_before, sizeof(step->day_before), "%s", day_before);
+        snprintf(step->day_after, sizeof(step->day_after), "%s", day_after);
         return deletion_repeat(d, next_files, step, NULL);
 }
 

@@ -21,7 +21,8 @@ struct janitor {
         pthread_mutex_t lock; /* for all below */
         pthread_cond_t wake;  /* monotonic */
         pthread_cond_t ended; /* a cycle has, or the thread */
-        bool stopping;
+        bool started, stopping;
+        bool confirm_clock;    /* asked for the next cycle */
         unsigned cycles_asked; /* the number of the last cycle that somebody waits for */
         unsigned cycles_begun, cycles_ended;
         struct retention_cycle last;
@@ -32,6 +33,8 @@ static void note_begin(struct janitor *j)
         pthread_mutex_lock(&j->lock);
         assert(j->cycles_begun == j->cycles_ended);
         j->cycles_begun++;
+        j->retention.confirm_clock = j->confirm_clock;
+        j->confirm_clock = false;
         pthread_mutex_unlock(&j->lock);
 }
 
@@ -109,12 +112,13 @@ static void *janitor_main(void *userdata)
         return NULL;
 }
 
-int janitor_run_cycle(struct janitor *j, struct retention_cycle *ret)
+int janitor_run_cycle(struct janitor *j, bool confirm_clock, struct retention_cycle *ret)
 {
         assert_not_on_thread(&j->owner); /* it would wait for itself */
         pthread_mutex_lock(&j->lock);
         unsigned mine = j->cycles_begun + 1; /* the one that may be running began before */
         j->cycles_asked = mine;
+        j->confirm_clock |= confirm_clock;
         pthread_cond_signal(&j->wake);
         while (!j->stopping && (int)(mine - j->cycles_ended) > 0)
                 pthread_cond_wait(&j->ended, &j->lock);
@@ -142,11 +146,12 @@ static void destroy(struct janitor *j)
         free(j);
 }
 
-static int start(struct janitor *j, const struct deletion_stores *stores)
+int janitor_start(struct janitor *j)
 {
-        int r = deletion_new(stores, &j->deletion);
-        j->retention.deletion = j->deletion;
-        return r < 0 ? r : -pthread_create(&j->thread, NULL, janitor_main, j);
+        assert(!j->started);
+        int r = pthread_create(&j->thread, NULL, janitor_main, j);
+        j->started = r == 0;
+        return -r;
 }
 
 int janitor_new(const struct config *config, const struct deletion_stores *stores, struct metrics *metrics,
@@ -163,7 +168,8 @@ int janitor_new(const struct config *config, const struct deletion_stores *store
         pthread_cond_init(&j->wake, &attr);
         pthread_cond_init(&j->ended, &attr);
         pthread_condattr_destroy(&attr);
-        int r = start(j, stores);
+        int r = deletion_new(stores, &j->deletion);
+        j->retention.deletion = j->deletion;
         if (r < 0) {
                 destroy(j);
                 return r;
@@ -188,7 +194,8 @@ struct janitor *janitor_free(struct janitor *j)
                 return NULL;
         assert_not_on_thread(&j->owner);
         janitor_stop(j);
-        pthread_join(j->thread, NULL);
+        if (j->started)
+                pthread_join(j->thread, NULL);
         destroy(j);
         return NULL;
 }

@@ -38,23 +38,26 @@ static void publish(const struct retention *r, const struct retention_cycle *cyc
 
 static int expire_logs(const struct retention *r, struct moment now)
 {
-        char day[CLOCK_DAY_SIZE] = DELETION_AFTER_ANY_DAY;
+        char day[CLOCK_DAY_SIZE] = DELETION_AFTER_ANY_DAY, after[CLOCK_DAY_SIZE] = "";
+        if (r->config->logs_ttl_days > 0)
+                clock_format_day(retention_clock_wrong_until(&r->clock, r->config->logs_ttl_days, now), after);
         now.sec -= (int64_t)r->config->logs_ttl_days * RETENTION_SECONDS_PER_DAY;
         if (r->config->logs_ttl_days > 0)
                 clock_format_day(now, day);
-        return deletion_logs_expire(r->deletion, day);
+        return deletion_logs_expire(r->deletion, day, after);
 }
 
 /* Received up to now: whatever comes in during the cycle is the next one's. */
 static int expire_crashes(const struct retention *r, struct moment now)
 {
+        struct moment after = retention_clock_wrong_until(&r->clock, r->config->crashes_ttl_days, now);
         now.sec -= (int64_t)r->config->crashes_ttl_days * RETENTION_SECONDS_PER_DAY;
         now.nsec += 1000000; /* the index keeps milliseconds, and what is exactly that old goes too */
         if (now.nsec >= 1000000000) {
                 now.sec++;
                 now.nsec -= 1000000000;
         }
-        return deletion_crashes_expire(r->deletion, now);
+        return deletion_crashes_expire(r->deletion, now, after);
 }
 
 /* What only is old goes gently. What is beyond a cap goes as fast as uploads may come, and nothing rests while a cap
@@ -62,6 +65,22 @@ static int expire_crashes(const struct retention *r, struct moment now)
 static void set_pace(const struct retention *r, enum deletion_pace pace)
 {
         deletion_set_pace(r->deletion, r->considerate ? pace : DELETION_FAST);
+}
+
+static void judge_clock(struct retention *r, char *doubt)
+{
+        const struct retention_clock_ttl ttl = { r->config->logs_ttl_days, r->config->crashes_ttl_days };
+        const struct deletion_stores *stores = &r->deletion->stores;
+        retention_clock_judge(&r->clock, stores, r->config->data_dir, ttl, r->confirm_clock, doubt);
+        r->confirm_clock = false;
+        if (*doubt)
+                troubles_set(
+                        stores->troubles, TROUBLE_RETENTION_CLOCK, NULL,
+                        "%s; nothing is deleted for its age until the clock is right again, has run steadily for a "
+                        "day, or `detritusctl gc --confirm-clock` says that it is right",
+                        doubt);
+        else
+                troubles_clear(stores->troubles, TROUBLE_RETENTION_CLOCK);
 }
 
 static int first_failure(const int *results, size_t n)
@@ -81,20 +100,22 @@ void retention_run(struct retention *r, struct retention_cycle *ret)
         assert(r->metrics && r->deletion);
         deletion_take_tally(r->deletion);
         set_pace(r, caps ? DELETION_SMALL : DELETION_GENTLE);
-        int logs = expire_logs(r, now);
-        int crashes = expire_crashes(r, now);
+        *ret = (struct retention_cycle){ .began = now };
+        judge_clock(r, ret->clock_doubt);
+        bool believed = !*ret->clock_doubt; /* what lives for 0 days goes whatever the time is */
+        int logs = believed || r->config->logs_ttl_days == 0 ? expire_logs(r, now) : 0;
+        int crashes = believed || r->config->crashes_ttl_days == 0 ? expire_crashes(r, now) : 0;
         set_pace(r, DELETION_FAST);
         int evicted = retention_caps_evict(r, now);
         set_pace(r, caps ? DELETION_FAST : DELETION_GENTLE);
         int blobs = deletion_blobs_free(r->deletion);
         set_pace(r, DELETION_FAST);
-        int compressed = retention_compress(r, now, &compressed_files);
+        int compressed = believed ? retention_compress(r, now, &compressed_files) : 0;
         const int results[] = { logs, compressed, crashes, evicted, blobs };
-        *ret = (struct retention_cycle){ .deleted = deletion_take_tally(r->deletion),
-                                         .log_files_compressed = compressed_files,
-                                         .began = now,
-                                         .duration_ns = clock_monotonic_ns() - started,
-                                         .result = first_failure(results, ARRAY_LEN(results)) };
+        ret->deleted = deletion_take_tally(r->deletion);
+        ret->log_files_compressed = compressed_files;
+        ret->duration_ns = clock_monotonic_ns() - started;
+        ret->result = first_failure(results, ARRAY_LEN(results));
         publish(r, ret);
 }
 

@@ -6,13 +6,16 @@
 #include "config/config.h"
 #include "metrics/metrics.h"
 #include "storage/retention/deletion.h"
+#include "storage/retention/retention_clock.h"
 
 struct retention {
         const struct config *config; /* borrowed, as are the next two */
         struct metrics *metrics;
         struct deletion *deletion;
-        bool considerate;      /* small steps with rests: nobody waits for it, and others are at work */
-        unsigned seen_commits; /* of others, when the caps were last looked at; retention's own */
+        bool considerate;             /* small steps with rests: nobody waits for it, and others are at work */
+        bool confirm_clock;           /* the next cycle believes the clock, whatever speaks against it */
+        unsigned seen_commits;        /* of others, when the caps were last looked at; retention's own */
+        struct retention_clock clock; /* likewise */
 };
 
 struct retention_cycle {
@@ -21,6 +24,7 @@ struct retention_cycle {
         struct moment began;
         uint64_t duration_ns;
         int result; /* 0, also when it was stopped, or -errno; the rest says what was done until then */
+        char clock_doubt[RETENTION_CLOCK_REASON_SIZE]; /* why nothing was deleted for its age; "": it was */
 };
 
 /* A whole cycle. It ends between two steps after deletion_stop(). */

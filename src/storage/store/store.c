@@ -251,6 +251,12 @@ struct space *store_space(struct store *s)
         return s->space;
 }
 
+int store_start_retention(struct store *s)
+{
+        assert(s->janitor);
+        return janitor_start(s->janitor);
+}
+
 struct janitor *store_janitor(struct store *s)
 {
         return s->janitor;

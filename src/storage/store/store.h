@@ -37,6 +37,9 @@ struct blob_store *store_blobs(struct store *s);
 struct space *store_space(struct store *s);
 
 struct janitor *store_janitor(struct store *s); /* NULL: opened for one job */
+/* Retention begins to run by itself: once everything has started, because a start that fails must delete nothing. Not
+ * for a store that was opened for one job. 0 or -errno. */
+int store_start_retention(struct store *s);
 /* For deletions that operators ask for. The store outlives it. 0 or -ENOMEM. */
 int store_new_deletion(struct store *s, struct deletion **ret);
 int store_datadir_fd(const struct store *s);

@@ -156,7 +156,7 @@ class Daemon:
     it is when not in the directory; binary: which daemon when not DETRITUSD; prepare: called with it before it starts."""
 
     def __init__(self, directory, config=None, tokens=(ACME, NARROW, OTHER), rate_limit=RATE_UNLIMITED,
-                 tokens_file=None, flags=(), data_dir=None, binary=None, prepare=None):
+                 tokens_file=None, flags=(), data_dir=None, binary=None, prepare=None, environment=None):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.reference = IS_REFERENCE
@@ -166,7 +166,7 @@ class Daemon:
         if not tokens_file:
             self.write_tokens(tokens_toml(tokens, rate_limit))
         self.clients = []
-        self.environment = {}  # what the daemon gets besides ours
+        self.environment = environment or {}  # what the daemon gets besides ours
         self.prefix = []  # a command that executes the daemon
         self.process = None
         self._arguments = self._reference_arguments(config or {}) if IS_REFERENCE else self._own_arguments(config or {})

@@ -416,21 +416,37 @@ static void test_expired_crashes(_unused_ void **state)
 
         struct seen seen = { 0 };
         at.nsec = 2000000; /* crash 3's own millisecond: not before it */
-        assert_int_equal(index_expired_crashes(x, at, 10, see_crash, &seen), 0);
+        assert_int_equal(index_expired_crashes(x,
+                                               &(struct index_expired){ .received_before = at,
+                                                                        .received_after.sec = CLOCK_FIRST_SECOND },
+                                               10, see_crash, &seen),
+                         0);
         assert_string_equal(seen.text, "5 acme " INSTALL_A " 2026-05-19T08:30:04.000000000Z aaaa;");
 
         seen = (struct seen){ 0 };
         at.nsec = 3000000;
-        assert_int_equal(index_expired_crashes(x, at, 10, see_crash, &seen), 0);
+        assert_int_equal(index_expired_crashes(x,
+                                               &(struct index_expired){ .received_before = at,
+                                                                        .received_after.sec = CLOCK_FIRST_SECOND },
+                                               10, see_crash, &seen),
+                         0);
         assert_int_equal(seen.n, 2);
         assert_int_equal(strncmp(seen.text, "5 ", 2), 0);
 
         seen = (struct seen){ 0 };
         at.sec++;
-        assert_int_equal(index_expired_crashes(x, at, 3, see_crash, &seen), 0);
+        assert_int_equal(index_expired_crashes(x,
+                                               &(struct index_expired){ .received_before = at,
+                                                                        .received_after.sec = CLOCK_FIRST_SECOND },
+                                               3, see_crash, &seen),
+                         0);
         assert_int_equal(seen.n, 3);
         seen = (struct seen){ .stop_at = 2 };
-        assert_int_equal(index_expired_crashes(x, at, 3, see_crash, &seen), 42);
+        assert_int_equal(index_expired_crashes(x,
+                                               &(struct index_expired){ .received_before = at,
+                                                                        .received_after.sec = CLOCK_FIRST_SECOND },
+                                               3, see_crash, &seen),
+                         42);
         assert_int_equal(seen.n, 2);
         assert_int_equal(index_begin(x), 0); /* no statement left a transaction behind */
         index_rollback(x);
@@ -603,14 +619,23 @@ static void test_expired_log_files(_unused_ void **state)
         assert_int_equal(index_add_log_file(x, &a, "2026-05-20", 3, RECEIVED_1), 0);
         assert_int_equal(index_add_log_file(x, &a, "2026-05-19", 2, RECEIVED_1), 0);
         assert_int_equal(index_add_log_file(x, &a, "2025-12-31", 1, RECEIVED_1), 0);
-        assert_int_equal(index_expired_log_files(x, "2026-05-20", 10, see_log_file, &seen), 0);
+        assert_int_equal(index_expired_log_files(x,
+                                                 &(struct index_expired){ .day_before = "2026-05-20", .day_after = "" },
+                                                 10, see_log_file, &seen),
+                         0);
         assert_string_equal(seen.text, "1 acme/i 2025-12-31 1;1 acme/i 2026-05-19 2;");
         assert_int_equal(index_delete_log_file(x, 1, "2025-12-31"), 0);
         seen = (struct seen){ 0 };
-        assert_int_equal(index_expired_log_files(x, "9999-99-99", 1, see_log_file, &seen), 0);
+        assert_int_equal(index_expired_log_files(x,
+                                                 &(struct index_expired){ .day_before = "9999-99-99", .day_after = "" },
+                                                 1, see_log_file, &seen),
+                         0);
         assert_string_equal(seen.text, "1 acme/i 2026-05-19 2;");
         seen = (struct seen){ .stop_at = 1 };
-        assert_int_equal(index_expired_log_files(x, "9999-99-99", 9, see_log_file, &seen), 42);
+        assert_int_equal(index_expired_log_files(x,
+                                                 &(struct index_expired){ .day_before = "9999-99-99", .day_after = "" },
+                                                 9, see_log_file, &seen),
+                         42);
 }
 
 static int see_crash_id(void *userdata, const struct index_crash_row *row)

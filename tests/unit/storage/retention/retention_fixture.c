@@ -45,7 +45,9 @@ int retention_setup(void **state)
         };
         if (log_committer_new(&committing, &logs) != 0)
                 return -1;
-        config = (struct config){ .logs_ttl_days = 14, .crashes_ttl_days = 90, .janitor_interval_secs = 3600 };
+        config = (struct config){
+                .data_dir = storage_dir, .logs_ttl_days = 14, .crashes_ttl_days = 90, .janitor_interval_secs = 3600
+        };
         stores = (struct deletion_stores){
                 .datadir_fd = storage_fd,
                 .blobs = blobs,

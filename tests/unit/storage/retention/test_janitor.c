@@ -23,6 +23,7 @@ static void cycle(void)
         struct janitor *j;
         unsigned before = storage_cycles();
         assert_int_equal(janitor_new(&config, &stores, metrics, &j), 0);
+        assert_int_equal(janitor_start(j), 0);
         storage_await_cycles(before + 1);
         janitor_free(j);
 }
@@ -250,6 +251,7 @@ static void test_caps_are_kept_between_cycles(_unused_ void **state)
         unsigned before = storage_cycles();
         config.caps.crashes_max_bytes = 20;
         assert_int_equal(janitor_new(&config, &stores, metrics, &j), 0);
+        assert_int_equal(janitor_start(j), 0);
         storage_await_cycles(before + 1);
         put_tens(4, NULL);
         while (blob_exists("dump 00001"))
@@ -385,6 +387,7 @@ static void test_uploads_beside_deletion_lose_nothing(_unused_ void **state)
         config.janitor_interval_secs = 0; /* one cycle after the other */
         unsigned before = storage_cycles();
         assert_int_equal(janitor_new(&config, &stores, metrics, &j), 0);
+        assert_int_equal(janitor_start(j), 0);
         for (size_t i = 0; i < 2; i++)
                 assert_int_equal(pthread_create(&threads[i], NULL, send_same_dumps, &senders[i]), 0);
         for (size_t i = 0; i < 2; i++)
