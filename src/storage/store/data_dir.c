@@ -117,7 +117,8 @@ int data_dir_recover_logs(struct data_dir *d, struct error *err)
         if (found.frames > 0)
                 log_info("log lines were recovered from the journal", LOG_INT("commits", found.frames),
                          LOG_INT("files", found.files), LOG_INT("files_repaired", found.files_repaired),
-                         LOG_INT("bytes_restored", found.bytes_restored), LOG_INT("bytes_elsewhere", found.bytes_elsewhere),
+                         LOG_INT("bytes_restored", found.bytes_restored),
+                         LOG_INT("bytes_elsewhere", found.bytes_elsewhere),
                          LOG_INT("files_changed", found.files_changed),
                          LOG_INT("files_unwritable", found.files_unwritable),
                          LOG_INT("commits_damaged", found.frames_damaged));
