@@ -110,6 +110,61 @@ int config_listener_add(struct config *c, const char *address, struct error *err
         return 0;
 }
 
+void config_derive_clear(struct config *c)
+{
+        for (size_t i = 0; i < c->n_derive_install_id; i++)
+                free(c->derive_install_id[i]);
+        c->n_derive_install_id = 0;
+}
+
+/* What a resource attribute may be called: OpenTelemetry "Attribute naming" knows letters, digits, dots and underscores,
+ * but leaves programs free. */
+static bool is_attribute_name(const char *s, size_t len)
+{
+        if (len == 0 || len > CONFIG_DERIVE_NAME_MAX)
+                return false;
+        for (size_t i = 0; i < len; i++) {
+                if (s[i] <= ' ' || s[i] > '~' || s[i] == '@')
+                        return false;
+        }
+        return true;
+}
+
+int config_derive_add(struct config *c, const char *rule, struct error *err)
+{
+        size_t first = strcspn(rule, "@");
+        const char *second = rule[first] ? rule + first + 1 : NULL;
+        if (c->n_derive_install_id == CONFIG_DERIVE_MAX) {
+                error_set(err, "more than %d rules", CONFIG_DERIVE_MAX);
+                return CONFIG_REFUSED;
+        }
+        if (!is_attribute_name(rule, first) || (second && !is_attribute_name(second, strlen(second)))) {
+                error_set(err,
+                          "\"%.64s\" is neither a resource attribute (host.name) nor two with an @ between them "
+                          "(service.name@host.name)",
+                          rule);
+                return CONFIG_REFUSED;
+        }
+        char *copy = strdup(rule);
+        if (!copy)
+                return -ENOMEM;
+        c->derive_install_id[c->n_derive_install_id++] = copy;
+        return 0;
+}
+
+/* service.instance.id is late, because current SDKs draw a new one at each start. */
+static int derive_by_default(struct config *c)
+{
+        static const char *const rules[] = {
+                "app.installation.id", "device.id", "service.name@host.name", "service.name@host.id",
+                "host.name",           "host.id",   "service.instance.id",    "service.name",
+        };
+        int r = 0;
+        for (size_t i = 0; i < ARRAY_LEN(rules) && r == 0; i++)
+                r = config_derive_add(c, rules[i], NULL);
+        return r;
+}
+
 int config_new(struct config **ret)
 {
         _cleanup_(config_freep) struct config *c = calloc(1, sizeof(*c));
@@ -124,7 +179,7 @@ int config_new(struct config **ret)
                         config_store_number(c, k, k->def);
                 }
         }
-        if (config_listener_add(c, CONFIG_DEFAULT_BIND, NULL) != 0)
+        if (config_listener_add(c, CONFIG_DEFAULT_BIND, NULL) != 0 || derive_by_default(c) != 0)
                 return -ENOMEM;
         *ret = TAKE_PTR(c);
         return 0;
@@ -135,6 +190,7 @@ struct config *config_free(struct config *c)
         if (!c)
                 return NULL;
         config_listeners_clear(c);
+        config_derive_clear(c);
         free(c->path);
         free(c->data_dir);
         free(c->tokens_config);

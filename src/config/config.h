@@ -72,7 +72,9 @@ enum config_durability { CONFIG_DURABILITY_COMMIT, CONFIG_DURABILITY_WRITTEN };
 
 #define CONFIG_LISTENERS_MAX 16
 #define CONFIG_PROJECTS_MAX 256
-#define CONFIG_PROJECT_SIZE 129 /* a project's name, with its NUL */
+#define CONFIG_DERIVE_MAX 16       /* rules */
+#define CONFIG_DERIVE_NAME_MAX 128 /* bytes of an attribute's name in a rule */
+#define CONFIG_PROJECT_SIZE 129    /* a project's name, with its NUL */
 
 /* Beyond these the oldest is evicted. 0: no cap. */
 struct config_caps {
@@ -94,7 +96,9 @@ struct config {
         enum config_durability durability;
         bool strict_protocol_version;
         bool derive_source;
-        unsigned network_threads; /* 0: one a core */
+        size_t n_derive_install_id;
+        char *derive_install_id[CONFIG_DERIVE_MAX]; /* "host.name", "service.name@host.name" */
+        unsigned network_threads;                   /* 0: one a core */
         unsigned logs_ttl_days;
         unsigned logs_compress_after_days; /* 0: never */
         uint64_t logs_max_message_bytes;

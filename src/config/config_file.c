@@ -1,5 +1,5 @@
 /* The configuration file: its tree is walked key by key, each looked up in the table of config_keys.c; "bind",
- * "listeners" and "projects" alone are read by hand. Bounds that concern two settings at once are checked when all
+ * "listeners", "projects" and "derive_install_id" alone are read by hand. Bounds that concern two settings at once are checked when all
  * is read. Every refusal reads "<path>:<line>: <dotted.key>: reason". */
 
 #include <errno.h>
@@ -203,6 +203,22 @@ static int read_projects(struct config *c, const struct tree *t, const struct tr
         return 0;
 }
 
+static int read_derive(struct config *c, const struct tree *t, const struct tree_node *list, struct error *err)
+{
+        if (list->kind != TREE_LIST)
+                return located(t, list, "", err, wrong_kind(list, "a list", err));
+        config_derive_clear(c);
+        for (size_t i = 0; i < list->n_children; i++) {
+                const struct tree_node *n = &list->children[i];
+                int r = n->kind == TREE_STRING ? config_derive_add(c, n->string, err) : wrong_kind(n, "a string", err);
+                if (r > 0)
+                        error_prefix(err, "%s:%u: %s", t->path, n->line, list->key);
+                if (r != 0)
+                        return r;
+        }
+        return 0;
+}
+
 static bool is_section(const char *name)
 {
         for (size_t i = 0; i < config_n_keys; i++) {
@@ -221,6 +237,8 @@ static int read_top(struct config *c, const struct tree *t, const struct tree_no
         }
         if (strcmp(n->key, "projects") == 0)
                 return read_projects(c, t, n, err);
+        if (strcmp(n->key, "derive_install_id") == 0)
+                return read_derive(c, t, n, err);
         if (is_section(n->key))
                 return read_section(c, t, n, err);
         const struct config_key *k = config_key_find("", n->key);

@@ -42,4 +42,7 @@ void config_store_number(struct config *c, const struct config_key *k, uint64_t 
 int config_refuse_size(const char *text, struct error *err); /* CONFIG_REFUSED: that is not a size */
 int config_listener_add(struct config *c, const char *address, struct error *err);
 void config_listeners_clear(struct config *c);
+/* Without a rule, the token's id is the name. */
+int config_derive_add(struct config *c, const char *rule, struct error *err);
+void config_derive_clear(struct config *c);
 int config_replace_text(char **to, const char *text); /* 0 or -ENOMEM */

@@ -13,7 +13,7 @@ int ingest_loop_init(struct ingest_loop *l, struct ingest *ingest, struct loop *
                 .ingest = ingest,
                 .loop = loop,
                 .gate = gate_loop_new(),
-                .log_export = log_export_loop_new(&ingest->config->limits),
+                .log_export = log_export_loop_new(ingest->config),
                 .log_handover = log_handover_loop_new(l),
                 .logs = logs_loop_new(),
         };

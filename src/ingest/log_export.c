@@ -21,8 +21,12 @@ struct log_export_loop {
         struct arena *arena; /* reset after each request */
         struct buf rendering;
         struct otlp_limits limits;
+        bool derives;
+        struct otlp_derive derive;
         size_t max_resources;
 };
+
+_Static_assert(CONFIG_DERIVE_MAX <= OTLP_DERIVE_RULES_MAX, "every rule has room");
 
 /* What one ResourceLogs becomes. */
 struct resource {
@@ -43,8 +47,9 @@ struct preparation {
         size_t n_sources;
 };
 
-struct log_export_loop *log_export_loop_new(const struct config_limits *limits)
+struct log_export_loop *log_export_loop_new(const struct config *config)
 {
+        const struct config_limits *limits = &config->limits;
         struct log_export_loop *l = calloc(1, sizeof(*l));
         if (!l)
                 return NULL;
@@ -59,6 +64,9 @@ struct log_export_loop *log_export_loop_new(const struct config_limits *limits)
                 .scratch_bytes = limits->otlp_arena_bytes,
                 .output_bytes = limits->otlp_rendered_bytes,
         };
+        l->derives = config->derive_source;
+        for (size_t i = 0; i < config->n_derive_install_id; i++)
+                otlp_derive_add(&l->derive, config->derive_install_id[i]);
         return l->arena ? l : log_export_loop_free(l);
 }
 
@@ -94,11 +102,13 @@ static int identify(struct preparation *p)
 {
         struct call *c = &p->export->call;
         const struct token *token = c->gate.principal.token;
+        const struct otlp_token names = { token->project, token->id };
+        const struct otlp_derive *derive = p->loop->derives ? &p->loop->derive : NULL;
         for (size_t i = 0; i < p->request.n; i++) {
                 struct otlp_source *s = &p->resources[i].source;
                 if (p->request.logs[i].is_empty)
                         continue;
-                int r = otlp_source(&p->request.logs[i], call_config(c)->derive_source, token->project, s, p->refusal);
+                int r = otlp_source(&p->request.logs[i], derive, &names, s, p->refusal);
                 if (r != 0)
                         return r;
                 p->sources[p->n_sources++] = &s->id;

@@ -33,8 +33,9 @@ struct log_export {
 
 /* A network thread's scratch. */
 struct log_export_loop;
-struct log_export_loop *log_export_loop_new(const struct config_limits *limits); /* NULL on ENOMEM */
-struct log_export_loop *log_export_loop_free(struct log_export_loop *l);         /* NULL-safe */
+/* config must stay. NULL on ENOMEM. */
+struct log_export_loop *log_export_loop_new(const struct config *config);
+struct log_export_loop *log_export_loop_free(struct log_export_loop *l); /* NULL-safe */
 
 /* Makes e->batch out of the bytes of an ExportLogsServiceRequest. The call must be inside the gate. A request that is
  * refused because of its sources, the rate limit or a full disk is not rendered. A request that is refused for another

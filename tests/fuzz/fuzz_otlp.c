@@ -74,7 +74,11 @@ static size_t render_one(const struct otlp_resource_logs *logs, bool derive, str
         struct otlp_source source = { .id = { "p", "i" }, .platform = "", .version = "" };
         struct refusal r = { 0 };
         size_t before = out->lines->len;
-        int a = otlp_source(logs, derive, "fuzz", &source, &r);
+        static const struct otlp_token token = { "fuzz", "id" };
+        static const struct otlp_derive rules = {
+                .n_names = 1, .n_rules = 1, .names = { { "host.name", 9 } }, .rules = { { false, 0, 0 } }
+        };
+        int a = otlp_source(logs, derive ? &rules : NULL, &token, &source, &r);
         if (a == 0) {
                 check(source_component_valid(source.id.project, strlen(source.id.project)));
                 check(source_component_valid(source.id.install_id, strlen(source.id.install_id)));

@@ -1,6 +1,7 @@
 """Log exports over gRPC: every row of the outcome table, and the lines on disk."""
 
 import gzip
+import hashlib
 import json
 import math
 import struct
@@ -320,35 +321,74 @@ def test_no_resource_at_all(start_daemon):
         export(daemon, message, ACME).refused(grpc.INVALID_ARGUMENT, "resource")
 
 
+EVERYTHING = {"os.type": "windows", "service.version": "9.9", "service.instance.id": "i-1", "host.id": "h-1",
+              "host.name": "n-1", "service.name": "s-1", "device.id": "d-1", "app.installation.id": "a-1"}
+
+
+def everything_but(*keys):
+    return {key: value for key, value in EVERYTHING.items() if key not in keys}
+
+
+APP, DEVICE = "app.installation.id", "device.id"
 DERIVED = {
-    "everything": ({"os.type": "windows", "service.version": "9.9", "service.instance.id": "i-1", "host.id": "h-1",
-                    "host.name": "n-1", "service.name": "s-1"}, ("acme", "i-1", "windows", "9.9")),
-    "host.id": ({"host.id": "h-1", "host.name": "n-1", "service.name": "s-1"}, ("acme", "h-1", "", "")),
-    "host.name": ({"host.name": "n-1", "service.name": "s-1"}, ("acme", "n-1", "", "")),
-    "service.name": ({"service.name": "s-1"}, ("acme", "s-1", "", "")),
+    "everything": (EVERYTHING, ("a-1", "windows", "9.9")),
+    "device.id": (everything_but(APP), ("d-1", "windows", "9.9")),
+    "service.name@host.name": (everything_but(APP, DEVICE), ("s-1@n-1", "windows", "9.9")),
+    "service.name@host.id": (everything_but(APP, DEVICE, "host.name"), ("s-1@h-1", "windows", "9.9")),
+    "host.name": ({"host.id": "h-1", "host.name": "n-1", "service.instance.id": "i"}, ("n-1", "", "")),
+    "host.id": ({"host.id": "h-1", "service.instance.id": "i"}, ("h-1", "", "")),
+    "service.instance.id": ({"service.instance.id": "i", "service.name": "s"}, ("i", "", "")),
+    "service.name": ({"service.name": "s-1"}, ("s-1", "", "")),
+    "nothing": ({}, (ACME.id, "", "")),
+    "empty": ({key: "" for key in EVERYTHING}, (ACME.id, "", "")),
+    "an empty one beside a good one": ({"service.instance.id": "", "host.name": "n-1"}, ("n-1", "", "")),
+    "a service without a name": ({"service.name": "unknown_service:node", "host.name": "n-1"}, ("n-1", "", "")),
+    "Node under systemd": ({"service.name": "unknown_service:/usr/bin/node", "telemetry.sdk.language": "nodejs"},
+                           ("unknown_service:~2Fusr~2Fbin~2Fnode", "", "")),
+    "a space": ({"service.name": "Checkout Service"}, ("Checkout~20Service", "", "")),
+    "a slash": ({"service.name": "shop/checkout"}, ("shop~2Fcheckout", "", "")),
+    "an umlaut": ({"service.name": "Zürich-API"}, ("Z~C3~BCrich-API", "", "")),
+    "a database": ({"service.instance.id": "db1:1521/ORCL"}, ("db1:1521~2FORCL", "", "")),
+    "a domain": ({"host.name": "DOMAIN\\host"}, ("DOMAIN~5Chost", "", "")),
+    "a GUID": ({"host.id": "{0-1}"}, ("~7B0-1~7D", "", "")),
+    "an ARN": ({"host.id": "arn:aws:ecs:eu-west-1:1:task/c/2"}, ("arn:aws:ecs:eu-west-1:1:task~2Fc~2F2", "", "")),
+    "dots": ({"host.name": ".."}, ("~2E.", "", "")),
+    "its own escapes": ({"host.name": "a~2Fb"}, ("a~7E2Fb", "", "")),
+    "U+0000": ({"host.name": "a\0b"}, ("a~00b", "", "")),
+    "a long one": ({"host.name": "x" * 5000}, ("x" * 110 + "~~" + hashlib.sha256(b"x" * 5000).hexdigest()[:16], "", "")),
     "source.* first": ({"source.install_id": "mine", "source.platform": "linux", "service.instance.id": "i-1",
-                        "os.type": "windows"}, ("acme", "mine", "linux", "")),
-    "not a string": ({"source.install_id": 5, "service.instance.id": 6, "host.id": "h-1"}, ("acme", "h-1", "", "")),
+                        "os.type": "windows"}, ("mine", "linux", "")),
+    "not a string": ({"source.install_id": 5, "service.instance.id": 6, "host.id": "h-1"}, ("h-1", "", "")),
 }
 
 
 @ours
 @pytest.mark.parametrize("case", DERIVED)
 def test_a_stock_exporter_has_a_source_derived(start_daemon, case):
-    attributes, (project, install_id, platform, version) = DERIVED[case]
+    attributes, (install_id, platform, version) = DERIVED[case]
     daemon = start_daemon()
     export_grpcio(daemon, otlp.export(resource_logs(attributes, [log_record()])), ACME, version=None).accepted()
-    [line] = daemon.log_lines(Source(project, install_id), 1)
+    [line] = daemon.log_lines(Source(ACME.project, install_id), 1)
     assert (line["platform"], line["version"]) == (platform, version)
     expected = {key: value for key, value in attributes.items() if not key.startswith("source.")}
     assert line.get("resource", {}) == expected
 
 
 @ours
-def test_nothing_to_derive_an_install_id_from(daemon):
-    with daemon.unchanged():
-        export(daemon, otlp.export(resource_logs({"os.type": "linux"}, [log_record()])), ACME).refused(
-            grpc.INVALID_ARGUMENT, "source.install_id")
+def test_records_without_a_resource(start_daemon):
+    daemon = start_daemon()
+    export(daemon, otlp.export([(2, otlp.scope_logs([log_record()]))]), ACME).accepted()
+    daemon.log_lines(Source(ACME.project, ACME.id), 1)
+
+
+@ours
+def test_the_rules_are_configurable(start_daemon):
+    daemon = start_daemon({"derive_install_id": ["k8s.pod.name@k8s.node.name", "os.type"]})
+    for attributes, name in [({"k8s.pod.name": "p", "k8s.node.name": "n", "host.name": "h"}, "p@n"),
+                             ({"k8s.pod.name": "p", "host.name": "h", "os.type": "linux"}, "linux"),
+                             ({"host.name": "h"}, ACME.id)]:
+        export(daemon, otlp.export(resource_logs(attributes, [log_record()])), ACME).accepted()
+        daemon.log_lines(Source(ACME.project, name), 1)
 
 
 @ours

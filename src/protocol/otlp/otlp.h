@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "protocol/answer.h"
+#include "protocol/otlp/otlp_derive.h"
 #include "protocol/source.h"
 #include "util/arena.h"
 #include "util/buf.h"
@@ -67,13 +68,19 @@ struct otlp_source {
         size_t platform_len, version_len;
 };
 
+/* What the token says about who sends. Both are NUL-terminated, and id is not empty. */
+struct otlp_token {
+        const char *project, *id;
+};
+
 /* The string attributes source.project, source.platform, source.version, source.install_id of the resource. With
- * derive, absent ones come from: token_project; os.type; service.version; service.instance.id, host.id, host.name,
- * service.name; platform and version fall back to "". Without derive a missing one is ANSWER_MALFORMED with
- * "missing resource attribute `source.x`". An attribute that is there but not a string counts as missing. project and
- * install_id must be valid components, else ANSWER_MALFORMED naming the attribute. */
-int otlp_source(const struct otlp_resource_logs *logs, bool derive, const char *token_project, struct otlp_source *ret,
-                struct refusal *r);
+ * derive, absent ones come from: the token's project; os.type; service.version; the first rule whose attributes are
+ * there and not empty, else the token's id, escaped (source_component_escape()). platform and version fall back to "".
+ * derive NULL: a missing one is ANSWER_MALFORMED with "missing resource attribute `source.x`". An attribute that is
+ * there but not a string counts as missing. source.project and source.install_id must be valid components, else
+ * ANSWER_MALFORMED naming the attribute. -ENOMEM. */
+int otlp_source(const struct otlp_resource_logs *logs, const struct otlp_derive *derive, const struct otlp_token *token,
+                struct otlp_source *ret, struct refusal *r);
 
 struct otlp_output {
         struct buf *lines;   /* appended to */

@@ -79,6 +79,8 @@ static void defaults(void **state)
         assert_int_equal(c->durability, CONFIG_DURABILITY_COMMIT);
         assert_false(c->strict_protocol_version);
         assert_true(c->derive_source);
+        assert_int_equal(c->n_derive_install_id, 8);
+        assert_string_equal(c->derive_install_id[2], "service.name@host.name");
         assert_int_equal(c->network_threads, 0);
         assert_int_equal(c->logs_ttl_days, 14);
         assert_int_equal(c->logs_max_message_bytes, 67108864);
@@ -106,6 +108,7 @@ static void everything(void **state)
                          "durability: written\n"
                          "strict_protocol_version: true\n"
                          "derive_source: false\n"
+                         "derive_install_id: ['k8s.pod.name@k8s.node.name', host.name]\n"
                          "network_threads: 3\n"
                          "logs: {ttl_days: 0, max_message_bytes: 1MiB, max_bytes: 0, compress_after_days: 0}\n"
                          "crashes: {ttl_days: 1, max_part_bytes: 4096, max_request_bytes: 8KiB, max_bytes: 0}\n"
@@ -124,6 +127,8 @@ static void everything(void **state)
         assert_int_equal(c->durability, CONFIG_DURABILITY_WRITTEN);
         assert_true(c->strict_protocol_version);
         assert_false(c->derive_source);
+        assert_int_equal(c->n_derive_install_id, 2);
+        assert_string_equal(c->derive_install_id[0], "k8s.pod.name@k8s.node.name");
         assert_int_equal(c->network_threads, 3);
         assert_int_equal(c->logs_ttl_days, 0);
         assert_int_equal(c->logs_max_message_bytes, 1048576);
@@ -181,6 +186,15 @@ static void refusals(void **state)
                 { "data_dir: 5\n", "1: data_dir: expected a string, got an integer" },
                 { "data_dir: ''\n", "1: data_dir: must not be empty" },
                 { "data_dir:\n", "1: data_dir: expected a string, got nothing" },
+                { "derive_install_id: host.name\n", "1: derive_install_id: expected a list, got a string" },
+                { "derive_install_id:\n  - host.name\n  - 7\n", "3: derive_install_id: expected a string" },
+                { "derive_install_id: ['']\n", "1: derive_install_id: \"\" is neither a resource attribute" },
+                { "derive_install_id: ['a@']\n", "1: derive_install_id: \"a@\" is neither" },
+                { "derive_install_id: ['@a']\n", "1: derive_install_id: \"@a\" is neither" },
+                { "derive_install_id: ['a@b@c']\n", "1: derive_install_id: \"a@b@c\" is neither" },
+                { "derive_install_id: ['host name']\n", "1: derive_install_id: \"host name\" is neither" },
+                { "derive_install_id: [a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a]\n",
+                  "1: derive_install_id: more than 16 rules" },
                 { "derive_source: yes\n", "1: derive_source: expected true or false, got a string" },
                 { "log_format: xml\n", "1: log_format: must be \"pretty\" or \"json\"" },
                 { "durability: maybe\n", "1: durability: must be \"commit\" or \"written\"" },

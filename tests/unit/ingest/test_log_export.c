@@ -99,7 +99,7 @@ static int new_limits(_unused_ void **state)
 {
         fixture_loop.log_export = log_export_loop_free(fixture_loop.log_export);
         fixture_config->limits.otlp_line_bytes = LONG_BODY_BYTES;
-        fixture_loop.log_export = log_export_loop_new(&fixture_config->limits);
+        fixture_loop.log_export = log_export_loop_new(fixture_config);
         rate_limit_free(fixture_ingest.rate_limit); /* all buckets are full again: two units each */
         fixture_ingest.rate_limit = rate_limit_new(64);
         return fixture_loop.log_export && fixture_ingest.rate_limit ? 0 : -1;

@@ -28,11 +28,14 @@ static const char *compare_sources(const OracleResourceLogs *theirs, const struc
 {
         static const struct otlp_source unknown = { { "p", "i" }, "", "", 0, 0 };
         bool derive = i % 2 == 0;
-        const char *token_project = i % 3 == 0 ? NULL : "token";
+        const struct otlp_token token = { i % 3 == 0 ? NULL : "token", i % 5 == 0 ? ".id/~" : "id" };
+        struct otlp_derive rules = { 0 };
         struct refusal r = { 0 };
+        for (const char *const *rule = otlp_oracle_rules; *rule; rule++)
+                otlp_derive_add(&rules, *rule);
         *ret_theirs = *ret_ours = unknown;
-        int a = otlp_source(ours, derive, token_project, ret_ours, &r);
-        const char *wrong = otlp_oracle_source(theirs, derive, token_project, ret_theirs);
+        int a = otlp_source(ours, derive ? &rules : NULL, &token, ret_ours, &r);
+        const char *wrong = otlp_oracle_source(theirs, derive, &token, ret_theirs);
         if (a != (wrong ? ANSWER_MALFORMED : 0))
                 return differ("one refuses the source", i);
         counts->sources += !wrong;

@@ -2,6 +2,7 @@
 
 #include "otlp_oracle.h"
 
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -260,19 +261,14 @@ static const OracleAnyValue *first_value(const OracleResource *resource, const c
         return NULL;
 }
 
-/* The first of the keys, which end with NULL, whose first value is a string; without derive only the first key. */
-static const char *find(const OracleResource *resource, const char *const *keys, bool derive, ProtobufCBinaryData *ret)
+/* False unless the first value of the key is a string. */
+static bool find(const OracleResource *resource, const char *key, ProtobufCBinaryData *ret)
 {
-        for (; *keys; keys++) {
-                const OracleAnyValue *v = first_value(resource, *keys);
-                if (v && v->value_case == ANY(STRING_VALUE)) {
-                        *ret = v->string_value;
-                        return *keys;
-                }
-                if (!derive)
-                        break;
-        }
-        return NULL;
+        const OracleAnyValue *v = first_value(resource, key);
+        if (!v || v->value_case != ANY(STRING_VALUE))
+                return false;
+        *ret = v->string_value;
+        return true;
 }
 
 static bool component(ProtobufCBinaryData s, char ret[SOURCE_COMPONENT_MAX + 1])
@@ -283,33 +279,100 @@ static bool component(ProtobufCBinaryData s, char ret[SOURCE_COMPONENT_MAX + 1])
         return true;
 }
 
-const char *otlp_oracle_source(const OracleResourceLogs *logs, bool derive, const char *token_project,
+/* The escaped text may be three times as long as the name. */
+static void escape(const char *name, size_t len, char ret[SOURCE_COMPONENT_MAX + 1])
+{
+        static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-@+:";
+        char *all = calloc(3, len + 1), *end = all;
+        size_t ends[SOURCE_COMPONENT_MAX] = { 0 }; /* where each unit begins */
+        unsigned units = 0;
+        if (!all)
+                abort();
+        for (size_t i = 0; i < len; i++) {
+                if (units < SOURCE_COMPONENT_MAX)
+                        ends[units++] = (size_t)(end - all);
+                if (name[i] && strchr(plain, name[i]) && (i > 0 || name[i] != '.'))
+                        *end++ = name[i];
+                else
+                        end += sprintf(end, "~%02X", (uint8_t)name[i]);
+        }
+        if (end - all <= SOURCE_COMPONENT_MAX) {
+                memcpy(ret, all, (size_t)(end - all) + 1);
+        } else {
+                uint8_t digest[32];
+                size_t kept = 0;
+                EVP_Digest(name, len, digest, NULL, EVP_sha256(), NULL);
+                for (unsigned i = 0; i < units; i++)
+                        kept = ends[i] <= 110 ? ends[i] : kept;
+                sprintf(ret, "%.*s~~", (int)kept, all);
+                for (int i = 0; i < 8; i++)
+                        sprintf(ret + kept + 2 + 2 * i, "%02x", digest[i]);
+        }
+        free(all);
+}
+
+const char *const otlp_oracle_rules[] = { "device.id", "service.name@host.name", "host.name", "service.name", NULL };
+
+/* Appends the value of an attribute that is not empty. */
+static bool add_value(const OracleResource *resource, const char *key, size_t key_len, bool pair, struct buf *name)
+{
+        char text[64];
+        ProtobufCBinaryData value = { 0 };
+        snprintf(text, sizeof(text), "%.*s", (int)key_len, key);
+        if (!find(resource, text, &value) || value.len == 0)
+                return false;
+        if (pair && strcmp(text, "service.name") == 0 && value.len >= 15 &&
+            memcmp(value.data, "unknown_service", 15) == 0)
+                return false;
+        if (buf_append(name, value.data, value.len) < 0)
+                abort();
+        return true;
+}
+
+static void derive_name(const OracleResource *resource, const char *token_id, char ret[SOURCE_COMPONENT_MAX + 1])
+{
+        for (const char *const *rule = otlp_oracle_rules; *rule; rule++) {
+                struct buf name = { 0 };
+                const char *at = strchr(*rule, '@');
+                bool all = add_value(resource, *rule, strcspn(*rule, "@"), at != NULL, &name);
+                if (at && all)
+                        all = buf_append_char(&name, '@') == 0 &&
+                              add_value(resource, at + 1, strlen(at + 1), true, &name);
+                if (all)
+                        escape((const char *)name.data, name.len, ret);
+                buf_done(&name);
+                if (all)
+                        return;
+        }
+        escape(token_id, strlen(token_id), ret);
+}
+
+const char *otlp_oracle_source(const OracleResourceLogs *logs, bool derive, const struct otlp_token *token,
                                struct otlp_source *ret)
 {
-        static const char *const names[4][6] = {
-                { "source.project" },
-                { "source.platform", "os.type" },
-                { "source.version", "service.version" },
-                { "source.install_id", "service.instance.id", "host.id", "host.name", "service.name" },
-        };
+        static const char *const own[] = { "source.project", "source.platform", "source.version", "source.install_id" };
+        static const char *const stock[] = { NULL, "os.type", "service.version", NULL };
         ProtobufCBinaryData texts[4] = { 0 };
-        const char *found[4];
+        bool found[4];
         if (!logs->resource && !derive)
                 return "resource_logs.resource is required";
-        for (size_t i = 0; i < 4; i++)
-                found[i] = find(logs->resource, names[i], derive, &texts[i]);
-        if (!found[0] && derive && token_project) {
-                found[0] = names[0][0];
-                texts[0] = (ProtobufCBinaryData){ strlen(token_project), (uint8_t *)(uintptr_t)token_project };
-        }
         for (size_t i = 0; i < 4; i++) {
-                if (!found[i] && (!derive || i == 0 || i == 3))
-                        return names[i][0];
+                found[i] = find(logs->resource, own[i], &texts[i]);
+                if (!found[i] && !derive)
+                        return own[i];
+                if (!found[i] && stock[i])
+                        find(logs->resource, stock[i], &texts[i]);
         }
+        if (!found[0] && !token->project)
+                return own[0];
+        if (!found[0])
+                texts[0] = (ProtobufCBinaryData){ strlen(token->project), (uint8_t *)(uintptr_t)token->project };
         if (!component(texts[0], ret->id.project))
-                return found[0];
-        if (!component(texts[3], ret->id.install_id))
-                return found[3];
+                return own[0];
+        if (!found[3])
+                derive_name(logs->resource, token->id, ret->id.install_id);
+        else if (!component(texts[3], ret->id.install_id))
+                return own[3];
         ret->platform = (const char *)texts[1].data;
         ret->platform_len = texts[1].len;
         ret->version = (const char *)texts[2].data;

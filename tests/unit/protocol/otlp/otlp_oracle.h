@@ -13,8 +13,9 @@ typedef Opentelemetry__Proto__Collector__Logs__V1__ExportLogsServiceRequest Orac
 typedef Opentelemetry__Proto__Logs__V1__ResourceLogs OracleResourceLogs;
 
 /* NULL, or what the refusal must mention. platform and version point into logs. */
-const char *otlp_oracle_source(const OracleResourceLogs *logs, bool derive, const char *token_project,
+const char *otlp_oracle_source(const OracleResourceLogs *logs, bool derive, const struct otlp_token *token,
                                struct otlp_source *ret);
+extern const char *const otlp_oracle_rules[]; /* what it derives a name from; NULL at the end */
 
 struct otlp_oracle_verdict {
         unsigned lines;
