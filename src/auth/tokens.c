@@ -147,14 +147,21 @@ static int read_token_key(const struct tree *file, const struct tree_node *n, st
         return tree_refuse(file, n, err, "token.%.64s: unknown key", n->key);
 }
 
+bool tokens_can_write(const struct token *t)
+{
+        size_t project_len = strlen(t->project), prefix_len = strlen(t->source_prefix);
+        if (prefix_len <= project_len)
+                return memcmp(t->project, t->source_prefix, prefix_len) == 0;
+        const char *install = t->source_prefix + project_len + 1;
+        return memcmp(t->project, t->source_prefix, project_len) == 0 && t->source_prefix[project_len] == '/' &&
+               (*install == '\0' || source_component_valid(install, strlen(install)));
+}
+
 /* Not an error, because the reference accepts it, but surely a mistake. */
 static void warn_unreachable(const struct tree *file, const struct tree_node *map, const struct token *t)
 {
-        size_t project_len = strlen(t->project), prefix_len = strlen(t->source_prefix);
-        bool within = prefix_len > project_len ? t->source_prefix[project_len] == '/' : true;
-        size_t shared = prefix_len < project_len ? prefix_len : project_len;
-        if (!within || memcmp(t->project, t->source_prefix, shared) != 0)
-                log_warn("source_prefix does not begin with the project: this token can write nothing",
+        if (!tokens_can_write(t))
+                log_warn("no source of the project begins with source_prefix: this token can write nothing",
                          LOG_STR("path", file->path), LOG_INT("line", map->line), LOG_STR("token", t->id));
 }
 

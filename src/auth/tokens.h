@@ -48,3 +48,6 @@ DEFINE_FREEP(tokens_unref, struct tokens)
 
 /* Project equal (compared in constant time) and canonical source starting with source_prefix. */
 bool tokens_permit(const struct token *t, const struct source *s);
+
+/* Is there any source of its project that begins with source_prefix? */
+bool tokens_can_write(const struct token *t);

@@ -37,6 +37,7 @@ static const struct command root = {
                         { NULL },
                 },
         .subcommands = commands,
+        .flags = COMMAND_ROOT,
 };
 
 int main(int argc, char **argv)

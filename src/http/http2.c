@@ -38,12 +38,31 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
         return 0;
 }
 
+static bool is_blank(uint8_t c)
+{
+        return c == ' ' || c == '\t';
+}
+
+/* RFC 9113 §8.2.1 calls blanks around a value malformed, which may be answered by a reset. HTTP/1.1 drops them, and who
+ * read a token from a file with a blank at its end deserves an answer here too. */
+static void trim(const uint8_t **value, size_t *len)
+{
+        while (*len > 0 && is_blank((*value)[*len - 1]))
+                --*len;
+        while (*len > 0 && is_blank((*value)[0])) {
+                ++*value;
+                --*len;
+        }
+}
+
 static int add_field(struct http2_stream *s, const uint8_t *name, size_t name_len, const uint8_t *value,
                      size_t value_len)
 {
-        if (name_len > 0 && name[0] != ':')
+        if (name_len > 0 && name[0] != ':') {
+                trim(&value, &value_len);
                 return http_request_add_field(&s->request, (const char *)name, name_len, (const char *)value,
                                               value_len);
+        }
         if (name_len == 7 && memcmp(name, ":method", 7) == 0)
                 return http_request_set_method(&s->request, (const char *)value, value_len);
         if (name_len == 5 && memcmp(name, ":path", 5) == 0)
@@ -253,6 +272,7 @@ static int make_session(struct http2 *h, const struct config_limits *l)
                 return -ENOMEM;
         }
         nghttp2_option_set_no_auto_window_update(option, 1);
+        nghttp2_option_set_no_rfc9113_leading_and_trailing_ws_validation(option, 1); /* trim() */
         nghttp2_option_set_max_outbound_ack(option, l->http2_outbound_acks);
         int r = nghttp2_session_server_new2(&h->session, cb, h, option);
         nghttp2_option_del(option);

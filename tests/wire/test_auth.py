@@ -157,6 +157,67 @@ def test_a_client_that_resets_during_verification_and_then_the_end(start_daemon,
     daemon.stop()
 
 
+# -- good clients stay
+
+
+def test_a_reload_costs_nothing(start_daemon):
+    """Each of many tokens in use stays good, whatever is added, and is the new file's at once."""
+    daemon = start_daemon(tokens=(ACME, OTHER))
+    assert (attempt(daemon, ACME), attempt(daemon, OTHER), attempt(daemon, LATE)) == (404, 404, 401)
+    paid = verifications(daemon)
+    daemon.write_tokens(tokens_toml((LATE, OTHER, ACME), RATE_UNLIMITED))
+    reload(daemon, "tokens reloaded")
+    assert (attempt(daemon, ACME), attempt(daemon, OTHER)) == (404, 404)
+    assert verifications(daemon) == paid
+    assert attempt(daemon, LATE) == 404  # bad before
+    assert verifications(daemon) == paid + 1
+
+
+def generated_tokens(n):
+    secrets = [f"dt_k{i}_" + f"{i:043}" for i in range(n)]
+    return [Token(secret, f"k{i}", hash_token(secret), "acme", "acme/") for i, secret in enumerate(secrets)]
+
+
+def test_a_restart_costs_nothing(start_daemon):
+    tokens = generated_tokens(5)
+    daemon = start_daemon(tokens=(*tokens, ACME))
+    assert [attempt(daemon, token) for token in (*tokens, ACME)] == [404] * 6
+    assert verifications(daemon) == 6
+    daemon.stop()
+    seen = daemon.data_dir / "tokens.seen"
+    assert seen.stat().st_mode & 0o777 == 0o600
+    assert not any(token.secret in seen.read_text() for token in (*tokens, ACME))
+    daemon = start_daemon(directory=daemon.directory, tokens=(*tokens[1:], ACME))
+    assert [attempt(daemon, token) for token in tokens[1:]] == [404] * 4
+    assert [attempt(daemon, stranger(f"dt_k{i}_" + "g" * 43)) for i in range(5)] == [401] * 5
+    assert attempt(daemon, tokens[0]) == 401  # revoked while the daemon was down
+    assert verifications(daemon) == 0
+    assert attempt(daemon, ACME) == 404  # not a generated one
+    assert verifications(daemon) == 1
+
+
+def test_a_flood_of_guesses_shuts_nobody_out(start_daemon):
+    """At a first start, from the address of the good clients, and with key ids that exist."""
+    tokens = generated_tokens(4)
+    daemon = start_daemon({"limits": {"verifier_queue": 20}}, tokens=(*tokens, *slow_tokens(2)))
+    floods = [daemon.connect("2") for _ in range(4)]
+    for n in range(160):
+        guess = stranger(f"dt_k{n % 4}_{n:043}" if n % 2 else f"nobody-{n}")
+        floods[n % 4].open("GET", "/nowhere", [guess.header], end=True)
+    for flood in floods:
+        flood.ping()
+    assert [attempt(daemon, token) for token in tokens] == [404] * 4
+
+
+@both
+@pytest.mark.parametrize("scheme, after", [("Bearer ", " "), ("bearer ", "\t"), ("BEARER   ", "  \t "), (" Bearer ", "")])
+def test_blanks_around_a_token(start_daemon, http, scheme, after):
+    daemon = start_daemon()
+    client = daemon.connect(http)
+    answer = client.request("GET", "/nowhere", [("authorization", scheme + ACME.secret + after)])
+    assert answer.status == 404
+
+
 # -- reload
 
 

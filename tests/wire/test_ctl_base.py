@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import sqlite3
 import subprocess
 
@@ -93,14 +94,47 @@ def test_status_without_a_daemon(start_daemon, source, tmp_path):
     daemon = start_daemon()
     crash.report(daemon, "1.1", ACME, source)
     daemon.stop()
-    found = one(daemon.data_dir, "status", status=1)
+    found = one(daemon.data_dir, "status", status=3)
     assert found["state"] == "down" and found["daemon"] is None and found["stored"]["crashes"] == 1
-    assert "detritusd is down" in ctl.run(daemon.data_dir, "status", status=1).stdout
+    assert "detritusd is down" in ctl.run(daemon.data_dir, "status", status=3).stdout
     daemon = start_daemon(directory=daemon.directory)
     daemon.kill()
-    assert one(daemon.data_dir, "status", status=1)["state"] == "died"
-    found = one(tmp_path, "status", status=1)
-    assert found["stored"] is None and "detritus.db" in found["problem"]
+    assert one(daemon.data_dir, "status", status=3)["state"] == "died"  # with a stale socket
+    for wrong in (tmp_path, tmp_path / "nowhere"):
+        found = one(wrong, "status", status=4)
+        assert found["state"] == "unknown" and "is not the data directory" in found["reason"]
+        assert found["stored"] is None and "detritus.db" in found["problem"]
+
+
+def test_status_that_cannot_tell(start_daemon):
+    """A user who may not open the socket, or not even the directory."""
+    daemon = start_daemon()
+    daemon.directory.chmod(0o755)
+    for parent in daemon.directory.parents:
+        if parent.owner() == "root" and parent != parent.parent and not parent.stat().st_mode & 0o001:
+            parent.chmod(parent.stat().st_mode | 0o001)
+    nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", DETRITUSCTL, "--data-dir",
+              daemon.data_dir, "status"]
+    for mode in (0o750, 0o755):
+        daemon.data_dir.chmod(mode)
+        done = children.run(nobody, capture_output=True, text=True)
+        assert done.returncode == 4, done
+        assert "cannot tell whether detritusd is up" in done.stdout and "Permission denied" in done.stdout
+
+
+def test_status_of_a_busy_daemon(start_daemon):
+    """All connections of the control socket are taken: it is up all the same."""
+    daemon = start_daemon()
+    taken = []
+    for _ in range(8):
+        taken.append(socket.socket(socket.AF_UNIX))
+        taken[-1].connect(str(daemon.data_dir / "control.sock"))
+        taken[-1].sendall(b'{"op":"ping"}\n')
+        assert taken[-1].recv(100)
+    done = ctl.run(daemon.data_dir, "status", status=1)
+    assert "detritusd is up, but" in done.stdout
+    for one_of_them in taken:
+        one_of_them.close()
 
 
 def test_status_again_and_again(daemon):
@@ -116,7 +150,7 @@ def test_status_is_quiet_about_a_lock(start_daemon):
         fcntl.flock(lock, fcntl.LOCK_EX)
         lock.write(f"{os.getpid()}\nrunning\n")
         lock.flush()
-        found = one(daemon.data_dir, "status", status=1)
+        found = one(daemon.data_dir, "status", status=4)
         assert (found["state"], found["held_by"]) == ("held", os.getpid())
 
 
@@ -125,7 +159,7 @@ def test_status_after_a_power_cut(start_daemon):
     daemon = start_daemon()
     daemon.kill()
     (daemon.data_dir / "lock").write_text(f"{os.getpid()}\nrunning\n")
-    found = one(daemon.data_dir, "status", status=1)
+    found = one(daemon.data_dir, "status", status=3)
     assert found["state"] == "died" and "held_by" not in found
 
 
@@ -638,3 +672,17 @@ def test_purge_on_a_full_disk(small_disk, start_daemon, source, tmp_path, state,
         wait_until(lambda: control.ask({"op": "status"})[1]["takes_crashes"], "space again")
     daemon.stop()
     tidy(daemon)
+
+
+@pytest.mark.parametrize("words", [
+    ("crashes", "delete", "1", "--version", "0.1", "--yes"), ("purge", "--project", "acme", "--version", "1", "--yes"),
+    ("crashes", "--version"), ("status", "-V"), ("gc", "--dry"), ("crashes", "list", "--limi", "1"),
+    ("purge", "--project", "acme", "--project", "other", "--yes"), ("--versio",), ("--version=1",)], ids=" ".join)
+def test_a_command_line_that_could_mean_something_else(daemon, words):
+    done = ctl.run(daemon.data_dir, *words, status=2)
+    assert not done.stdout and done.stderr
+
+
+def test_the_version(daemon):
+    for words in (("--version",), ("-V",)):
+        assert ctl.run(daemon.data_dir, *words).stdout.startswith("detritusctl ")

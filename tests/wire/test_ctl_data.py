@@ -263,12 +263,12 @@ def test_a_canary_that_is_refused(start_daemon, tmp_path):
     done = ctl("send-test", "--address", "%s:%d" % daemon.address, "--project", "acme", data_dir=daemon.data_dir,
                stdin="wrong\n", status=1)
     assert "gRPC status 16" in done.stdout and "HTTP 401" in done.stdout
-    # Answered well, but the data directory that is looked at is another one.
+    # The data directory is another one: whoever listens there is not its daemon, and gets no token.
     elsewhere = tmp_path / "elsewhere"
     generate(elsewhere, "--crashes", 5, "--sources", 1)
     arguments = ("send-test", "--address", "%s:%d" % daemon.address, "--project", "acme", "--token-file", secret)
     done = ctl(*arguments, data_dir=elsewhere, status=1)
-    assert [line.split()[0] for line in done.stdout.splitlines()[1:]] == ["ok", "ok", "bad", "bad", "bad", "bad"]
+    assert "the token was not sent" in done.stderr and not done.stdout
     assert len(ctl(*arguments, "--remote", data_dir=elsewhere).stdout.splitlines()) == 3
 
 
@@ -277,6 +277,8 @@ def test_a_canary_to_nobody(start_daemon, tmp_path):
     address = "%s:%d" % daemon.address
     daemon.stop()
     done = ctl("send-test", "--address", address, "--project", "acme", data_dir=tmp_path, stdin="x\n", status=1)
+    assert "the token was not sent" in done.stderr and not done.stdout
+    done = ctl("send-test", "--address", address, "--project", "acme", "--remote", data_dir=tmp_path, stdin="x\n", status=1)
     assert "cannot connect" in done.stderr and not done.stdout
     done = ctl("send-test", "--address", address, "--project", "acme", data_dir=tmp_path, status=1,
                environment={"DETRITUS_TOKEN": "x" * 4096})
@@ -284,6 +286,28 @@ def test_a_canary_to_nobody(start_daemon, tmp_path):
     for arguments, status in [((), 2), (("--project", "acme", "x"), 2), (("--project", "a/b"), 2),
                               (("--project", "acme", "--install", "no-uuid"), 2), (("--project", "acme"), 1)]:
         assert ctl("send-test", *arguments, data_dir=tmp_path, status=status).stderr
+
+
+def test_a_canary_goes_to_the_daemon_alone(start_daemon):
+    """Somebody else listens on the port of the daemon that is down, or where the daemon does not listen."""
+    daemon = start_daemon()
+    with socket.create_server(("127.0.0.1", 0)) as impostor:
+        impostor.setblocking(False)
+        address = "127.0.0.1:%d" % impostor.getsockname()[1]
+        arguments = ("send-test", "--address", address, "--project", "acme")
+        done = ctl(*arguments, data_dir=daemon.data_dir, stdin=ACME.secret + "\n", status=1)
+        assert "does not listen on " + address in done.stderr
+        daemon.stop()
+        done = ctl(*arguments, data_dir=daemon.data_dir, stdin=ACME.secret + "\n", status=1)
+        assert "none answers" in done.stderr
+        with pytest.raises(BlockingIOError):
+            impostor.accept()
+
+
+def test_a_canary_finds_the_port_itself(start_daemon):
+    daemon = start_daemon()
+    done = ctl("send-test", "--project", "acme", data_dir=daemon.data_dir, stdin=ACME.secret + "\n")
+    assert len(done.stdout.splitlines()) == 7
 
 
 def test_each_under_load_and_without_a_daemon(start_daemon, tmp_path):

@@ -396,3 +396,20 @@ def test_help():
     for command in ("add", "list", "rotate", "revoke", "check", "hash"):
         assert command in ctl("token", "--help").stdout
         assert f"detritusctl token {command}" in ctl("token", command, "--help").stdout
+
+
+@pytest.mark.parametrize("bad", ["", "a b", "a/b", "a%b", "Zürich", "a:b", "a\tb", "x" * 65])
+def test_an_id_that_clients_could_not_send(tmp_path, bad):
+    path = tmp_path / "tokens.toml"
+    done = ctl("token", "add", "--id", bad, "--project", "acme", "--tokens-config", path, status=1)
+    assert "1 to 64 bytes of" in done.stderr and not done.stdout and not path.exists()
+
+
+@pytest.mark.parametrize("bad, right", [
+    ("other/", "acme/"), ("other/x", "acme/x"), ("x-", "acme/x-"), ("acme-", "acme/acme-"), ("acme/.x", None),
+    ("acme/a b", None), ("/acme", None)])
+def test_a_prefix_that_could_write_nothing(tmp_path, bad, right):
+    path = tmp_path / "tokens.toml"
+    done = ctl("token", "add", "--id", "x", "--project", "acme", "--prefix", bad, "--tokens-config", path, status=1)
+    assert "could write nothing" in done.stderr and not done.stdout and not path.exists()
+    assert not right or f'use "{right}"' in done.stderr

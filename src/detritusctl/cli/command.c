@@ -1,4 +1,5 @@
-/* Parses the command line: options of the program may be anywhere, a command's own come after its name. getopt_long(3)
+/* Parses the command line: options of the program may be anywhere, a command's own come after its name. --version is
+ * detritusctl's alone: behind a command that has no such filter it must not look like success. getopt_long(3)
  * splits the words; for what it refuses we have our own messages, with the nearest name. */
 #include "detritusctl/cli/command.h"
 
@@ -37,7 +38,7 @@ const struct command_global command_globals[] = {
         [YES] = { { .name = "yes", .letter = 'y', .help = "do not ask for confirmation" }, COMMAND_YES },
         [DRY_RUN] = { { .name = "dry-run", .help = "print what would be done, and change nothing" }, COMMAND_DRY_RUN },
         [HELP] = { { .name = "help", .letter = 'h', .help = "print this help" } },
-        [VERSION] = { { .name = "version", .letter = 'V', .help = "print the version" } },
+        [VERSION] = { { .name = "version", .letter = 'V', .help = "print the version" }, COMMAND_ROOT },
         [N_GLOBALS] = { { NULL } },
 };
 
@@ -139,6 +140,8 @@ static int take_global(struct ctl *ctl, int which, const char *value)
 static int take_own(struct ctl *ctl, int which, const char *value)
 {
         const struct command_option *o = &ctl->command->options[which];
+        if (o->value && ctl->values[which])
+                return say_usage("--%s is given twice", o->name);
         if (o->value && check_choice(o, value) != CTL_OK)
                 return CTL_USAGE;
         ctl->values[which] = o->value ? value : "";
@@ -182,6 +185,14 @@ static int refuse_option(const struct ctl *ctl, const struct spelling *s, const 
         return say_usage("there is no option %s here", word);
 }
 
+/* getopt takes "--vers" for --version. A new option would change what such a word means, so we want all of it. */
+static bool is_whole(const struct option *o, const char *word)
+{
+        size_t len = strlen(o->name);
+        return strncmp(word, "--", 2) == 0 && strncmp(word + 2, o->name, len) == 0 &&
+               (word[2 + len] == '\0' || word[2 + len] == '=');
+}
+
 /* The options of ctl->command, which come in argv after its name. GO_ON, or the exit status. */
 static int parse_level(struct ctl *ctl, int argc, char **argv)
 {
@@ -189,7 +200,12 @@ static int parse_level(struct ctl *ctl, int argc, char **argv)
         int status = GO_ON;
         spell_all(&s, ctl->command);
         optind = 0; /* getopt_long(3): start again, with another argv */
-        for (int c; status == GO_ON && (c = getopt_long(argc, argv, s.letters, s.longs, NULL)) != -1;) {
+        for (int c, at = -1; status == GO_ON && (c = getopt_long(argc, argv, s.letters, s.longs, &at)) != -1; at = -1) {
+                const char *word = argv[optind - 1 - (optarg && optarg == argv[optind - 1])];
+                if (at >= 0 && c != '?' && c != ':' && !is_whole(&s.longs[at], word)) {
+                        optopt = 0;
+                        return refuse_option(ctl, &s, word);
+                }
                 if (c == '?')
                         return refuse_option(ctl, &s, argv[optind - 1]);
                 if (c == ':')
@@ -241,7 +257,7 @@ static int run(struct ctl *ctl)
         if ((ctl->command->flags & COMMAND_PAGER) && !ctl->no_pager && !screen_is_dumb())
                 pager_start();
         status = ctl->command->run(ctl);
-        if (status == CTL_FAILED)
+        if (status != CTL_OK && status != CTL_USAGE)
                 ctl_hint_data_dir(ctl);
         return status;
 }

@@ -33,6 +33,7 @@ struct command_example {
 /* Shared options, which only some commands take. */
 #define COMMAND_DRY_RUN (1u << 0)
 #define COMMAND_YES (1u << 1)
+#define COMMAND_ROOT (1u << 7) /* detritusctl itself: --version */
 /* Others. */
 #define COMMAND_PAGER (1u << 2)       /* its output may be long: on a terminal it goes through a pager */
 #define COMMAND_NO_JSON (1u << 3)     /* refuses --json */

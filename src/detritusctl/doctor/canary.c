@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "client/client.h"
+#include "detritusctl/access/daemon.h"
 #include "detritusctl/access/settings.h"
 #include "detritusctl/cli/commands.h"
 #include "detritusctl/cli/say.h"
@@ -14,6 +15,7 @@
 #include "detritusctl/screen/screen.h"
 #include "detritusctl/screen/terminal.h"
 #include "detritusctl/tokens/token_secret.h"
+#include "protocol/json/json_read.h"
 #include "protocol/json/json_write.h"
 #include "protocol/uuid.h"
 #include "storage/crashes/mirror.h"
@@ -262,6 +264,39 @@ static void reachable(const char *listener, char ret[64])
                 snprintf(ret, 64, "%s", listener);
 }
 
+static const char *port_of(const char *address)
+{
+        const char *colon = strrchr(address, ':');
+        return colon ? colon + 1 : address;
+}
+
+/* Without --remote the token goes to the daemon on the data directory, or to nobody: when that is down, another user's
+ * program may listen on its port. given may be NULL: the daemon says where it listens. */
+static int find_daemon(const struct config *config, const char *given, char ret[64])
+{
+        _cleanup_(json_read_freep) struct json_object *answer = NULL;
+        int r = daemon_ask(config->data_dir, "{\"op\":\"status\"}", &answer);
+        if (r < 0)
+                return say_failed(
+                        "cannot ask the detritusd on %s where it listens (%s); the token was not sent. Start it, or "
+                        "use --address with --remote for another machine's",
+                        config->data_dir, r == -ECONNREFUSED ? "none answers" : strerror(-r));
+        struct json_object *listeners = json_read_member(answer, "listeners");
+        for (size_t i = 0; i < json_read_count(listeners); i++) {
+                const char *listener = json_read_value_shown(json_read_item(listeners, i));
+                if (given && strcmp(port_of(given), port_of(listener)) != 0)
+                        continue;
+                reachable(given ? given : listener, ret);
+                return CTL_OK;
+        }
+        const char *error = json_read_string(answer, "error");
+        return say_failed("the detritusd on %s %s%s; the token was not sent", config->data_dir,
+                          error ? "does not say where it listens: " : "does not listen on ",
+                          error   ? error
+                          : given ? given
+                                  : "any address");
+}
+
 static int send_and_look(struct sender *s, const struct config *config)
 {
         bool logs = send_logs(s) == CTL_OK;
@@ -282,6 +317,9 @@ static int run_with(const struct ctl *ctl, const struct config *config, const ch
         struct error err = { "out of memory" };
 
         reachable(given ? given : config->listeners[0], address);
+        int status = ctl_flag(ctl, "remote") ? CTL_OK : find_daemon(config, given, address);
+        if (status != CTL_OK)
+                return status;
         if (config_check_address(address, &err) != 0)
                 return say_failed("%s", err.text);
         snprintf(bearer, sizeof(bearer), "Bearer %s", token);
@@ -293,7 +331,7 @@ static int run_with(const struct ctl *ctl, const struct config *config, const ch
         if (r == 0)
                 r = client_new(&client);
         s.client = client;
-        int status = r == 0 ? send_and_look(&s, config) : say_error("send the canary", r);
+        status = r == 0 ? send_and_look(&s, config) : say_error("send the canary", r);
         explicit_bzero(bearer, sizeof(bearer));
         return status;
 }

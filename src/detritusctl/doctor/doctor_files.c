@@ -76,6 +76,16 @@ static bool may_read(const struct stat *st, uid_t user)
         return user == 0 || (st->st_uid == user ? st->st_mode & 0400 : st->st_mode & 0044);
 }
 
+/* The first entry that can write nothing; NULL: there is none. */
+static const struct token *useless_token(const struct tokens *tokens)
+{
+        for (size_t i = 0; i < tokens->n; i++) {
+                if (!tokens_can_write(&tokens->list[i]))
+                        return &tokens->list[i];
+        }
+        return NULL;
+}
+
 static void look_at_tokens(struct doctor *d)
 {
         _cleanup_(tokens_unrefp) struct tokens *tokens = NULL;
@@ -103,6 +113,11 @@ static void look_at_tokens(struct doctor *d)
                 doctor_find(d, DOCTOR_BAD, "token file", "chown it to the daemon's user.",
                             "%s cannot be read by user %u, which the daemon runs as", path,
                             (unsigned)daemon_user(d, data.st_uid));
+        else if (useless_token(tokens))
+                doctor_find(d, DOCTOR_WARN, "token file", "Correct its source_prefix: it begins with \"<project>/\".",
+                            "%s: the token \"%s\" can write nothing: no source of project \"%s\" begins with \"%s\"",
+                            path, useless_token(tokens)->id, useless_token(tokens)->project,
+                            useless_token(tokens)->source_prefix);
         else if (st.st_mode & 0007)
                 doctor_find(d, DOCTOR_WARN, "token file", "chmod 600 it: weak tokens can be guessed from their hashes.",
                             "%s is readable for everyone (mode %04o)", path, st.st_mode & 07777);

@@ -3,6 +3,7 @@
 #include "detritusctl/operate/status.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <sys/statvfs.h>
 #include <time.h>
 
+#include "control/control.h"
 #include "detritusctl/access/daemon.h"
 #include "detritusctl/cli/commands.h"
 #include "detritusctl/cli/say.h"
@@ -46,29 +48,51 @@ static void look_at_disk(struct status *s)
         s->disk_size_bytes = fs.f_blocks * fs.f_frsize;
 }
 
-/* Who holds the lock; else how its last holder stopped. */
+/* Nobody listens on the socket. Who holds the lock; else how its last holder stopped. */
 static void look_at_lock(struct status *s)
 {
         char path[PATH_MAX], text[64] = "";
         snprintf(path, sizeof(path), "%s/lock", s->data_dir);
-        _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
-        ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+        _cleanup_(closep) int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+        int r = fd < 0 ? -errno : daemon_find(s->data_dir, &s->held_by);
+        ssize_t n = r < 0 ? -1 : read(fd, text, sizeof(text) - 1);
         bool running = n > 0 && strstr(text, "\nrunning");
-        bool held = daemon_find(s->data_dir, &s->held_by) == 0 && s->held_by > 0;
-        s->state = held ? "held" : running ? "died" : "down";
+        if (r == -ENOENT)
+                error_set(&s->reason, "%s is not the data directory of a detritusd", s->data_dir);
+        else if (r < 0)
+                error_set(&s->reason, "%s: %s", path, strerror(-r));
+        s->state = r < 0 ? "unknown" : s->held_by > 0 ? "held" : running ? "died" : "down";
+}
+
+/* The daemon gave no status: why? */
+static void look_without_answer(struct status *s, int r, struct json_object *answer)
+{
+        const char *error = r == 0 ? json_read_string(answer, "error") : NULL;
+        if (r == -ECONNREFUSED || r == -ENOENT) {
+                look_at_lock(s);
+                return;
+        }
+        daemon_find(s->data_dir, &s->held_by);
+        s->state = r == 0 || r == -ETIMEDOUT || r == -EPIPE ? "busy" : "unknown";
+        if (r < 0 && r != -ETIMEDOUT && r != -EPIPE)
+                error_set(&s->reason, "%s/" CONTROL_SOCKET ": %s%s", s->data_dir, strerror(-r),
+                          r == -EACCES ? "; ask as the daemon's user, or as root" : "");
+        else
+                error_set(&s->reason, "%s", error ? error : "it did not answer in time");
 }
 
 void status_gather(const struct ctl *ctl, struct status *ret)
 {
         struct json_object *answer = NULL;
         *ret = (struct status){ .data_dir = ctl->data_dir };
-        if (daemon_ask(ctl->data_dir, "{\"op\":\"status\"}", &answer) == 0 && json_read_has(answer, "ok")) {
+        int r = daemon_ask(ctl->data_dir, "{\"op\":\"status\"}", &answer);
+        if (r == 0 && json_read_has(answer, "ok")) {
                 json_object_object_del(answer, "ok");
                 ret->daemon = answer;
                 ret->state = "up";
         } else {
+                look_without_answer(ret, r, answer);
                 json_read_free(answer);
-                look_at_lock(ret);
         }
         look_at_disk(ret);
         look_at_database(ret);
@@ -84,6 +108,15 @@ bool status_is_fine(const struct status *s)
 {
         return json_read_bool(s->daemon, "takes_logs") && json_read_bool(s->daemon, "takes_crashes") &&
                json_read_count(json_read_member(s->daemon, "troubles")) == 0 && s->stored_known;
+}
+
+int status_exit(const struct status *s)
+{
+        if (s->daemon)
+                return status_is_fine(s) ? STATUS_FINE : STATUS_TROUBLE;
+        if (strcmp(s->state, "busy") == 0)
+                return STATUS_TROUBLE;
+        return strcmp(s->state, "down") == 0 || strcmp(s->state, "died") == 0 ? STATUS_DOWN : STATUS_CANNOT_TELL;
 }
 
 /* ---- as JSON ---- */
@@ -123,6 +156,8 @@ int status_print_json(const struct status *s)
         json_write_object(&w, NULL);
         json_write_string(&w, "data_dir", s->data_dir);
         json_write_string(&w, "state", s->state);
+        if (s->reason.text[0])
+                json_write_string(&w, "reason", s->reason.text);
         if (s->held_by)
                 json_write_u64(&w, "held_by", (uint64_t)s->held_by);
         json_write_raw(&w, "daemon", daemon, strlen(daemon));
@@ -135,13 +170,19 @@ int status_print_json(const struct status *s)
 
 /* ---- the command ---- */
 
+struct view {
+        const struct ctl *ctl;
+        int exit; /* of the last look */
+};
+
 static int look(void *userdata, bool *ret_fine)
 {
-        const struct ctl *ctl = userdata;
+        struct view *v = userdata;
         _cleanup_(status_done) struct status s;
-        status_gather(ctl, &s);
-        *ret_fine = status_is_fine(&s);
-        if (ctl->json)
+        status_gather(v->ctl, &s);
+        v->exit = status_exit(&s);
+        *ret_fine = v->exit == STATUS_FINE;
+        if (v->ctl->json)
                 return status_print_json(&s);
         status_print(&s);
         return 0;
@@ -149,17 +190,22 @@ static int look(void *userdata, bool *ret_fine)
 
 static int run(const struct ctl *ctl)
 {
-        return watch_run(ctl, ctl_flag(ctl, "watch"), look, (void *)ctl);
+        struct view v = { .ctl = ctl };
+        int status = watch_run(ctl, ctl_flag(ctl, "watch"), look, &v);
+        return status == CTL_FAILED && v.exit != STATUS_FINE ? v.exit : status;
 }
 
 const struct command status_command = {
         .name = "status",
         .heading = "See what is going on",
         .summary = "is it healthy? the daemon, the disk, rates, totals",
-        .description = "Shows whether a daemon runs and accepts what clients send, and if not why; free disk space and "
-                       "how long it will last; what arrived in the last minutes; what is waiting; the last retention "
-                       "cycle; what is stored. Without a daemon it shows what the database and the file system know. "
-                       "The exit status is 0 when a daemon runs, accepts everything and has no trouble, otherwise 1.",
+        .description =
+                "Shows whether a daemon runs and accepts what clients send, and if not why; free disk space and "
+                "how long it will last; what arrived in the last minutes; what is waiting; the last retention "
+                "cycle; what is stored. Without a daemon it shows what the database and the file system know. "
+                "The exit status is 0 when a daemon runs, accepts everything and has no trouble; 1 when one runs "
+                "but not all is well, or it is too busy to answer; 3 when none runs; 4 when that cannot be told, "
+                "for example by a user who may not open the control socket.",
         .options =
                 (const struct command_option[]){
                         { "watch", .help = "repeat until interrupted", .letter = 'w' },

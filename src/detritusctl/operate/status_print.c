@@ -29,6 +29,13 @@ static void print_head(const struct status *s)
                 printf("%sdetritusd %s%s  up %s, pid %llu, durability %s\n", screen_on(SCREEN_HEAD),
                        json_read_string(s->daemon, "version"), screen_off(), up,
                        (unsigned long long)json_read_u64(s->daemon, "pid"), json_read_string(s->daemon, "durability"));
+        } else if (s->reason.text[0]) {
+                bool busy = strcmp(s->state, "busy") == 0;
+                printf("%s%s%s: ", screen_on(SCREEN_WARN),
+                       busy ? "detritusd is up, but gives no status" : "cannot tell whether detritusd is up",
+                       screen_off());
+                print_text(s->reason.text);
+                putchar('\n');
         } else if (s->held_by) {
                 printf("%sdetritusd is starting or stopping, or a detritusctl is at work%s (pid %d)\n",
                        screen_on(SCREEN_WARN), screen_off(), (int)s->held_by);

@@ -65,6 +65,31 @@ static int hand_out(const struct ctl *ctl, const struct token_file *file, const 
                       : say_failed("the token could not be printed; get another with detritusctl token rotate");
 }
 
+/* The file format allows more, which stays readable. But a token dt_<id>_... has to get through headers, URLs, shells and
+ * configuration files. */
+static int check_id(const char *id)
+{
+        static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+        size_t len = strlen(id);
+        if (len >= 1 && len <= 64 && id[strspn(id, allowed)] == '\0')
+                return CTL_OK;
+        return say_failed(
+                "--id: \"%s\" does not fit into a token that clients can send; use 1 to 64 bytes of A-Z a-z 0-9 "
+                ". _ ~ -",
+                id);
+}
+
+static int check_prefix(const struct token *t)
+{
+        const char *given = t->source_prefix, *install = strchr(given, '/');
+        if (tokens_can_write(t))
+                return CTL_OK;
+        return say_failed(
+                "--prefix: a token with the prefix \"%s\" could write nothing to project \"%s\"; use \"%s/%s\", "
+                "or no --prefix for the whole project",
+                given, t->project, t->project, install ? install + 1 : given);
+}
+
 static int add(const struct ctl *ctl)
 {
         _cleanup_(token_file_done) struct token_file file = { .directory_fd = -1 };
@@ -73,22 +98,26 @@ static int add(const struct ctl *ctl)
         struct error err = { "" };
         char prefix[SOURCE_COMPONENT_MAX + 2];
 
-        int status = token_open(ctl, TOKEN_FILE_CREATE, &file);
+        struct token token = {
+                .id = (char *)id,
+                .project = (char *)project,
+                .source_prefix = given ? (char *)given : prefix,
+                .url_key = ctl_flag(ctl, "url-key"),
+        };
+        snprintf(prefix, sizeof(prefix), "%s/", project);
+        int status = check_id(id);
+        if (status == CTL_OK && source_component_valid(project, strlen(project)))
+                status = check_prefix(&token);
+        if (status == CTL_OK)
+                status = token_open(ctl, TOKEN_FILE_CREATE, &file);
         if (status != CTL_OK)
                 return status;
         if (token_file_find(&file, id))
                 return say_failed(
                         "there is a token \"%s\" in %s already; detritusctl token rotate gives it a new secret", id,
                         file.path);
-        snprintf(prefix, sizeof(prefix), "%s/", project);
         int r = token_secret_new(id, &secret, &err);
-        struct token token = {
-                .id = (char *)id,
-                .secret = secret.phc,
-                .project = (char *)project,
-                .source_prefix = given ? (char *)given : prefix,
-                .url_key = ctl_flag(ctl, "url-key"),
-        };
+        token.secret = secret.phc;
         if (r == 0)
                 r = token_file_add(&file, &token, &err);
         return r == 0 ? hand_out(ctl, &file, id, &secret) : token_failed(&err, r);
@@ -106,6 +135,9 @@ static int rotate(const struct ctl *ctl)
                 return status;
         if (!token_file_find(&file, id))
                 return say_failed("there is no token \"%s\" in %s", id, file.path);
+        status = check_id(id); /* an older file may have others */
+        if (status != CTL_OK)
+                return status;
         int r = token_secret_new(id, &secret, &err);
         if (r == 0)
                 r = token_file_exchange(&file, id, secret.phc, &err);
@@ -146,7 +178,7 @@ const struct command token_add_command = {
                        "prints the token. It is printed only this once, since only its hash is stored.",
         .options =
                 (const struct command_option[]){
-                        { "id", "ID", "a name for the token", .required = true },
+                        { "id", "ID", "a name for the token: 1 to 64 of A-Z a-z 0-9 . _ ~ -", .required = true },
                         { "project", "PROJECT", "the project that it may write to", .required = true },
                         TOKEN_FILE_OPTION,
                         { "prefix", "PREFIX",
