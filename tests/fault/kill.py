@@ -2,7 +2,7 @@
 acknowledged in all rounds is looked for, and so on. Now and then a daemon is killed in the middle of its start.
 
 Between a kill and the look nothing else happens to the data: the daemon that is looked at has a janitor that rests. Every
-other one has a janitor that works, so that kills come into deletions too.
+other one has a janitor that works, so that kills come into deletions too. Descriptors are taken away while load runs.
 """
 
 import random
@@ -16,6 +16,7 @@ from ledger import Ledger
 from load import Load
 from power_cut import CONFIG
 from result import Result
+from starve import Starvation
 from verify import Findings, verify
 
 ROUNDS_EACH = 20  # then the data begins anew, or looking would take ever longer
@@ -24,8 +25,12 @@ AT_REST = merged(CONFIG, {"janitor": {"interval_secs": 3600}})
 
 
 def kill_at(daemon, ledger, seed, answers):
-    """Kills the daemon when the load got so many answers, while more are under way."""
+    """Kills the daemon when the load got so many answers, while more are under way. Until then it is starved now and
+    then."""
+    starvation = Starvation(daemon, seed)
+
     def on_answer(seen):
+        starvation.on_answer(seen)
         if seen == answers:
             daemon.process.kill()
 

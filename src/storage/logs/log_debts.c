@@ -2,9 +2,14 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "util/files/failure.h"
 #include "util/log.h"
 
 struct log_debt {
@@ -63,11 +68,29 @@ void log_debts_cut_back(struct log_debts *d, struct log_cache *files, struct log
         log_cache_close(files, f);
 }
 
+/* Needs no descriptor: truncate(2) through /proc. 0 or -errno. */
+static int cut_by_path(const struct log_debt *debt, int datadir_fd)
+{
+        char path[LOG_FILE_PATH_SIZE], proc[LOG_FILE_PATH_SIZE + 32];
+        struct stat st;
+        log_file_path(&debt->source, debt->day, path);
+        if (fstatat(datadir_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return errno == ENOENT ? 0 : -errno;
+        if (!S_ISREG(st.st_mode))
+                return -EISDIR;
+        if ((uint64_t)st.st_size < debt->bytes)
+                return 0;
+        snprintf(proc, sizeof(proc), "/proc/self/fd/%d/%s", datadir_fd, path);
+        return truncate(proc, st.st_size - (off_t)debt->bytes) < 0 ? -errno : 0;
+}
+
 /* 0 or -errno. */
 static int pay_one(const struct log_debt *debt, int datadir_fd)
 {
         struct log_file f;
         int r = log_file_open_as_is(&f, datadir_fd, &debt->source, debt->day, false);
+        if (failure_is_descriptors(r))
+                return cut_by_path(debt, datadir_fd);
         if (r != 0)
                 return r == -ENOENT ? 0 : r;
         if (f.size >= debt->bytes) /* else somebody else has cut it */

@@ -203,6 +203,7 @@ static int write_together(struct log_writer *w, struct log_batch *b)
                 journal_unstage(w->journal, staged);
         for (n--; n > 0 && r == 0; n--)
                 r = undo_one(w, &b->appends[n - 1]);
+        log_debts_pay(&w->debts, w->config->datadir_fd); /* at once, before a kill could keep them for ever */
         return r;
 }
 
