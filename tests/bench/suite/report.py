@@ -38,7 +38,8 @@ def _limit(judged, which):
 def bar_line(judged):
     figure = "-" if judged["figure"] is None else number(judged["figure"]) + judged["unit"].replace("×", " ×")
     limits = ", ".join(filter(None, (_limit(judged, "bar"), _limit(judged, "beyond"))))
-    why = f": others used {judged['others_cpu_percent']:.0f} % of the CPU" if judged["verdict"] == "withheld" else ""
+    noise = judged["others_cpu_percent"]
+    why = f": others used {noise:.0f} % of the CPU" if judged["verdict"] == "withheld" and noise else ""
     return f"{'':4} -> {judged['verdict'].upper():10} {figure} {judged['what']} ({limits}){why}"
 
 

@@ -113,4 +113,6 @@ def judge_all(bars, samples):
         others = [other for other in judged if other is not one and one["either"] and other["either"] == one["either"]]
         if one["verdict"] == "missed" and any(other["verdict"] in ("met", "beyond") for other in others):
             one["verdict"] = "not needed"
+        elif one["verdict"] == "missed" and any(other["verdict"] == "withheld" for other in others):
+            one["verdict"] = "withheld"
     return judged
