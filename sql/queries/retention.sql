@@ -26,6 +26,15 @@ SELECT {log_file_row} WHERE log_file.compressed = 0 AND (log_file.day, log_file.
    AND log_file.day < ?3
  ORDER BY log_file.day, log_file.source_id LIMIT ?4
 
+-- name: last_source
+SELECT coalesce(max(id), 0) FROM source
+
+-- name: delete_empty_sources
+-- ?1 id after which it looks, ?2 the last id it looks at.
+DELETE FROM source WHERE id > ?1 AND id <= ?2 AND crashes = 0
+   AND NOT EXISTS (SELECT 1 FROM crash WHERE crash.source_id = source.id)
+   AND NOT EXISTS (SELECT 1 FROM log_file WHERE log_file.source_id = source.id)
+
 -- name: delete_crash
 -- ?1 id. Triggers delete the attachments and count the references.
 DELETE FROM crash WHERE id = ?1

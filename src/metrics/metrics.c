@@ -287,6 +287,7 @@ static const struct {
         { METRICS_DISK_REFUSING_LOGS, "disk_refusing", NULL, .labels = "{kind=\"logs\"}" },
         { METRICS_DISK_FORECAST_MILLIDAYS, "disk_forecast_days",
           "Until uploads are refused, at the rate of the last hours.", .thousandths = 1 },
+        { METRICS_INDEX_WAL_BYTES, "index_wal_bytes", "Size of the database's WAL." },
 };
 _Static_assert(ARRAY_LEN(gauges) == METRICS_TROUBLES, "every gauge is shown");
 

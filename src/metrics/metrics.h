@@ -38,6 +38,7 @@ enum metrics_gauge {
         METRICS_DISK_REFUSING_UPLOADS,   /* detritus_disk_refusing{kind="uploads"}: 0 or 1 */
         METRICS_DISK_REFUSING_LOGS,      /* {kind="logs"} */
         METRICS_DISK_FORECAST_MILLIDAYS, /* detritus_disk_forecast_days, in thousandths */
+        METRICS_INDEX_WAL_BYTES,         /* detritus_index_wal_bytes */
         METRICS_TROUBLES, /* detritus_trouble: 0 or 1, one for each kind of util/troubles.h, in its order */
         METRICS_TROUBLES_LAST = METRICS_TROUBLES + TROUBLE_KIND_MAX_ - 1,
         METRICS_GAUGE_MAX_

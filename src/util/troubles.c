@@ -32,6 +32,8 @@ static const struct {
                                    "the daemon may use all its files again", false, false },
         [TROUBLE_DESCRIPTORS] = { "descriptors", "requests are refused because no more files can be opened",
                                   "files can be opened again", false, false },
+        [TROUBLE_INDEX_READER] = { "index_reader", "a reader of the database makes its WAL grow",
+                                   "the WAL of the database has been cut again", false, false },
         [TROUBLE_RETENTION_CLOCK] = { "retention_clock", "retention deletes nothing, because the clock jumped",
                                       "retention goes on", false, false },
 };

@@ -18,6 +18,7 @@ enum trouble_kind {
         TROUBLE_SOURCE_DENIED,   /* no permission for one project's or one source's log files; others go on */
         TROUBLE_FILES_DENIED,    /* no permission for a place of ours, though nothing has been refused because of it */
         TROUBLE_DESCRIPTORS,     /* no file can be opened; passes by itself */
+        TROUBLE_INDEX_READER,    /* somebody reads the database for so long that its WAL grows */
         TROUBLE_RETENTION_CLOCK, /* nothing is deleted, because the clock is not believed */
         TROUBLE_KIND_MAX_
 };

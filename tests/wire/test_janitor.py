@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from harness import crash, grpc, otlp
+from harness import crash, ctl, grpc, otlp
 from harness.crash import attachment_part, dump_part, metadata_part, upload
 from harness.daemon import ACME, IS_REFERENCE, sha256, wait_until
 
@@ -171,3 +171,28 @@ def test_the_janitor_keeps_time(start_daemon):
     cycles(daemon, 2)
     assert daemon.metric("detritus_janitor_cycle_duration_seconds_count", 0, result="ok") >= 2
     assert daemon.metric("detritus_janitor_cycle_duration_seconds_count", 0, result="error") == 0
+
+
+@ours
+def test_sources_of_which_nothing_is_left_go(start_daemon):
+    daemon = start_daemon({"janitor": {"interval_secs": 3600}})
+    sources = [crash.Source.fresh() for _ in range(500)]
+    for n, gone in enumerate(sources):
+        if n % 2:
+            crash.report(daemon, "1.1", ACME, gone)
+        else:
+            grpc.export(daemon, otlp.export_lines(gone, 1), ACME).accepted()
+    daemon.stop()
+    kept = {sources[0].install_id, sources[1].install_id}
+    daemon = again(start_daemon, daemon, {"crashes": {"ttl_days": 0}, "logs": {"ttl_days": 0},
+                                          "janitor": {"interval_secs": 3600}})
+    assert daemon.rows("SELECT * FROM source") == []
+    for source in sources[:2]:
+        crash.report(daemon, "1.1", ACME, source)
+    daemon.stop()
+    daemon = again(start_daemon, daemon, OLD_THINGS_GO)
+    cycles(daemon)
+    assert {row["install_id"] for row in daemon.rows("SELECT install_id FROM source")} == kept
+    ids = [row["id"] for row in daemon.rows("SELECT id FROM crash")]
+    ctl.run(daemon.data_dir, "crashes", "delete", *ids, "--yes")
+    wait_until(lambda: daemon.rows("SELECT * FROM source") == [], "the rows of sources without crashes")

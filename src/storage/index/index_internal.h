@@ -30,6 +30,7 @@ struct index {
         int shm_fd;             /* a writer's (index_wal.c); closed after db */
         int wal_pages;          /* in the WAL after the last commit */
         int checkpointed_pages; /* what it held at our last checkpoint */
+        bool wal_held;          /* by a reader, when the last checkpoint was made */
 };
 
 #define INDEX_BUSY_TIMEOUT_MS 5000

@@ -42,6 +42,19 @@ int index_project_log_files(struct index *x, const char *project, const char *da
                                    ARGS(arg_text(project), arg_text(day_before), arg_int(max)), cb, ud);
 }
 
+int index_last_source(struct index *x, int64_t *ret_id)
+{
+        return index_number(x, INDEX_LAST_SOURCE, NO_ARGS, ret_id);
+}
+
+int index_delete_empty_sources(struct index *x, int64_t after, int64_t up_to, size_t *ret_deleted)
+{
+        int r = index_run(x, INDEX_DELETE_EMPTY_SOURCES, ARGS(arg_int(after), arg_int(up_to)));
+        if (r == 0)
+                *ret_deleted = (size_t)sqlite3_changes(x->db);
+        return r;
+}
+
 int index_delete_crash(struct index *x, int64_t id)
 {
         return index_run(x, INDEX_DELETE_CRASH, ARGS(arg_int(id)));

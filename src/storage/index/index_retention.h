@@ -24,6 +24,10 @@ int index_project_crashes(struct index *x, const char *project, unsigned max, in
 int index_project_log_files(struct index *x, const char *project, const char *day_before, unsigned max,
                             index_log_file_cb cb, void *ud);
 
+/* Sources of which nothing is stored any more, with ids after one up to another. */
+int index_last_source(struct index *x, int64_t *ret_id); /* 0: there is none */
+int index_delete_empty_sources(struct index *x, int64_t after, int64_t up_to, size_t *ret_deleted);
+
 /* Of a row that is not there: 0. */
 int index_delete_crash(struct index *x, int64_t id);
 int index_delete_blob(struct index *x, const char *sha256); /* only while nothing uses it */

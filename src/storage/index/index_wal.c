@@ -11,6 +11,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "storage/index/index_internal.h"
 #include "storage/index/index_write.h"
@@ -51,10 +53,14 @@ int index_wal_keep_shm(struct index *x, const char *path)
 /* Without waiting for readers: what they hold up is done next time. */
 int index_wal_checkpoint(struct index *x, int mode)
 {
+        int pages = 0, written_back = 0;
         sqlite3_busy_timeout(x->db, 0);
-        int r = sqlite3_wal_checkpoint_v2(x->db, NULL, mode, NULL, NULL);
+        int r = sqlite3_wal_checkpoint_v2(x->db, NULL, mode, &pages, &written_back);
         sqlite3_busy_timeout(x->db, INDEX_BUSY_TIMEOUT_MS);
         x->checkpointed_pages = x->wal_pages;
+        x->wal_held = written_back < pages || (r & 0xFF) == SQLITE_BUSY;
+        if (r == SQLITE_OK && mode == SQLITE_CHECKPOINT_TRUNCATE)
+                x->wal_pages = x->checkpointed_pages = 0;
         return r == SQLITE_OK || (r & 0xFF) == SQLITE_BUSY ? 0 : index_failed(x, "checkpoint");
 }
 
@@ -68,6 +74,13 @@ int index_checkpoint_if_due(struct index *x)
                 return 0;
         return index_wal_checkpoint(x, x->wal_pages >= TRUNCATE_PAGES ? SQLITE_CHECKPOINT_TRUNCATE
                                                                       : SQLITE_CHECKPOINT_PASSIVE);
+}
+
+int index_cut_wal(struct index *x)
+{
+        assert_on_thread(&x->owner);
+        assert(!index_in_transaction(x));
+        return index_wal_checkpoint(x, SQLITE_CHECKPOINT_TRUNCATE);
 }
 
 /* 0: it has none, or cannot be read. */
@@ -100,4 +113,48 @@ int index_checkpoint(struct index *x)
         assert(!index_in_transaction(x));
         cut(x);
         return index_wal_checkpoint(x, SQLITE_CHECKPOINT_PASSIVE);
+}
+
+/* ---- readers ---- */
+
+uint64_t index_wal_bytes(const struct index *x)
+{
+        return x->wal_pages > 0 ? WAL_HEAD_BYTES + (uint64_t)x->wal_pages * (WAL_FRAME_HEAD_BYTES + PAGE_BYTES) : 0;
+}
+
+bool index_wal_is_held(const struct index *x)
+{
+        return x->wal_held;
+}
+
+/* Each reader locks one of these five bytes of the -shm file: https://www.sqlite.org/walformat.html#locks. */
+#define FIRST_READ_LOCK 123
+#define LAST_READ_LOCK 127
+
+/* "1: POSIX  ADVISORY  READ 1234 fe:00:5678 123 123" */
+static bool is_read_lock(const char *line, ino_t shm, pid_t *ret_pid)
+{
+        unsigned long long inode, first, last;
+        int pid;
+        if (sscanf(line, "%*d: POSIX %*s READ %d %*x:%*x:%llu %llu %llu", &pid, &inode, &first, &last) != 4)
+                return false;
+        *ret_pid = pid;
+        return inode == shm && first <= LAST_READ_LOCK && last >= FIRST_READ_LOCK && pid > 0 && pid != getpid();
+}
+
+pid_t index_wal_find_reader(const struct index *x)
+{
+        char line[256];
+        struct stat st;
+        pid_t pid = 0;
+        FILE *locks = fstat(x->shm_fd, &st) == 0 ? fopen("/proc/locks", "re") : NULL;
+        if (!locks)
+                return 0;
+        while (fgets(line, sizeof(line), locks)) {
+                if (is_read_lock(line, st.st_ino, &pid))
+                        break;
+                pid = 0;
+        }
+        fclose(locks);
+        return pid;
 }

@@ -24,6 +24,14 @@ int index_rollback_to(struct index *x); /* -ECANCELED: SQLite has undone the who
 
 /* Runs a PASSIVE checkpoint when the WAL holds 1,000 pages or more, TRUNCATE past 16 MiB. */
 int index_checkpoint_if_due(struct index *x);
+/* A TRUNCATE one now. */
+int index_cut_wal(struct index *x);
+/* Bytes of the WAL, and whether the last checkpoint was held up by a reader. */
+uint64_t index_wal_bytes(const struct index *x);
+bool index_wal_is_held(const struct index *x);
+/* Which process reads an old state of the database now: its pid, or 0 when none is found. Reads /proc/locks. */
+pid_t index_wal_find_reader(const struct index *x);
+
 /* A PASSIVE one now, on a full disk: afterwards the WAL starts over, in the space that it has. What a transaction wrote
  * there in vain is freed first, for the database. */
 int index_checkpoint(struct index *x);

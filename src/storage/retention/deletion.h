@@ -78,6 +78,9 @@ int deletion_logs_evict(struct deletion *d, const char *project, uint64_t max_by
 /* Blobs that nothing uses. */
 int deletion_blobs_free(struct deletion *d);
 
+/* Sources of which nothing is stored any more. */
+int deletion_sources_free(struct deletion *d);
+
 /* Called after each step of a purge with what has been deleted so far; a result other than 0 ends the purge and is
  * returned. */
 struct deletion_progress {

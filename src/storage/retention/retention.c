@@ -1,5 +1,5 @@
 /* One cycle: log files go first, then crashes, then what is beyond a cap, then the blobs that these were the last to
- * use. Compression comes last, because it makes room only slowly.
+ * use, and the sources of which nothing is left. Compression comes last, because it makes room only slowly.
  *
  * Failure modes: a step that fails ends its part of the cycle, and the next cycle goes on from there. */
 #include "storage/retention/retention.h"
@@ -32,7 +32,7 @@ static void publish(const struct retention *r, const struct retention_cycle *cyc
                LOG_INT("log_files_deleted", t->log_files), LOG_INT("log_bytes_deleted", t->log_bytes),
                LOG_INT("log_files_compressed", cycle->log_files_compressed), LOG_INT("crashes_deleted", t->crashes),
                LOG_INT("blobs_deleted", t->blobs), LOG_INT("blob_bytes_deleted", t->blob_bytes),
-               LOG_INT("duration_ms", cycle->duration_ns / 1000000),
+               LOG_INT("sources_deleted", t->sources), LOG_INT("duration_ms", cycle->duration_ns / 1000000),
                LOG_STR("result", ok ? "ok" : strerror(-cycle->result)));
 }
 
@@ -109,9 +109,10 @@ void retention_run(struct retention *r, struct retention_cycle *ret)
         int evicted = retention_caps_evict(r, now);
         set_pace(r, caps ? DELETION_FAST : DELETION_GENTLE);
         int blobs = deletion_blobs_free(r->deletion);
+        int sources = deletion_sources_free(r->deletion);
         set_pace(r, DELETION_FAST);
         int compressed = believed ? retention_compress(r, now, &compressed_files) : 0;
-        const int results[] = { logs, compressed, crashes, evicted, blobs };
+        const int results[] = { logs, compressed, crashes, evicted, blobs, sources };
         ret->deleted = deletion_take_tally(r->deletion);
         ret->log_files_compressed = compressed_files;
         ret->duration_ns = clock_monotonic_ns() - started;

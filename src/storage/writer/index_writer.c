@@ -16,6 +16,7 @@
 #include "storage/space/denied.h"
 #include "storage/space/space.h"
 #include "storage/writer/index_batch.h"
+#include "storage/writer/wal_watch.h"
 #include "util/files/failure.h"
 #include "util/log.h"
 #include "util/thread_owner.h"
@@ -29,6 +30,7 @@ struct index_writer {
         pthread_t thread;
         atomic_bool failed;
         atomic_uint commits;
+        struct wal_watch wal;
 };
 
 static void crash_file_done(struct crash_file *f)
@@ -170,6 +172,8 @@ static void *writer_main(void *userdata)
         while ((list = work_queue_take(w->queue, INDEX_BATCH_MAX, -1, NULL))) {
                 run_round(w, list);
                 int r = atomic_load(&w->failed) ? 0 : index_checkpoint_if_due(w->disk.index);
+                if (r == 0 && !atomic_load(&w->failed))
+                        r = wal_watch_look(&w->wal, w->disk.index, w->disk.metrics, w->disk.troubles);
                 if (index_batch_is_final(r))
                         fail_for_good(w, r);
         }
