@@ -72,7 +72,8 @@ def rust():
 
 # The source's name, of the command and the resource of a line. Every SDK names the service, whose slashes are escaped (Node
 # puts its argv[0] there); Java's draws a service.instance.id besides, which goes before a service that nobody has named.
-APPS = {python: lambda *_: "unknown_service",
+APPS = {javascript: lambda command, _: "unknown_service:" + command[0].replace("/", "~2F"),
+        python: lambda *_: "unknown_service",
         go: lambda *_: "unknown_service:app",
         java: lambda _, resource: resource["service.instance.id"],
         rust: lambda *_: "unknown_service"}
