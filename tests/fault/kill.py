@@ -14,6 +14,7 @@ from harness.children import DEADLINE_SECS
 from harness.daemon import Daemon, merged
 from ledger import Ledger
 from load import Load
+from moves import Mover
 from power_cut import CONFIG
 from result import Result
 from starve import Starvation
@@ -24,19 +25,25 @@ MOST_ANSWERS = 150
 AT_REST = merged(CONFIG, {"janitor": {"interval_secs": 3600}})
 
 
-def kill_at(daemon, ledger, seed, answers):
+def kill_at(daemon, ledger, seed, answers, moves=()):
     """Kills the daemon when the load got so many answers, while more are under way. Until then it is starved now and
-    then."""
+    then, and log files are moved (moves.py)."""
     starvation = Starvation(daemon, seed)
+    mover = Mover(daemon.data_dir, seed, moves)
 
     def on_answer(seen):
         starvation.on_answer(seen)
+        if moves:
+            mover(seen)
         if seen == answers:
             daemon.process.kill()
 
     load = Load(daemon, ledger, seed, 1 << 30, on_answer=on_answer, large=answers % 2 == 0)
     load.run()
     daemon.kill()
+    mover.finish()
+    ledger.deleted.update(mover.deleted)
+    ledger.copies = bool(moves)
 
 
 def kill_while_starting(daemon, rng):
@@ -48,11 +55,11 @@ def kill_while_starting(daemon, rng):
     daemon.kill()
 
 
-def campaign_round(directory, ledger, seed, rng):
+def campaign_round(directory, ledger, seed, rng, moves=()):
     """One kill, and the verdict on it."""
     daemon = Daemon(directory, CONFIG).start()
     try:
-        kill_at(daemon, ledger, seed, rng.randrange(1, MOST_ANSWERS))
+        kill_at(daemon, ledger, seed, rng.randrange(1, MOST_ANSWERS), moves)
         for _ in range(rng.choice((0, 0, 0, 1, 2))):
             kill_while_starting(Daemon(directory, AT_REST), rng)
         daemon = Daemon(directory, AT_REST).start()
@@ -66,16 +73,16 @@ def campaign_round(directory, ledger, seed, rng):
         daemon.kill()
 
 
-def run(directory, seed, kills, keep=None, say=lambda text: None):
+def run(directory, seed, kills, keep=None, moves=(), name="kill -9", say=lambda text: None):
     """keep: where a data directory goes in which something was found."""
-    result, began = Result("kill -9"), time.monotonic()
+    result, began = Result(name), time.monotonic()
     while result.cases < kills:
         here = directory / f"kills-{result.cases}"
         ledger, seed_here = Ledger(), f"{seed}-{result.cases}"
         rng = random.Random(f"kills {seed_here}")
         aged.age_reports(Daemon(here, CONFIG).start(), seed_here)
         for number in range(min(ROUNDS_EACH, kills - result.cases)):
-            findings = campaign_round(here, ledger, f"{seed_here}/{number}", rng)
+            findings = campaign_round(here, ledger, f"{seed_here}/{number}", rng, moves)
             case = f"seed {seed_here}, kill {number}"
             say(case)
             result.add(case, findings)

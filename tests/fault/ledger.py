@@ -74,6 +74,8 @@ class Ledger:
         self.position = position
         self.lock = threading.Lock()
         self.exports, self.reports = [], []
+        self.deleted = {}   # names of log records that somebody deleted behind the daemon's back: position (moves.py)
+        self.copies = False  # whether copies made by somebody else may be there, too
         self.refusals = {}  # what the daemon said: how often
         self.answers = 0    # acknowledgements and refusals
 

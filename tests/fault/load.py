@@ -33,7 +33,7 @@ def shared_blob(seed, n):
 class Load:
     """clients: (how many send logs, how many send crashes). They stop once `answers` came, of all together.
 
-    on_answer(n): called after the n-th answer of this load, whichever client got it, by that client's thread.
+    large: whether some exports are; "only": all. on_answer(n): called after the n-th answer of this load, whichever client got it, by that client's thread.
     complaints: answers that no client should ever get."""
 
     def __init__(self, daemon, ledger, seed, answers, clients=(5, 3), large=True, on_answer=lambda n: None):
@@ -111,7 +111,7 @@ class Load:
 
     def _export(self, name, rng):
         kind = rng.random()
-        if kind < 0.015 and self.large:
+        if self.large == "only" or kind < 0.015 and self.large:
             shape = [(300, 4000)]  # more than a segment of the journal holds
         elif kind < 0.05 and self.large:
             shape = [(30, 4000)]

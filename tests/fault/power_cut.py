@@ -19,7 +19,8 @@ from device import RecordedDisk, mounted_image
 from harness.daemon import Daemon, merged
 from ledger import Ledger
 from load import Load
-from recorder_log import Recording, Replay
+from moves import MARK, Mover, Moves, log_files
+from recorder_log import FATES, FLUSH, Fate, Recording, Replay
 from result import Result
 from verify import Findings, verify
 
@@ -42,10 +43,13 @@ class Watched:
     whole_blocks: set
     exports: list
     reports: list
+    deleted: dict
+    moved: bool
 
     def ledger(self):
         ledger = Ledger()
-        ledger.exports, ledger.reports = self.exports, self.reports
+        ledger.exports, ledger.reports, ledger.deleted = self.exports, self.reports, self.deleted
+        ledger.copies = self.moved
         return ledger
 
 
@@ -67,8 +71,9 @@ class Writeback:
             os.close(fd)
 
 
-def record(directory, seed, answers=ANSWERS, binary=None, config=CONFIG):
-    """Runs the load on a recorded disk; leaves base, log and the rest of it in the directory."""
+def record(directory, seed, answers=ANSWERS, binary=None, config=CONFIG, moves=()):
+    """Runs the load on a recorded disk; leaves base, log and the rest of it in the directory. moves: what is done to log
+    files meanwhile (moves.py)."""
     with RecordedDisk(directory, DISK_BYTES) as disk:
         def start(binary=None):
             return Daemon(directory / "daemon", config, data_dir=disk.mount_point / "data", binary=binary).start()
@@ -77,14 +82,27 @@ def record(directory, seed, answers=ANSWERS, binary=None, config=CONFIG):
         ledger = Ledger(disk.position)
         begin = disk.position()
         daemon = start(binary)
+        writeback = Writeback(daemon.data_dir, seed)
+        mover = Mover(daemon.data_dir, seed, moves, position=disk.position)
+
+        def on_answer(seen):
+            writeback(seen)
+            if moves:
+                mover(seen)
+
         try:
-            Load(daemon, ledger, seed, answers, on_answer=Writeback(daemon.data_dir, seed)).run()
+            Load(daemon, ledger, seed, answers, on_answer=on_answer).run()
             daemon.stop()
         finally:
             daemon.kill()
+            mover.finish()
         end = disk.position()
+    keep_watched(directory, seed, disk, begin, end, ledger, mover, bool(moves))
+
+
+def keep_watched(directory, seed, disk, begin, end, ledger, moves, moved):
     positions = [sent.position for sent in ledger.exports + ledger.reports if sent.position is not None]
-    watched = Watched(seed, positions, begin, end, disk.whole, ledger.exports, ledger.reports)
+    watched = Watched(seed, positions, begin, end, disk.whole, ledger.exports, ledger.reports, moves.deleted, moved)
     (directory / "watched").write_bytes(pickle.dumps(watched))
     (directory / "image").unlink()
 
@@ -147,14 +165,14 @@ def replay(directory, result, cuts, only=None, give_up=None, say=lambda text: No
         recording.close()
 
 
-def run(directory, seed, cuts, binary=None, keep=None, give_up=None, answers=ANSWERS, name="power cut",
+def run(directory, seed, cuts, binary=None, keep=None, give_up=None, answers=ANSWERS, moves=(), name="power cut",
         say=lambda text: None):
     """keep: where recordings go in which something was found."""
     result, began = Result(name), time.monotonic()
     while result.cases < cuts:
         seed_here, before = f"{seed}-{result.cases}", len(result.failures)
         here = directory / f"recording-{result.cases}"
-        record(here, seed_here, answers, binary)
+        record(here, seed_here, answers, binary, moves=moves)
         replay(here, result, min(CUTS_EACH, cuts - result.cases), give_up=give_up, say=say)
         if keep and len(result.failures) > before:
             shutil.copytree(here, pathlib.Path(keep) / seed_here, ignore=shutil.ignore_patterns(*NOT_KEPT))
@@ -163,6 +181,56 @@ def run(directory, seed, cuts, binary=None, keep=None, give_up=None, answers=ANS
             break
     result.seconds = time.monotonic() - began
     return result
+
+
+def every_cut(directory, seed, step=1, keep=None, say=lambda text: None):
+    """The cut after each write and flush (or each step-th) of one short recording. Where nothing was left to be flushed,
+    one image; else three, with all of that dropped, kept, torn."""
+    result, began = Result("every cut"), time.monotonic()
+    here = directory / "recording-every"
+    record_short(here, seed)
+    watched = pickle.loads((here / "watched").read_bytes())
+    recording = Recording(here / "base", here / "log", watched.whole_blocks)
+    frames = Replay(recording, here / "durable")
+    try:
+        for cut in range(watched.begin, watched.end + 1, step):
+            nothing_open = cut > 0 and recording.records[cut - 1][0] == FLUSH
+            for fate in ("dropped",) if nothing_open else FATES:
+                what = frames.image(cut, Fate(*FATES[fate], cut), here / "cut")
+                case = f"cut {cut} of {watched.begin}..{watched.end}: {what}"
+                findings = look(here / "cut", here, watched.ledger(), cut)
+                say(case)
+                result.add(case, findings)
+    finally:
+        frames.close()
+        recording.close()
+    if keep and result.failures:
+        shutil.copytree(here, pathlib.Path(keep) / f"every-{seed}", ignore=shutil.ignore_patterns(*NOT_KEPT))
+    shutil.rmtree(here)
+    result.seconds = time.monotonic() - began
+    return result
+
+
+def record_short(directory, seed):
+    """A few hundred writes: exports, one of them more than a segment of the journal, a renamed file, reports, checkpoints."""
+    with RecordedDisk(directory, DISK_BYTES) as disk:
+        ledger, moves = Ledger(disk.position), Moves(disk.position)
+        daemon = Daemon(directory / "daemon", CONFIG, data_dir=disk.mount_point / "data").start()
+        begin = disk.position()
+        try:
+            for phase in range(2):
+                Load(daemon, ledger, f"{seed}/{phase}", 5, clients=(1, 1), large=False).run()
+                for _ in moves.rename(log_files(daemon.data_dir / "logs")[phase], f"{MARK}{phase}"):
+                    pass
+            checkpoints = daemon.metric("detritus_log_checkpoints_total")
+            Load(daemon, ledger, f"{seed}/large", 1, clients=(1, 0), large="only").run()
+            daemon.wait_metric("detritus_log_checkpoints_total", lambda count: count > checkpoints)
+            Load(daemon, ledger, f"{seed}/after", 3, clients=(1, 1), large=False).run()
+            daemon.stop()
+        finally:
+            daemon.kill()
+        end = disk.position()
+    keep_watched(directory, seed, disk, begin, end, ledger, moves, True)
 
 
 def repeat(directory, recording, only, say=lambda text: None):

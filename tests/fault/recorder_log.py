@@ -7,6 +7,7 @@ the later one wins. Which of all that it is, a random number generator decides.
 
 import mmap
 import os
+import random
 import shutil
 import struct
 
@@ -57,6 +58,20 @@ class Recording:
         offset, _, length = self.records[position]
         return length > SECTOR_BYTES and not any(
             block in self.whole for block in range(offset // 4096, (offset + length - 1) // 4096 + 1))
+
+
+class Fate(random.Random):
+    """What becomes of the writes that no flush made durable, not drawn: which share is kept, and which of that torn."""
+
+    def __init__(self, keep, tear, seed=0):
+        super().__init__(seed)
+        self.keep, self.tear = keep, tear
+
+    def choice(self, options):
+        return self.keep if len(options) == 5 else self.tear
+
+
+FATES = {"dropped": (0.0, 0.0), "kept": (1.0, 0.0), "torn": (1.0, 1.0)}
 
 
 class Replay:

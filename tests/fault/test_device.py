@@ -1,31 +1,19 @@
 """The recorder and its replays show what a disk would: without that, no campaign means anything."""
 
 import os
-import random
 
 from campaign import needs_disks, scratch  # noqa: F401
 from device import RecordedDisk, mounted_image
-from recorder_log import FAIL_FLUSHES, FLUSH, Replay
+from recorder_log import FAIL_FLUSHES, FLUSH, Fate, Replay
 
 DISK_BYTES = 32 << 20
 PATTERN = b"a pattern that is nowhere else " * 2000
 
 
-class Draw(random.Random):
-    """Keeps all or none of what was not flushed, and tears nothing."""
-
-    def __init__(self, keep):
-        super().__init__(0)
-        self.keep = keep
-
-    def choice(self, options):
-        return self.keep if len(options) == 5 else 0.0
-
-
 def content(recording, scratch, cut, keep, name):
     replay = Replay(recording, scratch / "durable")
     try:
-        replay.image(cut, Draw(keep), scratch / "cut")
+        replay.image(cut, Fate(keep, 0.0), scratch / "cut")
     finally:
         replay.close()
     file = scratch / "look" / name

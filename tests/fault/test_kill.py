@@ -10,6 +10,7 @@ import kill
 from harness.daemon import Daemon
 from ledger import Ledger
 from load import Load
+from moves import ACTIONS
 from verify import verify
 
 KILLS = 10
@@ -17,6 +18,10 @@ KILLS = 10
 
 def test_what_was_acknowledged_survives_a_kill(scratch):
     nothing_wrong(kill.run(scratch, SEED, KILLS), KILLS)
+
+
+def test_nor_does_a_move_of_its_file_take_it(scratch):
+    nothing_wrong(kill.run(scratch, f"{SEED}-moves", KILLS, moves=ACTIONS), KILLS)
 
 
 def a_log_file(daemon):

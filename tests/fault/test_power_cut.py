@@ -6,6 +6,7 @@ import pytest
 from campaign import NOSYNC, SEED, needs_disks, nothing_wrong, scratch  # noqa: F401
 
 import power_cut
+from moves import ACTIONS
 
 CUTS = 40
 
@@ -13,6 +14,18 @@ CUTS = 40
 @needs_disks
 def test_what_was_acknowledged_survives_a_power_cut(scratch):
     nothing_wrong(power_cut.run(scratch, SEED, CUTS), CUTS)
+
+
+@needs_disks
+def test_also_of_files_that_somebody_moves_meanwhile(scratch):
+    nothing_wrong(power_cut.run(scratch, f"{SEED}-moves", CUTS, moves=ACTIONS), CUTS)
+
+
+@needs_disks
+def test_one_recording_step_by_step(scratch):
+    """tools/torture --every-cut takes each step."""
+    result = power_cut.every_cut(scratch, SEED, step=29)
+    assert not result.failures and result.cases > 10 and result.findings.records, result
 
 
 @needs_disks

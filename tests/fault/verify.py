@@ -7,6 +7,7 @@ import re
 
 from harness.daemon import sha256, strict_object
 from ledger import text_of
+from moves import MARK
 
 # What only a torn or damaged store makes the daemon say; a full disk is another matter.
 COMPLAINT = re.compile(r"^(?!.*No space left on device).*(\bERROR\b|cannot check a log file)")
@@ -41,7 +42,11 @@ class Findings:
 def verify(daemon, ledger, cut=None, full=False):
     """Everything acknowledged up to the cut (None: at all) is there once and whole, nothing is there twice, nothing is
     torn, and index and disk agree. No request and no deletion may be under way. full: the disk was full, so that JSON files
-    of reports may be missing."""
+    of reports may be missing.
+
+    Log records count in whatever file of logs/ or recovered/ they are. Those that somebody deleted (Ledger.deleted) may be
+    missing after that. Where the daemon may have been interrupted in the middle of a move (Ledger.copies), a copy or a
+    renamed directory may have lines of the original, at the same offsets."""
     findings = Findings()
     findings.records, findings.blobs = ledger.acknowledged(cut)
     _verify_logs(daemon, ledger, cut, findings)
@@ -57,9 +62,9 @@ def verify(daemon, ledger, cut=None, full=False):
 # -- logs
 
 def _verify_logs(daemon, ledger, cut, findings):
-    there = collections.Counter()
-    for path in sorted((daemon.data_dir / "logs").glob("*/*/*")):
-        if path.suffix == ".ndjson":
+    there = collections.defaultdict(list)
+    for path in sorted([*daemon.data_dir.glob("logs/*/*/*"), *daemon.data_dir.glob("recovered/*/*/*")]):
+        if path.suffix == ".ndjson" or MARK in path.name:
             _read_lines(path, there, findings)
         elif path.suffix != ".torn":  # what a crash left of a last line, which nobody was told is there
             findings.disorder.append(f"unexpected {path}")
@@ -67,19 +72,34 @@ def _verify_logs(daemon, ledger, cut, findings):
         expected = export.acknowledged(cut)
         for part in export.parts:
             for name in part.names:
-                count = there.pop((name, part.source.install_id), 0)
-                if count == 0 and expected:
+                places = there.pop((name, part.source.install_id), [])
+                if not places and expected and not _is_deleted(ledger, name, cut):
                     findings.lost.append(f"log record {name}, acknowledged at {export.position}")
-                elif count > 1:
-                    findings.doubled.append(f"log record {name}, {count} times")
-                elif count and export.refused:
+                elif len(places) > 1 and not (ledger.copies and _are_copies(places)):
+                    findings.doubled.append(f"log record {name}, {len(places)} times: "
+                                            + ", ".join(f"{path.relative_to(daemon.data_dir)}@{at}" for path, at in places))
+                elif places and export.refused:
                     findings.doubled.append(f"log record {name} was refused and is there")
     findings.torn += [f"log record {name} of {install_id} was never sent" for name, install_id in there]
 
 
+def _is_deleted(ledger, name, cut):
+    return name in ledger.deleted and (cut is None or ledger.deleted[name] <= cut)
+
+
+def _are_copies(places):
+    """In different files, of which all but one were made by a move. A copy has the offsets of its original; what is in a
+    renamed directory may be anywhere in the new file."""
+    paths = {path for path, _ in places}
+    originals = [path for path in paths if MARK not in str(path)]
+    in_renamed_directory = any(MARK in str(path.parent) for path in paths)
+    return (len(originals) <= 1 and len(paths) == len(places)
+            and (in_renamed_directory or len({at for _, at in places}) == 1))
+
+
 def _read_lines(path, there, findings):
-    data = path.read_bytes()
-    if data and not data.endswith(b"\n"):
+    data, at = path.read_bytes(), 0
+    if data and not data.endswith(b"\n") and MARK not in path.name:  # a copy may have been cut short while it was made
         findings.torn.append(f"{path}: the last line has no end")
     for number, line in enumerate(data.split(b"\n")[:-1], 1):
         try:
@@ -87,9 +107,10 @@ def _read_lines(path, there, findings):
             name, length, _ = body.split(" ", 2)
             if body != text_of(name, int(length)):
                 raise ValueError("not the text that was sent")
-            there[name, path.parent.name] += 1
+            there[name, path.parent.name.split(MARK)[0]].append((path, at))
         except (ValueError, AssertionError, KeyError, AttributeError, TypeError) as error:
             findings.torn.append(f"{path}:{number}: {error}: {line[:60]!r}")
+        at += len(line) + 1
 
 
 # -- crashes
