@@ -25,7 +25,8 @@ struct ctl {
         const char *values[CTL_OPTIONS_MAX]; /* in the order of command->options: ctl_value() */
 };
 
-/* The value of one of the command's own options, or "" for a switch; NULL: it was not given. The command must have an option of that name. */
+/* The value of one of the command's own options, or "" for a switch; NULL: it was not given. The command must have an
+ * option of that name. */
 const char *ctl_value(const struct ctl *ctl, const char *name);
 bool ctl_flag(const struct ctl *ctl, const char *name);
 

@@ -13,8 +13,8 @@
 
 struct status {
         const char *data_dir;
-        /* "up"; "busy": it is up, but did not answer; "down", "died" (the last stop was not orderly); cannot tell: "held",
-         * "unknown" */
+        /* "up"; "busy": it is up, but did not answer; "down", "died" (the last stop was not orderly); cannot tell:
+         * "held", "unknown" */
         const char *state;
         struct error reason;        /* of "busy" and "unknown" */
         pid_t held_by;              /* who holds the lock, if that is known and the daemon does not answer */
@@ -30,7 +30,8 @@ struct status {
 void status_gather(const struct ctl *ctl, struct status *ret);
 void status_done(struct status *s);
 
-/* Three answers about the daemon, and one more about its health. As for LSB scripts, 3 is "not running", 4 "unknown". */
+/* Three answers about the daemon, and one more about its health. As for LSB scripts, 3 is "not running", 4
+ * "unknown". */
 enum { STATUS_FINE = 0, STATUS_TROUBLE = 1, STATUS_DOWN = 3, STATUS_CANNOT_TELL = 4 };
 int status_exit(const struct status *s);
 

@@ -65,8 +65,8 @@ static int hand_out(const struct ctl *ctl, const struct token_file *file, const 
                       : say_failed("the token could not be printed; get another with detritusctl token rotate");
 }
 
-/* The file format allows more, which stays readable. But a token dt_<id>_... has to get through headers, URLs, shells and
- * configuration files. */
+/* The file format allows more, which stays readable. But a token dt_<id>_... has to get through headers, URLs, shells
+ * and configuration files. */
 static int check_id(const char *id)
 {
         static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
