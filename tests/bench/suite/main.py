@@ -27,7 +27,7 @@ missed does not fail it. Exit status 1: some rate was void; 2: nothing could be 
 
 def arguments(words):
     parser = argparse.ArgumentParser(prog="bench", description=DESCRIPTION)
-    parser.add_argument("--quick", action="store_true", help="2 short rounds and fewer stored crashes: about 3 minutes")
+    parser.add_argument("--quick", action="store_true", help="2 short rounds and fewer stored crashes: about 8 minutes")
     parser.add_argument("--only", metavar="P1,P6,...", help=f"these scenarios; {SCALING}: the tables of growth,"
                         " which a full run has besides")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write everything measured there")
