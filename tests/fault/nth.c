@@ -61,6 +61,10 @@ enum action {
         ACT_ENOMEM,
         ACT_ENFILE,
         ACT_EDQUOT,
+        ACT_EMFILE,
+        ACT_EACCES,
+        ACT_EPERM,
+        ACT_EROFS,
 };
 
 enum { COUNT_FILES = 1, COUNT_MALLOC = 2 };
@@ -189,7 +193,8 @@ static bool fails(enum action a)
 {
         static const int errors[] = {
                 [ACT_EIO] = EIO,       [ACT_ENOSPC] = ENOSPC, [ACT_FULL] = ENOSPC,
-                [ACT_ENFILE] = ENFILE, [ACT_EDQUOT] = EDQUOT,
+                [ACT_ENFILE] = ENFILE, [ACT_EDQUOT] = EDQUOT, [ACT_EMFILE] = EMFILE,
+                [ACT_EACCES] = EACCES, [ACT_EPERM] = EPERM,   [ACT_EROFS] = EROFS,
         };
         int error = errors[a];
         errno = error ? error : errno;

@@ -22,27 +22,36 @@ class Case:
     function: str
     n: int
     action: str
+    armed: list = dataclasses.field(default_factory=list, compare=False)  # the control that it was given to
 
     def __str__(self):
         return f"{self.function} {self.n} {self.action}"
 
     def arm(self, control, spared=JSON_C):
         control.arm(self.function, self.n, self.action, spared=spared)
+        self.armed[:] = [control]
+
+    @property
+    def struck(self):
+        """Where, as far as it happened."""
+        return [control.where for control in self.armed if control.fired]
 
     @property
     def kills(self):
         return self.action.startswith("kill")
 
     def judge_failure(self, control, failed):
-        """May the store have failed for good? Must it have? SQLite syncs the data directory too, and does not mind when
-        that fails; index_open() does it again."""
+        """May the store have failed for good? Must it have? docs/adr/0013-errors.md has the table. SQLite syncs the data
+        directory too, and does not mind when that fails; index_open() does it again. What is
+        replaced as a whole (a JSON file, a small file of the journal's) is as it was when that fails."""
         sync = self.function in ("fdatasync", "fsync", "syncfs") and not control.where.endswith("/data")
-        if sync and self.action == "eio" and control.fired and not failed:
+        said = self.action in ("eio", "enospc", "edquot", "erofs")
+        small = "/crashes/by-source" in control.where or "/.new-" in control.where or control.where.endswith("/journal")
+        excused = small and self.action != "eio"
+        if sync and said and control.fired and not failed and not excused:
             return [f"a sync of {control.where} failed, and the store goes on"]
-        # A log directory that cannot be opened for its sync counts as a sync that failed: harsh, and safe.
-        harsh = self.action == "enfile" and "/data/logs/" in control.where
-        if failed and self.action != "eio" and not (sync and self.action == "enospc") and not harsh:
-            return [f"{self.action} at {control.where} was final"]
+        if failed and not (sync and said) and (self.function, self.action) != ("write", "eio"):
+            return [f"{self.function}: {self.action} at {control.where} was final"]
         return []
 
     def excuses_mirrors(self, control):
@@ -309,7 +318,7 @@ class Retention(Life):
             return ended_badly(victim, case)
         victim.mirrors_excused = True
         # A JSON file that cannot be removed outlives its row and then its blobs: it is named in the log and left.
-        victim.kept = pathlib.Path(victim.control.where) if case.action == "eio" else None
+        victim.kept = pathlib.Path(victim.control.where) if case.action in ("eio", "eperm") else None
         return [words for words in victim.disorder() if "row without" in words or "refs" in words]
 
     def check(self, victim):

@@ -13,24 +13,24 @@ from harness import daemon  # noqa: E402
 FUNCTIONS = ("none", "write", "fdatasync", "fsync", "syncfs", "ftruncate", "linkat", "rename", "openat", "create", "unlinkat",
              "mkdirat", "fallocate", "malloc")
 ACTIONS = ("pass", "eio", "enospc", "full", "short", "torn", "kill-before", "kill-half", "kill-after", "lie", "enomem",
-           "enfile", "edquot")
+           "enfile", "edquot", "emfile", "eacces", "eperm", "erofs")
 COUNT_FILES, COUNT_MALLOC = 1, 2
 JSON_C, LIBCRYPTO = 1, 2  # libraries[] of nth.c
 
 # Which actions make sense where. full: ENOSPC from there on. torn: half is written, then ENOSPC.
 KILLS = ("kill-before", "kill-after")
 APPLICABLE = {
-    "write": ("eio", "enospc", "edquot", "full", "short", "torn", "kill-half", *KILLS),
-    "fdatasync": ("eio", "enospc", *KILLS),
-    "fsync": ("eio", "enospc", *KILLS),
-    "syncfs": ("eio", *KILLS),
-    "ftruncate": ("eio", *KILLS),
-    "linkat": ("eio", "enospc", "edquot", "full", *KILLS),
-    "rename": ("eio", "enospc", "edquot", "full", *KILLS),
-    "openat": ("eio", "enfile", *KILLS),
-    "create": ("eio", "enfile", "enospc", "edquot", "full", *KILLS),
-    "unlinkat": ("eio", *KILLS),
-    "mkdirat": ("eio", "enospc", "edquot", "full", *KILLS),
+    "write": ("eio", "enospc", "edquot", "full", "short", "torn", "erofs", "kill-half", *KILLS),
+    "fdatasync": ("eio", "enospc", "edquot", "erofs", *KILLS),
+    "fsync": ("eio", "enospc", "erofs", *KILLS),
+    "syncfs": ("eio", "enospc", *KILLS),
+    "ftruncate": ("eio", "eperm", *KILLS),
+    "linkat": ("eio", "enospc", "edquot", "full", "eacces", *KILLS),
+    "rename": ("eio", "enospc", "edquot", "full", "eperm", *KILLS),
+    "openat": ("eio", "enfile", "emfile", "eacces", *KILLS),
+    "create": ("eio", "enfile", "emfile", "enospc", "edquot", "full", "eacces", "erofs", *KILLS),
+    "unlinkat": ("eio", "eperm", *KILLS),
+    "mkdirat": ("eio", "enospc", "edquot", "full", "eacces", *KILLS),
     "fallocate": ("eio", "enospc", "full", *KILLS),
     "malloc": ("enomem", "kill-before"),
 }
@@ -115,12 +115,13 @@ class Victim(daemon.Daemon):
         return [words for words in super().disorder() if not (self.mirrors_excused and "mirror files" in words)]
 
     def failure(self):
-        """What /healthz says is wrong; "" when all is well. detritus_ready must agree. A disk that was found full is let
-        be for a while, and then looked at again: that passes, and is waited for."""
+        """Why /healthz says that a store failed for good; "" when all is well. detritus_ready must agree. What passes, a
+        disk that was found full or files that may not be used, is waited for."""
         def settled():
-            response = self.request("1.1", "GET", "/healthz")
-            return response if response.status == 204 or "the server's disk" not in response.refused(503) else None
+            found = self.request("1.1", "GET", "/healthz?detail")
+            failed = any(trouble["kind"].endswith("_failed") for trouble in found.json()["troubles"])
+            return found if failed or found.status == 200 else None
 
-        response = daemon.wait_until(settled, "a disk that is not full")
-        assert self.metric("detritus_ready") == (response.status == 204), response
-        return response.refused(503) if response.status != 204 else ""
+        found = daemon.wait_until(settled, "health, or a store that failed")
+        assert self.metric("detritus_ready") == (found.status == 200), found
+        return found.json()["reason"] if found.status != 200 else ""

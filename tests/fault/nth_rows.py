@@ -1,5 +1,6 @@
-"""The campaign's table: which sites of which function and action are tried."""
+"""The campaign's tables: which sites of which function and action are tried, and how often each fault point fired."""
 
+import collections
 import contextlib
 import dataclasses
 import os
@@ -30,6 +31,8 @@ class Row:
     action: str
     sites: int
     cases: int = 0
+    fired: int = 0
+    places: collections.Counter = dataclasses.field(default_factory=collections.Counter)
     wrong: dict = dataclasses.field(default_factory=dict)
 
 
@@ -55,6 +58,40 @@ def run_case(scenario, case):
         return [traceback.format_exc()]
 
 
+def place(where):
+    """What kind of file it was; "" for an allocation."""
+    below = where.partition("/data/")[2]
+    if not below:
+        return "data directory" if where else "memory"
+    return below if below.startswith(("detritus.db", "lock", "reserve")) else "/".join(below.split("/")[:2 if below.startswith(
+        "crashes") else 1])
+
+
+class FaultPoints:
+    """How often each function failed in each way, over all scenarios; a point that never fired tested nothing."""
+
+    def __init__(self):
+        self.fired = {(function, action): 0 for function in APPLICABLE for action in APPLICABLE[function]}
+        self.places = collections.defaultdict(collections.Counter)
+        self.scenarios = 0  # that were run whole
+
+    def add(self, row):
+        self.fired[row.function, row.action] += row.fired
+        self.places[row.function].update(row.places)
+
+    def never(self):
+        return [f"{function} {action}" for (function, action), times in self.fired.items() if not times]
+
+    def table(self):
+        yield f"{'function':12}{'action':14}{'fired':>7}"
+        for (function, action), times in self.fired.items():
+            yield f"{function:12}{action:14}{times:7}"
+        yield f"\n{'function':12}{'fired':>7}  where"
+        for function, places in self.places.items():
+            for where, times in places.most_common():
+                yield f"{function:12}{times:7}  {where}"
+
+
 def rows(name, directory, full=False, function=None, n=None, action=None):
     """Runs a scenario's rows one after another; each is given when it is done."""
     scenario = SCENARIOS[name](directory)
@@ -67,6 +104,9 @@ def rows(name, directory, full=False, function=None, n=None, action=None):
                     case = Case(each, site, act)
                     wrong = run_case(scenario, case)
                     row.cases += 1
+                    for where in case.struck:
+                        row.fired += 1
+                        row.places[place(where)] += 1
                     if wrong:
                         row.wrong[str(case)] = wrong
                 yield row

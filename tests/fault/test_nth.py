@@ -27,14 +27,24 @@ def directory():
         yield path
 
 
+@pytest.fixture(scope="module")
+def points():
+    return nth_rows.FaultPoints()
+
+
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_every_site_is_safe(name, directory):
+def test_every_site_is_safe(name, directory, points):
     done, wrong = 0, []
     for row in nth_rows.rows(name, directory):
         done += row.cases
+        points.add(row)
         wrong += [f"{case}: {words}" for case, words in row.wrong.items()]
     assert not wrong, "\n".join(wrong)
     assert done > len(APPLICABLE)
+    points.scenarios += 1
+    print(*points.table(), sep="\n")
+    if name == list(SCENARIOS)[-1] and points.scenarios == len(SCENARIOS):
+        assert not points.never()
 
 
 def export(source):
