@@ -301,16 +301,14 @@ CREATE VIEW crash_by_version AS
    ORDER BY source.project, last_crashed_at DESC;
 
 CREATE VIEW top_crashes AS
-  -- What crashes most: reports alike in the first line of their panic text; without one, in their dump.
-  SELECT source.project, crash.kind,
-         CASE WHEN crash.panic_text IS NULL OR crash.panic_text = '' THEN 'dump ' || substr(crash.dump_sha256, 1, 12)
-              ELSE substr(crash.panic_text, 1, instr(crash.panic_text || char(10), char(10)) - 1) END AS title,
-         count(*) AS crashes, count(DISTINCT crash.source_id) AS installs,
-         count(DISTINCT crash.version) AS versions, min(crash.crashed_at) AS first_crashed_at,
-         max(crash.crashed_at) AS last_crashed_at, max(crash.id) AS newest_id
-    FROM crash
-    JOIN source ON source.id = crash.source_id
-   GROUP BY source.project, crash.kind, title
+  -- What crashes most: reports of the same title (see crash_title).
+  SELECT source.project, crash_title.kind, crash_title.title, count(*) AS crashes,
+         count(DISTINCT crash_title.source_id) AS installs, count(DISTINCT crash_title.version) AS versions,
+         min(crash_title.crashed_at) AS first_crashed_at, max(crash_title.crashed_at) AS last_crashed_at,
+         max(crash_title.id) AS newest_id
+    FROM crash_title
+    JOIN source ON source.id = crash_title.source_id
+   GROUP BY source.project, crash_title.kind, crash_title.title
    ORDER BY crashes DESC, last_crashed_at DESC;
 
 CREATE VIEW source_overview AS
@@ -331,10 +329,22 @@ CREATE VIEW orphan_blob AS
    ORDER BY sha256;
 
 CREATE VIEW crash_title AS
-  -- One row per crash, with what it is called: the first line of its panic text; without one, its dump.
+  -- One row per crash, with what it is called: the first line of its panic text; without one, its dump. Of Rust's
+  -- "thread 'main' panicked at src/x.rs:1:2:" and the message on the next line, the thread and the place in the file do
+  -- not count: "src/x.rs: the message".
   SELECT id, source_project AS project, source_id, platform, version, kind, crashed_at, received_at, held, dump_sha256,
-         CASE WHEN panic_text IS NULL OR panic_text = '' THEN 'dump ' || substr(dump_sha256, 1, 12)
-              ELSE substr(panic_text, 1, instr(panic_text || char(10), char(10)) - 1) END AS title
+         CASE WHEN crash.panic_text IS NULL OR crash.panic_text = '' THEN 'dump ' || substr(crash.dump_sha256, 1, 12)
+              WHEN crash.panic_text GLOB 'thread ''*'' *panicked at *:[0-9]*:[0-9]*:' || char(10) || '*'
+              THEN rtrim(substr(crash.panic_text, instr(crash.panic_text, ' panicked at ') + 13,
+                                instr(crash.panic_text, char(10)) - instr(crash.panic_text, ' panicked at ') - 13),
+                         ':0123456789') || ': '
+                   || substr(crash.panic_text, instr(crash.panic_text, char(10)) + 1,
+                             instr(substr(crash.panic_text, instr(crash.panic_text, char(10)) + 1) || char(10), char(10)) - 1)
+              WHEN crash.panic_text GLOB 'thread ''*'' *panicked at *'
+              THEN rtrim(substr(crash.panic_text, instr(crash.panic_text, ' panicked at ') + 13,
+                                instr(crash.panic_text || char(10), char(10)) - instr(crash.panic_text, ' panicked at ') - 13),
+                         ':0123456789')
+              ELSE substr(crash.panic_text, 1, instr(crash.panic_text || char(10), char(10)) - 1) END AS title
     FROM crash;
 
 CREATE VIEW version_health AS

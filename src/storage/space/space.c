@@ -204,7 +204,8 @@ static void publish(struct space *s, const struct statvfs *fs)
         metrics_gauge_set(m, METRICS_DISK_FREE_BYTES, s->avail_bytes);
         metrics_gauge_set(m, METRICS_DISK_SIZE_BYTES, (int64_t)(fs->f_blocks * fs->f_frsize));
         metrics_gauge_set(m, METRICS_DISK_FORECAST_MILLIDAYS,
-                          (int64_t)space_forecast_millidays(&s->forecast, s->avail_bytes - s->reserve[SPACE_UPLOADS]));
+                          (int64_t)space_forecast_millidays(&s->forecast, s->avail_bytes - s->reserve[SPACE_UPLOADS],
+                                                            fs->f_blocks * fs->f_frsize));
         for (enum space_kind k = 0; k < SPACE_KIND_MAX_; k++)
                 publish_kind(s, k);
 }

@@ -863,6 +863,32 @@ static void test_views_answer(_unused_ void **state)
                        "2 0 0");
 }
 
+/* What a panic is called, whichever thread it was in and wherever the line is today. */
+static void test_titles_of_panics(_unused_ void **state)
+{
+        static const struct {
+                const char *panic_text, *title;
+        } cases[] = {
+                { "thread 'main' panicked at src/x.rs:1:2:\nboom: 7\nmore", "src/x.rs: boom: 7" },
+                { "thread '<unnamed>' panicked at src/x.rs:10:22:\nboom: 7", "src/x.rs: boom: 7" },
+                { "thread 'worker-3' (4711) panicked at src/x.rs:3:4:\nboom: 7\n", "src/x.rs: boom: 7" },
+                { "thread 'main' panicked at 'boom', src/y.rs:12:5", "'boom', src/y.rs" },
+                { "thread 'io' panicked at 'boom', src/y.rs:13:7\nnote: x", "'boom', src/y.rs" },
+                { "thread 'main' panicked at src/x.rs:1:2:\n", "src/x.rs: " },
+                { "thread 'main' panicked at ", "" },
+                { "the thread 'main' panicked at 7:7", "the thread 'main' panicked at 7:7" },
+                { "out of memory\nthread 'main' panicked at x:1:2:\n", "out of memory" },
+        };
+        insert(INSTALL_A, TIME_1, SHA_A, 0);
+        for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+                char *sql = sqlite3_mprintf("UPDATE crash SET panic_text = %Q", cases[i].panic_text);
+                storage_change(sql);
+                sqlite3_free(sql);
+                storage_expect("SELECT title FROM crash_title", cases[i].title);
+                storage_expect("SELECT title FROM top_crashes", cases[i].title);
+        }
+}
+
 static int collect_json(void *userdata, const char *json)
 {
         struct json_object *object = json_tokener_parse(json);
@@ -1088,6 +1114,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_reading_a_table_is_seen, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_foreign_keys_have_indices, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_a_dropped_index_is_seen, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_titles_of_panics, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_views_answer, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_lists_for_people, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_report_comes_back, setup, teardown),

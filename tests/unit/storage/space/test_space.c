@@ -428,40 +428,53 @@ static void test_no_reserve_file_while_full(_unused_ void **state)
 /* ---- forecast ---- */
 
 #define HOUR_NS (3600 * SEC_NS)
+#define DISK INT64_C(100000000000)
 #define NEVER (SPACE_FORECAST_MAX_DAYS * UINT64_C(1000))
 
 static void test_forecast_of_steady_growth(_unused_ void **state)
 {
         struct space_forecast f = { 0 };
-        assert_int_equal(space_forecast_millidays(&f, 1000), NEVER);
-        assert_int_equal(space_forecast_millidays(&f, 0), 0);
-        assert_int_equal(space_forecast_millidays(&f, -5), 0);
+        assert_int_equal(space_forecast_millidays(&f, 1000, DISK), NEVER);
+        assert_int_equal(space_forecast_millidays(&f, 0, DISK), 0);
+        assert_int_equal(space_forecast_millidays(&f, -5, DISK), 0);
         for (unsigned i = 0; i < 24 * 60; i++)
                 space_forecast_note(&f, 60 * 1000, HOUR_NS / 60); /* 1,000 bytes a second for a day */
-        uint64_t days = space_forecast_millidays(&f, INT64_C(864000000));
+        uint64_t days = space_forecast_millidays(&f, INT64_C(864000000), DISK);
         assert_in_range(days, 9999, 10000);
         space_forecast_note(&f, 0, 0); /* no time, no rate */
-        assert_int_equal(space_forecast_millidays(&f, INT64_C(864000000)), days);
-        assert_int_equal(space_forecast_millidays(&f, INT64_MAX), NEVER);
-        assert_int_equal(space_forecast_millidays(&f, 1), 0);
+        assert_int_equal(space_forecast_millidays(&f, INT64_C(864000000), DISK), days);
+        assert_int_equal(space_forecast_millidays(&f, INT64_MAX, DISK), NEVER);
+        assert_int_equal(space_forecast_millidays(&f, 1, DISK), 0);
 }
 
-/* A burst in the first second is an hour's growth at most. */
+/* What a start writes says nothing of the days to come. */
 static void test_forecast_of_a_start(_unused_ void **state)
 {
         struct space_forecast f = { 0 };
-        space_forecast_note(&f, 3600000, SEC_NS);
-        assert_in_range(space_forecast_millidays(&f, 86400000), 850, 860);
+        space_forecast_note(&f, DISK / 100 - 1, SEC_NS);
+        assert_int_equal(space_forecast_millidays(&f, 86400000, DISK), NEVER);
+        space_forecast_note(&f, 0, HOUR_NS - 2 * SEC_NS);
+        assert_int_equal(space_forecast_millidays(&f, 86400000, DISK), NEVER);
+        space_forecast_note(&f, 0, SEC_NS);
+        assert_in_range(space_forecast_millidays(&f, INT64_C(86400000000), DISK), 1, NEVER - 1);
+}
+
+/* A hundredth of the disk in a second is worth a word; it counts as an hour's growth at most. */
+static void test_forecast_of_a_burst(_unused_ void **state)
+{
+        struct space_forecast f = { 0 };
+        space_forecast_note(&f, DISK / 100, SEC_NS);
+        assert_in_range(space_forecast_millidays(&f, DISK * 24 / 100, DISK), 850, 1010);
 }
 
 static void test_forecast_of_shrinking(_unused_ void **state)
 {
         struct space_forecast f = { 0 };
         space_forecast_note(&f, -5000000, HOUR_NS);
-        assert_int_equal(space_forecast_millidays(&f, 1000), NEVER);
+        assert_int_equal(space_forecast_millidays(&f, 1000, DISK), NEVER);
         space_forecast_note(&f, 5000000, HOUR_NS); /* what was deleted and what came weigh each other up, nearly */
         space_forecast_note(&f, 500000, 12 * HOUR_NS);
-        assert_in_range(space_forecast_millidays(&f, 1000000), 100, NEVER - 1);
+        assert_in_range(space_forecast_millidays(&f, 1000000, DISK), 100, NEVER - 1);
 }
 
 static void test_forecast_is_told(_unused_ void **state)
@@ -511,6 +524,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_no_reserve_file_while_full, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_forecast_of_steady_growth, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_forecast_of_a_start, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_forecast_of_a_burst, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_forecast_of_shrinking, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_forecast_is_told, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_thread_starts_and_stops, setup, teardown),
