@@ -345,6 +345,25 @@ def test_purge_of_a_project(start_daemon, state):
     tidy(daemon)
 
 
+SECRET = b"a name that nobody may find again"
+
+
+@pytest.mark.parametrize("how", ["purge", "delete"])
+def test_purged_text_is_nowhere(start_daemon, source, how):
+    daemon = start_daemon()
+    answer = crash.report(daemon, "1.1", ACME, source, panic_text=SECRET.decode(), context={"who": SECRET.decode()})
+    files = [path for path in daemon.data_dir.glob("detritus.db*")]
+    assert any(SECRET in path.read_bytes() for path in files)
+    if how == "purge":
+        ctl.run(daemon.data_dir, "purge", "--project", source.project, "--yes")
+    else:
+        [row] = daemon.rows("SELECT id FROM crash")
+        ctl.run(daemon.data_dir, "crashes", "delete", row["id"], "--yes")
+    assert answer["id"] and not daemon.rows("SELECT * FROM crash")
+    for path in daemon.data_dir.glob("detritus.db*"):
+        assert SECRET not in path.read_bytes(), path
+
+
 def test_purge_takes_what_was_just_acknowledged(start_daemon):
     """A file of a moment ago has no row yet, and a row must not come back behind it."""
     daemon = start_daemon(KEPT)

@@ -117,6 +117,7 @@ static int configure_writer(struct index *x, struct error *err)
                                  "PRAGMA synchronous = FULL;"
                                  "PRAGMA journal_size_limit = 67108864;"
                                  "PRAGMA cell_size_check = ON;"
+                                 "PRAGMA secure_delete = ON;" /* what was deleted leaves no text behind */
                                  "PRAGMA trusted_schema = ON");
         if (r < 0)
                 return explain(x, r, err);

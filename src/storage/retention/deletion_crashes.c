@@ -251,6 +251,7 @@ int deletion_crashes_by_id(struct deletion *d, const int64_t *ids, size_t n, boo
         step->outcomes = outcomes;
         step->held_too = held_too;
         int r = deletion_repeat(d, next_ids, step, NULL);
+        index_writer_want_empty_wal(d->stores.index);
         int freed = deletion_blobs_free(d);
         return r < 0 ? r : freed;
 }

@@ -93,5 +93,6 @@ int deletion_purge(struct deletion *d, const struct index_scope *scope, const st
                 if (r == 0)
                         r = freed;
         } while (r == -ENOSPC && deleted(&d->tally) > before && !deletion_is_stopping(d));
+        index_writer_want_empty_wal(d->stores.index); /* after the last step */
         return r == 0 ? purge_sources(d, scope, progress) : r;
 }

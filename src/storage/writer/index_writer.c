@@ -31,6 +31,7 @@ struct index_writer {
         atomic_bool failed;
         atomic_uint commits;
         struct wal_watch wal;
+        atomic_bool wants_empty_wal;
 };
 
 static void crash_file_done(struct crash_file *f)
@@ -124,6 +125,17 @@ static int run_in_transaction(struct index *index, struct index_job *job)
         return r;
 }
 
+/* While a reader needs it, it is wanted still. */
+static int empty_wal_if_wanted(struct index_writer *w)
+{
+        if (!atomic_exchange(&w->wants_empty_wal, false))
+                return 0;
+        int r = index_cut_wal(w->disk.index);
+        if (index_wal_is_held(w->disk.index))
+                atomic_store(&w->wants_empty_wal, true);
+        return r;
+}
+
 static void run_job(struct index_writer *w, struct index_job *job)
 {
         int r = -EROFS;
@@ -138,6 +150,9 @@ static void run_job(struct index_writer *w, struct index_job *job)
                         make_room(w);
                 atomic_fetch_add(&w->commits, r == 0);
         }
+        int emptied = atomic_load(&w->failed) ? 0 : empty_wal_if_wanted(w);
+        if (index_batch_is_final(emptied))
+                fail_for_good(w, emptied);
         job->done(job, r);
 }
 
@@ -162,6 +177,14 @@ static void run_round(struct index_writer *w, struct work *list)
                 run_job(w, jobs[i]);
 }
 
+static int tidy_wal(struct index_writer *w)
+{
+        int r = index_checkpoint_if_due(w->disk.index);
+        if (r == 0)
+                r = empty_wal_if_wanted(w);
+        return r == 0 ? wal_watch_look(&w->wal, w->disk.index, w->disk.metrics, w->disk.troubles) : r;
+}
+
 static void *writer_main(void *userdata)
 {
         struct index_writer *w = userdata;
@@ -171,9 +194,7 @@ static void *writer_main(void *userdata)
         index_write_take(w->disk.index);
         while ((list = work_queue_take(w->queue, INDEX_BATCH_MAX, -1, NULL))) {
                 run_round(w, list);
-                int r = atomic_load(&w->failed) ? 0 : index_checkpoint_if_due(w->disk.index);
-                if (r == 0 && !atomic_load(&w->failed))
-                        r = wal_watch_look(&w->wal, w->disk.index, w->disk.metrics, w->disk.troubles);
+                int r = atomic_load(&w->failed) ? 0 : tidy_wal(w);
                 if (index_batch_is_final(r))
                         fail_for_good(w, r);
         }
@@ -243,6 +264,11 @@ int index_writer_submit_job(struct index_writer *w, struct index_job *job)
         job->queued.kind = INDEX_WORK_JOB;
         job->queued.work.weight = 0;
         return submit(w, &job->queued);
+}
+
+void index_writer_want_empty_wal(struct index_writer *w)
+{
+        atomic_store(&w->wants_empty_wal, true);
 }
 
 unsigned index_writer_commits(const struct index_writer *w)

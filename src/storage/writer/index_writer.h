@@ -83,6 +83,9 @@ struct index_job {
         bool write_back; /* the WAL first, for a deletion of which an earlier try met a full disk */
 };
 int index_writer_submit_job(struct index_writer *w, struct index_job *job);
+/* What was deleted is to leave the WAL, too: it is emptied after the next job, or as soon as no reader needs it. Any
+ * thread. */
+void index_writer_want_empty_wal(struct index_writer *w);
 
 /* How many transactions have been committed, jobs' too. Any thread. */
 unsigned index_writer_commits(const struct index_writer *w);
