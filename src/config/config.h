@@ -96,6 +96,7 @@ struct config {
         enum config_durability durability;
         bool strict_protocol_version;
         bool derive_source;
+        bool strict; /* a log export is stored whole or not at all */
         size_t n_derive_install_id;
         char *derive_install_id[CONFIG_DERIVE_MAX]; /* "host.name", "service.name@host.name" */
         unsigned network_threads;                   /* 0: one a core */

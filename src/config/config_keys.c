@@ -44,6 +44,7 @@ const struct config_key config_keys[] = {
         CHOICE("durability", durability, durabilities, CONFIG_DURABILITY_COMMIT),
         BOOL("strict_protocol_version", strict_protocol_version, 0),
         BOOL("derive_source", derive_source, 1),
+        BOOL("strict", strict, 0),
         NUMBER("", "network_threads", network_threads, CONFIG_COUNT, 0, 256, 0),
 
         NUMBER("logs", "ttl_days", logs_ttl_days, CONFIG_COUNT, 0, 36500, 14),

@@ -16,8 +16,9 @@ enum log_export_state {
 /* What a batch points into. The memory may be kept from request to request. */
 struct log_export_buffers {
         struct buf lines;
-        struct buf strings; /* platform and version of each append, NUL-terminated */
-        struct buf appends; /* the array that is batch.appends */
+        struct buf strings;  /* platform and version of each append, NUL-terminated */
+        struct buf appends;  /* the array that is batch.appends */
+        struct buf response; /* an ExportLogsServiceResponse: what was rejected; usually no bytes */
 };
 
 /* Zero-initialised is open. */

@@ -1,7 +1,8 @@
 /* Log exports over gRPC: authenticate, gather one message, inflate it, prepare the batch (log_export.h), hand it over
  * (log_handover.h), answer. The answer is OK only once the lines are durable.
  *
- * A failure at any step refuses the whole request, and nothing of it is kept. */
+ * A failure at any step refuses the whole request, and nothing of it is kept. Records that are wrong by themselves are no
+ * failure: the answer counts them. */
 
 #include "ingest/logs.h"
 
@@ -145,7 +146,8 @@ struct logs_loop *logs_loop_free(struct logs_loop *loop)
 
 static void answer(struct call *c)
 {
-        call_answer_grpc(c, NULL, 0);
+        const struct buf *response = &log_call_of(c)->export.buffers.response;
+        call_answer_grpc(c, response->data, response->len);
 }
 
 static int decompress(struct log_call *l, const uint8_t *data, size_t len, struct refusal *r)

@@ -17,7 +17,7 @@ extern const struct reply reply_grpc; /* HTTP status 200 and trailers */
 /* Answers of success. Afterwards the request is gone. */
 void reply_json_body(struct http_request *request, int status, const void *body, size_t len);
 /* One message of at most REPLY_GRPC_MESSAGE_MAX bytes (it may be empty), and grpc-status 0. */
-#define REPLY_GRPC_MESSAGE_MAX 64
+#define REPLY_GRPC_MESSAGE_MAX 512
 void reply_grpc_message(struct http_request *request, const void *message, size_t len);
 
 /* 503 in JSON, with a body that needs no memory from the heap. */

@@ -247,6 +247,8 @@ static const struct {
         { METRICS_VALIDATION_FAILURES_CRASHES, "validation_failures", "{endpoint=\"crashes\"}", NULL },
         { METRICS_LOG_RECORDS, "log_records", "",
           "Log records acknowledged: durable, unless durability is `written`." },
+        { METRICS_LOG_RECORDS_REJECTED, "log_records_rejected", "",
+          "Log records left out of exports whose other records were taken." },
         { METRICS_LOG_COMMITS, "log_commits", "", "Group commits of log batches." },
         { METRICS_LOG_CHECKPOINTS, "log_checkpoints", "", "Checkpoints of the log journal." },
         { METRICS_LOG_SYNCED_DIRECTLY, "log_direct_syncs", "",

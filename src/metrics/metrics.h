@@ -52,6 +52,7 @@ enum metrics_counter {
         METRICS_VALIDATION_FAILURES_LOGS,
         METRICS_VALIDATION_FAILURES_CRASHES,
         METRICS_LOG_RECORDS,           /* detritus_log_records_total: records made durable */
+        METRICS_LOG_RECORDS_REJECTED,  /* detritus_log_records_rejected_total: left out of exports answered OK */
         METRICS_LOG_COMMITS,           /* detritus_log_commits_total: group commits */
         METRICS_LOG_CHECKPOINTS,       /* detritus_log_checkpoints_total */
         METRICS_LOG_SYNCED_DIRECTLY,   /* detritus_log_direct_syncs_total: commits that went round the journal */

@@ -351,7 +351,7 @@ COUNTS = {
 @pytest.mark.parametrize("limit", COUNTS)
 def test_counts_of_an_export(start_daemon, source, limit):
     most, beyond, make = COUNTS[limit]
-    daemon = limited(start_daemon, **{limit: most})
+    daemon = start_daemon({"strict": True, "limits": {limit: most}})
     export(daemon, make(source, most), ACME).accepted()
     with daemon.unchanged():
         assert export(daemon, make(source, beyond), ACME).refused(grpc.RESOURCE_EXHAUSTED).retry_ms is None
@@ -359,7 +359,7 @@ def test_counts_of_an_export(start_daemon, source, limit):
 
 @pytest.mark.parametrize("limit, lines", [("otlp_line_bytes", 1), ("otlp_rendered_bytes", 2)])
 def test_bytes_of_lines(start_daemon, source, limit, lines):
-    daemon = limited(start_daemon, **{limit: 2000})
+    daemon = start_daemon({"strict": True, "limits": {limit: 2000}})
     export(daemon, otlp.export(resource_logs(source.attributes(), [log_record("x")])), ACME).accepted()
     around = len(daemon.log_text(source)) - 1
 
@@ -381,7 +381,7 @@ def of_members(source, count):
 
 
 def test_otlp_arena_bytes(start_daemon, source):
-    daemon = limited(start_daemon, otlp_arena_bytes="1MiB")
+    daemon = start_daemon({"strict": True, "limits": {"otlp_arena_bytes": "1MiB"}})
     for _ in range(3):  # what one request used is free for the next
         export(daemon, of_members(source, 32768), ACME).accepted()
     assert daemon.log_text(source).count(b'"body":{"k":7}') == 3

@@ -205,11 +205,14 @@ def test_of_a_repeated_field_the_last_wins(daemon, source):
 
 
 def test_a_repeated_message_is_merged_or_refused(daemon, source):
-    """protobuf merges the two; no exporter sends them, so that refusing them whole is right too."""
+    """protobuf merges the two; no exporter sends them, so that refusing the record is right too."""
     record = [(5, [(1, "one")]), (5, [(3, 2)])]
     outcome = export(daemon, otlp.export(resource_logs(source.attributes(), [record])), ACME)
+    merged = outcome.code == grpc.OK and outcome.response == b""
+    if not merged and outcome.code == grpc.OK:
+        outcome.partly(1, "given more than once")
     assert outcome.code in (grpc.OK, grpc.INVALID_ARGUMENT)
-    assert [line["body"] for line in daemon.log_lines(source, int(outcome.code == grpc.OK))] == [2][:outcome.code == 0]
+    assert [line["body"] for line in daemon.log_lines(source, int(merged))] == [2][:merged]
 
 
 def test_unknown_fields_are_skipped(daemon, source):
@@ -485,7 +488,7 @@ def test_a_message_of_60_mib(start_daemon, source, compression):
 
 @ours
 def test_what_is_refused_for_another_reason_costs_no_unit(start_daemon, source):
-    daemon = start_daemon({"limits": {"otlp_line_bytes": "4KiB"}},
+    daemon = start_daemon({"strict": True, "limits": {"otlp_line_bytes": "4KiB"}},
                           rate_limit={"logs_per_minute": 1, "logs_burst": 1, "crashes_per_minute": 1,
                                       "crashes_burst": 1})
     too_long = export_lines(source, body="x" * 5000)
@@ -547,7 +550,9 @@ def deep(levels):
 
 @ours
 @pytest.mark.parametrize("where", ["body", "attribute", "resource", "scope"])
-def test_depth_32(daemon, source, where):
+def test_depth_32(start_daemon, source, where):
+    daemon, strict = start_daemon(), start_daemon({"strict": True})
+
     def message(levels):
         pair = [(1, "deep"), (2, deep(levels))]
         record = {"body": [(5, deep(levels))], "attribute": [(6, pair)]}.get(where, log_record())
@@ -559,14 +564,16 @@ def test_depth_32(daemon, source, where):
 
     export(daemon, message(32), ACME).accepted()
     daemon.log_lines(source, 1)
-    with daemon.unchanged():
-        export(daemon, message(33), ACME).refused(grpc.INVALID_ARGUMENT)
-        export(daemon, message(5000), ACME).refused(grpc.INVALID_ARGUMENT)
+    with daemon.unchanged(), strict.unchanged():
+        for levels in (33, 5000):
+            export(daemon, message(levels), ACME).partly(1, "value is nested too deep")
+            export(strict, message(levels), ACME).refused(grpc.INVALID_ARGUMENT, "value is nested too deep")
 
 
 @ours
 def test_counts_have_limits(start_daemon, source):
-    daemon = start_daemon({"limits": {"otlp_records": 10, "otlp_attributes": 5, "otlp_line_bytes": 2000}})
+    daemon = start_daemon({"strict": True,
+                           "limits": {"otlp_records": 10, "otlp_attributes": 5, "otlp_line_bytes": 2000}})
     export(daemon, export_lines(source, 10), ACME).accepted()
     export(daemon, export_lines(source, attributes={f"k{n}": n for n in range(5)}), ACME).accepted()
     export(daemon, export_lines(source, body="x" * 1000), ACME).accepted()
@@ -581,7 +588,8 @@ def test_counts_have_limits(start_daemon, source):
 
 @ours
 @pytest.mark.parametrize("second", ["bad component", "not permitted", "line too long"])
-def test_whole_or_nothing(daemon, source, second):
+def test_strict_is_whole_or_nothing(start_daemon, source, second):
+    daemon = start_daemon({"strict": True})
     bad = {"bad component": {**source.attributes(), "source.install_id": "../x"},
            "not permitted": {**source.attributes(), "source.project": "other"},
            "line too long": source.attributes()}[second]
@@ -678,17 +686,145 @@ def test_a_message_cut_short(daemon, source, cut):
 BAD_UTF8 = [b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"abc\xe2\x98", b"\x80"]
 
 
+def with_bad_text(source, bad):
+    """Requests of a record each, with these bytes where text belongs."""
+    for record in ([(3, bad)], [(5, [(1, bad)])], [(6, [(1, bad), (2, otlp.any_value(1))])], [(12, bad)],
+                   [(6, [(1, "k"), (2, [(1, bad)])])], [(5, [(5, [(1, [(1, bad)])])])]):
+        yield otlp.export(resource_logs(source.attributes(), [record]))
+    yield otlp.export(resource_logs(source.attributes(), [log_record()], [(1, bad)]))
+    yield otlp.export([(1, otlp.resource(source.attributes()) + [(1, [(1, bad), (2, otlp.any_value(1))])]),
+                       (2, otlp.scope_logs([log_record()]))])
+
+
 @ours
 @pytest.mark.parametrize("bad", BAD_UTF8, ids=repr)
-def test_what_is_not_utf8(daemon, source, bad):
+def test_what_is_not_utf8_is_refused_where_it_is_strict(start_daemon, source, bad):
+    daemon = start_daemon({"strict": True})
     with daemon.unchanged():
-        for record in ([(3, bad)], [(5, [(1, bad)])], [(6, [(1, bad), (2, otlp.any_value(1))])], [(12, bad)],
-                       [(6, [(1, "k"), (2, [(1, bad)])])], [(5, [(5, [(1, [(1, bad)])])])]):
-            message = otlp.export(resource_logs(source.attributes(), [record]))
+        for message in with_bad_text(source, bad):
             export(daemon, message, ACME).refused(grpc.INVALID_ARGUMENT, "utf-8")
-        scope = [(1, bad)]
-        export(daemon, otlp.export(resource_logs(source.attributes(), [log_record()], scope)), ACME).refused(
-            grpc.INVALID_ARGUMENT, "utf-8")
+
+
+# -- what is wrong with one
+
+
+@ours
+@pytest.mark.parametrize("bad", [*BAD_UTF8, b"\xe2\x98a\xf0\x9f\x98", b"\xf0\x9fa", b"\xe0\x80\x80"], ids=repr)
+def test_what_is_not_utf8_is_replaced(daemon, source, bad):
+    """As Python does it: one U+FFFD for each maximal part."""
+    for number, message in enumerate(with_bad_text(source, bad)):
+        export(daemon, message, ACME).partly(0, "1 log records have text that is not UTF-8")
+        line = daemon.log_lines(source, number + 1)[-1]
+        text = bad.decode(errors="replace")
+        assert line["replaced_utf8"] is True and list(line)[-1] == "replaced_utf8"
+        assert text in json.dumps([line[key] for key in ("severity_text", "body", "attributes", "event_name")]
+                                  + [line.get("scope"), line.get("resource")], ensure_ascii=False)
+
+
+@ours
+def test_text_that_is_not_utf8_costs_the_others_nothing(daemon, source):
+    records = [log_record(n) for n in range(99)] + [[(5, [(1, b"a\xffb")])]]
+    export(daemon, otlp.export(resource_logs(source.attributes(), records)), ACME).partly(0)
+    lines = daemon.log_lines(source, 100)
+    assert [line["body"] for line in lines] == [*range(99), "a\ufffdb"]
+    assert [line for line in lines if "replaced_utf8" in line] == lines[99:]
+
+
+def wide():
+    return log_record(attributes={f"k{n}": n for n in range(129)})
+
+
+WRONG_RECORDS = {
+    "attributes": (wide(), "log_records[1].attributes[128]: more than 128 attributes"),
+    "a long line": (log_record("x" * 1100000), "log_records[1]: line is longer than 1048576 bytes"),
+    "depth": ([(5, deep(33))], "log_records[1].body"),
+    "a body given twice": (log_record() + [(5, otlp.any_value(1))], "log_records[1].body: given more than once"),
+}
+
+
+@ours
+@pytest.mark.parametrize("case", WRONG_RECORDS)
+def test_one_wrong_record_is_rejected_by_itself(daemon, source, case):
+    record, reason = WRONG_RECORDS[case]
+    one = resource_logs(source.attributes(), [log_record("before"), record, log_record("after")])
+    counted = daemon.metric("detritus_log_records_rejected_total", 0)
+    export(daemon, otlp.export(one), ACME).partly(1, "resource_logs[0].scope_logs[0]." + reason)
+    assert [line["body"] for line in daemon.log_lines(source, 2)] == ["before", "after"]
+    assert daemon.metric("detritus_log_records_rejected_total") == counted + 1
+
+
+@ours
+def test_the_first_line_of_a_scope_may_be_the_wrong_one(daemon, source):
+    scope = otlp.scope("lib", "1", {"a": 1})
+    one = resource_logs({**source.attributes(), "k": "v"}, [log_record("x" * 1100000), log_record("after")], scope)
+    export(daemon, otlp.export(one), ACME).partly(1)
+    [line] = daemon.log_lines(source, 1)
+    assert (line["body"], line["scope"]["name"], line["resource"]) == ("after", "lib", {"k": "v"})
+
+
+@ours
+@pytest.mark.parametrize("what", ["attributes", "too long for any line", "given twice"])
+def test_a_wrong_scope_is_rejected_with_its_records(daemon, source, what):
+    attributes = {f"k{n}": n for n in range(129)} if what == "attributes" else {"k": "x" * 1100000}
+    bad = otlp.scope_logs([log_record()] * 3, otlp.scope("bad", "1", {} if what == "given twice" else attributes))
+    bad += [(1, otlp.scope("again"))] if what == "given twice" else []
+    one = [(1, otlp.resource(source.attributes())), (2, otlp.scope_logs([log_record(1)])), (2, bad),
+           (2, otlp.scope_logs([log_record(2)]))]
+    export(daemon, otlp.export(one), ACME).partly(3, "resource_logs[0].scope_logs[1]")
+    assert [line["body"] for line in daemon.log_lines(source, 2)] == [1, 2]
+
+
+@ours
+@pytest.mark.parametrize("what", ["attributes", "too long for any line", "a bad component", "a missing source"])
+def test_a_wrong_resource_is_rejected_with_its_records(start_daemon, source, what):
+    daemon = start_daemon({"derive_source": False})
+    other = Source.fresh()
+    attributes = {"attributes": {**other.attributes(), **{f"k{n}": n for n in range(129)}},
+                  "too long for any line": {**other.attributes(), "k": "x" * 1100000},
+                  "a bad component": {**other.attributes(), "source.install_id": "../x"},
+                  "a missing source": {"source.project": ACME.project}}[what]
+    message = otlp.export(resource_logs(source.attributes(), [log_record(1)]), resource_logs(attributes, [log_record()] * 3),
+                          resource_logs(source.attributes(), [log_record(2)]))
+    export(daemon, message, ACME).partly(3, "resource_logs[1]")
+    assert [line["body"] for line in daemon.log_lines(source, 2)] == [1, 2]
+    assert daemon.log_files(other) == []
+
+
+@ours
+def test_a_resource_behind_its_records_may_be_wrong(daemon, source):
+    """The order of fields in a message is free: what was noted of the records first must not hide it."""
+    records = otlp.scope_logs([[(5, [(1, b"\xff")])], wide()])
+    attributes = otlp.resource({**source.attributes(), **{f"k{n}": n for n in range(129)}})
+    other = resource_logs(source.attributes(), [log_record("kept")])
+    export(daemon, otlp.export([(2, records), (1, attributes)], other), ACME).partly(2)
+    assert [line["body"] for line in daemon.log_lines(source, 1)] == ["kept"]
+
+
+@ours
+def test_records_may_all_be_rejected(daemon, source):
+    with daemon.unchanged():
+        export(daemon, otlp.export(resource_logs(source.attributes(), [wide()] * 5)), ACME).partly(5)
+
+
+@ours
+def test_what_is_wrong_with_the_request_refuses_all(daemon, source):
+    one = resource_logs(source.attributes(), [log_record(), wide()])
+    foreign = {**source.attributes(), "source.project": "other"}
+    with daemon.unchanged():
+        export(daemon, otlp.export(one) + b"\x0a\x05", ACME).refused(grpc.INVALID_ARGUMENT, "malformed")
+        export(daemon, otlp.export(one, resource_logs(foreign, [log_record()])), ACME).refused(grpc.PERMISSION_DENIED)
+
+
+@ours
+def test_what_is_cut_off_counts_as_output(start_daemon, source):
+    """Otherwise a small request could have GiBs rendered in vain."""
+    daemon = start_daemon({"limits": {"otlp_line_bytes": "100KiB", "otlp_rendered_bytes": "1MiB"}})
+    attributes = {**source.attributes(), "k": "x" * 90000}
+    scopes = [(2, otlp.scope_logs([log_record("y" * 20000)]))] * 100
+    with daemon.unchanged():
+        export(daemon, otlp.export([(1, otlp.resource(attributes)), *scopes]), ACME).refused(
+            grpc.RESOURCE_EXHAUSTED, "renders to more than")
+    export(daemon, otlp.export([(1, otlp.resource(attributes)), *scopes[:5]]), ACME).partly(5)
 
 
 @ours

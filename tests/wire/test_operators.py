@@ -37,6 +37,7 @@ FAMILIES = {
     "detritus_ready": "gauge",
     "detritus_trouble": "gauge",
     "detritus_log_records": "counter",
+    "detritus_log_records_rejected": "counter",
     "detritus_log_commits": "counter",
     "detritus_index_commits": "counter",
     "detritus_verifications": "counter",

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "util/text/hex.h"
+#include "util/text/utf8.h"
 
 #define CHUNK_BYTES ((size_t)4096) /* of input, so that the worst case reserved for it stays small */
 #define ESCAPE_BYTES_MAX 6         /* \u0000 */
@@ -258,31 +259,65 @@ static uint8_t *put_escaped(uint8_t *p, const uint8_t *s, size_t n)
         return p;
 }
 
+/* Escaped, without quotes. False when there is an error. */
+static bool put_part(struct json_text *j, const uint8_t *s, size_t len)
+{
+        while (len > 0) {
+                size_t n = len < CHUNK_BYTES ? len : CHUNK_BYTES;
+                uint8_t *p = json_text_room(j, ESCAPE_BYTES_MAX * n + WORD + 2);
+                if (!p)
+                        return false;
+                j->buf->len = (size_t)(put_escaped(p, s, n) - j->buf->data);
+                s += n;
+                len -= n;
+        }
+        return j->error == 0;
+}
+
+/* False when the text cannot fit: then nothing is begun. */
+static bool may_fit(struct json_text *j, size_t len)
+{
+        if (len <= j->end_max && j->buf->len <= j->end_max - len)
+                return true;
+        j->error = j->error ? j->error : JSON_TEXT_TOO_LONG;
+        return false;
+}
+
 void json_text_string(struct json_text *j, const void *data, size_t len)
 {
         const uint8_t *s = data;
-        if (len > j->end_max || j->buf->len > j->end_max - len) { /* cannot fit: do not even begin */
-                j->error = j->error ? j->error : JSON_TEXT_TOO_LONG;
+        if (!may_fit(j, len))
                 return;
-        }
         size_t n = len < CHUNK_BYTES ? len : CHUNK_BYTES;
         uint8_t *p = json_text_room(j, ESCAPE_BYTES_MAX * n + WORD + 2);
         if (!p)
                 return;
         *p++ = '"';
         p = put_escaped(p, s, n);
-        while (n < len) {
-                s += n;
-                len -= n;
-                n = len < CHUNK_BYTES ? len : CHUNK_BYTES;
-                j->buf->len = (size_t)(p - j->buf->data);
-                p = json_text_room(j, ESCAPE_BYTES_MAX * n + WORD + 2);
-                if (!p)
-                        return;
-                p = put_escaped(p, s, n);
-        }
-        *p++ = '"';
         j->buf->len = (size_t)(p - j->buf->data);
+        if (n < len && !put_part(j, s + n, len - n))
+                return;
+        if (n == len)
+                j->buf->data[j->buf->len++] = '"'; /* there is room */
+        else
+                json_text_literal(j, "\"");
+}
+
+void json_text_mended(struct json_text *j, const void *data, size_t len)
+{
+        const uint8_t *s = data, *end = s + len;
+        if (!may_fit(j, len))
+                return;
+        json_text_literal(j, "\"");
+        while (s < end) {
+                size_t bad, good = utf8_valid_part(s, (size_t)(end - s), &bad);
+                if (!put_part(j, s, good))
+                        return;
+                if (bad > 0)
+                        json_text_literal(j, UTF8_REPLACEMENT);
+                s += good + bad;
+        }
+        json_text_literal(j, "\"");
 }
 
 void json_text_hex(struct json_text *j, const void *data, size_t len)

@@ -61,5 +61,8 @@ void json_text_i64(struct json_text *j, int64_t v);
 /* UTF-8 in quotes, escaping ", \ and what is below U+0020. data may be NULL when len is 0. */
 void json_text_string(struct json_text *j, const void *data, size_t len);
 
+/* Likewise for any bytes: U+FFFD takes the place of what is not UTF-8. */
+void json_text_mended(struct json_text *j, const void *data, size_t len);
+
 /* Lower-case hex in quotes. */
 void json_text_hex(struct json_text *j, const void *data, size_t len);

@@ -2,7 +2,7 @@
 /* OTLP log exports: from wire bytes to NDJSON lines. Runs on network threads and never blocks. Three steps, in this
  * order:
  *
- *   otlp_scan()    walks the wire bytes and refuses what is deep, wide, not UTF-8 or not protobuf
+ *   otlp_scan()    walks the wire bytes, refuses what is not protobuf, and notes what is deep, wide or not UTF-8
  *   otlp_split()   finds the ResourceLogs in them
  *   otlp_source(), otlp_render()  per ResourceLogs: who sent it, and its lines
  *
@@ -16,6 +16,7 @@
 
 #include "protocol/answer.h"
 #include "protocol/otlp/otlp_derive.h"
+#include "protocol/otlp/otlp_faults.h"
 #include "protocol/source.h"
 #include "util/arena.h"
 #include "util/buf.h"
@@ -28,7 +29,7 @@ struct otlp_span {
 struct otlp_resource_logs {
         struct otlp_span message;  /* a ResourceLogs */
         struct otlp_span resource; /* its resource */
-        bool is_empty;             /* it has no log records: nothing to store, so nobody asks who sent it */
+        unsigned records;          /* 0: nothing to store, so nobody asks who sent it */
 };
 
 struct otlp_limits {
@@ -46,10 +47,12 @@ struct otlp_limits {
 #define OTLP_OUTPUT_BYTES_DEFAULT ((size_t)256 * 1024 * 1024)
 
 /* 0, or an answer with its message in *r: ANSWER_MALFORMED (INVALID_ARGUMENT; says which field: "log_records[3].body:
- * invalid UTF-8") or ANSWER_TOO_LARGE for the limits on counts; depth is ANSWER_MALFORMED.
+ * wrong wire type") or ANSWER_TOO_LARGE for the limits on counts. -ENOMEM.
+ * faults, which must have begun: depth, attributes, a singular message given twice and text that is not UTF-8 are noted
+ * there instead of refusing the request. NULL: they refuse it.
  * ret_records, when 0 is returned: how many log records the request has. */
 int otlp_scan(const uint8_t *data, size_t len, const struct otlp_limits *limits, unsigned *ret_records,
-              struct refusal *r);
+              struct otlp_faults *faults, struct refusal *r);
 
 /* The ResourceLogs of a request: a list in an arena. */
 struct otlp_resources {
@@ -63,7 +66,7 @@ int otlp_split(struct arena *arena, struct otlp_span request, size_t max, struct
 
 struct otlp_source {
         struct source id;
-        const char *platform; /* points into the request; UTF-8, may contain U+0000, not NUL-terminated */
+        const char *platform; /* points into the request; may contain U+0000, not NUL-terminated */
         const char *version;
         size_t platform_len, version_len;
 };
@@ -83,15 +86,16 @@ int otlp_source(const struct otlp_resource_logs *logs, const struct otlp_derive 
                 struct otlp_source *ret, struct refusal *r);
 
 struct otlp_output {
-        struct buf *lines;   /* appended to */
-        struct buf *scratch; /* for the members of objects that are being rendered */
-        unsigned n_lines;    /* set: how many lines the last call appended */
+        struct buf *lines;          /* appended to */
+        struct buf *scratch;        /* for the members of objects that are being rendered */
+        struct buf *tail;           /* for what the lines of a scope share */
+        struct otlp_faults *faults; /* of otlp_scan(); counts what is rejected and mended. NULL: a fault refuses all */
+        unsigned n_lines;           /* set: how many lines the last call appended */
 };
 
 /* Appends one line per log record, keys as docs/protocol.md lists them. 0; ANSWER_TOO_LARGE when a line is over
- * limits->line_bytes, all lines together are over limits->output_bytes, or the scratch over limits->scratch_bytes;
- * -ENOMEM. On any failure out->lines is as it was. */
-int otlp_render(const struct otlp_resource_logs *logs, const struct otlp_source *source,
+ * limits->line_bytes or the scratch over limits->scratch_bytes, which with faults rejects the record or its scope only,
+ * or when all lines together are over limits->output_bytes; -ENOMEM. On any failure out->lines is as it was. index: of
+ * logs in the request, for messages. */
+int otlp_render(const struct otlp_resource_logs *logs, size_t index, const struct otlp_source *source,
                 const struct otlp_limits *limits, struct otlp_output *out, struct refusal *r);
-
-/* The body of a successful answer: an empty ExportLogsServiceResponse has no bytes. */

@@ -1,14 +1,17 @@
 /* From log records to NDJSON lines, straight from the wire bytes into a buffer that the caller keeps from request to
  * request: only its growth allocates. What all records of a scope have in common (platform, version, scope, resource)
- * is rendered into the first line and copied from there into the others.
+ * is rendered once, into a buffer of its own, and copied into each line.
  *
  * The fields of a record may come in any order, so they are noted first and written afterwards. The members of an
  * object are noted on a stack, because only the last one of each key is written.
  *
  * Every line, and the output as a whole, is bounded while it is written: a line that is too long stops within a few
- * KiB. On any failure the buffer is cut back to its old length. Values may nest as deep as otlp_scan() allows. */
+ * KiB. On any failure the buffer is cut back to its old length, and after a line that is rejected, to where that began.
+ * What is cut off counts against the limit of the output, so that nobody has more rendered than that. Values may nest
+ * as deep as otlp_scan() allows. */
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "protocol/json/json_text.h"
 #include "protocol/otlp/otlp.h"
@@ -21,18 +24,30 @@ struct render {
         struct otlp_span resource;
         const struct otlp_source *source;
         size_t line_bytes, output_bytes, scratch_bytes;
-        size_t end_max;           /* where the present line must end */
-        size_t tail_at, tail_len; /* what the lines of this scope share, in the buffer; len 0: not yet rendered */
-        unsigned lines;
-        struct buf *pairs; /* a stack of struct otlp_pair: the members of the objects being rendered */
-        struct json_text json;
+        size_t end_max;                   /* where the present line must end */
+        bool output_ends;                 /* because the output does, not because a line does */
+        struct buf *lines, *pairs, *tail; /* pairs: a stack of struct otlp_pair: members of objects being rendered */
+        struct otlp_faults *faults;       /* NULL: all or nothing */
+        struct refusal *refusal;
+        size_t index;                       /* of the ResourceLogs */
+        unsigned scope_index, record_index; /* for messages */
+        bool mends_resource, mends_scope,
+                mends; /* is text there to be mended: in the resource, the tail, what is put */
+        unsigned n_lines;
+        struct json_text json; /* into lines or tail */
 };
+
+/* The scope's tail: not rendered yet, rendered, or too long for any line. */
+enum tail { TAIL_NONE, TAIL_READY, TAIL_REJECTED };
 
 static void put_value(struct render *r, struct otlp_span value);
 
-static void put_text(struct json_text *j, struct otlp_span s)
+static void put_text(struct render *r, struct otlp_span s)
 {
-        json_text_string(j, s.at, otlp_len(s));
+        if (r->mends)
+                json_text_mended(&r->json, s.at, otlp_len(s));
+        else
+                json_text_string(&r->json, s.at, otlp_len(s));
 }
 
 static bool is_source_key(struct otlp_span key)
@@ -77,7 +92,7 @@ static size_t put_members(struct render *r, size_t at, bool with_source_keys)
                         continue;
                 if (members++ > 0)
                         json_text_literal(j, ",");
-                put_text(j, pair.key);
+                put_text(r, pair.key);
                 json_text_literal(j, ":");
                 put_value(r, pair.value);
         }
@@ -136,7 +151,7 @@ static void put_value(struct render *r, struct otlp_span value)
         struct json_text *j = &r->json;
         struct otlp_field v = otlp_any(value);
         switch (v.number) {
-        case OTLP_ANY_STRING: put_text(j, v.bytes); return;
+        case OTLP_ANY_STRING: put_text(r, v.bytes); return;
         case OTLP_ANY_BOOL: put_bool(j, v.value != 0); return;
         case OTLP_ANY_INT: json_text_i64(j, (int64_t)v.value); return;
         case OTLP_ANY_DOUBLE: json_text_double(j, double_of(v.value)); return;
@@ -217,7 +232,7 @@ static void put_record(struct render *r, struct otlp_span message)
         size_t pairs;
         read_record(r, message, &record, &pairs);
         put_times(j, &record);
-        put_text(j, record.severity_text);
+        put_text(r, record.severity_text);
         json_text_literal(j, ",\"body\":");
         if (record.body.at)
                 put_value(r, record.body);
@@ -230,18 +245,18 @@ static void put_record(struct render *r, struct otlp_span message)
         json_text_literal(j, ",\"span_id\":");
         json_text_hex(j, record.span_id.at, otlp_len(record.span_id));
         json_text_literal(j, ",\"event_name\":");
-        put_text(j, record.event_name);
+        put_text(r, record.event_name);
 }
 
 /* ---- what the lines of a scope share ---- */
 
-static void put_scope_text(struct json_text *j, const char *name, struct otlp_span s)
+static void put_scope_text(struct render *r, const char *name, struct otlp_span s)
 {
         if (otlp_len(s) == 0)
                 return;
-        json_text_raw(j, name, strlen(name));
-        put_text(j, s);
-        json_text_literal(j, ",");
+        json_text_raw(&r->json, name, strlen(name));
+        put_text(r, s);
+        json_text_literal(&r->json, ",");
 }
 
 /* Writes the members that are not empty; without any, no scope. Each ends in a comma; the brace overwrites the last. */
@@ -259,8 +274,8 @@ static void put_scope(struct render *r, struct otlp_span scope)
         size_t before = j->buf->len;
         json_text_literal(j, ",\"scope\":{");
         size_t empty = j->buf->len;
-        put_scope_text(j, "\"name\":", name);
-        put_scope_text(j, "\"version\":", version);
+        put_scope_text(r, "\"name\":", name);
+        put_scope_text(r, "\"version\":", version);
         size_t before_attributes = j->buf->len;
         json_text_literal(j, "\"attributes\":{");
         if (put_members(r, push_pairs(r, scope, 3), true) > 0)
@@ -287,62 +302,106 @@ static void put_resource(struct render *r)
 /* put_scope() and put_resource() may write that much and take it back. It must not count against a line's limit. */
 #define TAKEN_BACK_BYTES 64
 
-static void put_new_tail(struct render *r, struct otlp_span scope)
+static struct otlp_span span_of(const char *text, size_t len)
+{
+        const uint8_t *at = (const uint8_t *)text;
+        return (struct otlp_span){ at, at + len };
+}
+
+static void put_tail(struct render *r, struct otlp_span scope)
 {
         struct json_text *j = &r->json;
-        r->tail_at = j->buf->len;
         json_text_literal(j, ",\"platform\":");
-        json_text_string(j, r->source->platform, r->source->platform_len);
+        put_text(r, span_of(r->source->platform, r->source->platform_len));
         json_text_literal(j, ",\"version\":");
-        json_text_string(j, r->source->version, r->source->version_len);
+        put_text(r, span_of(r->source->version, r->source->version_len));
         if (scope.at)
                 put_scope(r, scope);
         if (r->resource.at)
                 put_resource(r);
-        json_text_literal(j, "}\n");
-        r->tail_len = j->buf->len - r->tail_at;
 }
 
-static void put_line(struct render *r, struct otlp_span scope, struct otlp_span record)
+/* ---- limits and faults ---- */
+
+/* The next bytes go into b, at most as many as a line may have and the output has left. */
+static void begin(struct render *r, struct buf *b)
+{
+        size_t used = r->lines->len + (r->faults ? r->faults->cut_bytes : 0);
+        size_t left = used < r->output_bytes ? r->output_bytes - used : 0;
+        r->output_ends = left <= r->line_bytes;
+        r->end_max = b->len + (r->output_ends ? left : r->line_bytes);
+        r->json = (struct json_text){ .buf = b, .end_max = r->end_max + TAKEN_BACK_BYTES };
+}
+
+static int refuse_line(struct render *r, bool is_tail)
+{
+        char where[96];
+        int n = snprintf(where, sizeof(where), "resource_logs[%zu].scope_logs[%u]", r->index, r->scope_index);
+        if (!is_tail)
+                snprintf(where + n, sizeof(where) - (size_t)n, ".log_records[%u]", r->record_index);
+        if (r->json.error == SCRATCH_FULL)
+                return refuse(r->refusal, ANSWER_TOO_LARGE, "%s: more than %zu bytes for the members of its objects",
+                              where, r->scratch_bytes);
+        if (r->output_ends)
+                return refuse(r->refusal, ANSWER_TOO_LARGE, "request renders to more than %zu bytes of log lines",
+                              r->output_bytes);
+        return refuse(r->refusal, ANSWER_TOO_LARGE, "%s: %s longer than %zu bytes", where,
+                      is_tail ? "what its lines have in common is" : "line is", r->line_bytes);
+}
+
+/* Ends what begin() began at `from`. 0; LINE_REJECTED when it was too much, and is cut off; or what refuses the
+ * request. */
+enum { LINE_REJECTED = ANSWER_MAX_ };
+static int end(struct render *r, struct buf *b, size_t from, bool is_tail)
 {
         struct json_text *j = &r->json;
-        put_record(r, record);
-        if (r->tail_len == 0) {
-                put_new_tail(r, scope);
-                return;
-        }
-        uint8_t *p = json_text_room(j, r->tail_len);
-        if (!p)
-                return;
-        memcpy(p, j->buf->data + r->tail_at, r->tail_len);
-        j->buf->len += r->tail_len;
-}
-
-/* The line must end where the lower of the two limits is. */
-static void begin_line(struct render *r)
-{
-        size_t at = r->json.buf->len;
-        size_t left = at < r->output_bytes ? r->output_bytes - at : 0;
-        r->end_max = at + (r->line_bytes < left ? r->line_bytes : left);
-        r->json.end_max = r->end_max + TAKEN_BACK_BYTES;
-}
-
-static int end_line(struct render *r, unsigned scope, unsigned record, struct refusal *refusal)
-{
-        struct json_text *j = &r->json;
-        if (j->error == 0 && j->buf->len > r->end_max)
+        if (j->error == 0 && b->len > r->end_max)
                 j->error = JSON_TEXT_TOO_LONG;
         if (j->error <= 0)
                 return j->error;
-        if (j->error == SCRATCH_FULL)
-                return refuse(refusal, ANSWER_TOO_LARGE,
-                              "scope_logs[%u].log_records[%u]: more than %zu bytes for the members of its objects",
-                              scope, record, r->scratch_bytes);
-        if (r->end_max == r->output_bytes)
-                return refuse(refusal, ANSWER_TOO_LARGE, "request renders to more than %zu bytes of log lines",
-                              r->output_bytes);
-        return refuse(refusal, ANSWER_TOO_LARGE, "scope_logs[%u].log_records[%u]: line is longer than %zu bytes", scope,
-                      record, r->line_bytes);
+        bool refuses = !r->faults || (j->error == JSON_TEXT_TOO_LONG && r->output_ends);
+        int a = refuses || r->faults->first.answer == ANSWER_OK ? refuse_line(r, is_tail) : 0;
+        if (refuses)
+                return a;
+        if (a != 0)
+                r->faults->first = *r->refusal;
+        r->faults->cut_bytes += b->len - from + (is_tail ? 0 : r->tail->len);
+        b->len = from;
+        buf_clear(r->pairs);
+        return LINE_REJECTED;
+}
+
+/* ---- lines ---- */
+
+static int make_tail(struct render *r, struct otlp_span scope, enum tail *ret)
+{
+        buf_clear(r->tail);
+        begin(r, r->tail);
+        r->mends = r->mends_resource || r->mends_scope;
+        put_tail(r, scope);
+        int a = end(r, r->tail, 0, true);
+        *ret = a == 0 ? TAIL_READY : TAIL_REJECTED;
+        return a == LINE_REJECTED ? 0 : a;
+}
+
+static int put_line(struct render *r, struct otlp_span record, bool mends_record)
+{
+        size_t from = r->lines->len;
+        bool mended = mends_record || r->mends_resource || r->mends_scope;
+        begin(r, r->lines);
+        r->mends = mends_record;
+        put_record(r, record);
+        json_text_raw(&r->json, (const char *)r->tail->data, r->tail->len);
+        if (mended)
+                json_text_literal(&r->json, ",\"replaced_utf8\":true");
+        json_text_literal(&r->json, "}\n");
+        int a = end(r, r->lines, from, false);
+        if (a == 0) {
+                r->n_lines++;
+                if (mended)
+                        r->faults->mended++;
+        }
+        return a;
 }
 
 static struct otlp_span find_scope(struct otlp_span scope_logs)
@@ -355,26 +414,62 @@ static struct otlp_span find_scope(struct otlp_span scope_logs)
         return (struct otlp_span){ 0 };
 }
 
-static int render_scope(struct render *r, struct otlp_span scope_logs, unsigned index, struct refusal *refusal)
+static struct otlp_fault fault_of(const struct render *r, struct otlp_span message)
+{
+        return r->faults ? otlp_faults_of(r->faults, message.at) : (struct otlp_fault){ 0 };
+}
+
+/* 0, LINE_REJECTED, or what refuses the request. */
+static int render_record(struct render *r, struct otlp_span scope, struct otlp_span record, enum tail *tail)
+{
+        struct otlp_fault fault = fault_of(r, record);
+        int a = 0;
+        if (fault.rejected)
+                return LINE_REJECTED;
+        if (*tail == TAIL_NONE)
+                a = make_tail(r, scope, tail);
+        if (a != 0)
+                return a;
+        return *tail == TAIL_READY ? put_line(r, record, fault.mended) : LINE_REJECTED;
+}
+
+static int render_scope(struct render *r, struct otlp_span scope_logs)
 {
         const struct otlp_span scope = find_scope(scope_logs);
+        struct otlp_fault fault = fault_of(r, scope_logs);
         struct otlp_field field = { 0 };
-        unsigned records = 0;
-        r->tail_len = 0;
+        enum tail tail = fault.rejected ? TAIL_REJECTED : TAIL_NONE;
+        r->mends_scope = fault.mended;
+        r->record_index = 0;
         while (otlp_next(&scope_logs, &field)) {
                 if (field.number != 2)
                         continue;
-                begin_line(r);
-                put_line(r, scope, field.bytes);
-                int a = end_line(r, index, records++, refusal);
-                if (a != 0)
+                int a = render_record(r, scope, field.bytes, &tail);
+                if (a == LINE_REJECTED)
+                        r->faults->rejected++;
+                else if (a != 0)
                         return a;
+                r->record_index++;
         }
-        r->lines += records;
         return 0;
 }
 
-int otlp_render(const struct otlp_resource_logs *logs, const struct otlp_source *source,
+static int render_all(struct render *r, struct otlp_span resource_logs)
+{
+        struct otlp_field field = { 0 };
+        while (otlp_next(&resource_logs, &field)) {
+                if (field.number != 2)
+                        continue;
+                buf_clear(r->pairs);
+                int a = render_scope(r, field.bytes);
+                if (a != 0)
+                        return a;
+                r->scope_index++;
+        }
+        return 0;
+}
+
+int otlp_render(const struct otlp_resource_logs *logs, size_t index, const struct otlp_source *source,
                 const struct otlp_limits *limits, struct otlp_output *out, struct refusal *r)
 {
         struct render render = {
@@ -383,23 +478,26 @@ int otlp_render(const struct otlp_resource_logs *logs, const struct otlp_source 
                 .line_bytes = limits->line_bytes,
                 .output_bytes = limits->output_bytes ? limits->output_bytes : OTLP_OUTPUT_BYTES_DEFAULT,
                 .scratch_bytes = limits->scratch_bytes ? limits->scratch_bytes : OTLP_SCRATCH_BYTES_DEFAULT,
+                .lines = out->lines,
                 .pairs = out->scratch,
-                .json = { .buf = out->lines },
+                .tail = out->tail,
+                .faults = out->faults,
+                .refusal = r,
+                .index = index,
         };
-        struct otlp_span rest = logs->message;
-        struct otlp_field field = { 0 };
+        struct otlp_fault fault = fault_of(&render, logs->message);
         size_t before = out->lines->len;
-        unsigned scopes = 0;
-        while (otlp_next(&rest, &field)) {
-                if (field.number != 2)
-                        continue;
-                buf_clear(out->scratch);
-                int a = render_scope(&render, field.bytes, scopes++, r);
-                if (a != 0) {
-                        out->lines->len = before;
-                        return a;
-                }
+        out->n_lines = 0;
+        if (fault.rejected) {
+                out->faults->rejected += logs->records;
+                return 0;
         }
-        out->n_lines = render.lines;
+        render.mends_resource = fault.mended;
+        int a = render_all(&render, logs->message);
+        if (a != 0) {
+                out->lines->len = before;
+                return a;
+        }
+        out->n_lines = render.n_lines;
         return 0;
 }

@@ -1,6 +1,9 @@
 /* Walks the wire bytes of an ExportLogsServiceRequest before anything is allocated for them. Bounds, wire types, depth,
  * counts and UTF-8 are checked here, and not again by the functions that read the bytes later (otlp_view.h).
  *
+ * What is wrong with one record, scope or resource is noted and the walk goes on; what is wrong with the bytes
+ * themselves ends it. A value that is nested too deep is not entered: its record is never read again.
+ *
  * The walk is a loop over an explicit stack of open messages, driven by one table of fields for each message type. A
  * field costs a few compares. The path of a failure ("resource_logs[0].scope_logs[2].log_records[3].body") is built
  * from the stack only when there is a failure.
@@ -32,6 +35,7 @@ enum kind {
         FIXED32,
         STRING,
         BYTES,
+        UNREAD,   /* a string that is not on any line */
         MESSAGE,  /* singular */
         REPEATED, /* messages */
 };
@@ -47,6 +51,7 @@ struct field {
 
 struct message {
         bool is_any_value, is_log_record;
+        bool is_unit; /* rejected by itself */
         struct field fields[FIELD_NUMBER_MAX + 1];
 };
 
@@ -76,6 +81,7 @@ static const struct message kvlist_value = { .fields = { [1] = { REPEATED, .name
 
 static const struct message log_record = {
         .is_log_record = true,
+        .is_unit = true,
         .fields = {
                 [1] = { FIXED64, .name = "time_unix_nano" },
                 [2] = { VARINT, .name = "severity_number" },
@@ -99,10 +105,11 @@ static const struct message scope = { .fields = {
                                               [4] = { VARINT, .name = "dropped_attributes_count" },
                                       } };
 
-static const struct message scope_logs = { .fields = {
+static const struct message scope_logs = { .is_unit = true,
+                                           .fields = {
                                                    [1] = { MESSAGE, .name = "scope", .type = &scope },
                                                    [2] = { REPEATED, .name = "log_records", .type = &log_record },
-                                                   [3] = { STRING, .name = "schema_url" },
+                                                   [3] = { UNREAD, .name = "schema_url" },
                                            } };
 
 static const struct message resource = { .fields = {
@@ -111,10 +118,11 @@ static const struct message resource = { .fields = {
                                                  [2] = { VARINT, .name = "dropped_attributes_count" },
                                          } };
 
-static const struct message resource_logs = { .fields = {
+static const struct message resource_logs = { .is_unit = true,
+                                              .fields = {
                                                       [1] = { MESSAGE, .name = "resource", .type = &resource },
                                                       [2] = { REPEATED, .name = "scope_logs", .type = &scope_logs },
-                                                      [3] = { STRING, .name = "schema_url" },
+                                                      [3] = { UNREAD, .name = "schema_url" },
                                               } };
 
 static const struct message request = {
@@ -125,7 +133,8 @@ static const struct message request = {
 struct frame {
         const struct message *type;
         const struct field *via; /* the parent's field that led here */
-        const uint8_t *end;
+        const uint8_t *at, *end;
+        size_t fault;      /* of a unit: 1 and its index in the faults; 0: none */
         unsigned repeated; /* how many of the repeated field have come so far */
         unsigned seen;     /* one bit for each singular message field */
         unsigned depth;    /* how many AnyValues are open, this one included */
@@ -135,6 +144,7 @@ struct scan {
         const struct otlp_limits *limits;
         unsigned depth_max;
         unsigned records, submessages;
+        struct otlp_faults *faults; /* NULL: everything refuses the request */
         struct refusal *refusal;
         struct frame *top;
         struct frame stack[STACK_MAX];
@@ -196,6 +206,56 @@ static int refuse_count(struct scan *s, const struct field *field, unsigned limi
                       p.len == PATH_SIZE - 1 ? "..." : "", limit, what);
 }
 
+/* ---- what is wrong with one unit ---- */
+
+/* 0 or -ENOMEM, or the answer when there is too much to note. */
+static int note_fault(struct scan *s, struct otlp_fault **ret)
+{
+        struct frame *unit = s->top;
+        while (!unit->type->is_unit)
+                unit--;
+        if (unit->fault == 0) {
+                size_t index;
+                int r = otlp_faults_add(s->faults, unit->at, &index, s->refusal);
+                if (r != 0)
+                        return r;
+                unit->fault = index + 1;
+        }
+        *ret = otlp_faults_get(s->faults, unit->fault - 1);
+        return 0;
+}
+
+/* limit 0: it is not about a count. 0 when the walk goes on. The words are made for the first fault only, so that many
+ * cost little. */
+static int reject_unit(struct scan *s, const struct field *field, unsigned limit, const char *what)
+{
+        struct otlp_fault *fault;
+        int answer = 0;
+        if (!s->faults || s->faults->first.answer == ANSWER_OK)
+                answer = limit > 0 ? refuse_count(s, field, limit, what) : refuse_at(s, field, what);
+        if (!s->faults)
+                return answer;
+        if (answer != 0)
+                s->faults->first = *s->refusal;
+        int r = note_fault(s, &fault);
+        if (r == 0)
+                fault->rejected = true;
+        return r;
+}
+
+static int mend_unit(struct scan *s, const struct field *field)
+{
+        struct otlp_fault *fault;
+        if (!s->faults)
+                return refuse_at(s, field, "string is not UTF-8");
+        int r = note_fault(s, &fault);
+        if (r == 0)
+                fault->mended = true;
+        return r;
+}
+
+/* ---- fields ---- */
+
 /* Reads at most max bytes. NULL when the varint does not end within them or within the message, or has more than 64
  * bits, which readers treat differently. */
 static inline const uint8_t *read_varint(const uint8_t *p, const uint8_t *end, unsigned max, uint64_t *ret)
@@ -247,8 +307,11 @@ static int count_submessage(struct scan *s, const struct field *field)
 
 static int check_repeated(struct scan *s, const struct field *field)
 {
-        if (field->attributes && s->top->repeated >= s->limits->attributes)
-                return refuse_count(s, field, s->limits->attributes, "attributes");
+        if (field->attributes && s->top->repeated == s->limits->attributes) { /* said once */
+                int r = reject_unit(s, field, s->limits->attributes, "attributes");
+                if (r != 0)
+                        return r;
+        }
         if (field->type->is_log_record) {
                 if (s->records >= s->limits->records)
                         return refuse_count(s, field, s->limits->records, "log records in a request");
@@ -261,12 +324,13 @@ static int check_singular(struct scan *s, const struct field *field)
 {
         unsigned bit = 1u << (field - s->top->type->fields);
         if (s->top->seen & bit)
-                return refuse_at(s, field, "given more than once");
+                return reject_unit(s, field, 0, "given more than once");
         s->top->seen |= bit;
         return 0;
 }
 
-static int open_message(struct scan *s, const struct field *field, const uint8_t *at, size_t len)
+/* *next: where the walk goes on. */
+static int open_message(struct scan *s, const struct field *field, const uint8_t *at, size_t len, const uint8_t **next)
 {
         struct frame *parent = s->top;
         int r = count_submessage(s, field);
@@ -275,30 +339,37 @@ static int open_message(struct scan *s, const struct field *field, const uint8_t
         if (r != 0)
                 return r;
         unsigned depth = parent->depth + field->type->is_any_value;
-        if (depth > s->depth_max)
-                return refuse_at(s, field, "value is nested too deep");
+        if (depth > s->depth_max) {
+                r = reject_unit(s, field, 0, "value is nested too deep");
+                parent->repeated += field->kind == REPEATED;
+                return r;
+        }
         if (field->kind == REPEATED)
                 parent->repeated++;
         s->top++;
-        *s->top = (struct frame){ .type = field->type, .via = field, .end = at + len, .depth = depth };
+        *s->top = (struct frame){ .type = field->type, .via = field, .at = at, .end = at + len, .depth = depth };
+        *next = at;
         return 0;
 }
 
 static const unsigned wire_of_kind[] = {
-        [VARINT] = WIRE_VARINT, [FIXED64] = WIRE_64BIT,  [FIXED32] = WIRE_32BIT,   [STRING] = WIRE_LENGTH,
-        [BYTES] = WIRE_LENGTH,  [MESSAGE] = WIRE_LENGTH, [REPEATED] = WIRE_LENGTH,
+        [VARINT] = WIRE_VARINT, [FIXED64] = WIRE_64BIT, [FIXED32] = WIRE_32BIT,  [STRING] = WIRE_LENGTH,
+        [BYTES] = WIRE_LENGTH,  [UNREAD] = WIRE_LENGTH, [MESSAGE] = WIRE_LENGTH, [REPEATED] = WIRE_LENGTH,
 };
 
-static int check_field(struct scan *s, const struct field *field, unsigned wire, const uint8_t *at, size_t len)
+/* *next is after the field, and becomes its start when it is a message that is entered. */
+static int check_field(struct scan *s, const struct field *field, unsigned wire, const uint8_t *at, size_t len,
+                       const uint8_t **next)
 {
         if (field->kind == UNKNOWN) /* later readers walk over them too, so they count like messages */
                 return count_submessage(s, NULL);
         if (wire != wire_of_kind[field->kind])
                 return refuse_at(s, field, "wrong wire type");
         switch (field->kind) {
-        case STRING: return utf8_valid(at, len) ? 0 : refuse_at(s, field, "string is not UTF-8");
+        case UNREAD: return s->faults || utf8_valid(at, len) ? 0 : mend_unit(s, field);
+        case STRING: return utf8_valid(at, len) ? 0 : mend_unit(s, field);
         case MESSAGE:
-        case REPEATED: return open_message(s, field, at, len);
+        case REPEATED: return open_message(s, field, at, len, next);
         default: return 0;
         }
 }
@@ -319,18 +390,19 @@ static inline int scan_field(struct scan *s, const uint8_t **p)
         next = read_value(next, end, wire, &at, &len);
         if (!next)
                 return refuse_at(s, field->kind == UNKNOWN ? NULL : field, "malformed field value");
-        int r = check_field(s, field, wire, at, len);
-        *p = field->kind >= MESSAGE ? at : next;
+        int r = check_field(s, field, wire, at, len, &next);
+        *p = next;
         return r;
 }
 
 int otlp_scan(const uint8_t *data, size_t len, const struct otlp_limits *limits, unsigned *ret_records,
-              struct refusal *r)
+              struct otlp_faults *faults, struct refusal *r)
 {
         struct scan s; /* not zeroed: the stack is written before it is read */
         s.limits = limits;
         s.depth_max = limits->depth < DEPTH_MAX ? limits->depth : DEPTH_MAX;
         s.records = s.submessages = 0;
+        s.faults = faults;
         s.refusal = r;
         s.top = s.stack;
         *s.top = (struct frame){ .type = &request, .end = data + len };
@@ -348,5 +420,7 @@ int otlp_scan(const uint8_t *data, size_t len, const struct otlp_limits *limits,
                         return answer;
         }
         *ret_records = s.records;
+        if (faults)
+                otlp_faults_sort(faults);
         return 0;
 }

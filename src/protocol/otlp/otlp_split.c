@@ -4,25 +4,24 @@
 
 #include "protocol/otlp/otlp_view.h"
 
-static bool has_records(struct otlp_span scope_logs)
+static unsigned count_records(struct otlp_span scope_logs)
 {
         struct otlp_field field = { 0 };
-        while (otlp_next(&scope_logs, &field)) {
-                if (field.number == 2)
-                        return true;
-        }
-        return false;
+        unsigned n = 0;
+        while (otlp_next(&scope_logs, &field))
+                n += field.number == 2;
+        return n;
 }
 
 static struct otlp_resource_logs look_into(struct otlp_span message)
 {
-        struct otlp_resource_logs logs = { .message = message, .is_empty = true };
+        struct otlp_resource_logs logs = { .message = message };
         struct otlp_field field = { 0 };
         while (otlp_next(&message, &field)) {
                 if (field.number == 1)
                         logs.resource = field.bytes;
-                else if (field.number == 2 && logs.is_empty)
-                        logs.is_empty = !has_records(field.bytes);
+                else if (field.number == 2)
+                        logs.records += count_records(field.bytes);
         }
         return logs;
 }

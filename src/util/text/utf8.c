@@ -3,12 +3,14 @@
 #include <stdint.h>
 #include <string.h>
 
-/* The length of the sequence that starts at p with a byte >= 0x80, or 0 when it is not one (RFC 3629 §4). */
-static size_t sequence_length(const uint8_t *p, size_t left)
+/* Of the sequence that starts at p with a byte >= 0x80 (RFC 3629 §4): its length, or 0 when it is not one. *ret_bad is
+ * then how much of it could have begun one, at least 1. */
+static size_t sequence_length(const uint8_t *p, size_t left, size_t *ret_bad)
 {
         uint8_t low = 0x80, high = 0xBF; /* what the second byte may be */
-        size_t n;
+        size_t n, i;
 
+        *ret_bad = 1;
         if (p[0] >= 0xC2 && p[0] <= 0xDF) {
                 n = 2;
         } else if (p[0] >= 0xE0 && p[0] <= 0xEF) {
@@ -26,19 +28,19 @@ static size_t sequence_length(const uint8_t *p, size_t left)
         } else {
                 return 0;
         }
-        if (left < n || p[1] < low || p[1] > high)
+        if (left < 2 || p[1] < low || p[1] > high)
                 return 0;
-        for (size_t i = 2; i < n; i++) {
-                if ((p[i] & 0xC0) != 0x80)
-                        return 0;
-        }
-        return n;
+        for (i = 2; i < n && i < left && (p[i] & 0xC0) == 0x80; i++)
+                ;
+        *ret_bad = i;
+        return i == n ? n : 0;
 }
 
-bool utf8_valid(const void *data, size_t len)
+size_t utf8_valid_part(const void *data, size_t len, size_t *ret_bad)
 {
         const uint8_t *p = data, *end = p + len;
 
+        *ret_bad = 0;
         while (p < end) {
                 uint64_t eight;
                 while (end - p >= 8) { /* most text is ASCII */
@@ -53,10 +55,19 @@ bool utf8_valid(const void *data, size_t len)
                         p++;
                         continue;
                 }
-                size_t n = sequence_length(p, (size_t)(end - p));
-                if (n == 0)
-                        return false;
+                size_t bad, n = sequence_length(p, (size_t)(end - p), &bad);
+                if (n == 0) {
+                        *ret_bad = bad;
+                        break;
+                }
                 p += n;
         }
-        return true;
+        return (size_t)(p - (const uint8_t *)data);
+}
+
+bool utf8_valid(const void *data, size_t len)
+{
+        size_t bad;
+        utf8_valid_part(data, len, &bad);
+        return bad == 0;
 }

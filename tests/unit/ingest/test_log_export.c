@@ -197,6 +197,37 @@ static void test_a_foreign_source_renders_nothing(_unused_ void **state)
         assert_int_equal(renderings, 0);
 }
 
+static int be_strict(void **state)
+{
+        fixture_config->strict = true;
+        int r = new_limits(state);
+        fixture_config->strict = false;
+        return r;
+}
+
+static void test_a_line_too_long_is_left_out(_unused_ void **state)
+{
+        struct log_export e = { 0 };
+        struct refusal r = { 0 };
+        struct buf request = { 0 };
+        add_resource(&request, "acme", "a", 2, 3);
+        add_resource(&request, "acme", "b", 3, LONG_BODY_BYTES);
+        add_resource(&request, "acme", "../c", 1, 3);
+        start(&e);
+        assert_int_equal(log_export_prepare(&e, request.data, request.len, &r), 0);
+        assert_int_equal(e.batch.n_appends, 1);
+        assert_int_equal(e.batch.appends[0].lines, 2);
+        assert_int_equal(e.promised_bytes, e.batch.appends[0].len);
+        const struct buf *response = &e.buffers.response;
+        assert_memory_equal(response->data + 3, "\x08\x04\x12", 3); /* rejected_log_records 4, error_message */
+        _cleanup_(freep) char *text = strndup((const char *)response->data + 8, response->len - 8);
+        assert_string_equal(text,
+                            "resource_logs[2]: resource attribute `source.install_id` cannot name a source: it must "
+                            "be 1 to 128 characters of A-Z a-z 0-9 . _ - @ + : ~ and not start with a dot");
+        buf_done(&request);
+        end(&e);
+}
+
 /* And costs nothing of the rate limit: as often as one likes. */
 static void test_a_line_too_long_costs_no_unit(_unused_ void **state)
 {
@@ -234,7 +265,8 @@ int main(void)
                 cmocka_unit_test_setup(test_memory_is_kept, new_limits),
                 cmocka_unit_test_setup(test_over_the_rate_limit_renders_nothing, new_limits),
                 cmocka_unit_test_setup(test_a_foreign_source_renders_nothing, new_limits),
-                cmocka_unit_test_setup(test_a_line_too_long_costs_no_unit, new_limits),
+                cmocka_unit_test_setup(test_a_line_too_long_is_left_out, new_limits),
+                cmocka_unit_test_setup(test_a_line_too_long_costs_no_unit, be_strict),
                 cmocka_unit_test_setup(test_a_full_disk_renders_nothing_and_costs_no_unit, new_limits),
         };
         return cmocka_run_group_tests(tests, ingest_setup, ingest_teardown);

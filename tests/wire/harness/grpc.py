@@ -36,6 +36,16 @@ class Outcome:
         assert (self.code, self.response) == (OK, b""), self
         return self
 
+    def partly(self, rejected, *words):
+        """The answer of an export whose other records were stored: partial_success with a count and a reason."""
+        assert self.code == OK, self
+        [(number, partial)] = otlp.decode(self.response)
+        fields = dict(otlp.decode(partial))
+        assert (number, fields.get(1, 0)) == (1, rejected), (fields, self)
+        for word in words:
+            assert word in fields[2].decode(), f"{word!r} is not in {fields[2]!r}"
+        return self
+
 
 def frame(message, flag=0):
     return struct.pack(">BI", flag, len(message)) + message

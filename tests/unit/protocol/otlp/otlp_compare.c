@@ -54,7 +54,7 @@ static const char *compare_sources(const OracleResourceLogs *theirs, const struc
 }
 
 struct texts {
-        struct buf theirs, ours, scratch;
+        struct buf theirs, ours, scratch, tail;
 };
 
 static void texts_done(struct texts *t)
@@ -62,6 +62,7 @@ static void texts_done(struct texts *t)
         buf_done(&t->theirs);
         buf_done(&t->ours);
         buf_done(&t->scratch);
+        buf_done(&t->tail);
 }
 
 static const char *compare_lines(const OracleResourceLogs *theirs, const struct otlp_resource_logs *ours, size_t i,
@@ -69,10 +70,10 @@ static const char *compare_lines(const OracleResourceLogs *theirs, const struct 
                                  struct texts *texts, struct otlp_compare_counts *counts)
 {
         struct refusal r = { 0 };
-        struct otlp_output out = { .lines = &texts->ours, .scratch = &texts->scratch };
+        struct otlp_output out = { .lines = &texts->ours, .scratch = &texts->scratch, .tail = &texts->tail };
         size_t theirs_before = texts->theirs.len, ours_before = texts->ours.len;
         struct otlp_oracle_verdict v = otlp_oracle_render(theirs, &sources[0], limits, &texts->theirs);
-        int a = otlp_render(ours, &sources[1], limits, &out, &r);
+        int a = otlp_render(ours, i, &sources[1], limits, &out, &r);
         bool refused = v.long_line || v.long_output || v.many_members;
         if (a != (refused ? ANSWER_TOO_LARGE : 0))
                 return differ("one refuses the lines", i);

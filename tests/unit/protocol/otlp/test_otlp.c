@@ -18,7 +18,7 @@ static const struct otlp_limits defaults = {
 static int scan(const struct buf *b, const struct otlp_limits *limits, struct refusal *r)
 {
         unsigned records = 0;
-        return otlp_scan(b->data, b->len, limits, &records, r);
+        return otlp_scan(b->data, b->len, limits, &records, NULL, r);
 }
 
 static void assert_refused(struct buf *b, const struct otlp_limits *limits, enum answer a, const char *message)
@@ -56,14 +56,14 @@ static void counts_records(void **state)
         struct buf b = { 0 };
         struct refusal r = { 0 };
         unsigned records = 99;
-        assert_int_equal(otlp_scan(NULL, 0, &defaults, &records, &r), 0);
+        assert_int_equal(otlp_scan(NULL, 0, &defaults, &records, NULL, &r), 0);
         assert_int_equal(records, 0);
         for (int i = 0; i < 3; i++) {
                 struct buf one = wire_rich_request();
                 wire_raw(&b, one.data, one.len);
                 buf_done(&one);
         }
-        assert_int_equal(otlp_scan(b.data, b.len, &defaults, &records, &r), 0);
+        assert_int_equal(otlp_scan(b.data, b.len, &defaults, &records, NULL, &r), 0);
         assert_int_equal(records, 3);
         buf_done(&b);
 }

@@ -24,16 +24,16 @@ static const struct otlp_source source = {
 static int render(struct buf *b, const struct otlp_limits *limits, struct buf *out, struct refusal *r)
 {
         struct arena *arena = arena_new(1 << 20);
-        _cleanup_(buf_done) struct buf scratch = { 0 };
-        struct otlp_output output = { .lines = out, .scratch = &scratch };
+        _cleanup_(buf_done) struct buf scratch = { 0 }, tail = { 0 };
+        struct otlp_output output = { .lines = out, .scratch = &scratch, .tail = &tail };
         struct otlp_resources resources;
         unsigned records;
         *r = (struct refusal){ 0 };
-        assert_int_equal(otlp_scan(b->data, b->len, limits, &records, r), 0);
+        assert_int_equal(otlp_scan(b->data, b->len, limits, &records, NULL, r), 0);
         assert_int_equal(otlp_split(arena, (struct otlp_span){ b->data, b->data + b->len }, 1, &resources, r), 0);
         assert_int_equal(resources.n, 1);
         assert_int_equal(buf_append_str(out, "before\n"), 0);
-        int a = otlp_render(&resources.logs[0], &source, limits, &output, r);
+        int a = otlp_render(&resources.logs[0], 0, &source, limits, &output, r);
         if (a == 0)
                 assert_int_equal(output.n_lines, records);
         assert_in_range(scratch.len, 0, limits->scratch_bytes ? limits->scratch_bytes : OTLP_SCRATCH_BYTES_DEFAULT);
@@ -368,8 +368,8 @@ static void bounds_the_members_under_way(void **state)
                 assert_int_equal(render(&b, &limits, &out, &r), 0);
                 b = request_with_members(attributes, 100 - attributes);
                 assert_int_equal(render(&b, &limits, &over, &r), ANSWER_TOO_LARGE);
-                assert_string_equal(
-                        r.message, "scope_logs[0].log_records[0]: more than 3200 bytes for the members of its objects");
+                assert_string_equal(r.message, "resource_logs[0].scope_logs[0].log_records[0]: more than 3200 bytes "
+                                               "for the members of its objects");
                 assert_int_equal(over.len, 7);
         }
 }

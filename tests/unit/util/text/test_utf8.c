@@ -43,6 +43,26 @@ static void every_code_point(void **state)
         }
 }
 
+/* Unicode 15, tables 3-8 to 3-11: how many U+FFFD stand for what is not UTF-8. */
+static void maximal_parts(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *text;
+                size_t good, bad;
+        } cases[] = {
+                { "abc", 3, 0 },          { "ab\xff", 2, 1 },           { "\xc0\xaf", 0, 1 },
+                { "\xe0\x80\xbf", 0, 1 }, { "\xed\xa0\x80", 0, 1 },     { "\xf4\x91\x92\x93", 0, 1 },
+                { "\xe1\x80\xe2", 0, 2 }, { "\xf0\x91\x92\xf1", 0, 3 }, { "\xf0\x9f", 0, 2 },
+                { "\xc3\xa9\xc3", 2, 1 }, { "12345678\x80", 8, 1 },     { "", 0, 0 },
+        };
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                size_t bad = 99;
+                assert_int_equal(utf8_valid_part(cases[i].text, strlen(cases[i].text), &bad), cases[i].good);
+                assert_int_equal(bad, cases[i].bad);
+        }
+}
+
 static void cut_sequences(void **state)
 {
         (void)state;
@@ -85,6 +105,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(every_code_point),
+                cmocka_unit_test(maximal_parts),
                 cmocka_unit_test(cut_sequences),
                 cmocka_unit_test(anywhere_in_longer_text),
         };
