@@ -1,5 +1,5 @@
 #pragma once
-/* The file <data-dir>/tokens.seen: MACs of generated tokens that were found good, so that a restart costs no Argon2.
+/* The file <data-dir>/journal/tokens.seen: MACs of generated tokens that were found good, so that a restart costs no Argon2.
  * Only generated tokens are in it: their 256 bits of entropy cannot be guessed whatever the hash (adr/0015). It is a
  * cache. Whatever is missing in it, or damaged, costs an Argon2 at the token's next use.
  *
@@ -12,7 +12,7 @@
 #include "auth/token_mac.h"
 #include "util/cleanup.h"
 
-#define TOKEN_SEEN_FILE "tokens.seen"
+#define TOKEN_SEEN_FILE "journal/tokens.seen"
 
 struct token_seen;
 

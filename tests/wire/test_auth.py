@@ -184,7 +184,7 @@ def test_a_restart_costs_nothing(start_daemon):
     assert [attempt(daemon, token) for token in (*tokens, ACME)] == [404] * 6
     assert verifications(daemon) == 6
     daemon.stop()
-    seen = daemon.data_dir / "tokens.seen"
+    seen = daemon.data_dir / "journal/tokens.seen"
     assert seen.stat().st_mode & 0o777 == 0o600
     assert not any(token.secret in seen.read_text() for token in (*tokens, ACME))
     daemon = start_daemon(directory=daemon.directory, tokens=(*tokens[1:], ACME))

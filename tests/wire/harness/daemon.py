@@ -72,7 +72,7 @@ GAUGES = ("detritus_connections", "detritus_requests_in_flight", "detritus_body_
           "detritus_verifier_queue_depth", "detritus_disk_reserved_in_flight_bytes")
 
 TOP_LEVEL = {"detritus.db", "detritus.db-wal", "detritus.db-shm", "logs", "crashes", "journal", "lock", "control.sock",
-             "tmp", "reserve", "corrupt", "recovered", "tokens.seen",
+             "tmp", "reserve", "corrupt", "recovered",
              "detritus.db.before-reindex", "detritus.db.before-reindex-wal"}
 
 COMPLAINTS = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|MemorySanitizer|runtime error:|panicked at|"
