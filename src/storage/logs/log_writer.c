@@ -13,7 +13,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -22,6 +21,7 @@
 #include "storage/logs/log_checkpoint.h"
 #include "storage/logs/log_debts.h"
 #include "storage/logs/log_file.h"
+#include "storage/logs/log_runs.h"
 #include "storage/logs/log_settle.h"
 #include "storage/logs/log_work.h"
 #include "util/thread_owner.h"
@@ -46,8 +46,7 @@ struct log_writer {
         uint64_t part_bytes; /* of lines, since the last commit */
         size_t part_records; /* appends, and files forgotten */
         bool part_forgets;
-        struct log_file *runs; /* files with a run */
-        struct iovec iov[IOV_MAX];
+        struct log_runs runs;
 };
 
 static struct iovec piece(const struct log_append *a)
@@ -62,81 +61,6 @@ static void stage(struct log_writer *w, const struct log_append *a, uint64_t off
                 journal_stage(w->journal, a, offset);
 }
 
-/* Part of a run, at most IOV_MAX batches: all that got in whole stay, *ret_whole is where they end, and what follows has
- * to be cut off. first has at least one batch; *ret_next is the batch after the part. 0 or -errno. */
-static int write_part(struct log_writer *w, struct log_file *f, struct log_batch *first, struct log_batch **ret_next,
-                      uint64_t *ret_whole)
-{
-        uint64_t whole = f->size, lines = 0;
-        size_t n = 0;
-        const struct log_append *newest = NULL;
-        struct log_batch *b;
-
-        for (b = first; b && n < IOV_MAX; b = b->next)
-                w->iov[n++] = piece(&b->appends[0]);
-        *ret_next = b;
-        log_cache_touch(w->files, f);
-        int r = log_file_append(f, w->iov, n);
-        for (b = first; b != *ret_next && b->appends[0].len <= f->size - whole; b = b->next) {
-                newest = &b->appends[0];
-                stage(w, newest, whole);
-                whole += newest->len;
-                lines += newest->lines;
-        }
-        if (newest)
-                log_cache_count(w->files, f, newest, lines);
-        for (; b != *ret_next; b = b->next)
-                b->result = r;
-        *ret_whole = whole;
-        return r;
-}
-
-/* What fails is in the results of the batches. */
-static void write_run(struct log_writer *w, struct log_file *f)
-{
-        struct log_batch *b = f->run_first;
-        uint64_t whole = f->size;
-        int r = 0;
-        while (b && r == 0)
-                r = write_part(w, f, b, &b, &whole);
-        for (; b; b = b->next)
-                b->result = r;
-        f->run_first = NULL;
-        f->run_last = &f->run_first;
-        if (r < 0)
-                log_debts_cut_back(&w->debts, w->files, f, whole, r);
-}
-
-/* After a failure: the batches are answered with it, and are no longer ours. */
-static void drop_runs(struct log_writer *w)
-{
-        for (struct log_file *f; (f = w->runs); w->runs = f->run_next) {
-                f->run_first = NULL;
-                f->run_last = &f->run_first;
-        }
-}
-
-static void write_runs(struct log_writer *w)
-{
-        while (w->runs) {
-                struct log_file *f = w->runs;
-                w->runs = f->run_next;
-                write_run(w, f);
-        }
-}
-
-static void join_run(struct log_writer *w, struct log_file *f, struct log_batch *b)
-{
-        assert(b->n_appends == 1);
-        if (!f->run_first) {
-                f->run_next = w->runs;
-                w->runs = f;
-        }
-        b->next = NULL;
-        *f->run_last = b;
-        f->run_last = &b->next;
-}
-
 /* Opening may close another file, so no run may wait there. 0, -errno or LOG_FILE_BROKEN. */
 static int open_file(struct log_writer *w, const struct source *source, struct log_file **ret)
 {
@@ -147,7 +71,7 @@ static int open_file(struct log_writer *w, const struct source *source, struct l
         if (*ret)
                 return (*ret)->trouble;
         if (log_cache_full(w->files))
-                write_runs(w);
+                log_runs_write(&w->runs);
         return log_cache_open(w->files, source, ret);
 }
 
@@ -191,7 +115,7 @@ static int write_together(struct log_writer *w, struct log_batch *b)
 {
         size_t n = 0;
         int r = 0;
-        write_runs(w);
+        log_runs_write(&w->runs);
         size_t staged = w->journal ? journal_staged(w->journal) : 0;
         while (n < b->n_appends && r == 0)
                 r = append_one(w, &b->appends[n++]);
@@ -286,7 +210,7 @@ static bool goes_round_journal(const struct log_writer *w)
 static int commit_part(struct log_writer *w)
 {
         int r = 0;
-        write_runs(w);
+        log_runs_write(&w->runs);
         if (!w->journal)
                 log_cache_leave(w->files);
         else
@@ -326,7 +250,7 @@ static int stage_batch(struct log_writer *w, struct log_batch *b)
         if (r == 0)
                 r = open_file(w, &b->appends[0].source, &f);
         if (r == 0)
-                join_run(w, f, b);
+                log_runs_join(&w->runs, f, b);
         else if (r < 0)
                 b->result = r;
         return r < 0 ? 0 : r;
@@ -361,7 +285,7 @@ int log_writer_store(struct log_writer *w, struct log_work *list)
 {
         int r = 0;
         assert_on_thread(&w->owner);
-        assert(!w->runs && w->part_records == 0); /* the last group has been committed */
+        assert(!w->runs.first && w->part_records == 0); /* the last group has been committed */
         log_cache_set_time(w->files, clock_now());
         log_debts_pay(&w->debts, w->config->datadir_fd);
         r = log_settle_group(&w->settle, list);
@@ -371,7 +295,7 @@ int log_writer_store(struct log_writer *w, struct log_work *list)
                 r = commit_part(w);
         if (r == 0)
                 return 0;
-        drop_runs(w);
+        log_runs_drop(&w->runs);
         atomic_store(&w->failed, true);
         log_checkpoint_report_failure(w->config->troubles);
         return -EIO;
@@ -444,6 +368,7 @@ int log_writer_new(const struct log_committer_config *config, struct log_writer 
         int r = w->files ? 0 : -ENOMEM;
         if (r == 0 && config->sync)
                 r = open_journal(w);
+        w->runs = (struct log_runs){ .files = w->files, .journal = w->journal, .debts = &w->debts };
         w->settle = (struct log_settle){
                 .config = config, .files = w->files, .journal = w->journal, .checkpoint = w->checkpoint
         };
