@@ -24,9 +24,20 @@ def export_some(daemon, ledger, phase):
     load.run()
 
 
+def start_with_old_lines(ledger, directory, **where):
+    """A daemon whose files have lines that the journal no longer holds."""
+    daemon = Daemon(directory, **where).start()
+    try:
+        export_some(daemon, ledger, "earlier")
+        daemon.stop()
+    finally:
+        daemon.kill()
+    return Daemon(directory, **where).start()
+
+
 def move_under(daemon, ledger, action, after):
-    """Exports, moves every log file, in the middle of which others are exported, and then `after`, again, so that the daemon
-    notices; or somebody only syncs the disk."""
+    """Exports, moves every log file, while more is exported, and syncs the disk. `after`: exports again, so that the daemon
+    notices."""
     moves = Moves(ledger.position)
     export_some(daemon, ledger, "before")
     paths = log_files(daemon.data_dir / "logs")
@@ -39,12 +50,11 @@ def move_under(daemon, ledger, action, after):
     export_some(daemon, ledger, "meanwhile")
     for move in under_way:
         assert next(move, None) is None
+    fd = os.open(daemon.data_dir, os.O_RDONLY)
+    assert LIBC.syncfs(fd) == 0  # a power cut would undo the move itself
+    os.close(fd)
     if after:
         export_some(daemon, ledger, "after")
-    else:
-        fd = os.open(daemon.data_dir, os.O_RDONLY)
-        assert LIBC.syncfs(fd) == 0
-        os.close(fd)
     # Before the first checkpoint the journal has all lines, and what a copy lacks comes back. After it, that is gone
     # which the person deleted, as are whole files.
     checkpoints = daemon.metric("detritus_log_checkpoints_total")
@@ -61,7 +71,7 @@ def move_under(daemon, ledger, action, after):
 def test_a_power_cut(scratch, action, after):
     with RecordedDisk(scratch / "disk", DISK_BYTES) as disk:
         ledger = Ledger(disk.position)
-        daemon = Daemon(scratch / "daemon", data_dir=disk.mount_point / "data").start()
+        daemon = start_with_old_lines(ledger, scratch / "daemon", data_dir=disk.mount_point / "data")
         try:
             move_under(daemon, ledger, action, after)
             cut = disk.position()
@@ -82,7 +92,8 @@ def test_a_power_cut(scratch, action, after):
 @pytest.mark.parametrize("after", [True, False], ids=["noticed", "unnoticed"])
 @pytest.mark.parametrize("action", ACTIONS)
 def test_a_kill(scratch, action, after):
-    ledger, daemon = Ledger(), Daemon(scratch).start()
+    ledger = Ledger()
+    daemon = start_with_old_lines(ledger, scratch)
     try:
         move_under(daemon, ledger, action, after)
         daemon.process.kill()
