@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <string.h>
+#include <strings.h>
 
 #include "util/clock.h"
 #include "util/files/failure.h"
@@ -115,6 +116,19 @@ int call_check_version(const struct call *c, bool required, struct refusal *r)
         return n == 1 ? 0 : refuse(r, ANSWER_VERSION, "protocol version %llu does not match 1", n);
 }
 
+/* With any parameters: application/grpc;charset=utf-8. Types are in any case (RFC 9110 §8.3.1). */
+static bool is_grpc_type(const char *type)
+{
+        static const char grpc[] = "application/grpc", proto[] = "+proto";
+        if (strncasecmp(type, grpc, sizeof(grpc) - 1) != 0)
+                return false;
+        type += sizeof(grpc) - 1;
+        if (strncasecmp(type, proto, sizeof(proto) - 1) == 0)
+                type += sizeof(proto) - 1;
+        type += strspn(type, " \t");
+        return *type == '\0' || *type == ';';
+}
+
 int call_check_grpc(const struct http_request *request, struct refusal *r)
 {
         const char *type = http_request_field(request, "content-type");
@@ -122,7 +136,7 @@ int call_check_grpc(const struct http_request *request, struct refusal *r)
                 r->allow = "POST";
                 return refuse(r, ANSWER_METHOD, "%s is not allowed here; use POST", request->method);
         }
-        if (!type || (strcmp(type, "application/grpc") != 0 && strcmp(type, "application/grpc+proto") != 0))
+        if (!type || !is_grpc_type(type))
                 return refuse(r, ANSWER_MEDIA_TYPE, "content-type is not application/grpc");
         if (request->version != 20)
                 return refuse(r, ANSWER_MEDIA_TYPE, "gRPC needs HTTP/2");

@@ -261,7 +261,7 @@ static int check_head(struct crash_call *u, char boundary[MULTIPART_BOUNDARY_MAX
         if (e != 0)
                 return e;
         *ret_encoding = coding ? encoding_from_name(coding, strlen(coding)) : ENCODING_IDENTITY;
-        if (*ret_encoding == ENCODING_UNKNOWN)
+        if (*ret_encoding == ENCODING_UNKNOWN || *ret_encoding == ENCODING_DEFLATE)
                 return refuse(refusal, ANSWER_MEDIA_TYPE, "content-encoding is not one of identity, gzip, zstd");
         if (r->content_length != HTTP_LENGTH_UNKNOWN && r->content_length > config->crashes_max_request_bytes)
                 return refuse(refusal, ANSWER_TOO_LARGE, "request exceeds maximum size of %llu bytes",

@@ -296,7 +296,7 @@ static int check_head(struct log_call *l, struct refusal *refusal)
                 return e;
         l->encoding = encoding ? encoding_from_name(encoding, strlen(encoding)) : ENCODING_IDENTITY;
         if (l->encoding == ENCODING_UNKNOWN)
-                return refuse(refusal, ANSWER_MEDIA_TYPE, "grpc-encoding is not one of identity, gzip, zstd");
+                return refuse(refusal, ANSWER_MEDIA_TYPE, "grpc-encoding is not one of identity, gzip, zstd, deflate");
         if (timeout) {
                 if (grpc_parse_timeout(timeout, strlen(timeout), &ns) != 0)
                         return refuse(refusal, ANSWER_MALFORMED, "bad grpc-timeout");

@@ -92,7 +92,7 @@ static void refuse_in_grpc(struct http_request *request, const struct refusal *r
             buf_append_char(&details, '\0') == 0)
                 fields[n++] = (struct http_field){ "grpc-status-details-bin", (char *)details.data };
         if (r->answer == ANSWER_MEDIA_TYPE)
-                fields[n++] = (struct http_field){ "grpc-accept-encoding", "identity,gzip,zstd" };
+                fields[n++] = (struct http_field){ "grpc-accept-encoding", "identity,gzip,zstd,deflate" };
         http_respond(request,
                      &(struct http_response){ .status = 200, .fields = fields, .n_fields = n, .no_length = true });
 }
@@ -106,7 +106,7 @@ const struct reply reply_grpc = {
 void reply_grpc_message(struct http_request *request, const void *message, size_t len)
 {
         static const struct http_field fields[] = { { "content-type", "application/grpc" },
-                                                    { "grpc-accept-encoding", "identity,gzip,zstd" } };
+                                                    { "grpc-accept-encoding", "identity,gzip,zstd,deflate" } };
         static const struct http_field trailer = { "grpc-status", "0" };
         uint8_t frame[GRPC_PREFIX_SIZE + REPLY_GRPC_MESSAGE_MAX];
         assert(len <= REPLY_GRPC_MESSAGE_MAX);

@@ -25,7 +25,7 @@ static void refuse_path(struct call *c)
 static bool wants_grpc(const struct http_request *r)
 {
         const char *type = http_request_field(r, "content-type");
-        return r->version == 20 && type && strncmp(type, "application/grpc", 16) == 0;
+        return r->version == 20 && type && strncasecmp(type, "application/grpc", 16) == 0;
 }
 
 static void begin_unknown(struct ingest_loop *l, struct http_request *r)

@@ -9,8 +9,8 @@ static const struct {
         const char *name;
         enum encoding encoding;
 } encodings[] = {
-        { "identity", ENCODING_IDENTITY }, { "gzip", ENCODING_GZIP }, { "zstd", ENCODING_ZSTD },
-        { "x-gzip", ENCODING_GZIP },       { "", ENCODING_IDENTITY },
+        { "identity", ENCODING_IDENTITY }, { "gzip", ENCODING_GZIP },   { "zstd", ENCODING_ZSTD },
+        { "deflate", ENCODING_DEFLATE },   { "x-gzip", ENCODING_GZIP }, { "", ENCODING_IDENTITY },
 };
 
 enum encoding encoding_from_name(const char *name, size_t len)

@@ -31,18 +31,26 @@ struct inflate {
         enum encoding encoding;
         enum state state;
         uint64_t left; /* how much may still come out */
-        z_stream gzip;
+        z_stream gzip; /* of gzip and deflate */
+        bool has_stream;
         ZSTD_DStream *zstd;
-        uint8_t magic[ZSTD_MAGIC_SIZE]; /* the first bytes of a frame, while they are collected */
+        uint8_t magic[ZSTD_MAGIC_SIZE]; /* the first bytes of a frame or of deflate, while they are collected */
         size_t magic_len;
         uint8_t piece[];
 };
+
+static int start_zlib(struct inflate *f, int window_bits)
+{
+        f->has_stream = true;
+        return inflateInit2(&f->gzip, window_bits) == Z_OK ? 0 : -ENOMEM;
+}
 
 static int start_decoder(struct inflate *f)
 {
         switch (f->encoding) {
         case ENCODING_IDENTITY: f->state = COMPLETE; return 0;
-        case ENCODING_GZIP: return inflateInit2(&f->gzip, 15 + 16) == Z_OK ? 0 : -ENOMEM; /* 16: gzip alone */
+        case ENCODING_GZIP: return start_zlib(f, 15 + 16); /* 16: gzip alone */
+        case ENCODING_DEFLATE: return 0;                   /* its first bytes say which kind */
         case ENCODING_ZSTD:
                 f->zstd = ZSTD_createDStream();
                 if (!f->zstd)
@@ -72,7 +80,7 @@ struct inflate *inflate_free(struct inflate *f)
 {
         if (!f)
                 return NULL;
-        if (f->encoding == ENCODING_GZIP)
+        if (f->has_stream)
                 inflateEnd(&f->gzip); /* harmless when inflateInit2 failed */
         ZSTD_freeDStream(f->zstd);
         free(f);
@@ -135,7 +143,9 @@ static int write_gzip(struct inflate *f, const uint8_t *data, size_t len, const 
                 f->gzip.next_in = (Bytef *)data;
                 f->gzip.avail_in = slice;
                 while (f->gzip.avail_in > 0 || more) {
-                        if (f->state == COMPLETE) { /* RFC 1952 §2.2: another member follows */
+                        if (f->state == COMPLETE && f->encoding == ENCODING_DEFLATE)
+                                return INFLATE_CORRUPT; /* bytes after its end */
+                        if (f->state == COMPLETE) {     /* RFC 1952 §2.2: another member follows */
                                 inflateReset(&f->gzip);
                                 f->state = UNFINISHED;
                         }
@@ -147,6 +157,31 @@ static int write_gzip(struct inflate *f, const uint8_t *data, size_t len, const 
                 len -= slice;
         }
         return 0;
+}
+
+#define ZLIB_HEAD_SIZE 2
+
+/* RFC 1950 §2.2. Bare deflate cannot begin so, unless it begins with a stored block whose padding is not zero. */
+static bool is_zlib_head(const uint8_t head[ZLIB_HEAD_SIZE])
+{
+        return (head[0] & 0x0F) == Z_DEFLATED && head[0] >> 4 <= 7 && (head[0] << 8 | head[1]) % 31 == 0;
+}
+
+/* Collects the first two bytes, however the input is cut, and then knows which kind it is. */
+static int write_deflate(struct inflate *f, const uint8_t *data, size_t len, const struct out *out)
+{
+        if (f->has_stream)
+                return write_gzip(f, data, len, out);
+        while (len > 0 && f->magic_len < ZLIB_HEAD_SIZE) {
+                f->magic[f->magic_len++] = *data++;
+                len--;
+        }
+        if (f->magic_len < ZLIB_HEAD_SIZE)
+                return 0;
+        int r = start_zlib(f, is_zlib_head(f->magic) ? 15 : -15);
+        if (r == 0)
+                r = write_gzip(f, f->magic, ZLIB_HEAD_SIZE, out);
+        return r == 0 ? write_gzip(f, data, len, out) : r;
 }
 
 static int zstd_error(size_t code)
@@ -223,6 +258,7 @@ int inflate_write(struct inflate *f, const uint8_t *data, size_t len, inflate_si
         switch (f->encoding) {
         case ENCODING_GZIP: r = write_gzip(f, data, len, &out); break;
         case ENCODING_ZSTD: r = write_zstd(f, data, len, &out); break;
+        case ENCODING_DEFLATE: r = write_deflate(f, data, len, &out); break;
         default: r = write_identity(f, data, len, &out); break;
         }
         if (r != 0)

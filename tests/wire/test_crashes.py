@@ -9,7 +9,7 @@ import zstandard
 
 from conftest import both
 from harness import crash, http1
-from harness.crash import ABSENT, attachment_part, body, dump_part, headers, metadata_part, part, upload
+from harness.crash import ABSENT, BOUNDARY, attachment_part, body, dump_part, headers, metadata, metadata_part, part, upload
 from harness.daemon import ACME, NARROW, OTHER, sha256
 
 ours = pytest.mark.ours
@@ -55,6 +55,42 @@ def test_a_report_is_stored_and_found_everywhere(daemon, http, source):
     assert index["dump"] == {"sha256": sha256(dump), "len": len(dump), "path": path(dump), "dedup": False}
     assert index["attachments"] == [{"key": "log", "content_type": "text/plain", "sha256": sha256(note),
                                      "len": len(note), "path": path(note), "dedup": False}]
+
+
+FILENAMES = {
+    "not UTF-8": (b'filename="na\xefve.log"', "na\ufffdve.log"),
+    "quotes inside": (b'filename="my "own" file"', 'my "own" file'),
+    "a tab": (b'filename="a\tb"', "a b"),
+    "an escape sequence": (b'filename="\x1b[2Ja"', "\ufffd[2Ja"),
+    "a bare name with spaces": (b"filename=my own file", "my own file"),
+    "a Windows directory": (b'filename="C:\\logs\\"', "C:\\logs\\"),
+    "filename*": (b"filename*=utf-8''na%C3%AFve.log", "na\u00efve.log"),
+    "filename* wins": (b"filename=\"naive.log\"; filename*=UTF-8'en'na%C3%AFve.log", "na\u00efve.log"),
+    "no path": (b'filename="../../../etc/passwd"', "../../../etc/passwd"),
+}
+
+
+@both
+@ours
+@pytest.mark.parametrize("case", FILENAMES)
+def test_no_report_is_lost_over_a_file_name(daemon, http, source, case):
+    sent, stored = FILENAMES[case]
+    head = f"--{BOUNDARY}\r\nContent-Disposition: form-data; name=".encode()
+    parts = [head + b'"%s"; ' % name + sent + b"\r\n\r\n" + data + b"\r\n" for name, data in
+             ((b"dump", b"MDMP"), (b"attach:log", source.install_id.encode()))]
+    assert upload(daemon, http, ACME, metadata_part(source), *parts).status == 201
+    [row] = daemon.crash_rows(source)
+    [attachment] = daemon.rows("SELECT * FROM attachment WHERE crash_id = ?", (row["id"],))
+    assert (attachment["filename"], attachment["len"]) == (stored, 36)
+
+
+@both
+@ours
+def test_a_byte_order_mark_before_the_metadata(daemon, http, source):
+    marked = b"\xef\xbb\xbf" + json.dumps(metadata(source)).encode()
+    assert upload(daemon, http, ACME, part("metadata", marked), dump_part()).status == 201
+    [row] = daemon.crash_rows(source)
+    assert row["metadata"].startswith("{")
 
 
 @both

@@ -6,6 +6,7 @@ import json
 import math
 import struct
 import time
+import zlib
 
 import pytest
 import zstandard
@@ -623,19 +624,53 @@ def test_an_encoding_that_is_not_used(daemon, source, encoding):
     daemon.log_lines(source, 1)
 
 
+def bare_deflate(data):
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(data) + packer.flush()
+
+
 @ours
-@pytest.mark.parametrize("encoding", ["br", "snappy", "deflate"])
+@pytest.mark.parametrize("pack", [zlib.compress, bare_deflate])
+def test_deflate(daemon, source, pack):
+    """The zlib format, which the name means, and what some senders take it for."""
+    packed = pack(export_lines(source, 3))
+    export(daemon, packed, ACME, encoding="deflate").accepted()
+    daemon.log_lines(source, 3)
+    with daemon.unchanged():
+        for bad in (packed[:-1], packed + b"x", b"", b"x", bytes(100)):
+            export(daemon, bad, ACME, encoding="deflate").refused(grpc.INVALID_ARGUMENT, "not valid deflate")
+
+
+@ours
+@pytest.mark.parametrize("pack", [zlib.compress, bare_deflate])
+def test_a_deflate_bomb(daemon, source, pack):
+    with daemon.unchanged():
+        export(daemon, pack(bytes(65 << 20)), ACME, encoding="deflate").refused(
+            grpc.RESOURCE_EXHAUSTED, "after decompression")
+
+
+@ours
+@pytest.mark.parametrize("content_type", ["application/grpc;charset=utf-8", "application/grpc+proto; charset=utf-8",
+                                          "application/grpc ;x=y", "Application/gRPC"])
+def test_a_content_type_with_parameters(daemon, source, content_type):
+    client = daemon.connect("2")
+    grpc.call(client, EXPORT, frame(export_lines(source)), grpc.headers(ACME, content_type=content_type)).accepted()
+    daemon.log_lines(source, 1)
+
+
+@ours
+@pytest.mark.parametrize("encoding", ["br", "snappy"])
 def test_an_unknown_encoding(daemon, source, encoding):
     with daemon.unchanged():
         refused = export(daemon, export_lines(source), ACME, encoding=encoding).refused(grpc.UNIMPLEMENTED)
         accepted = dict(refused.raw.headers + refused.raw.trailers)["grpc-accept-encoding"]
-        assert {name.strip() for name in accepted.split(",")} == {"identity", "gzip", "zstd"}
+        assert {name.strip() for name in accepted.split(",")} == {"identity", "gzip", "zstd", "deflate"}
 
 
 @ours
 def test_accepted_encodings_are_told_in_every_answer(daemon, source):
     raw = export(daemon, export_lines(source), ACME).raw
-    assert {name.strip() for name in raw.header("grpc-accept-encoding").split(",")} == {"identity", "gzip", "zstd"}
+    assert {name.strip() for name in raw.header("grpc-accept-encoding").split(",")} == {"identity", "gzip", "zstd", "deflate"}
 
 
 @ours

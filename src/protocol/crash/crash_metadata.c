@@ -364,7 +364,8 @@ int crash_metadata_parse(const uint8_t *data, size_t len, unsigned max_manifest,
 
         if (len > CRASH_METADATA_MAX_BYTES)
                 return refuse(r, ANSWER_TOO_LARGE, "metadata: longer than %d bytes", CRASH_METADATA_MAX_BYTES);
-        int answer = parse_tree(data, len, &root, r);
+        size_t mark = len >= 3 && memcmp(data, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0; /* RFC 8259 §8.1: may be ignored */
+        int answer = parse_tree(data + mark, len - mark, &root, r);
         if (answer != 0)
                 return answer;
         struct parsed *p = parsed_new();

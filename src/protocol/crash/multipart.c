@@ -45,10 +45,11 @@ struct multipart {
         enum state state;
         unsigned part; /* 1-based; 0 before the first */
         size_t preamble_bytes;
-        size_t matched;  /* of the delimiter, at the end of what was read */
-        size_t borrowed; /* that many of them are not content if the match fails */
-        struct buf head; /* the header lines so far */
-        size_t line;     /* where the current one starts in head */
+        size_t matched;      /* of the delimiter, at the end of what was read */
+        size_t borrowed;     /* that many of them are not content if the match fails */
+        struct buf head;     /* the header lines so far */
+        struct buf filename; /* of the part that begins */
+        size_t line;         /* where the current one starts in head */
         size_t delimiter_len;
         char delimiter[sizeof("\r\n--") + MULTIPART_BOUNDARY_MAX];
 };
@@ -76,6 +77,7 @@ struct multipart *multipart_free(struct multipart *m)
 {
         if (m)
                 buf_done(&m->head);
+        buf_done(&m->filename);
         free(m);
         return NULL;
 }
@@ -153,7 +155,7 @@ static int take_content(struct multipart *m, const uint8_t *data, size_t len, si
 static int begin_part(struct multipart *m, struct refusal *r)
 {
         struct multipart_part part;
-        int answer = multipart_head_parse((char *)m->head.data, m->line, m->part, &part, r);
+        int answer = multipart_head_parse((char *)m->head.data, m->line, m->part, &m->filename, &part, r);
         if (answer != 0)
                 return answer;
         m->state = CONTENT;

@@ -11,7 +11,7 @@
 
 #define MULTIPART_BOUNDARY_MAX 70 /* RFC 2046 §5.1.1 */
 
-/* All valid UTF-8, without control characters (but HTAB in the last two). */
+/* All valid UTF-8, without control characters (but HTAB in the last two). filename was made so. */
 struct multipart_part {
         const char *name;             /* of Content-Disposition; never NULL, may be "" */
         const char *filename;         /* NULL when absent */

@@ -3,11 +3,12 @@
 #include <string.h>
 #include <strings.h>
 
+#include "protocol/crash/multipart_filename.h"
 #include "util/text/utf8.h"
 
 /* Header values of multipart: Content-Type with its boundary, and the header lines of a part. Three of these have a
  * meaning, and each may come once: Content-Disposition (RFC 7578 §4.2), Content-Type, Content-Encoding. Of the others
- * only the form is checked.
+ * only the form is checked. A file name is taken however it is written, and made readable.
  *
  * Failure: the message says which part is wrong and what was expected there. It never repeats a value. */
 
@@ -81,6 +82,44 @@ static enum next next_value(const char **at, struct param *ret)
         return NEXT_FOUND;
 }
 
+/* The closing quote of a file name: one that a parameter or the end follows, because clients also send quotes inside the
+ * name as they are. NULL: there is none. */
+static const char *filename_end(const char *s, bool escapes)
+{
+        for (; *s; s++) {
+                const char *after = skip_space(s + 1);
+                if (escapes && s[0] == '\\' && (s[1] == '"' || s[1] == '\\'))
+                        s++;
+                else if (*s == '"' && (*after == '\0' || *after == ';'))
+                        return s;
+        }
+        return NULL;
+}
+
+/* Takes anything: with quotes inside, without the last one, bare with spaces. */
+static void next_filename(const char **at, struct param *ret)
+{
+        const char *s = *at, *end;
+        ret->quoted = *s == '"';
+        if (ret->quoted) {
+                end = filename_end(++s, true);
+                if (!end) { /* "C:\logs\": those are no escapes */
+                        ret->quoted = false;
+                        end = filename_end(s, false);
+                }
+                if (!end)
+                        end = s + strlen(s);
+                *at = *end ? end + 1 : end;
+        } else {
+                end = s + strcspn(s, ";");
+                *at = end;
+                while (end > s && is_space(end[-1]))
+                        end--;
+        }
+        ret->value = s;
+        ret->value_len = (size_t)(end - s);
+}
+
 /* The next *( OWS ";" OWS [ token "=" ( token / quoted-string ) ] ), RFC 9110 §5.6.6. */
 static enum next next_param(const char **at, struct param *ret)
 {
@@ -98,6 +137,10 @@ static enum next next_param(const char **at, struct param *ret)
         if (ret->name_len == 0 || *s != '=')
                 return NEXT_BAD;
         *at = s + 1;
+        if (param_is(ret, "filename") || param_is(ret, "filename*")) {
+                next_filename(at, ret);
+                return NEXT_FOUND;
+        }
         return next_value(at, ret);
 }
 
@@ -170,40 +213,6 @@ static const char *unquote(const struct param *p)
         return start;
 }
 
-/* Other control characters than HTAB were refused with the whole line. */
-static bool is_text(const struct param *p)
-{
-        if (!p->quoted && !is_token(p->value, p->value_len))
-                return false;
-        return !memchr(p->value, '\t', p->value_len) && utf8_valid(p->value, p->value_len);
-}
-
-static int parse_disposition(const char *value, unsigned number, struct multipart_part *part, struct refusal *r)
-{
-        struct param p, name = { 0 }, filename = { 0 };
-        enum next next;
-
-        if (!starts_with_word(value, "form-data", &value))
-                return malformed(number, "Content-Disposition: form-data", r);
-        while ((next = next_param(&value, &p)) == NEXT_FOUND) {
-                struct param *slot = param_is(&p, "name") ? &name : param_is(&p, "filename") ? &filename : NULL;
-                if (!slot)
-                        continue;
-                if (slot->name)
-                        return malformed(number, "one name and one filename in Content-Disposition", r);
-                if (!is_text(&p))
-                        return malformed(number, "name and filename in UTF-8 without control characters", r);
-                *slot = p;
-        }
-        if (next == NEXT_BAD)
-                return malformed(number, "parameters as key=value in Content-Disposition", r);
-        if (!name.name)
-                return malformed(number, "a name in Content-Disposition", r);
-        part->name = unquote(&name);
-        part->filename = filename.name ? unquote(&filename) : NULL;
-        return 0;
-}
-
 static bool has_control(const char *s, size_t len)
 {
         for (size_t i = 0; i < len; i++) {
@@ -214,13 +223,81 @@ static bool has_control(const char *s, size_t len)
         return false;
 }
 
+static bool is_text(const struct param *p)
+{
+        if (!p->quoted && !is_token(p->value, p->value_len))
+                return false;
+        return !has_control(p->value, p->value_len) && !memchr(p->value, '\t', p->value_len) &&
+               utf8_valid(p->value, p->value_len);
+}
+
+/* RFC 6266 §4.3: filename* before filename. */
+static int take_filename(const struct param *plain, const struct param *extended, struct buf *text, const char **ret)
+{
+        const struct param *p = extended->name ? extended : plain;
+        int e = 0;
+        *ret = NULL;
+        if (!p->name)
+                return 0;
+        buf_clear(text);
+        char *value = (char *)unquote(p);
+        if (p == extended)
+                e = multipart_filename_decode(value, strlen(value), text);
+        else
+                e = multipart_filename_mend(value, strlen(value), text);
+        if (e == 0)
+                *ret = (const char *)text->data;
+        return e;
+}
+
+static int parse_disposition(const char *value, unsigned number, struct buf *text, struct multipart_part *part,
+                             struct refusal *r)
+{
+        struct param p, name = { 0 }, filename = { 0 }, extended = { 0 };
+        enum next next;
+
+        if (!starts_with_word(value, "form-data", &value))
+                return malformed(number, "Content-Disposition: form-data", r);
+        while ((next = next_param(&value, &p)) == NEXT_FOUND) {
+                struct param *file = param_is(&p, "filename")    ? &filename
+                                     : param_is(&p, "filename*") ? &extended
+                                                                 : NULL;
+                if (file && !file->name)
+                        *file = p; /* of several the first */
+                if (file || !param_is(&p, "name"))
+                        continue;
+                if (name.name)
+                        return malformed(number, "one name in Content-Disposition", r);
+                if (!is_text(&p))
+                        return malformed(number, "a name in UTF-8 without control characters", r);
+                name = p;
+        }
+        if (next == NEXT_BAD)
+                return malformed(number, "parameters as key=value in Content-Disposition", r);
+        if (!name.name)
+                return malformed(number, "a name in Content-Disposition", r);
+        part->name = unquote(&name);
+        return take_filename(&filename, &extended, text, &part->filename);
+}
+
 struct headers {
         const char *disposition, *content_type, *content_encoding;
 };
 
+/* Its file name may have control characters. A NUL would end it. */
+static bool is_disposition(char *line, size_t len)
+{
+        static const char name[] = "Content-Disposition:";
+        if (len < sizeof(name) - 1 || strncasecmp(line, name, sizeof(name) - 1) != 0)
+                return false;
+        for (char *p = line; (p = memchr(p, '\0', len - (size_t)(p - line)));)
+                *p = '\x01';
+        return true;
+}
+
 static int parse_line(char *line, size_t len, unsigned number, struct headers *headers, struct refusal *r)
 {
-        if (has_control(line, len))
+        if (!is_disposition(line, len) && has_control(line, len))
                 return malformed(number, "header lines without control characters", r);
         char *colon = memchr(line, ':', len), *value, *end = line + len;
         if (!colon || !is_token(line, (size_t)(colon - line)))
@@ -245,7 +322,8 @@ static int parse_line(char *line, size_t len, unsigned number, struct headers *h
         return 0;
 }
 
-int multipart_head_parse(char *head, size_t len, unsigned number, struct multipart_part *ret, struct refusal *r)
+int multipart_head_parse(char *head, size_t len, unsigned number, struct buf *text, struct multipart_part *ret,
+                         struct refusal *r)
 {
         struct headers headers = { 0 };
         struct multipart_part part = { 0 };
@@ -258,7 +336,7 @@ int multipart_head_parse(char *head, size_t len, unsigned number, struct multipa
         }
         if (!headers.disposition)
                 return malformed(number, "a Content-Disposition header", r);
-        int answer = parse_disposition(headers.disposition, number, &part, r);
+        int answer = parse_disposition(headers.disposition, number, text, &part, r);
         if (answer != 0)
                 return answer;
         part.content_type = headers.content_type;

@@ -14,12 +14,12 @@
 #include "protocol/inflate.h"
 #include "util/buf.h"
 
-static const enum encoding encodings[] = { ENCODING_IDENTITY, ENCODING_GZIP, ENCODING_ZSTD };
+static const enum encoding encodings[] = { ENCODING_IDENTITY, ENCODING_GZIP, ENCODING_ZSTD, ENCODING_DEFLATE };
 
-static void gzip_bytes(struct buf *out, const void *data, size_t len)
+static void zlib_bytes(struct buf *out, const void *data, size_t len, int window_bits)
 {
         z_stream z = { 0 };
-        assert_int_equal(deflateInit2(&z, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+        assert_int_equal(deflateInit2(&z, 6, Z_DEFLATED, window_bits, 8, Z_DEFAULT_STRATEGY), Z_OK);
         size_t bound = deflateBound(&z, len);
         assert_int_equal(buf_reserve(out, bound), 0);
         z.next_in = (Bytef *)data;
@@ -50,7 +50,9 @@ static struct buf packed(enum encoding e, const void *data, size_t len)
 {
         struct buf out = { 0 };
         if (e == ENCODING_GZIP)
-                gzip_bytes(&out, data, len);
+                zlib_bytes(&out, data, len, 15 + 16);
+        else if (e == ENCODING_DEFLATE)
+                zlib_bytes(&out, data, len, 15);
         else if (e == ENCODING_ZSTD)
                 zstd_bytes(&out, data, len, 0);
         else
@@ -118,7 +120,7 @@ static void names(void **state)
         } cases[] = {
                 { "", ENCODING_IDENTITY },     { "identity", ENCODING_IDENTITY }, { "Identity", ENCODING_IDENTITY },
                 { "gzip", ENCODING_GZIP },     { "GZIP", ENCODING_GZIP },         { "x-gzip", ENCODING_GZIP },
-                { "zstd", ENCODING_ZSTD },     { "ZStd", ENCODING_ZSTD },         { "deflate", ENCODING_UNKNOWN },
+                { "zstd", ENCODING_ZSTD },     { "ZStd", ENCODING_ZSTD },         { "deflate", ENCODING_DEFLATE },
                 { "gzip ", ENCODING_UNKNOWN }, { "gzi", ENCODING_UNKNOWN },       { "gzip, gzip", ENCODING_UNKNOWN },
         };
         for (size_t i = 0; i < ARRAY_LEN(cases); i++)
@@ -199,6 +201,8 @@ static void members_follow_one_another(void **state)
         (void)state;
         for (size_t e = 1; e < ARRAY_LEN(encodings); e++) {
                 struct buf b = { 0 };
+                if (encodings[e] == ENCODING_DEFLATE) /* is one stream */
+                        continue;
                 for (int i = 0; i < 3; i++) {
                         struct buf one = packed(encodings[e], "one after another;", i == 1 ? 0 : 18);
                         assert_int_equal(buf_append(&b, one.data, one.len), 0);
@@ -243,14 +247,37 @@ static void other_formats_are_corrupt(void **state)
         uint8_t zlib_format[64];
         uLongf len = sizeof(zlib_format);
         compress(zlib_format, &len, (const Bytef *)"x", 1);
-        struct buf zlib_bytes = { .data = zlib_format, .len = len };
+        struct buf zlib = { .data = zlib_format, .len = len };
         struct buf legacy = { .data = (uint8_t *)"\x27\xb5\x2f\xfd\x00\x00\x00\x00\x00\x00\x00\x00", .len = 12 };
         assert_int_equal(run_whole(ENCODING_GZIP, 100, &zstd), INFLATE_CORRUPT);
         assert_int_equal(run_whole(ENCODING_ZSTD, 100, &gzip), INFLATE_CORRUPT);
-        assert_int_equal(run_whole(ENCODING_GZIP, 100, &zlib_bytes), INFLATE_CORRUPT);
+        assert_int_equal(run_whole(ENCODING_GZIP, 100, &zlib), INFLATE_CORRUPT);
         assert_int_equal(run_whole(ENCODING_ZSTD, 100, &legacy), INFLATE_CORRUPT); /* zstd 0.7 */
         buf_done(&gzip);
         buf_done(&zstd);
+}
+
+/* Both that the name is used for, cut anywhere. */
+static void bare_deflate(void **state)
+{
+        (void)state;
+        uint8_t data[2000];
+        fill(data, sizeof(data));
+        for (size_t len = 1; len <= sizeof(data); len += 333) {
+                struct buf b = { 0 };
+                struct sink s = { 0 };
+                zlib_bytes(&b, data, len, -15);
+                for (size_t step = 1; step <= b.len; step += 7)
+                        assert_int_equal(run(ENCODING_DEFLATE, len, &b, step, &s), 0);
+                assert_int_equal(run_whole(ENCODING_DEFLATE, len, &b), 0);
+                assert_int_equal(run_whole(ENCODING_DEFLATE, len - 1, &b), INFLATE_TOO_LARGE);
+                b.len--;
+                assert_int_equal(run_whole(ENCODING_DEFLATE, len, &b), INFLATE_CORRUPT);
+                b.len++;
+                assert_int_equal(buf_append_char(&b, 'x'), 0);
+                assert_int_equal(run_whole(ENCODING_DEFLATE, len, &b), INFLATE_CORRUPT);
+                buf_done(&b);
+        }
 }
 
 static void damage_is_seen(void **state)
@@ -364,6 +391,7 @@ int main(void)
                 cmocka_unit_test(members_follow_one_another),
                 cmocka_unit_test(trailing_bytes_are_corrupt),
                 cmocka_unit_test(other_formats_are_corrupt),
+                cmocka_unit_test(bare_deflate),
                 cmocka_unit_test(damage_is_seen),
                 cmocka_unit_test(skippable_frames_are_skipped),
                 cmocka_unit_test(large_windows_are_refused),

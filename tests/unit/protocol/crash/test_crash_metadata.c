@@ -364,7 +364,7 @@ static void test_not_json(void **state)
                 { "{\"a\":\"x", "string without end at byte 7" },
                 { "{\"a\":/**/1}", "expected a value at byte 5" },
                 { "{\"a\":\"\xed\xa0\x80\"}", "not UTF-8 at byte 0" },
-                { "\xef\xbb\xbf{}", "expected a value at byte 0" },
+                { "\xef\xbb\xbf\xef\xbb\xbf{}", "expected a value at byte 0" },
         };
         (void)state;
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
