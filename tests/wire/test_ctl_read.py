@@ -2,8 +2,10 @@
 
 import contextlib
 import gzip
+import hashlib
 import io
 import json
+import os
 import re
 import subprocess
 import tarfile
@@ -238,6 +240,44 @@ def test_export_under_load_and_without_a_daemon(start_daemon, tmp_path):
     daemon.stop()
     (tmp_path / "alone").mkdir()
     check_export(daemon, tmp_path / "alone", dump)
+
+
+@pytest.mark.parametrize("planted", ["link", "dangling", "file", "fifo", "full"])
+def test_export_follows_nothing_that_others_planted(start_daemon, tmp_path, planted):
+    """Others may write to the directory: nothing goes through their links, and nothing is left half done."""
+    daemon = start_daemon()
+    upload_with_attachments(daemon, Source.fresh(), b"MDMP")
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    out.mkdir()
+    elsewhere.mkdir()
+    crash_1 = out / "crash-1"
+    if planted in ("link", "dangling"):
+        crash_1.symlink_to(elsewhere if planted == "link" else elsewhere / "new")
+    elif planted == "file":
+        crash_1.write_text("mine")
+    elif planted == "fifo":
+        os.mkfifo(crash_1)
+    else:
+        crash_1.mkdir()
+        (crash_1 / "attachments").symlink_to(elsewhere)
+    done = run(daemon, "crashes", "export", "1", "-o", str(out), status=1)
+    assert f"{out}/crash-1" in done.stderr and "exists" in done.stderr
+    assert not list(elsewhere.iterdir())
+    assert os.listdir(out) == ["crash-1"]
+    if planted == "full":
+        assert os.listdir(crash_1) == ["attachments"]
+        (crash_1 / "attachments").unlink()
+        run(daemon, "crashes", "export", "1", "-o", str(out))  # an empty directory is fine
+        assert (crash_1 / "attachments/00-passwd").read_bytes() == b"plain" and not list(elsewhere.iterdir())
+
+
+def test_export_that_fails_leaves_nothing(start_daemon, tmp_path):
+    daemon = start_daemon()
+    upload_with_attachments(daemon, Source.fresh(), b"MDMP" * 1000)
+    daemon.stop()
+    daemon.blob(hashlib.sha256(b"plain").hexdigest()).unlink()
+    run(daemon, "crashes", "export", "1", "-o", str(tmp_path / "out"), status=1)
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_export_has_a_bound(start_daemon, tmp_path):

@@ -1,5 +1,8 @@
-/* detritusctl crashes export: crashes as files in a directory, or as a tar archive on standard output. A file is
- * written under another name and renamed when it is complete; existing files are never replaced. */
+/* detritusctl crashes export: crashes as files in a directory, or as a tar archive on standard output.
+ *
+ * The files of a crash are written to a new directory of another name, which gets its name when all are complete. Others
+ * may be allowed to write to the directory that the crash goes to. So everything below it is made here, through
+ * descriptors, and no symbolic link is followed: one in the place of crash-ID makes the rename fail. */
 
 #include <assert.h>
 #include <errno.h>
@@ -19,16 +22,21 @@
 #include "protocol/json/json_write.h"
 #include "storage/crashes/crash_export.h"
 #include "util/files/durable.h"
+#include "util/files/entries.h"
+#include "util/files/path.h"
+#include "util/files/regular.h"
 #include "util/files/tar.h"
 
 #define DECODED_DEFAULT (UINT64_C(1) << 30)
 #define NAME_SIZE (CRASH_EXPORT_NAME_MAX + 8)
 
 struct export_to {
-        int dirfd; /* a directory; -1: an archive */
-        int fd;    /* the file being written */
-        char name[NAME_SIZE], beside[NAME_SIZE];
-        uint64_t len; /* of the file being written to an archive */
+        int dirfd;               /* a directory; -1: an archive */
+        int crash_fd, nested_fd; /* the directory of the crash, under its other name, and the one below it */
+        int fd;                  /* the file being written */
+        char crash[NAME_SIZE], unfinished[PATH_MAX], nested[NAME_SIZE];
+        const char *output; /* dirfd's path */
+        uint64_t len;       /* of the file being written to an archive */
         uint64_t files, bytes;
 };
 
@@ -79,30 +87,66 @@ static int archive_finish(struct error *err)
 
 /* ---- a directory ---- */
 
-static int fail_at(struct error *err, const char *name, int r)
+static int fail_at(struct error *err, const struct export_to *to, const char *name, int r)
 {
-        error_set(err, "%s: %s", name, strerror(-r));
+        error_set(err, "%s/%s: %s", to->output, name, strerror(-r));
         return r;
 }
 
+/* Makes a directory that nobody else has made, and opens it. */
+static int make_directory(int dirfd, const char *name, int *ret_fd)
+{
+        assert(*ret_fd < 0);
+        if (mkdirat(dirfd, name, 0750) < 0)
+                return -errno;
+        *ret_fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        return *ret_fd < 0 ? -errno : 0;
+}
+
+/* Says so before all the work; the rename would find it, too. Only an empty directory may be there. */
+static int check_place(const struct export_to *to, struct error *err)
+{
+        struct stat st;
+        if (fstatat(to->dirfd, to->crash, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return errno == ENOENT ? 0 : fail_at(err, to, to->crash, -errno);
+        if (S_ISDIR(st.st_mode))
+                return 0;
+        error_set(err, "%s/%s already exists: it is %s", to->output, to->crash, regular_kind(st.st_mode));
+        return -EEXIST;
+}
+
+static int begin_crash(struct export_to *to, const char *name, size_t len, struct error *err)
+{
+        snprintf(to->crash, sizeof(to->crash), "%.*s", (int)len, name);
+        int r = check_place(to, err);
+        if (r < 0)
+                return r;
+        r = path_unfinished(to->crash, to->unfinished);
+        if (r == 0)
+                r = make_directory(to->dirfd, to->unfinished, &to->crash_fd);
+        return r < 0 ? fail_at(err, to, to->unfinished, r) : 0;
+}
+
+/* Names are crash-ID/FILE and crash-ID/DIRECTORY/FILE. */
 static int directory_begin(void *userdata, const char *name, uint64_t len _unused_, struct moment mtime _unused_,
                            struct error *err)
 {
         struct export_to *to = userdata;
-        char dir[NAME_SIZE];
-        struct stat st;
+        const char *file = strchr(name, '/') + 1, *slash = strchr(file, '/');
         assert(to->dirfd >= 0 && to->fd < 0);
-        snprintf(to->name, sizeof(to->name), "%s", name);
-        snprintf(to->beside, sizeof(to->beside), "%s.new", name);
-        snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(name, '/') - name), name);
-        int r = durable_mkdirs_later(to->dirfd, dir);
+        int r = to->crash_fd < 0 ? begin_crash(to, name, (size_t)(file - 1 - name), err) : 0;
         if (r < 0)
-                return fail_at(err, dir, r);
-        if (fstatat(to->dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-                return fail_at(err, name, -EEXIST);
-        to->fd = openat(to->dirfd, to->beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
+                return r;
+        if (slash && to->nested_fd < 0) {
+                snprintf(to->nested, sizeof(to->nested), "%.*s", (int)(slash - file), file);
+                r = make_directory(to->crash_fd, to->nested, &to->nested_fd);
+        }
+        if (r < 0)
+                return fail_at(err, to, name, r);
+        to->fd = openat(slash ? to->nested_fd : to->crash_fd, slash ? slash + 1 : file,
+                        O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
         if (to->fd < 0)
-                return fail_at(err, to->beside, -errno);
+                return fail_at(err, to, name, -errno);
         to->files++;
         return 0;
 }
@@ -113,7 +157,7 @@ static int directory_data(void *userdata, const void *data, size_t len, struct e
         assert(to->fd >= 0);
         int r = durable_write_all(to->fd, data, len);
         to->bytes += len;
-        return r < 0 ? fail_at(err, to->beside, r) : 0;
+        return r < 0 ? fail_at(err, to, to->crash, r) : 0;
 }
 
 static int directory_end(void *userdata, struct error *err)
@@ -121,20 +165,48 @@ static int directory_end(void *userdata, struct error *err)
         struct export_to *to = userdata;
         assert(to->fd >= 0);
         int r = close(TAKE_FD(to->fd)) < 0 ? -errno : 0;
-        if (r == 0 && renameat(to->dirfd, to->beside, to->dirfd, to->name) < 0)
-                r = -errno;
-        if (r < 0)
-                unlinkat(to->dirfd, to->beside, 0);
-        return r < 0 ? fail_at(err, to->name, r) : 0;
+        return r < 0 ? fail_at(err, to, to->crash, r) : 0;
 }
 
-/* Removes a file that was begun and not finished. */
-static void directory_undo(struct export_to *to)
+/* rename(2) follows no link, and replaces an empty directory, but nothing else. */
+static int finish_crash(struct export_to *to)
 {
-        if (to->fd < 0)
+        if (to->crash_fd < 0 || renameat(to->dirfd, to->unfinished, to->dirfd, to->crash) == 0)
+                return 0;
+        int r = errno == ENOTEMPTY ? -EEXIST : -errno;
+        say_failed("cannot write %s/%s: %s", to->output, to->crash, strerror(-r));
+        return r;
+}
+
+static int remove_file(void *userdata, const char *path, _unused_ const char *name)
+{
+        return path_remove(*(const int *)userdata, path);
+}
+
+/* Removes what is not finished. It was made here, and only its files are in it. */
+static void undo_crash(struct export_to *to)
+{
+        if (to->nested_fd >= 0)
+                entries_each(to->nested_fd, ".", remove_file, &to->nested_fd);
+        if (to->crash_fd < 0)
                 return;
-        close(TAKE_FD(to->fd));
-        unlinkat(to->dirfd, to->beside, 0);
+        unlinkat(to->crash_fd, to->nested, AT_REMOVEDIR);
+        entries_each(to->crash_fd, ".", remove_file, &to->crash_fd);
+        unlinkat(to->dirfd, to->unfinished, AT_REMOVEDIR);
+}
+
+static int end_crash(struct export_to *to, int r)
+{
+        if (r == 0)
+                r = finish_crash(to);
+        if (r < 0)
+                undo_crash(to);
+        for (size_t i = 0; i < 3; i++) {
+                int *fd = (int *const[]){ &to->fd, &to->nested_fd, &to->crash_fd }[i];
+                closep(fd);
+                *fd = -1;
+        }
+        return r;
 }
 
 static int open_directory(const char *path, int *ret_fd)
@@ -161,8 +233,9 @@ static int export_one(struct index *index, int datadir_fd, const char *what, con
         if (status != CTL_OK)
                 return status;
         int r = crash_export(index, datadir_fd, id, options, &sink, &err);
-        directory_undo(to);
-        return r == 0 ? CTL_OK : say_failed("crash %lld: %s", (long long)id, err.text[0] ? err.text : strerror(-r));
+        if (r < 0)
+                say_failed("crash %lld: %s", (long long)id, err.text[0] ? err.text : strerror(-r));
+        return end_crash(to, r) == 0 ? CTL_OK : CTL_FAILED;
 }
 
 static int export_all(const struct ctl *ctl, const struct crash_export_options *options, struct export_to *to)
@@ -203,8 +276,8 @@ static int export(const struct ctl *ctl)
 {
         struct crash_export_options options = { .decode = ctl_flag(ctl, "decode"),
                                                 .max_decoded_bytes = DECODED_DEFAULT };
-        struct export_to to = { .dirfd = -1, .fd = -1 };
         const char *output = ctl_value(ctl, "output"), *max = ctl_value(ctl, "max-decoded");
+        struct export_to to = { .dirfd = -1, .crash_fd = -1, .nested_fd = -1, .fd = -1, .output = output };
         bool archive = strcmp(output, "-") == 0;
         int status = max ? arg_bytes("--max-decoded", max, &options.max_decoded_bytes) : CTL_OK;
         if (status != CTL_OK)
@@ -235,7 +308,8 @@ const struct command crashes_export_command = {
                 "Writes a directory crash-ID for each crash: crash.json (what `crashes show --json` prints), "
                 "metadata.json (what the client sent), the dump (dump.dmp for a Minidump, else dump.bin), and "
                 "attachments/NN-NAME. Names consist of letters, digits, dots, dashes and underscores, whatever names "
-                "the client used. Existing files are not replaced.\n"
+                "the client used. The directory appears when it is complete. One that exists is not "
+                "replaced, and a symbolic link is not followed.\n"
                 "\n"
                 "Files that the client sent compressed stay compressed and get the suffix .zst or .gz; --decode "
                 "decompresses them. A file that decompresses to more than --max-decoded, or is damaged, is refused.",
