@@ -211,6 +211,15 @@ void clock_format_rfc3339(struct moment at, char ret[CLOCK_RFC3339_SIZE])
                  f.hour, f.minute, f.second, fraction);
 }
 
+/* snprintf() would take most of the time of printing a log line. */
+static char *put_number(char *to, uint32_t value, unsigned digits, char then)
+{
+        for (unsigned i = digits; i > 0; i--, value /= 10)
+                to[i - 1] = (char)('0' + value % 10);
+        to[digits] = then;
+        return to + digits + 1;
+}
+
 void clock_format_fixed(struct moment at, unsigned digits, char ret[CLOCK_RFC3339_SIZE])
 {
         assert(digits >= 1 && digits <= 9);
@@ -218,8 +227,13 @@ void clock_format_fixed(struct moment at, unsigned digits, char ret[CLOCK_RFC333
         uint32_t fraction = at.nsec % 1000000000;
         for (unsigned i = digits; i < 9; i++)
                 fraction /= 10;
-        snprintf(ret, CLOCK_RFC3339_SIZE, "%04d-%02d-%02dT%02u:%02u:%02u.%0*uZ", f.date.year, f.date.month, f.date.day,
-                 f.hour, f.minute, f.second, (int)digits, fraction);
+        char *to = put_number(ret, (uint32_t)f.date.year, 4, '-');
+        to = put_number(to, (uint32_t)f.date.month, 2, '-');
+        to = put_number(to, (uint32_t)f.date.day, 2, 'T');
+        to = put_number(to, f.hour, 2, ':');
+        to = put_number(to, f.minute, 2, ':');
+        to = put_number(to, f.second, 2, '.');
+        *put_number(to, fraction, digits, 'Z') = '\0';
 }
 
 void clock_format_stamp(struct moment at, char ret[CLOCK_STAMP_SIZE])

@@ -41,7 +41,7 @@ static int print_json_line(void *userdata, const struct source *source, const st
 static int print_line(void *userdata, const struct source *source, const struct log_line *line)
 {
         struct show *s = userdata;
-        struct log_print people = { .indent = "  " };
+        _cleanup_(log_print_done) struct log_print people = { .indent = "  " };
         s->printed++;
         return log_print(&people, source, line);
 }

@@ -10,7 +10,10 @@ struct log_print {
         bool json;
         bool with_source; /* for people; they know it when they asked for one installation */
         const char *indent;
+        struct buf out, texts; /* its own, kept from line to line */
 };
+
+void log_print_done(struct log_print *p);
 
 /* A log_line_cb; userdata is a struct log_print. 0, or LOG_PRINT_FAILED. */
 enum { LOG_PRINT_FAILED = 1 };

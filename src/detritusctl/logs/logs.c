@@ -87,6 +87,7 @@ static void logs_done(struct logs *l)
 {
         closep(&l->datadir_fd);
         free((char *)l->filter.text);
+        log_print_done(&l->print);
 }
 
 /* ---- cat, grep ---- */

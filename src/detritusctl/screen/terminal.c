@@ -5,6 +5,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "util/text/eight.h"
+
 /* The next character. The database holds only valid UTF-8; anything else counts as one bad byte. */
 static const char *next(const char *p, uint32_t *ret)
 {
@@ -34,6 +36,28 @@ static bool is_dangerous(uint32_t c)
                (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069) || c == 0xFFFD;
 }
 
+/* How many bytes from p on are printable ASCII. */
+static size_t plain_len(const char *p, const char *end)
+{
+        const char *start = p;
+        for (; end - p >= 8; p += 8) {
+                uint64_t eight = eight_load(p);
+                if (eight_below(eight, 0x20) | eight_equal(eight, 0x7F) | (eight & EIGHT_TOPS))
+                        break;
+        }
+        while (p < end && *p >= 0x20 && *p < 0x7F)
+                p++;
+        return (size_t)(p - start);
+}
+
+static const char *put_plain(struct buf *out, const char *p, const char *end)
+{
+        size_t n = plain_len(p, end);
+        if (n > 0)
+                buf_append(out, p, n);
+        return p + n;
+}
+
 size_t terminal_width(const char *text)
 {
         size_t n = 0;
@@ -47,7 +71,7 @@ int terminal_line(struct buf *out, const char *text, size_t max_columns)
         size_t n = strcspn(text, "\r\n"), columns = 0;
         const char *end = text + n, *p = text;
         size_t start = out->len, cut = start;
-        while (p < end) {
+        while ((p = max_columns > 0 ? p : put_plain(out, p, end)) < end) {
                 uint32_t c;
                 const char *after = next(p, &c);
                 if (max_columns > 0 && columns == max_columns) {
@@ -88,7 +112,8 @@ int terminal_text(struct buf *out, const char *text, const char *indent)
 
 int terminal_json(struct buf *out, const char *json)
 {
-        while (*json) {
+        const char *end = json + strlen(json);
+        while (*(json = put_plain(out, json, end))) {
                 uint32_t c;
                 const char *after = next(json, &c);
                 if (c == '\t' || c == '\r') /* RFC 8259: raw ones stand between values only */

@@ -6,12 +6,12 @@
 #include <json.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "protocol/json/json_read.h"
 #include "protocol/json/json_text.h"
 #include "storage/log_days/log_day.h"
 #include "storage/log_days/log_names.h"
+#include "util/text/find_case.h"
 
 #define NS_PER_SEC UINT64_C(1000000000)
 #define DEPTH_MAX 64 /* attributes nest 32 deep */
@@ -88,18 +88,9 @@ static void parse_head(const char *text, size_t len, struct head *ret)
 
 /* ---- does it match ---- */
 
-static const char *find_ignoring_case(const char *text, size_t len, const char *what, size_t what_len)
-{
-        for (size_t i = 0; i + what_len <= len; i++) {
-                if (strncasecmp(text + i, what, what_len) == 0)
-                        return text + i;
-        }
-        return NULL;
-}
-
 static bool has_text(const struct log_filter *f, const char *text, size_t len)
 {
-        return f->ignore_case ? find_ignoring_case(text, len, f->text, f->text_len) != NULL
+        return f->ignore_case ? find_case(text, len, f->text, f->text_len) != NULL
                               : memmem(text, len, f->text, f->text_len) != NULL;
 }
 
