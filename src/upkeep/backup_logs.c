@@ -19,6 +19,7 @@
 #include "upkeep/backup_internal.h"
 #include "util/files/entries.h"
 #include "util/files/path.h"
+#include "util/files/regular.h"
 
 #define PAGE_ROWS 250
 
@@ -91,8 +92,9 @@ static int collect(void *userdata, const struct index_log_file *row)
 
 static int count_lines(struct backup *b, const char *path, uint64_t from, uint64_t to, struct log_lines_content *ret)
 {
-        _cleanup_(closep) int fd = openat(b->to_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        return fd < 0 ? -errno : log_lines_count(fd, from, to, ret);
+        _cleanup_(closep) int fd = -1;
+        int r = regular_open(b->to_fd, path, &fd, NULL);
+        return r < 0 ? r : log_lines_count(fd, from, to, ret);
 }
 
 /* While there is a plain file, it counts. */

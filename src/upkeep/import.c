@@ -15,6 +15,9 @@
 #include "storage/store/adopt.h"
 #include "upkeep/import_internal.h"
 #include "util/files/durable.h"
+#include "util/files/entries.h"
+#include "util/files/path.h"
+#include "util/files/regular.h"
 
 #define COPY_NAME "tmp/import.db"
 
@@ -29,6 +32,122 @@ void import_left(const struct import *i, const char *path, const char *why)
         i->config->left(i->config->userdata, path, why);
 }
 
+bool import_ends(int error)
+{
+        switch (-error) {
+        case ENOSPC:
+        case EDQUOT:
+        case EROFS:
+        case ENOMEM:
+        case EMFILE:
+        case ENFILE: return true;
+        default: return false;
+        }
+}
+
+/* ---- the other directory's files ---- */
+
+struct walking {
+        struct import *i;
+        const struct import_walk *walk;
+};
+
+static void leave(struct walking *w, uint64_t *count, const char *path, const char *why)
+{
+        ++*count;
+        import_left(w->i, path, why);
+}
+
+static int odd_directory(void *userdata, const char *path, int error)
+{
+        struct walking *w = userdata;
+        struct error why;
+        struct stat st;
+        if (fstatat(w->i->from_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(st.st_mode))
+                error_set(&why, "it is %s, not a directory", regular_kind(st.st_mode));
+        else
+                error_set(&why, "it cannot be read to its end: %s", strerror(-error));
+        leave(w, &w->i->counts.others_left, path, why.text);
+        return 0;
+}
+
+bool import_is_directory(struct import *i, const char *path)
+{
+        struct stat st;
+        if (fstatat(i->from_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return false;
+        if (!S_ISDIR(st.st_mode))
+                odd_directory(&(struct walking){ .i = i }, path, -ENOTDIR);
+        return S_ISDIR(st.st_mode);
+}
+
+static int hidden(void *userdata, const char *path, const char *name)
+{
+        struct walking *w = userdata;
+        if (strncmp(name, PATH_UNFINISHED, strlen(PATH_UNFINISHED)) != 0)
+                leave(w, &w->i->counts.others_left, path, "its name begins with a dot");
+        return 0;
+}
+
+static int entry(void *userdata, const char *path, const char *name _unused_)
+{
+        struct walking *w = userdata;
+        struct stat st;
+        struct error why;
+        if (fstatat(w->i->from_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+                error_set(&why, "%s", strerror(errno));
+                leave(w, w->walk->left, path, why.text);
+                return 0;
+        }
+        if (!S_ISREG(st.st_mode)) {
+                regular_say(w->i->from_fd, path, -EINVAL, &why);
+                leave(w, w->walk->left, path, why.text);
+                return 0;
+        }
+        int r = w->walk->take(w->i, path);
+        if (r == IMPORT_UNKNOWN)
+                leave(w, &w->i->counts.others_left, path, w->walk->unknown);
+        return r < 0 ? r : 0;
+}
+
+int import_walk(struct import *i, const struct import_walk *walk)
+{
+        struct walking w = { .i = i, .walk = walk };
+        const struct entries_walk all = { .dirfd = i->from_fd,
+                                          .depth = walk->depth,
+                                          .entry = entry,
+                                          .hidden = hidden,
+                                          .odd = odd_directory,
+                                          .userdata = &w };
+        return entries_walk(&all, walk->top);
+}
+
+/* ---- the other database ---- */
+
+static int left_database(struct import *i, const char *path, const char *why)
+{
+        i->counts.others_left++;
+        import_left(i, path, why);
+        return 0;
+}
+
+/* SQLite opens all of these, follows links, and waits for a FIFO. 1: something else is in the place of one. */
+static int look_at_database(struct import *i)
+{
+        static const char *const files[] = { "detritus.db", "detritus.db-wal", "detritus.db-shm",
+                                             "detritus.db-journal" };
+        for (size_t n = 0; n < ARRAY_LEN(files); n++) {
+                struct stat st;
+                struct error why;
+                if (fstatat(i->from_fd, files[n], &st, AT_SYMLINK_NOFOLLOW) < 0 || S_ISREG(st.st_mode))
+                        continue;
+                regular_say(i->from_fd, files[n], -EINVAL, &why);
+                left_database(i, files[n], why.text);
+                return 1;
+        }
+        return 0;
+}
+
 /* Which crashes are held, and so on, if there is a database that this detritus can read. */
 static int take_details(struct import *i)
 {
@@ -38,15 +157,20 @@ static int take_details(struct import *i)
         int n = snprintf(copy, sizeof(copy), "%s/" COPY_NAME, i->o->path);
         if (n < 0 || n >= PATH_MAX)
                 return -ENAMETOOLONG;
-        if (index_open_any(i->config->from, &other, &err) != 0)
+        if (look_at_database(i) != 0)
                 return 0;
+        n = index_open_any(i->config->from, &other, &err);
+        if (n != 0)
+                return n == -ENOENT ? 0 : left_database(i, "detritus.db", err.text);
         unlinkat(i->o->dir.fd, COPY_NAME, 0);
         int r = index_copy_to(other, copy, NULL, NULL);
         if (r == 0)
                 r = index_take_over(i->o->index, copy);
         unlinkat(i->o->dir.fd, COPY_NAME, 0);
         i->counts.details = r == 0;
-        return r == -ENOSPC || r == -EDQUOT || r == -ENOMEM ? r : 0;
+        if (r < 0 && !import_ends(r))
+                r = left_database(i, "detritus.db", "what only it says of the crashes cannot be taken over");
+        return r;
 }
 
 /* Synced before it is indexed: no row may name a file that a power cut takes away. */

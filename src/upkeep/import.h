@@ -15,8 +15,9 @@ struct import_counts {
         uint64_t crashes_left;           /* unreadable, or a blob is missing or corrupt: each is reported to left() */
         uint64_t blobs, blob_bytes;      /* copied */
         uint64_t log_files, log_files_known, log_files_left;
-        uint64_t log_lines; /* added to files that were here before */
-        bool details;       /* its database told what JSON files do not say */
+        uint64_t others_left; /* what is no file of a crash or day: odd names, a FIFO for a directory, the database */
+        uint64_t log_lines;   /* added to files that were here before */
+        bool details;         /* its database told what JSON files do not say */
 };
 
 struct import_config {
@@ -26,5 +27,6 @@ struct import_config {
         void *userdata;
 };
 
-/* o is open with its index. The other directory is only read; no daemon should be writing to it. 0, or < 0 with err. */
+/* o is open with its index. The other directory is only read; no daemon should be writing to it. Only its regular files
+ * are opened. What is odd in it, or cannot be read, is told to left() and counted, and the rest is taken. 0, or < 0 with err. */
 int import_run(const struct import_config *config, struct offline *o, struct import_counts *ret, struct error *err);

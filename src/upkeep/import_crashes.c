@@ -15,8 +15,8 @@
 #include "storage/index/index_read.h"
 #include "storage/store/adopt_report.h"
 #include "upkeep/import_internal.h"
-#include "util/files/entries.h"
 #include "util/files/path.h"
+#include "util/files/regular.h"
 
 #define READ_BYTES ((size_t)256 << 10)
 
@@ -26,9 +26,11 @@ struct batch {
         size_t n_blobs, n_blobs_max;
         struct blob_writer **blobs;
         struct mirror_batch mirrors;
+        struct error why; /* a blob cannot be taken */
 };
 
-static int receive(int fd, struct blob_writer *w)
+/* *ret_read: what failed, when it was the reading. */
+static int receive(int fd, struct blob_writer *w, int *ret_read)
 {
         _cleanup_(freep) uint8_t *block = malloc(READ_BYTES);
         if (!block)
@@ -36,7 +38,7 @@ static int receive(int fd, struct blob_writer *w)
         for (;;) {
                 ssize_t n = read(fd, block, READ_BYTES);
                 if (n < 0)
-                        return -errno;
+                        return *ret_read = -errno;
                 int r = n > 0 ? blob_writer_write(w, block, (size_t)n) : blob_writer_finish(w);
                 if (r < 0 || n == 0)
                         return r;
@@ -105,7 +107,20 @@ static bool has_blob(const struct batch *b, const struct index_blob_use *use)
         return blob_is_there(b->i->o->dir.fd, use->sha256, use->len);
 }
 
-/* 0; 1: it is not there, or its bytes are not those of its name; -errno. */
+/* A crash is left because of this blob. */
+static int blame(struct batch *b, const char *path, int error)
+{
+        if (import_ends(error))
+                return error;
+        if (error == -ENOENT)
+                error_set(&b->why, "it is not there");
+        else
+                regular_say(b->i->from_fd, path, error, &b->why);
+        error_prefix(&b->why, "it names %s", path);
+        return 1;
+}
+
+/* 0; 1: it cannot be read, or its bytes are not those of its name; -errno. */
 static int take_blob(struct batch *b, const struct index_blob_use *use)
 {
         _cleanup_(blob_writer_freep) struct blob_writer *w = NULL;
@@ -113,17 +128,19 @@ static int take_blob(struct batch *b, const struct index_blob_use *use)
         if (has_blob(b, use))
                 return 0;
         blob_path(use->sha256, path);
-        _cleanup_(closep) int fd = openat(b->i->from_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-        if (fd < 0)
-                return errno == ENOENT ? 1 : -errno;
+        _cleanup_(closep) int fd = -1;
+        int cannot_read = regular_open(b->i->from_fd, path, &fd, NULL);
+        if (cannot_read < 0)
+                return blame(b, path, cannot_read);
         int r = blob_writer_new(b->store, &w);
+        if (r == 0)
+                r = receive(fd, w, &cannot_read);
         if (r < 0)
-                return r;
-        r = receive(fd, w);
-        if (r < 0)
-                return r;
-        if (strcmp(blob_writer_sha256(w), use->sha256) != 0 || blob_writer_len(w) != use->len)
+                return cannot_read < 0 ? blame(b, path, cannot_read) : r;
+        if (strcmp(blob_writer_sha256(w), use->sha256) != 0 || blob_writer_len(w) != use->len) {
+                error_set(&b->why, "it names %s: its bytes are not those of its name", path);
                 return 1;
+        }
         r = keep_blob(b, w);
         if (r == 0)
                 TAKE_PTR(w);
@@ -151,18 +168,17 @@ static int leave(struct import *i, const char *path, const char *why)
         return 0;
 }
 
-static int take_crash(void *userdata, const char *path, const char *name)
+static int take_crash(struct import *i, const char *path)
 {
-        struct batch *b = userdata;
-        struct import *i = b->i;
+        struct batch *b = i->batch;
         _cleanup_(adopt_report_freep) struct adopt_report *report = NULL;
         struct error err;
         int64_t id = 0;
-        if (!path_ends_with(name, ".json"))
-                return 0;
+        if (!path_ends_with(path, ".json"))
+                return IMPORT_UNKNOWN;
         import_progress(i, "crashes");
         int r = adopt_report_read(i->from_fd, path, &report, &err);
-        if (r == -ENOMEM)
+        if (import_ends(r))
                 return r;
         if (r != 0)
                 return leave(i, path, err.text);
@@ -176,8 +192,33 @@ static int take_crash(void *userdata, const char *path, const char *name)
         }
         r = take_files(b, crash);
         if (r > 0)
-                return leave(i, path, "a file that it names is not there, or its bytes are not those of its name");
+                return leave(i, path, b->why.text);
         return r == 0 && b->n_blobs + b->mirrors.n >= IMPORT_BATCH_FILES ? publish(b) : r;
+}
+
+static int pass_over(_unused_ struct import *i, const char *path)
+{
+        char sha256[BLOB_HEX_SIZE];
+        return blob_parse_path(path, sha256) ? 0 : IMPORT_UNKNOWN;
+}
+
+/* Blobs are taken with the crashes that name them: here only what is odd is left, and named. */
+static int walk_all(struct import *i)
+{
+        const struct import_walk crashes = { .top = "crashes/by-source",
+                                             .depth = 2,
+                                             .take = take_crash,
+                                             .unknown = "its name is not that of a crash's JSON file",
+                                             .left = &i->counts.crashes_left };
+        const struct import_walk blobs = { .top = "crashes/by-hash",
+                                           .depth = 1,
+                                           .take = pass_over,
+                                           .unknown = "its path is not that of a blob",
+                                           .left = &i->counts.others_left };
+        if (!import_is_directory(i, "crashes")) /* the walks would follow a link */
+                return 0;
+        int r = import_walk(i, &blobs);
+        return r == 0 ? import_walk(i, &crashes) : r;
 }
 
 int import_crashes(struct import *i)
@@ -186,14 +227,16 @@ int import_crashes(struct import *i)
         if (!b)
                 return -ENOMEM;
         b->i = i;
+        i->batch = b;
         int r = blob_store_new(i->o->dir.fd, &b->store);
         if (r < 0)
                 return r;
-        r = entries_each_below(i->from_fd, "crashes/by-source", 2, take_crash, b);
+        r = walk_all(i);
         if (r == 0)
                 r = publish(b);
         drop_all(b);
         blob_store_free(b->store);
         free(b->blobs);
+        i->batch = NULL;
         return r;
 }

@@ -4,6 +4,8 @@
 #include "upkeep/import.h"
 #include "upkeep/tree_copy.h"
 
+struct batch;
+
 struct import {
         const struct import_config *config;
         struct offline *o;
@@ -11,10 +13,28 @@ struct import {
         struct tree_copy files;
         struct import_counts counts;
         uint64_t looked_at;
+        struct batch *batch; /* import_crashes.c's */
 };
 
 void import_progress(struct import *i, const char *step);
 void import_left(const struct import *i, const char *path, const char *why);
+/* Would another file fail in the same way? Then the import ends; else this one is left. error: -errno. */
+bool import_ends(int error);
+
+/* Is a directory there? If something else is, that is left. */
+bool import_is_directory(struct import *i, const char *path);
+
+struct import_walk {
+        const char *top; /* in the other directory */
+        unsigned depth;
+        int (*take)(struct import *i, const char *path); /* of each regular file */
+        const char *unknown;                             /* what to say of IMPORT_UNKNOWN */
+        uint64_t *left;                                  /* counts what is no regular file at this depth */
+};
+
+/* Calls take for the regular files, and leaves everything else. take: 0; IMPORT_UNKNOWN: left, for its name; -errno. */
+enum { IMPORT_UNKNOWN = 1 };
+int import_walk(struct import *i, const struct import_walk *walk);
 /* 0 or -errno */
 int import_crashes(struct import *i);
 int import_logs(struct import *i);

@@ -20,8 +20,8 @@
 #include "upkeep/import_internal.h"
 #include "util/buf.h"
 #include "util/files/durable.h"
-#include "util/files/entries.h"
 #include "util/files/path.h"
+#include "util/files/regular.h"
 
 #define WRITE_BYTES ((size_t)256 << 10)
 
@@ -252,14 +252,59 @@ static int merge_file(struct import *i, const char *from, const char *plain, con
         return r;
 }
 
-static int take_file(void *userdata, const char *path, _unused_ const char *name)
+static int leave(struct import *i, const char *path, const char *why)
 {
-        struct import *i = userdata;
+        i->counts.log_files_left++;
+        import_left(i, path, why);
+        return 0;
+}
+
+/* Can it be read from one end to the other? 0 or -errno. */
+static int try_to_read(struct import *i, const char *path)
+{
+        _cleanup_(closep) int fd = -1;
+        char block[65536];
+        ssize_t n = 0;
+        int r = regular_open(i->from_fd, path, &fd, NULL);
+        while (r == 0 && (n = read(fd, block, sizeof(block))) > 0)
+                ;
+        return n < 0 ? -errno : r;
+}
+
+/* The file, or the one here with which it should be merged, is odd, damaged, or cannot be read. */
+static int leave_file(struct import *i, const char *path, const char *const here[2], int error)
+{
+        struct error why;
+        struct stat st;
+        if (error == -EFBIG)
+                return leave(i, path, "it has too many lines, or too long ones, to be merged");
+        if (error == -EBADMSG)
+                return leave(i, path, "it is damaged");
+        for (size_t n = 0; n < 2; n++) {
+                if (fstatat(i->o->dir.fd, here[n], &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(st.st_mode)) {
+                        error_set(&why, "here, it is %s, not a regular file", regular_kind(st.st_mode));
+                        return leave(i, path, why.text);
+                }
+        }
+        int r = try_to_read(i, path);
+        if (r == 0 && error == -EIO) /* ours, then */
+                return error;
+        if (r < 0)
+                regular_say(i->from_fd, path, r, &why);
+        else
+                error_set(&why, "it cannot be written here: %s", strerror(-error));
+        return leave(i, path, why.text);
+}
+
+static int take_file(struct import *i, const char *path)
+{
         struct source source;
         char day[CLOCK_DAY_SIZE], plain[LOG_PATH_SIZE], compressed[LOG_PATH_SIZE];
         bool is_compressed;
+        if (path_ends_with(path, ".torn"))
+                return 0; /* half a line, which was never acknowledged */
         if (!log_path_parse(path, &source, day, &is_compressed))
-                return 0;
+                return IMPORT_UNKNOWN;
         import_progress(i, "log files");
         log_path_format(source.project, source.install_id, day, false, plain);
         log_path_format(source.project, source.install_id, day, true, compressed);
@@ -272,15 +317,16 @@ static int take_file(void *userdata, const char *path, _unused_ const char *name
                 r = is_compressed ? tree_copy_file(&i->files, path, false) : tree_copy_lines(&i->files, path);
                 i->counts.log_files += r == 0;
         }
-        if (r != -EFBIG && r != -EBADMSG)
-                return r;
-        i->counts.log_files_left++;
-        import_left(i, path, r == -EFBIG ? "it has too many lines, or too long ones, to be merged" : "it is damaged");
-        return 0;
+        return r == 0 || import_ends(r) ? r : leave_file(i, path, (const char *const[2]){ plain, compressed }, r);
 }
 
 int import_logs(struct import *i)
 {
-        int r = entries_each_below(i->from_fd, "logs", 2, take_file, i);
+        const struct import_walk walk = { .top = "logs",
+                                          .depth = 2,
+                                          .take = take_file,
+                                          .unknown = "its path is not that of a log file",
+                                          .left = &i->counts.log_files_left };
+        int r = import_walk(i, &walk);
         return r == 0 ? tree_copy_release(&i->files) : r;
 }

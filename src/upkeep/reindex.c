@@ -25,6 +25,7 @@
 #include "util/files/durable.h"
 #include "util/files/entries.h"
 #include "util/files/path.h"
+#include "util/files/regular.h"
 
 #define ASIDE "reindex"
 #define PAGE_ROWS 500
@@ -202,8 +203,8 @@ static bool is_same(int datadir_fd, const struct index_crash *crash, const char 
 {
         _cleanup_(buf_done) struct buf expected = { 0 }, found = { 0 };
         struct stat st;
-        _cleanup_(closep) int fd = openat(datadir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-        return fd >= 0 && fstat(fd, &st) == 0 && st.st_mtim.tv_sec == crash->received_at.sec &&
+        _cleanup_(closep) int fd = -1;
+        return regular_open(datadir_fd, path, &fd, &st) == 0 && st.st_mtim.tv_sec == crash->received_at.sec &&
                buf_read_fd(&found, fd, ADOPT_REPORT_MAX_BYTES) == 0 && mirror_render(crash, &expected) == 0 &&
                found.len == expected.len && memcmp(found.data, expected.data, found.len) == 0;
 }

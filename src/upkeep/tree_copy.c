@@ -16,6 +16,7 @@
 #include "util/cleanup.h"
 #include "util/files/durable.h"
 #include "util/files/path.h"
+#include "util/files/regular.h"
 
 #define BLOCK_BYTES ((size_t)256 << 10)
 #define COMPARE_BYTES 4096 /* at the end of a file that is there already */
@@ -161,18 +162,17 @@ static int link_file(struct tree_copy *c, const char *path, bool replace)
 int tree_copy_file(struct tree_copy *c, const char *path, bool same_len_is_same)
 {
         struct stat from, to;
-        _cleanup_(closep) int in = openat(c->from_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-        if (in < 0 || fstat(in, &from) < 0)
-                return -errno;
-        if (!S_ISREG(from.st_mode))
-                return -EINVAL;
+        _cleanup_(closep) int in = -1;
+        int r = regular_open(c->from_fd, path, &in, &from);
+        if (r < 0)
+                return r;
         bool there = fstatat(c->to_fd, path, &to, AT_SYMLINK_NOFOLLOW) == 0;
         if (there && S_ISREG(to.st_mode) && to.st_size == from.st_size &&
             (same_len_is_same || same_time(&from, &to) || (from.st_ino == to.st_ino && from.st_dev == to.st_dev))) {
                 c->kept++;
                 return 0;
         }
-        int r = make_parent(c, path);
+        r = make_parent(c, path);
         if (r < 0)
                 return r;
         r = c->link ? link_file(c, path, there) : -EXDEV;
@@ -194,11 +194,10 @@ int tree_copy_lines(struct tree_copy *c, const char *path)
 {
         struct stat from, to = { 0 };
         uint64_t end;
-        _cleanup_(closep) int in = openat(c->from_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-        if (in < 0 || fstat(in, &from) < 0)
-                return -errno;
-        if (!S_ISREG(from.st_mode))
-                return -EINVAL;
+        _cleanup_(closep) int in = -1;
+        int r = regular_open(c->from_fd, path, &in, &from);
+        if (r < 0)
+                return r;
         _cleanup_(closep) int out = openat(c->to_fd, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
         if (out >= 0 && fstat(out, &to) < 0)
                 return -errno;
@@ -206,7 +205,7 @@ int tree_copy_lines(struct tree_copy *c, const char *path)
                 c->kept++;
                 return 0;
         }
-        int r = log_file_find_end(in, (uint64_t)from.st_size, &end);
+        r = log_file_find_end(in, (uint64_t)from.st_size, &end);
         if (r < 0)
                 return r;
         r = make_parent(c, path);

@@ -14,6 +14,7 @@
 #include "storage/index/index_read.h"
 #include "upkeep/verify_internal.h"
 #include "util/files/entries.h"
+#include "util/files/regular.h"
 #include "util/text/hex.h"
 
 #define READ_BYTES ((size_t)256 << 10)
@@ -96,13 +97,14 @@ int verify_blob_bytes(int datadir_fd, const char *sha256, uint64_t len)
         char path[BLOB_PATH_SIZE], found[BLOB_HEX_SIZE];
         struct stat st;
         blob_path(sha256, path);
-        _cleanup_(closep) int fd = openat(datadir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-        if (fd < 0)
-                return -errno;
-        if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != len)
+        _cleanup_(closep) int fd = -1;
+        int r = regular_open(datadir_fd, path, &fd, &st);
+        if (r == -ELOOP || r == -EINVAL || (r == 0 && (uint64_t)st.st_size != len))
                 return VERIFY_BYTES_WRONG;
+        if (r < 0)
+                return r;
         _cleanup_(freep) uint8_t *block = malloc(READ_BYTES);
-        int r = block ? hash_file(fd, block, found) : -ENOMEM;
+        r = block ? hash_file(fd, block, found) : -ENOMEM;
         return r < 0 ? r : strcmp(found, sha256) == 0 ? 0 : VERIFY_BYTES_WRONG;
 }
 
@@ -110,10 +112,12 @@ int verify_blob_bytes(int datadir_fd, const char *sha256, uint64_t len)
 static int check_bytes(struct verify *v, const struct blob_row *row, const char *path, uint8_t *block)
 {
         char found[BLOB_HEX_SIZE];
-        _cleanup_(closep) int fd = openat(v->datadir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        if (fd < 0 && errno == ENOENT)
+        _cleanup_(closep) int fd = -1;
+        int r = regular_open(v->datadir_fd, path, &fd, NULL);
+        if (r == -ENOENT)
                 return 0; /* deleted meanwhile */
-        int r = fd < 0 ? -errno : hash_file(fd, block, found);
+        if (r == 0)
+                r = hash_file(fd, block, found);
         if (r == -ENOMEM)
                 return r;
         if (r < 0)

@@ -16,6 +16,7 @@
 #include "upkeep/verify_internal.h"
 #include "util/files/entries.h"
 #include "util/files/path.h"
+#include "util/files/regular.h"
 
 #define JSON_DEPTH_MAX 64 /* attributes nest 32 deep */
 
@@ -98,8 +99,8 @@ static int last_byte(struct verify *v, const char *path, uint64_t *ret_size)
 {
         unsigned char c;
         struct stat st;
-        _cleanup_(closep) int fd = openat(v->datadir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-        if (fd < 0 || fstat(fd, &st) < 0)
+        _cleanup_(closep) int fd = -1;
+        if (regular_open(v->datadir_fd, path, &fd, &st) < 0)
                 return -1;
         *ret_size = (uint64_t)st.st_size;
         return st.st_size > 0 && pread(fd, &c, 1, st.st_size - 1) == 1 ? c : -1;

@@ -17,6 +17,7 @@
 #include "util/buf.h"
 #include "util/files/entries.h"
 #include "util/files/path.h"
+#include "util/files/regular.h"
 
 #define JSON_DEPTH_MAX 64 /* metadata may nest 32 deep */
 
@@ -44,8 +45,9 @@ static bool same_json(const struct buf *a, const struct buf *b)
 
 static int read_mirror(int datadir_fd, const char *path, struct buf *out)
 {
-        _cleanup_(closep) int fd = openat(datadir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-        return fd < 0 ? -errno : buf_read_fd(out, fd, ADOPT_REPORT_MAX_BYTES);
+        _cleanup_(closep) int fd = -1;
+        int r = regular_open(datadir_fd, path, &fd, NULL);
+        return r < 0 ? r : buf_read_fd(out, fd, ADOPT_REPORT_MAX_BYTES);
 }
 
 /* A look at one crash: the path of its file, and what is wrong with it. */

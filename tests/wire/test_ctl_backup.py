@@ -9,6 +9,7 @@ import os
 import pathlib
 import shutil
 import sqlite3
+import stat
 import tempfile
 
 import pytest
@@ -459,6 +460,92 @@ def test_import_leaves_what_is_damaged(other, tmp_path):
     shutil.copy(stock_blob(tmp_path, b"MDMP 1 1"), gone)  # found again
     counts = import_from(tmp_path / "new", other.dir, status=1)
     assert (counts["crashes"], counts["crashes_known"], counts["crashes_left"]) == (1, 6, 2)
+
+
+ODD = {
+    "link": lambda path: path.symlink_to("/etc/passwd"),
+    "fifo": os.mkfifo,
+    "socket": lambda path: os.mknod(path, 0o600 | stat.S_IFSOCK),
+    "directory": pathlib.Path.mkdir,
+    "device": lambda path: os.mknod(path, 0o600 | stat.S_IFCHR, os.makedev(1, 3)),
+}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ODD if kind != "device" or os.geteuid() == 0])
+def test_import_leaves_what_is_odd(other, tmp_path, kind):
+    """It is named and counted, nothing hangs, and the rest is taken."""
+    def replace(path):
+        path.unlink()
+        ODD[kind](path)
+        return str(path.relative_to(other.dir))
+
+    other.daemon.stop()
+    (tmp_path / "new").mkdir()
+    blob = other.blob(b"MDMP 0 1")
+    odd = [replace(other.log()), replace(other.mirror(2)), replace(blob), replace(other.dir / "detritus.db")]
+    (other.dir / "logs/project").mkdir(parents=True, exist_ok=True)
+    ODD[kind](other.dir / "logs/project" / "file")
+    odd.append("logs/project/file")
+    done = ctl.run(tmp_path / "new", "import", other.dir, "--json", status=1)
+    for path in odd if kind != "directory" else odd[:4]:
+        assert f"not imported: {path}: " in done.stderr or f"it names {path}: " in done.stderr, (path, done.stderr)
+    counts = json.loads(done.stdout)
+    assert counts["log_files_left"] == 1 and counts["log_files"] == 2
+    assert counts["crashes_left"] >= 2 and counts["crashes"] + counts["crashes_left"] == 9
+    assert counts["others_left"] == (2 if kind == "directory" else 3)  # blob, database, the file in logs/project
+    ctl.run(tmp_path / "new", "verify", "--deep")
+    taken = contents(tmp_path / "new")
+    again = ctl.run(tmp_path / "new", "import", other.dir, "--json", status=1)
+    assert json.loads(again.stdout)["crashes_known"] == counts["crashes"]
+    assert contents(tmp_path / "new") == taken
+
+
+@pytest.mark.parametrize("what", ["logs", "crashes", "crashes/by-source", "crashes/by-hash", "detritus.db-wal"])
+@pytest.mark.parametrize("kind", ["file", "fifo", "link"])
+def test_import_leaves_an_odd_directory(other, tmp_path, what, kind):
+    other.daemon.stop()
+    (tmp_path / "new").mkdir()
+    path = other.dir / what
+    if path.exists():
+        path.rename(tmp_path / "aside")
+    {"file": pathlib.Path.touch, "fifo": os.mkfifo, "link": lambda link: link.symlink_to(tmp_path / "aside")}[kind](path)
+    odd = (what, kind) != ("detritus.db-wal", "file")
+    done = ctl.run(tmp_path / "new", "import", other.dir, "--json", status=1 if odd else 0)
+    assert (f"not imported: {what}: it is a " in done.stderr) == odd
+    counts = json.loads(done.stdout)
+    assert counts["others_left"] == odd, done.stderr
+    assert counts["log_files"] == (0 if what == "logs" else 3)
+    if what in ("logs", "detritus.db-wal"):
+        assert counts["crashes"] == 9
+
+
+def test_import_leaves_odd_names(other, tmp_path):
+    other.daemon.stop()
+    (tmp_path / "new").mkdir()
+    log = other.log()
+    os.close(os.open(os.fsencode(log.parent) + b"/\xff.ndjson", os.O_CREAT))
+    (log.parent / (log.name + ".1")).write_bytes(b"{}\n")
+    (log.parent / ".hidden").touch()
+    (log.parent / ".new-1-1").touch()  # half-written, by one that was killed
+    done = ctl.run(tmp_path / "new", "import", other.dir, "--json", status=1)
+    counts = json.loads(done.stdout)
+    assert (counts["crashes"], counts["log_files"], counts["others_left"]) == (9, 3, 3)
+    assert f"{log.name}.1: its path is not that of a log file" in done.stderr and ".hidden" in done.stderr
+    assert done.stderr.count("not imported") == 3
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link", "directory"])
+def test_import_beside_something_odd_here(stock, other, kind):
+    """Here, too: it is left as it is, and named."""
+    stock.daemon.stop()
+    other.daemon.stop()
+    here = stock.dir / other.log().relative_to(other.dir)
+    here.parent.mkdir(parents=True, exist_ok=True)
+    ODD[kind](here)
+    done = ctl.run(stock.dir, "import", other.dir, "--json", status=1)
+    counts = json.loads(done.stdout)
+    assert (counts["crashes"], counts["log_files"], counts["log_files_left"]) == (9, 2, 1)
+    assert f"{here.relative_to(stock.dir)}: here, it is a " in done.stderr
 
 
 def stock_blob(tmp_path, content):

@@ -140,6 +140,7 @@ static void put_import_json(struct buf *out, const struct import_counts *c)
         json_write_u64(&w, "log_files", c->log_files);
         json_write_u64(&w, "log_files_known", c->log_files_known);
         json_write_u64(&w, "log_files_left", c->log_files_left);
+        json_write_u64(&w, "others_left", c->others_left);
         json_write_u64(&w, "log_lines", c->log_lines);
         json_write_bool(&w, "details", c->details);
         json_write_end(&w);
@@ -150,11 +151,11 @@ static void put_import(struct buf *out, const struct import_counts *c)
 {
         buf_printf(out,
                    "%llu crashes imported, %llu known, %llu left; %llu blobs; %llu log files imported, %llu known, "
-                   "%llu left; %llu lines added to existing days\n",
+                   "%llu left; %llu lines added to existing days; %llu other things left\n",
                    (unsigned long long)c->crashes, (unsigned long long)c->crashes_known,
                    (unsigned long long)c->crashes_left, (unsigned long long)c->blobs, (unsigned long long)c->log_files,
                    (unsigned long long)c->log_files_known, (unsigned long long)c->log_files_left,
-                   (unsigned long long)c->log_lines);
+                   (unsigned long long)c->log_lines, (unsigned long long)c->others_left);
 }
 
 static int run_import(const struct ctl *ctl)
@@ -175,7 +176,7 @@ static int run_import(const struct ctl *ctl)
         r = screen_put(&out);
         if (r < 0)
                 return say_error("print the counts", r);
-        return counts.crashes_left || counts.log_files_left ? CTL_FAILED : CTL_OK;
+        return counts.crashes_left || counts.log_files_left || counts.others_left ? CTL_FAILED : CTL_OK;
 }
 
 const struct command backup_command = {
@@ -238,7 +239,8 @@ const struct command import_command = {
         .description =
                 "Adds the crashes and log lines of another data directory, which may be one of detritus-server, to "
                 "this one, while no daemon runs on either. What is here already is recognised, so it can be run "
-                "again, for example after an interruption. Damaged files are left out and reported.",
+                "again, for example after an interruption. Damaged and unreadable files, and what is odd, such as a "
+                "symbolic link or a FIFO, are named, counted and left; then the exit status is 1.",
         .examples =
                 (const struct command_example[]){
                         { "detritusctl import /var/lib/detritus-old", "add what another server has stored" },

@@ -13,6 +13,7 @@
 #include "storage/index/index_list.h"
 #include "storage/index/index_read.h"
 #include "util/buf.h"
+#include "util/files/regular.h"
 
 #define PIECE_BYTES 65536
 #define SHOWN_NAME_MAX 48 /* of a client's name for a file */
@@ -48,10 +49,11 @@ static int open_blob(struct export *e, const struct index_blob_use *use, int *re
         char path[BLOB_PATH_SIZE];
         struct stat st;
         blob_path(use->sha256, path);
-        _cleanup_(closep) int fd = openat(e->datadir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        if (fd < 0 || fstat(fd, &st) < 0) {
-                int r = -errno;
-                error_set(e->err, "cannot read %s: %s", path, strerror(errno));
+        _cleanup_(closep) int fd = -1;
+        int r = regular_open(e->datadir_fd, path, &fd, &st);
+        if (r < 0) {
+                regular_say(e->datadir_fd, path, r, e->err);
+                error_prefix(e->err, "cannot read %s", path);
                 return r;
         }
         if ((uint64_t)st.st_size != use->len) {

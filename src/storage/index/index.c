@@ -24,6 +24,7 @@
 #include "storage/index/index_internal.h"
 #include "storage/index/migrations.h"
 #include "util/files/durable.h"
+#include "util/files/regular.h"
 #include "util/log.h"
 
 #define APPLICATION_ID 0x64747274 /* "dtrt"; file(1) shows it */
@@ -158,8 +159,26 @@ static int migrate(struct index *x, int64_t version, struct error *err)
         return r < 0 ? explain(x, r, err) : 0;
 }
 
+/* SQLite would wait for a FIFO, for ever. A symbolic link to a file is fine. */
+static int refuse_odd(const char *path, struct error *err)
+{
+        static const char *const endings[] = { "", "-wal", "-shm", "-journal" };
+        for (size_t i = 0; i < ARRAY_LEN(endings); i++) {
+                char file[PATH_MAX + 16];
+                struct stat st;
+                snprintf(file, sizeof(file), "%s%s", path, endings[i]);
+                if (stat(file, &st) == 0 && !S_ISREG(st.st_mode)) {
+                        error_set(err, "%s is %s, not a regular file", file, regular_kind(st.st_mode));
+                        return -EINVAL;
+                }
+        }
+        return 0;
+}
+
 static int open_database(const char *path, int flags, struct index **ret, struct error *err)
 {
+        if (refuse_odd(path, err) < 0)
+                return -EINVAL;
         _cleanup_(index_freep) struct index *x = calloc(1, sizeof(*x));
         if (!x)
                 return -ENOMEM;

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <zstd.h>
 
+#include "util/files/regular.h"
+
 #define PACKED_BYTES ((size_t)128 * 1024)
 
 struct log_bytes {
@@ -24,11 +26,9 @@ struct log_bytes {
 static int prepare(struct log_bytes *b, int dirfd, const char *path, bool compressed)
 {
         struct stat st;
-        b->fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-        if (b->fd < 0 || fstat(b->fd, &st) < 0)
-                return -errno;
-        if (!S_ISREG(st.st_mode))
-                return -EINVAL;
+        int r = regular_open(dirfd, path, &b->fd, &st);
+        if (r < 0)
+                return r;
         b->size = (uint64_t)st.st_size;
         posix_fadvise(b->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
         if (!compressed)

@@ -11,7 +11,8 @@
 
 struct log_bytes;
 
-/* path is relative to dirfd; a link is not followed. 0 or -errno (-EINVAL: not a regular file). */
+/* path is relative to dirfd; a link is not followed. 0 or -errno, as of
+ * regular_open(). */
 int log_bytes_open(int dirfd, const char *path, bool compressed, struct log_bytes **ret);
 struct log_bytes *log_bytes_free(struct log_bytes *b); /* NULL-safe */
 DEFINE_FREEP(log_bytes_free, struct log_bytes)

@@ -10,6 +10,7 @@
 
 #include "protocol/json/json_read.h"
 #include "util/buf.h"
+#include "util/files/regular.h"
 #include "util/text/hex.h"
 
 #define DEPTH_MAX 64 /* metadata may nest 32 deep */
@@ -46,13 +47,13 @@ static int unreadable(struct error *err, const char *reason)
 
 static int read_file(int datadir_fd, const char *path, struct buf *out, struct moment *ret_mtime, struct error *err)
 {
-        struct stat st = { 0 };
-        _cleanup_(closep) int fd = openat(datadir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-        int r = fd < 0 || fstat(fd, &st) < 0 ? -errno : S_ISREG(st.st_mode) ? 0 : -EINVAL;
+        struct stat st;
+        _cleanup_(closep) int fd = -1;
+        int r = regular_open(datadir_fd, path, &fd, &st);
         if (r == 0)
                 r = buf_read_fd(out, fd, ADOPT_REPORT_MAX_BYTES);
         if (r < 0) {
-                error_set(err, "%s", strerror(-r));
+                regular_say(datadir_fd, path, r, err);
                 return r;
         }
         *ret_mtime = (struct moment){ .sec = st.st_mtim.tv_sec, .nsec = (uint32_t)st.st_mtim.tv_nsec };

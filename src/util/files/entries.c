@@ -34,11 +34,20 @@ static int see(const struct entries_walk *walk, const char *path, const char *na
         return cb(cb == go_down ? (void *)walk : walk->userdata, child, name);
 }
 
+static int cannot_walk(const struct entries_walk *walk, const char *path, int error)
+{
+        if (error == -ENOENT)
+                return 0;
+        if (walk->odd && error != -ENOMEM && error != -EMFILE && error != -ENFILE)
+                return walk->odd(walk->userdata, path, error);
+        return error == -ENOTDIR || error == -ELOOP ? 0 : error;
+}
+
 int entries_walk(const struct entries_walk *walk, const char *path)
 {
         int fd = openat(walk->dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (fd < 0)
-                return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : -errno;
+                return cannot_walk(walk, path, -errno);
         DIR *dir = fdopendir(fd);
         if (!dir) {
                 int r = -errno;
@@ -50,7 +59,7 @@ int entries_walk(const struct entries_walk *walk, const char *path)
                 errno = 0;
                 const struct dirent *e = readdir(dir);
                 if (!e) {
-                        r = -errno; /* 0: the end */
+                        r = errno ? cannot_walk(walk, path, -errno) : 0;
                         break;
                 }
                 r = see(walk, path, e->d_name);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "util/cleanup.h"
@@ -13,7 +14,7 @@ static int must_be_regular(mode_t mode)
 {
         if (S_ISREG(mode))
                 return 0;
-        return S_ISLNK(mode) ? -ELOOP : S_ISDIR(mode) ? -EISDIR : -EINVAL;
+        return S_ISLNK(mode) ? -ELOOP : -EINVAL;
 }
 
 int regular_open(int dirfd, const char *path, int *ret_fd, struct stat *ret_st)
@@ -34,6 +35,15 @@ int regular_open(int dirfd, const char *path, int *ret_fd, struct stat *ret_st)
                 *ret_st = st;
         *ret_fd = TAKE_FD(fd);
         return 0;
+}
+
+void regular_say(int dirfd, const char *path, int error, struct error *err)
+{
+        struct stat st;
+        if (fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(st.st_mode))
+                error_set(err, "it is %s, not a regular file", regular_kind(st.st_mode));
+        else
+                error_set(err, "%s", strerror(-error));
 }
 
 const char *regular_kind(mode_t mode)

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -247,6 +248,25 @@ static void test_what_cannot_be_imported(_unused_ void **state)
         assert_non_null(strstr(err.text, "absent"));
 }
 
+/* Whatever is in the place of a file or directory, it is named and counted, and never opened. */
+static void test_odd_things_are_left(_unused_ void **state)
+{
+        static const char *const fifos[] = { "detritus.db", "detritus.db-wal", "logs", "crashes" };
+        alarm(30); /* rather than hang */
+        for (size_t n = 0; n < ARRAY_LEN(fifos); n++) {
+                char path[PATH_MAX];
+                snprintf(path, sizeof(path), "%s/%s", other_dir, fifos[n]);
+                assert_int_equal(mkfifo(path, 0600), 0);
+                struct import_counts counts = imported();
+                assert_int_equal(counts.others_left, 1);
+                assert_int_equal(n_left, 1);
+                assert_string_equal(left_path, fifos[n]);
+                assert_non_null(strstr(left_why, "it is a FIFO"));
+                assert_int_equal(unlink(path), 0);
+        }
+        alarm(0);
+}
+
 /* Neither a blob nor a JSON file has its name before it is on the disk. */
 static void test_a_failed_sync_leaves_no_names(_unused_ void **state)
 {
@@ -280,6 +300,7 @@ int main(void)
                 TEST(test_a_damaged_log_file_is_left),
                 TEST(test_the_other_database_tells_more),
                 TEST(test_what_cannot_be_imported),
+                TEST(test_odd_things_are_left),
                 TEST(test_a_failed_sync_leaves_no_names),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

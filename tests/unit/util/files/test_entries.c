@@ -120,6 +120,27 @@ static void test_what_is_no_directory_has_no_entries(_unused_ void **state)
         assert_string_equal(seen, "");
 }
 
+static int see_odd(_unused_ void *userdata, const char *path, int error)
+{
+        assert_int_equal(error, -ENOTDIR);
+        return note(hidden, sizeof(hidden), path, strrchr(path, '/') + 1);
+}
+
+static void test_odd_directories_are_told(_unused_ void **state)
+{
+        struct entries_walk walk = { .dirfd = dir_fd, .depth = 1, .entry = see, .odd = see_odd };
+        assert_int_equal(mkfifoat(dir_fd, "top/fifo", 0600), 0);
+        alarm(30); /* rather than hang */
+        assert_int_equal(entries_walk(&walk, "top"), 0);
+        EXPECT(seen, "top/a/one");
+        EXPECT(hidden, "top/file", "top/link", "top/fifo");
+        hidden[0] = '\0';
+        assert_int_equal(entries_walk(&walk, "top/absent"), 0);
+        assert_int_equal(entries_walk(&walk, "top/file"), 0);
+        EXPECT(hidden, "top/file");
+        alarm(0);
+}
+
 static int stop(void *userdata, _unused_ const char *path, _unused_ const char *name)
 {
         ++*(int *)userdata;
@@ -142,6 +163,7 @@ int main(void)
                 TEST(test_each_depth),
                 TEST(test_hidden_ones_at_each_level),
                 TEST(test_what_is_no_directory_has_no_entries),
+                TEST(test_odd_directories_are_told),
                 TEST(test_a_callback_ends_the_walk),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

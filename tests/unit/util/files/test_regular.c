@@ -76,7 +76,7 @@ static void test_anything_else(_unused_ void **state)
                 const char *name, *kind;
                 int error;
         } odd[] = {
-                { "directory", "a directory", -EISDIR },   { "fifo", "a FIFO", -EINVAL },
+                { "directory", "a directory", -EINVAL },   { "fifo", "a FIFO", -EINVAL },
                 { "socket", "a socket", -EINVAL },         { "link", "a symbolic link", -ELOOP },
                 { "dangling", "a symbolic link", -ELOOP }, { "/dev/null", "a device", -EINVAL },
                 { "file", "a regular file", 0 },           { "absent", NULL, -ENOENT },
