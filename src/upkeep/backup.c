@@ -30,6 +30,7 @@
 #include "util/files/durable.h"
 #include "util/files/entries.h"
 #include "util/files/path.h"
+#include "util/files/regular.h"
 
 #define INCOMING DATA_DIR_INCOMING
 #define PAGE_ROWS 500
@@ -38,6 +39,18 @@ void backup_progress(const struct backup *b, const char *step, uint64_t done, ui
 {
         if (b->config->progress)
                 b->config->progress(b->config->userdata, step, done, all);
+}
+
+bool backup_left(struct backup *b, const char *path, int error)
+{
+        struct error why;
+        if (error != -EINVAL && error != -ELOOP && error != -ENOTDIR && error != -EACCES && error != -EPERM)
+                return false;
+        regular_say(b->from_fd, path, error, &why);
+        b->counts.left++;
+        if (b->config->left)
+                b->config->left(b->config->userdata, path, why.text);
+        return true;
 }
 
 static int not_empty(_unused_ void *userdata, _unused_ const char *path, _unused_ const char *name)
@@ -217,7 +230,9 @@ static int copy_mirror(void *userdata, const struct index_crash *crash)
         char path[MIRROR_PATH_SIZE];
         mirror_path(&crash->metadata->source, crash->metadata->timestamp, crash->dump.sha256, path);
         int r = tree_copy_file(&b->files, path, false);
-        return r == -ENOENT ? mirror_write(b->to_fd, crash) : r;
+        if (r < 0 && r != -ENOENT && !backup_left(b, path, r))
+                return r;
+        return r < 0 ? mirror_write(b->to_fd, crash) : 0; /* from the row */
 }
 
 static int copy_mirrors(struct backup *b)

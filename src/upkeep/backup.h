@@ -13,6 +13,8 @@ struct backup_config {
         const char *from, *to;
         bool link;    /* hard links; false: copies, or reflinks */
         bool restore; /* from is a backup; to must be empty, or an unfinished restore, and gets no manifest */
+        /* What is odd in the original, or cannot be read, and is not copied. May be NULL. */
+        void (*left)(void *userdata, const char *path, const char *why);
         void (*progress)(void *userdata, const char *step, uint64_t done, uint64_t all); /* may be NULL */
         void *userdata;
 };
@@ -23,6 +25,7 @@ struct backup_counts {
         uint64_t bytes;                /* really copied, not linked */
         uint64_t removed;              /* files that are no longer in the original */
         uint64_t deleted_meanwhile;    /* blobs that retention deleted while the copy was made */
+        uint64_t left;                 /* files and directories that were told to left() */
         uint64_t lost;                 /* blobs that rows name and that are missing: the original is damaged */
 };
 

@@ -46,9 +46,16 @@ static int copy_file(void *userdata, const char *path, const char *name)
         int r = torn ? tree_copy_whole(&b->files, path) : copy_one(b, path);
         if (r == -ENOENT)
                 return 0; /* it is gone; remove_gone() finds what took its place */
+        if (r < 0 && backup_left(b, path, r))
+                return 0;
         if (r == 0)
                 backup_progress(b, "log files", b->files.copied + b->files.kept + b->files.linked, 0);
         return r;
+}
+
+static int odd_directory(void *userdata, const char *path, int error)
+{
+        return backup_left(userdata, path, error) ? 0 : error;
 }
 
 static bool is_there(int fd, const char *path)
@@ -154,7 +161,10 @@ int backup_logs(struct backup *b)
         struct adopt_counts adopted;
         if (!page)
                 return -ENOMEM;
-        int r = entries_each_below(b->from_fd, "logs", 2, copy_file, b);
+        const struct entries_walk walk = {
+                .dirfd = b->from_fd, .depth = 2, .entry = copy_file, .odd = odd_directory, .userdata = b
+        };
+        int r = entries_walk(&walk, "logs");
         if (r < 0)
                 return r;
         r = entries_each_below(b->to_fd, "logs", 2, remove_gone, b);

@@ -212,7 +212,7 @@ int tree_copy_lines(struct tree_copy *c, const char *path)
         if (r < 0)
                 return r;
         uint64_t len = (uint64_t)to.st_size;
-        if (out < 0 || to.st_nlink > 1 || len > end || !is_beginning(in, out, len))
+        if (out < 0 || !S_ISREG(to.st_mode) || to.st_nlink > 1 || len > end || !is_beginning(in, out, len))
                 return copy_whole(c, in, &from, path, end);
         r = copy_range(c, in, out, len, end);
         keep_mtime(out, &from);

@@ -208,6 +208,23 @@ def test_a_damaged_original_is_told(stock, tmp_path):
     assert found["finding"] == "blob_missing" and totals["findings"] == 1
 
 
+@pytest.mark.parametrize("kind", ["fifo", "link", "directory"])
+def test_a_backup_leaves_what_is_odd(stock, tmp_path, kind):
+    """It is named and counted, and everything else is copied."""
+    stock.daemon.stop()
+    odd = [stock.log(), stock.mirror()]
+    for path in odd:
+        path.unlink()
+        ODD[kind](path)
+    done = ctl.run(stock.dir, "backup", "--json", tmp_path / "backup", status=1)
+    for path in odd:
+        assert f"not copied: {path.relative_to(stock.dir)}: it is a " in done.stderr
+    counts = json.loads(done.stdout.splitlines()[0])
+    assert (counts["left"], counts["lost"]) == (2, 0)
+    assert not (tmp_path / "backup" / odd[0].relative_to(stock.dir)).exists()
+    ctl.run(tmp_path / "backup", "verify", "--deep")  # the JSON file was made of its row
+
+
 @pytest.mark.parametrize("how", ["gone", "cut short"])
 def test_a_damaged_original_never_damages_the_copy(stock, tmp_path, how):
     """The older copy keeps what it has, and the original's loss is told all the same."""

@@ -20,6 +20,7 @@
 #include "protocol/uuid.h"
 #include "storage/crashes/mirror.h"
 #include "storage/index/index_read.h"
+#include "util/files/regular.h"
 
 #define DEADLINE_SECS 10
 #define MESSAGE_SIZE 256 /* of what a server says that is shown */
@@ -173,8 +174,8 @@ static int send_crash(const struct sender *s)
 static bool file_has(int datadir_fd, const char *path, const char *id)
 {
         _cleanup_(freep) char *tail = malloc(LOG_TAIL_BYTES);
-        _cleanup_(closep) int fd = openat(datadir_fd, path, O_RDONLY | O_CLOEXEC);
-        if (fd < 0 || !tail)
+        _cleanup_(closep) int fd = -1;
+        if (!tail || regular_open(datadir_fd, path, &fd, NULL) < 0)
                 return false;
         off_t size = lseek(fd, 0, SEEK_END);
         ssize_t n = pread(fd, tail, LOG_TAIL_BYTES, size > LOG_TAIL_BYTES ? size - LOG_TAIL_BYTES : 0);

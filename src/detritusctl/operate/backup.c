@@ -33,6 +33,7 @@ static void put_counts_json(struct buf *out, const struct backup_counts *c)
         json_write_u64(&w, "kept", c->kept);
         json_write_u64(&w, "removed", c->removed);
         json_write_u64(&w, "deleted_meanwhile", c->deleted_meanwhile);
+        json_write_u64(&w, "left", c->left);
         json_write_u64(&w, "lost", c->lost);
         json_write_u64(&w, "bytes_copied", c->bytes);
         json_write_end(&w);
@@ -52,30 +53,36 @@ static void put_counts(struct buf *out, const struct backup_counts *c)
         if (c->deleted_meanwhile > 0 || c->lost > 0)
                 buf_printf(out, "blobs deleted meanwhile: %llu; LOST: %llu\n", (unsigned long long)c->deleted_meanwhile,
                            (unsigned long long)c->lost);
+        if (c->left > 0)
+                buf_printf(out, "NOT COPIED: %llu\n", (unsigned long long)c->left);
 }
 
-static int copy(const struct ctl *ctl, const struct backup_config *config, uint64_t *ret_lost)
+static void not_copied(_unused_ void *userdata, const char *path, const char *why)
+{
+        progress_clear();
+        say_note("not copied: %s: %s", path, why);
+}
+
+static int copy(const struct ctl *ctl, const struct backup_config *config, struct backup_counts *ret)
 {
         _cleanup_(buf_done) struct buf out = { 0 };
-        struct backup_counts counts;
         struct error err = { "out of memory" };
-        int r = backup_run(config, &counts, &err);
+        int r = backup_run(config, ret, &err);
         progress_clear();
         if (r < 0)
                 return say_failed("%s", err.text);
-        (ctl->json ? put_counts_json : put_counts)(&out, &counts);
-        *ret_lost = counts.lost;
+        (ctl->json ? put_counts_json : put_counts)(&out, ret);
         r = screen_put(&out);
         return r == 0 ? CTL_OK : say_error("print the counts", r);
 }
 
 /* The copy may be complete all the same, from an older run; the original is not. */
-static int report_lost(int status, const char *from, uint64_t lost)
+static int report_lost(int status, const char *from, const struct backup_counts *counts)
 {
-        if (lost == 0)
-                return status;
+        if (counts->lost == 0)
+                return counts->left > 0 && status == CTL_OK ? CTL_FAILED : status;
         return say_failed("%llu blobs are missing or have the wrong length in %s; run detritusctl verify there",
-                          (unsigned long long)lost, from);
+                          (unsigned long long)counts->lost, from);
 }
 
 /* After a kill the journal has lines that are not in the log files yet; a start would write them, and so does this.
@@ -98,29 +105,29 @@ static int run_backup(const struct ctl *ctl)
 {
         const char *to = ctl->arguments[0];
         const struct backup_config config = {
-                .from = ctl->data_dir, .to = to, .link = !ctl_flag(ctl, "copy"), .progress = advance
+                .from = ctl->data_dir, .to = to, .link = !ctl_flag(ctl, "copy"), .left = not_copied, .progress = advance
         };
-        uint64_t lost = 0;
+        struct backup_counts counts = { 0 };
         int status = tidy_up(ctl->data_dir);
         if (status == CTL_OK)
-                status = copy(ctl, &config, &lost);
+                status = copy(ctl, &config, &counts);
         if (status == CTL_OK)
                 status = verify_directory(to, ctl_flag(ctl, "deep"), ctl->json);
-        return report_lost(status, ctl->data_dir, lost);
+        return report_lost(status, ctl->data_dir, &counts);
 }
 
 static int run_restore(const struct ctl *ctl)
 {
         const struct backup_config config = {
-                .from = ctl->arguments[0], .to = ctl->data_dir, .restore = true, .progress = advance
+                .from = ctl->arguments[0], .to = ctl->data_dir, .restore = true, .left = not_copied, .progress = advance
         };
-        uint64_t lost = 0;
-        int status = copy(ctl, &config, &lost);
+        struct backup_counts counts = { 0 };
+        int status = copy(ctl, &config, &counts);
         if (status == CTL_OK)
                 status = tidy_up(ctl->data_dir);
         if (status == CTL_OK)
                 status = verify_directory(ctl->data_dir, ctl_flag(ctl, "deep"), ctl->json);
-        return report_lost(status, config.from, lost);
+        return report_lost(status, config.from, &counts);
 }
 
 static void left(_unused_ void *userdata, const char *path, const char *why)

@@ -19,6 +19,7 @@
 #include "util/buf.h"
 #include "util/files/durable.h"
 #include "util/files/path.h"
+#include "util/files/regular.h"
 
 #define FRAME_BYTES ((size_t)1 << 20) /* of lines; a longer line is cut between frames */
 #define LEVEL 3
@@ -218,9 +219,10 @@ static int write_beside(struct compression *c, int datadir_fd, const char *tempo
 static int look_at_old(const struct compression *c, int datadir_fd, const char *path, uint64_t *ret_size)
 {
         struct stat st;
-        _cleanup_(closep) int fd = openat(datadir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        if (fd < 0 || fstat(fd, &st) < 0)
-                return -errno;
+        _cleanup_(closep) int fd = -1;
+        int r = regular_open(datadir_fd, path, &fd, &st);
+        if (r < 0)
+                return r;
         *ret_size = (uint64_t)st.st_size;
         return compare_files(fd, c->in);
 }
@@ -238,9 +240,9 @@ int log_compress_day(int datadir_fd, const struct source *source, const char *da
                 r = path_unfinished(packed, temporary);
         if (r < 0)
                 return r;
-        c.in = openat(datadir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        if (c.in < 0 || fstat(c.in, &st) < 0)
-                return -errno;
+        r = regular_open(datadir_fd, path, &c.in, &st);
+        if (r < 0)
+                return r;
         struct log_compress_sizes sizes = { .plain_bytes = (uint64_t)st.st_size };
         r = look_at_old(&c, datadir_fd, packed, &sizes.compressed_bytes);
         if (r == 0)
