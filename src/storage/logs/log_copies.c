@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "util/files/entries.h"
+#include "util/files/regular.h"
 
 struct search {
         struct log_copies *copies;
@@ -31,15 +32,12 @@ static bool is_named_like_a_log(const char *name)
 static int look_at(void *userdata, const char *path, const char *name)
 {
         struct search *s = userdata;
-        struct stat st;
         bool of_the_day = strncmp(name, s->day, strlen(s->day)) == 0;
         if (of_the_day != s->of_the_day || is_named_like_a_log(name) || s->copies->n == LOG_COPIES_MAX)
                 return 0;
-        int fd = openat(s->datadir_fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-        if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+        int fd = -1;
+        if (regular_open(s->datadir_fd, path, &fd, NULL) == 0)
                 s->copies->fds[s->copies->n++] = fd;
-        else if (fd >= 0)
-                close(fd);
         return 0;
 }
 

@@ -162,7 +162,7 @@ static int set_aside(const struct log_file *f, uint64_t from, const char *what)
         file_path(&f->source, f->day, ".torn", path);
         dir_path(&f->source, dir);
         _cleanup_(closep) int fd =
-                openat(f->datadir_fd, path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+                openat(f->datadir_fd, path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
         if (fd < 0 || fstat(fd, &st) < 0)
                 return -errno;
         int r = copy_tail(f, from, fd);

@@ -27,6 +27,7 @@
 #include "protocol/json/json_write.h"
 #include "storage/index/index_read.h"
 #include "util/files/durable.h"
+#include "util/files/regular.h"
 #include "util/log.h"
 
 #define FILE_MAX_BYTES 4096
@@ -109,11 +110,11 @@ static int read_file(struct retention_clock *c, int datadir_fd)
 {
         _cleanup_(buf_done) struct buf text = { 0 };
         _cleanup_(json_read_freep) struct json_object *tree = NULL;
-        _cleanup_(closep) int fd =
-                openat(datadir_fd, RETENTION_CLOCK_FILE, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-        if (fd < 0)
-                return errno == ENOENT ? 0 : -errno;
-        int e = buf_read_fd(&text, fd, FILE_MAX_BYTES);
+        _cleanup_(closep) int fd = -1;
+        int e = regular_open(datadir_fd, RETENTION_CLOCK_FILE, &fd, NULL);
+        if (e < 0)
+                return e == -ENOENT ? 0 : e;
+        e = buf_read_fd(&text, fd, FILE_MAX_BYTES);
         if (e == 0)
                 e = json_read_parse((const char *)text.data, text.len, 4, &tree);
         if (e != 0)
