@@ -322,8 +322,7 @@ def test_purge_of_a_source(start_daemon, source, state):
     assert len(daemon.crash_rows(other)) == 4 and len(daemon.log_files(other)) == 1
     assert daemon.rows("SELECT install_id FROM source") == [{"install_id": other.install_id}]
     tidy(daemon)
-    again = one(daemon.data_dir, *what, "--yes")
-    assert again["crashes"] == again["log_files"] == again["sources"] == 0
+    assert "there is no installation" in ctl.run(daemon.data_dir, *what, "--yes", status=1).stderr
 
 
 @up_and_down
@@ -445,8 +444,8 @@ def test_purge_up_to_a_moment(start_daemon, source):
     # Whose, and when: it is kept.
     assert (receipt["project"], receipt["install_id"], receipt["before"]) == ("acme", None, "2026-01-02T00:00:00Z")
     assert receipt["at"].endswith("Z")
-    done = ctl.run(daemon.data_dir, "purge", "--project", "acme", "--install", "nobody", "--yes", "--json")
-    assert json.loads(done.stdout)["install_id"] == "nobody" and "nothing to delete for acme/nobody" in done.stderr
+    done = ctl.run(daemon.data_dir, "purge", "--project", "acme", "--install", "nobody", "--yes", "--json", status=1)
+    assert done.stdout == "" and 'there is no installation "nobody"' in done.stderr
     assert one(daemon.data_dir, "purge", "--project", "acme", "--before", "2026-01-03T00:00:00Z", "--yes")["crashes"] == 1
     assert one(daemon.data_dir, "purge", "--project", "acme", "--before", "1d", "--yes")["crashes"] == 1
     assert len(daemon.log_files(source)) == 1
@@ -566,7 +565,9 @@ def test_the_daemon_is_killed_midway(start_daemon, source, steps):
     assert left <= 1200 - 250 * min(steps, 4)
     assert steps < 6 or daemon.log_files(source) == []
     tidy(daemon)
-    assert one(daemon.data_dir, "purge", "--project", source.project, "--yes")["crashes"] == left
+    if daemon.rows("SELECT * FROM source"):  # a retention cycle may have come first and taken what was empty
+        assert one(daemon.data_dir, "purge", "--project", source.project, "--yes")["crashes"] == left
+    assert "there is no project" in ctl.run(daemon.data_dir, "purge", "--project", source.project, "--yes", status=1).stderr
     tidy(daemon)
     assert daemon.rows("SELECT * FROM blob") == daemon.rows("SELECT * FROM source") == []
     assert list((daemon.data_dir / "crashes/by-hash").rglob("*.bin")) == daemon.log_files(source) == []

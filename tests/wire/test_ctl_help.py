@@ -313,8 +313,10 @@ def test_what_stands_below_a_list_stands_below_it(daemon, source):
     lines = text.splitlines()
     assert status == 0 and [line.startswith("paged:") for line in lines] == [True, True, False] and "--after" in lines[2], text
     text, status = on_terminal("--data-dir", daemon.data_dir, "crashes", "list", "--project", "nobody", PAGER="sed s/^/paged:/")
+    assert status == 1 and 'there is no project "nobody"' in text.splitlines()[-1]
+    text, status = on_terminal("--data-dir", daemon.data_dir, "crashes", "list", "--until", "2020-01-01", PAGER="sed s/^/paged:/")
     assert status == 0 and text.splitlines()[-1] == "detritusctl: no crash matches"
-    assert ctl.run(daemon.data_dir, "crashes", "list", "--project", "nobody").stderr == ""
+    assert ctl.run(daemon.data_dir, "crashes", "list", "--until", "2020-01-01").stderr == ""
 
 
 @pytest.mark.parametrize("columns", (60, 80, 100, 160))

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#define LETTERS_MAX 32
+#define LETTERS_MAX 40 /* a UUID has 36 */
 
 static size_t least(size_t a, size_t b)
 {

@@ -23,8 +23,11 @@ int crash_filter_read(const struct ctl *ctl, bool with_times, struct crash_filte
                                             .kind = ctl_value(ctl, "kind"),
                                             .grep = ctl_value(ctl, "grep"),
                                     } };
-        if (!with_times)
-                return CTL_OK;
-        int status = read_time(ctl, "--since", &f->since, &f->index.since);
+        int status = names_find(ctl->data_dir, f->index.project, f->index.install_id, &f->names);
+        f->index.project = *f->names.project ? f->names.project : NULL;
+        f->index.install_id = *f->names.install_id ? f->names.install_id : NULL;
+        if (!with_times || status != CTL_OK)
+                return status;
+        status = read_time(ctl, "--since", &f->since, &f->index.since);
         return status == CTL_OK ? read_time(ctl, "--until", &f->until, &f->index.until) : status;
 }

@@ -1,5 +1,6 @@
 #include "detritusctl/crashes/crash_ids.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "util/text/hex.h"
 
 #define PREFIX_MIN 4
+#define HASH_DIGITS 64
 #define CANDIDATES_MAX 10
 
 static int say_candidates(const int64_t *ids, size_t n)
@@ -24,13 +26,25 @@ static int say_candidates(const int64_t *ids, size_t n)
                           n == CANDIDATES_MAX ? " ..." : "");
 }
 
-int crash_ids_find(struct index *x, const char *what, int64_t *ret)
+/* In upper case it is the same hash. */
+static const char *lower_case(const char *what, char ret[HASH_DIGITS + 1])
 {
+        size_t n = 0;
+        for (; what[n] && n < HASH_DIGITS; n++)
+                ret[n] = (char)tolower((unsigned char)what[n]);
+        ret[n] = '\0';
+        return what[n] ? what : ret;
+}
+
+int crash_ids_find(struct index *x, const char *typed, int64_t *ret)
+{
+        char lower[HASH_DIGITS + 1];
+        const char *what = lower_case(typed, lower);
         int64_t ids[CANDIDATES_MAX], id = arg_id(what);
         size_t n = 0, len = strlen(what);
         bool held;
         int r = id >= 0 ? index_crash_by_id(x, id, NULL, NULL, &held) : -ENOENT;
-        if (r == -ENOENT && len >= PREFIX_MIN && len <= 64 && hex_is_lower(what, len)) {
+        if (r == -ENOENT && len >= PREFIX_MIN && len <= HASH_DIGITS && hex_is_lower(what, len)) {
                 r = index_find_crashes(x, what, CANDIDATES_MAX, ids, &n);
                 if (r == 0 && n > 1)
                         return say_candidates(ids, n);
@@ -40,7 +54,7 @@ int crash_ids_find(struct index *x, const char *what, int64_t *ret)
                         id = ids[0];
         }
         if (r == -ENOENT)
-                return say_failed("there is no crash %s", what);
+                return say_failed("there is no crash %s", typed);
         if (r < 0)
                 return say_error("read the database", r);
         *ret = id;

@@ -11,6 +11,7 @@
 #include "detritusctl/cli/arg.h"
 #include "detritusctl/cli/commands.h"
 #include "detritusctl/cli/say.h"
+#include "detritusctl/cli/suggest.h"
 #include "detritusctl/crashes/crash_filter.h"
 #include "detritusctl/crashes/crash_table.h"
 #include "detritusctl/screen/screen.h"
@@ -21,7 +22,63 @@
 
 #define LIMIT_DEFAULT 50
 #define GREP_DEPTH_DEFAULT 10000
+#define NAMES_DEPTH 1000   /* of the newest crashes, for names that are like what was typed */
 #define FOLLOW_POLL_MS 250 /* how often the index is asked whether anything changed */
+
+/* ---- names that do not exist ---- */
+
+struct nearest {
+        const char *key, *typed; /* "version" */
+        struct suggestion suggestion;
+        char name[256];
+        bool any;
+};
+
+static int see_crash(void *userdata, const char *json)
+{
+        struct nearest *n = userdata;
+        struct suggestion before = n->suggestion;
+        _cleanup_(json_read_freep) struct json_object *crash = NULL;
+        int r = row_parse(json, &crash);
+        if (r < 0)
+                return r;
+        const char *name = json_read_string(crash, n->key) ?: "";
+        n->any = true;
+        suggest(&n->suggestion, n->typed, name);
+        if (n->suggestion.name != before.name || n->suggestion.distance != before.distance) {
+                snprintf(n->name, sizeof(n->name), "%s", name);
+                n->suggestion.name = n->name; /* the crash is gone soon */
+        }
+        return 0;
+}
+
+/* Nothing was found. Is there a crash at all with this value? alone: a filter of just that. */
+static int check_value(struct index *index, const struct index_crash_filter *alone, const char *key, const char *typed)
+{
+        const struct index_crash_filter all = { 0 };
+        struct index_page one = { .max = 1 }, newest = { .max = NAMES_DEPTH };
+        struct nearest n = { .key = key, .typed = typed };
+        if (!typed)
+                return CTL_OK;
+        int r = index_list_crashes(index, alone, &one, see_crash, &n);
+        if (r == 0 && one.n > 0)
+                return CTL_OK;
+        n.suggestion = (struct suggestion){ 0 };
+        if (r == 0)
+                r = index_list_crashes(index, &all, &newest, see_crash, &n);
+        if (r < 0)
+                return say_error("read the database", r);
+        if (n.suggestion.name)
+                return say_failed("no crash has the %s \"%s\"; the nearest is %s", key, typed, n.name);
+        return say_failed("no crash has the %s \"%s\"", key, typed);
+}
+
+static int check_values(struct index *index, const struct index_crash_filter *f)
+{
+        const struct index_crash_filter version = { .version = f->version }, platform = { .platform = f->platform };
+        int status = check_value(index, &version, "version", f->version);
+        return status == CTL_OK ? check_value(index, &platform, "platform", f->platform) : status;
+}
 
 /* ---- list ---- */
 
@@ -66,6 +123,8 @@ static int list(const struct ctl *ctl)
         if (r < 0)
                 return say_error("read the database", r);
         fflush(stdout);
+        if (l.page.n == 0 && !l.page.after.id && (status = check_values(index, &l.filter.index)) != CTL_OK)
+                return status;
         paging_say_more(&l.page, "crash");
         return CTL_OK;
 }

@@ -186,8 +186,8 @@ const struct command crashes_delete_command = {
         .examples =
                 (const struct command_example[]){
                         { "detritusctl crashes delete 17 18", "two of them" },
-                        { "detritusctl crashes list --json | jq 'select(.version == \"0.1\").id' |\n"
-                          "      xargs detritusctl crashes delete --yes",
+                        { "detritusctl crashes list --version 0.1 --limit 0 --json | jq .id |\n"
+                          "      xargs -r detritusctl crashes delete --yes",
                           "all crashes of one version, in a script" },
                         { NULL },
                 },

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "detritusctl/access/names.h"
 #include "detritusctl/access/open.h"
 #include "detritusctl/access/paging.h"
 #include "detritusctl/access/row.h"
@@ -64,11 +65,14 @@ static int list(const struct ctl *ctl)
         _cleanup_(index_freep) struct index *index = NULL;
         _cleanup_(table_freep) struct table *table = NULL;
         struct index_page page = { 0 };
+        struct names names;
         uint64_t limit = LIMIT_DEFAULT;
         const char *text = ctl_value(ctl, "limit"), *cursor = ctl_value(ctl, "after");
         int status = text ? arg_count("--limit", text, INT_MAX, &limit) : CTL_OK;
         if (status == CTL_OK && cursor)
                 status = paging_cursor(cursor, &page.after);
+        if (status == CTL_OK)
+                status = names_find(ctl->data_dir, ctl_value(ctl, "project"), NULL, &names);
         if (status == CTL_OK)
                 status = open_index(ctl, &index);
         if (status != CTL_OK)
@@ -76,8 +80,8 @@ static int list(const struct ctl *ctl)
         page.max = limit;
         int r = ctl->json ? 0 : table_new(columns, N_COLUMNS, &table);
         if (r == 0)
-                r = index_list_sources(index, ctl_value(ctl, "project"), &page, ctl->json ? screen_json : add_row,
-                                       table);
+                r = index_list_sources(index, *names.project ? names.project : NULL, &page,
+                                       ctl->json ? screen_json : add_row, table);
         if (r == 0 && table)
                 r = table_finish(table);
         if (r < 0)
@@ -182,6 +186,13 @@ static int show(const struct ctl *ctl, const char *what)
         int r = id >= 0 ? index_show_source(index, id, print, NULL) : -ENOENT;
         if (r == -ENOENT) {
                 r = find_by_name(index, what, &id);
+                struct names names;
+                if (r == -ENOENT) { /* its beginning, or another case? */
+                        status = names_find(ctl->data_dir, NULL, what, &names);
+                        if (status != CTL_OK)
+                                return status;
+                        r = find_by_name(index, names.install_id, &id);
+                }
                 if (r == 0)
                         r = index_show_source(index, id, print, NULL);
         }

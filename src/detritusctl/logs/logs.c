@@ -1,10 +1,13 @@
 /* detritusctl logs: reads log lines from their files, plain and compressed, even while a daemon runs. */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
+#include "detritusctl/access/names.h"
 #include "detritusctl/access/open.h"
 #include "detritusctl/cli/arg.h"
 #include "detritusctl/cli/commands.h"
@@ -36,6 +39,7 @@ struct logs {
         struct log_filter filter;
         struct moment since, until;
         struct log_print print;
+        struct names names;
         int datadir_fd;
 };
 
@@ -71,11 +75,13 @@ static int read_options(const struct ctl *ctl, struct logs *l)
 {
         const char *severity = ctl_value(ctl, "severity");
         *l = (struct logs){ .datadir_fd = -1 };
-        l->filter.project = ctl_value(ctl, "project");
-        l->filter.install_id = ctl_value(ctl, "install");
+        int status = names_find(ctl->data_dir, ctl_value(ctl, "project"), ctl_value(ctl, "install"), &l->names);
+        l->filter.project = *l->names.project ? l->names.project : NULL;
+        l->filter.install_id = *l->names.install_id ? l->names.install_id : NULL;
         l->print.json = ctl->json;
         l->print.with_source = !l->filter.install_id;
-        int status = read_time(ctl, "--since", &l->since, &l->filter.since);
+        if (status == CTL_OK)
+                status = read_time(ctl, "--since", &l->since, &l->filter.since);
         if (status == CTL_OK)
                 status = read_time(ctl, "--until", &l->until, &l->filter.until);
         if (status == CTL_OK && severity)
@@ -100,6 +106,10 @@ static int query(struct logs *l, struct log_query_counts *counts)
                          (unsigned long long)counts->passed_over);
         if (r != 0)
                 return say_error("read the log files", r);
+        if (faccessat(l->datadir_fd, "logs", F_OK, 0) < 0)
+                return say_failed("there are no log files here: the data directory has no logs/");
+        if (counts->fits == 0 && !l->filter.text && screen_is_terminal())
+                say_at_end("no log line matches");
         return counts->broken > 0 ? CTL_FAILED : CTL_OK;
 }
 

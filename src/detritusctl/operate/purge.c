@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "detritusctl/access/names.h"
 #include "detritusctl/access/open.h"
 #include "detritusctl/access/perform.h"
 #include "detritusctl/access/receipt.h"
@@ -18,8 +19,10 @@
 #include "storage/index/index_operate.h"
 
 #define AFTER_ANY_DAY "9999-99-99"
+#define NAME_SIZE (2 * SOURCE_COMPONENT_MAX + CLOCK_RFC3339_SIZE + 16)
 
 struct purge {
+        struct names names;
         struct index_scope scope;
         char day[CLOCK_DAY_SIZE];
         char before[CLOCK_RFC3339_SIZE]; /* "": up to now */
@@ -29,8 +32,11 @@ static int read_purge(const struct ctl *ctl, struct purge *p)
 {
         const char *before = ctl_value(ctl, "before");
         struct moment now = clock_now();
-        p->scope = (struct index_scope){ .project = ctl_value(ctl, "project"),
-                                         .install_id = ctl_value(ctl, "install"),
+        int found = names_find(ctl->data_dir, ctl_value(ctl, "project"), ctl_value(ctl, "install"), &p->names);
+        if (found != CTL_OK)
+                return found;
+        p->scope = (struct index_scope){ .project = p->names.project,
+                                         .install_id = *p->names.install_id ? p->names.install_id : NULL,
                                          .held_too = ctl_flag(ctl, "held"),
                                          .day_before = p->day };
         if (before) {
@@ -74,9 +80,9 @@ static int make_request(const struct purge *p, struct buf *out)
         return json_write_finish(&w);
 }
 
-static void name_it(const struct purge *p, char ret[256])
+static void name_it(const struct purge *p, char ret[NAME_SIZE])
 {
-        snprintf(ret, 256, "%s%s%s%s%s", p->scope.project, p->scope.install_id ? "/" : "",
+        snprintf(ret, NAME_SIZE, "%s%s%s%s%s", p->scope.project, p->scope.install_id ? "/" : "",
                  p->scope.install_id ? p->scope.install_id : "", *p->before ? " before " : "", p->before);
 }
 
@@ -116,7 +122,7 @@ static int make_answer(const struct index_survey *s, struct json_object **ret)
 static int print_survey(const struct ctl *ctl, const struct purge *p, const char *name, const struct index_survey *s)
 {
         _cleanup_(json_read_freep) struct json_object *answer = NULL;
-        char title[300];
+        char title[NAME_SIZE + 32];
         int r = make_answer(s, &answer);
         if (r < 0)
                 return r;
@@ -139,7 +145,7 @@ static int purge(const struct ctl *ctl, const struct purge *p, const char *name)
 {
         _cleanup_(buf_done) struct buf request = { 0 };
         _cleanup_(json_read_freep) struct json_object *answer = NULL;
-        char title[300];
+        char title[NAME_SIZE + 32];
         int r = make_request(p, &request);
         if (r < 0)
                 return say_error("write the request", r);
@@ -161,7 +167,7 @@ static int run(const struct ctl *ctl)
 {
         struct purge p = { 0 };
         struct index_survey found = { 0 };
-        char name[256];
+        char name[NAME_SIZE];
         int r = 0, status = read_purge(ctl, &p);
         name_it(&p, name);
         if (status == CTL_OK && (ctl->dry_run || !ctl->yes))
