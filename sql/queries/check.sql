@@ -35,6 +35,9 @@ counted (project, crashes) AS (
 -- part: blob_id
 (SELECT id FROM blob WHERE sha256 = ?1)
 
+-- name: page_count
+PRAGMA page_count
+
 -- name: check_integrity
 -- plan: scans
 {integrity} FROM pragma_integrity_check(100) WHERE integrity_check <> 'ok'

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "storage/index/index_check.h"
+#include "storage/index/index_read.h"
 #include "storage/store/data_dir.h"
 #include "upkeep/verify_internal.h"
 
@@ -69,6 +70,17 @@ void verify_progress(struct verify *v, const char *step, uint64_t done, uint64_t
                 v->config->progress(v->config->userdata, step, done, all);
 }
 
+#define MIB_SHIFT 20
+
+void verify_read_bytes(struct verify *v, const char *step, uint64_t n, uint64_t all)
+{
+        uint64_t before = v->bytes_read;
+        v->bytes_read += n;
+        if (v->config->progress && before >> MIB_SHIFT != v->bytes_read >> MIB_SHIFT)
+                v->config->progress(v->config->userdata, step, v->bytes_read >> MIB_SHIFT,
+                                    (all + (1 << MIB_SHIFT) - 1) >> MIB_SHIFT);
+}
+
 bool verify_is_young(const struct verify *v, struct moment at)
 {
         return v->counts.daemon && at.sec + VERIFY_YOUNG_SECS >= v->started.sec;
@@ -119,12 +131,16 @@ static int count_problem(void *userdata, const char *what, const char *problem)
         return verify_report(userdata, VERIFY_COUNT, what, 0, "%s", problem);
 }
 
+static void see_pages(void *userdata, uint64_t done, uint64_t all)
+{
+        struct verify *v = userdata;
+        if (v->config->progress)
+                v->config->progress(v->config->userdata, "database, pages", done, all);
+}
+
 static int check_database(struct verify *v)
 {
-        verify_progress(v, "database", 0, 1);
-        int r = index_check_database(v->index, database_problem, v);
-        verify_progress(v, "database", 1, 1);
-        return r;
+        return index_check_database(v->index, database_problem, see_pages, v);
 }
 
 static int check_usage(struct verify *v)
@@ -145,6 +161,7 @@ static int verify_all(struct verify *v)
                       { "log files", verify_logs } };
         int r = 0;
         for (size_t i = 0; r == 0 && i < ARRAY_LEN(steps); i++) {
+                v->bytes_read = 0;
                 r = steps[i].look(v);
                 if (r == -EIO || r == -EACCES)
                         r = verify_report(v, VERIFY_UNREADABLE, steps[i].what, 0, "cannot be read to the end: %s",
@@ -170,6 +187,8 @@ int verify_data_dir(int datadir_fd, struct index *index, const struct verify_con
         };
         if (index_count_all(index, &totals) < 0)
                 totals = (struct index_totals){ 0 }; /* only progress needs them */
+        if (index_usage(index, "", &v.usage) < 0)
+                v.usage = (struct index_usage){ 0 };
         int r = verify_all(&v);
         *ret = v.counts;
         return r;

@@ -65,7 +65,8 @@ static bool missing_again(struct verify *v, struct suspect *s)
         return !S_ISREG(st.st_mode) || (uint64_t)st.st_size != len;
 }
 
-static int hash_bytes(int fd, EVP_MD_CTX *hash, uint8_t *block, char ret[BLOB_HEX_SIZE])
+/* v: who wants to see progress; NULL: nobody. */
+static int hash_bytes(struct verify *v, int fd, EVP_MD_CTX *hash, uint8_t *block, char ret[BLOB_HEX_SIZE])
 {
         unsigned char digest[EVP_MAX_MD_SIZE];
         unsigned len;
@@ -73,6 +74,8 @@ static int hash_bytes(int fd, EVP_MD_CTX *hash, uint8_t *block, char ret[BLOB_HE
         if (EVP_DigestInit_ex(hash, EVP_sha256(), NULL) != 1)
                 return -ENOMEM;
         while ((n = read(fd, block, READ_BYTES)) > 0) {
+                if (v)
+                        verify_read_bytes(v, "blobs, MiB", (uint64_t)n, v->usage.crash_bytes);
                 if (EVP_DigestUpdate(hash, block, (size_t)n) != 1)
                         return -ENOMEM;
         }
@@ -84,10 +87,10 @@ static int hash_bytes(int fd, EVP_MD_CTX *hash, uint8_t *block, char ret[BLOB_HE
         return 0;
 }
 
-static int hash_file(int fd, uint8_t *block, char ret[BLOB_HEX_SIZE])
+static int hash_file(struct verify *v, int fd, uint8_t *block, char ret[BLOB_HEX_SIZE])
 {
         EVP_MD_CTX *hash = EVP_MD_CTX_new();
-        int r = hash ? hash_bytes(fd, hash, block, ret) : -ENOMEM;
+        int r = hash ? hash_bytes(v, fd, hash, block, ret) : -ENOMEM;
         EVP_MD_CTX_free(hash);
         return r;
 }
@@ -104,7 +107,7 @@ int verify_blob_bytes(int datadir_fd, const char *sha256, uint64_t len)
         if (r < 0)
                 return r;
         _cleanup_(freep) uint8_t *block = malloc(READ_BYTES);
-        r = block ? hash_file(fd, block, found) : -ENOMEM;
+        r = block ? hash_file(NULL, fd, block, found) : -ENOMEM;
         return r < 0 ? r : strcmp(found, sha256) == 0 ? 0 : VERIFY_BYTES_WRONG;
 }
 
@@ -117,7 +120,7 @@ static int check_bytes(struct verify *v, const struct blob_row *row, const char 
         if (r == -ENOENT)
                 return 0; /* deleted meanwhile */
         if (r == 0)
-                r = hash_file(fd, block, found);
+                r = hash_file(v, fd, block, found);
         if (r == -ENOMEM)
                 return r;
         if (r < 0)
@@ -131,7 +134,9 @@ static int check_row(struct verify *v, const struct blob_row *row, uint8_t *bloc
 {
         struct suspect s = { .kind = VERIFY_BLOB_MISSING, .again = missing_again };
         blob_path(row->sha256, s.path);
-        verify_progress(v, "blobs", ++v->counts.blobs, v->totals->blobs);
+        v->counts.blobs++;
+        if (!v->config->deep)
+                verify_progress(v, "blobs", v->counts.blobs, v->totals->blobs);
         if (!blob_is_there(v->datadir_fd, row->sha256, row->len))
                 return verify_suspect(v, &s);
         v->counts.blob_bytes += row->len;

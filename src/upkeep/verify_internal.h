@@ -4,6 +4,7 @@
 
 #include "storage/crashes/mirror.h"
 #include "storage/index/index_check.h"
+#include "storage/index/index_read.h"
 #include "upkeep/verify.h"
 
 #define VERIFY_PAGE_ROWS 500
@@ -33,6 +34,8 @@ struct verify {
         const struct verify_config *config;
         struct verify_counts counts;
         struct index_totals *totals;
+        struct index_usage usage; /* bytes; 0: unknown */
+        uint64_t bytes_read;      /* in this step, where contents are read */
         struct moment started;
         size_t n_suspects;
         struct suspect *suspects;
@@ -44,7 +47,10 @@ int verify_report(struct verify *v, enum verify_kind kind, const char *what, int
         _printf_(5, 6);
 /* Calls again(): at once without a daemon, else later. */
 int verify_suspect(struct verify *v, const struct suspect *s);
+/* Of rows looked at. Not when contents are read: then most of the time goes into those. */
 void verify_progress(struct verify *v, const char *step, uint64_t done, uint64_t all);
+/* Of contents read: reports each MiB. */
+void verify_read_bytes(struct verify *v, const char *step, uint64_t n, uint64_t all);
 /* A daemon runs, and the moment is so recent that it may not have finished. */
 bool verify_is_young(const struct verify *v, struct moment at);
 

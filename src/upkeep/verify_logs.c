@@ -151,8 +151,10 @@ static int check_lines(struct verify *v, const char *path)
         const char *line;
         size_t len;
         int r = log_lines_open(v->datadir_fd, path, &l);
-        while (r == 0 && (r = log_lines_next(l, &line, &len)) == LOG_LINES_LINE)
+        while (r == 0 && (r = log_lines_next(l, &line, &len)) == LOG_LINES_LINE) {
                 r = check_line(line, len, &scratch, &tally);
+                verify_read_bytes(v, "logs, MiB", len + 1, v->usage.log_bytes);
+        }
         v->counts.log_lines += tally.lines;
         if (r == -ENOMEM)
                 return r;
@@ -175,12 +177,15 @@ static int check_row(struct verify *v, const char *path, uint64_t bytes)
         struct suspect s = { .kind = VERIFY_LOG_SIZE, .again = row_again };
         struct stat st;
         int r = 0;
-        verify_progress(v, "log files", ++v->counts.log_files, v->totals->log_files);
-        if (fstatat(v->datadir_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0 || (uint64_t)st.st_size != bytes) {
+        v->counts.log_files++;
+        if (!v->config->deep)
+                verify_progress(v, "log files", v->counts.log_files, v->totals->log_files);
+        bool there = fstatat(v->datadir_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+        if (there)
+                v->counts.log_bytes += (uint64_t)st.st_size;
+        if (!there || (uint64_t)st.st_size != bytes) {
                 snprintf(s.path, sizeof(s.path), "%s", path);
                 r = verify_suspect(v, &s);
-        } else {
-                v->counts.log_bytes += bytes;
         }
         if (r == 0)
                 r = check_end(v, path);

@@ -487,3 +487,13 @@ def test_usage():
     for command in ("verify", "reindex", "mirror", "backup", "restore", "import"):
         assert f"detritusctl {command}" in ctl.run("/nonexistent", command, "--help").stdout
         ctl.run("/nonexistent", command, "--nonsense", status=2)
+
+
+def test_deep_beside_a_daemon_counts_what_it_reads(start_daemon, source):
+    """While the log file's row still lags behind."""
+    daemon = start_daemon()
+    for _ in range(50):
+        export(daemon, export_lines(source, 1), ACME).accepted()
+    [path] = daemon.log_files(source)
+    [found] = ctl.objects(daemon.data_dir, "verify", "--deep")
+    assert found["log_bytes"] == path.stat().st_size and found["log_lines"] == 50

@@ -32,19 +32,50 @@ static int find_problems(struct index *x, enum index_statement which, struct pro
         return index_each(x, which, NO_ARGS, hand_out_problem, p);
 }
 
+struct pages {
+        struct index *index;
+        index_pages_cb cb;
+        void *userdata;
+        int64_t all;
+};
+
+#define STEPS_BETWEEN_LOOKS 100000 /* of SQLite's machine: a few milliseconds */
+
+/* Pages that did not come from the cache; some are read more than once. */
+static int look_at_pages(void *userdata)
+{
+        struct pages *p = userdata;
+        int read = 0, high = 0;
+        sqlite3_db_status(p->index->db, SQLITE_DBSTATUS_CACHE_MISS, &read, &high, 0);
+        p->cb(p->userdata, (uint64_t)(read < p->all ? read : p->all), (uint64_t)p->all);
+        return 0;
+}
+
+static void watch_pages(struct pages *p)
+{
+        int read = 0, high = 0;
+        if (!p->cb || index_number(p->index, INDEX_PAGE_COUNT, NO_ARGS, &p->all) != 0)
+                return;
+        sqlite3_db_status(p->index->db, SQLITE_DBSTATUS_CACHE_MISS, &read, &high, 1);
+        sqlite3_progress_handler(p->index->db, STEPS_BETWEEN_LOOKS, look_at_pages, p);
+}
+
 /* Rows are only looked at where the pages are sound. The check looks at CHECK constraints, which call json_valid(): see
  * configure_writer() in index.c. */
-int index_check_database(struct index *x, index_problem_cb cb, void *userdata)
+int index_check_database(struct index *x, index_problem_cb cb, index_pages_cb pages, void *userdata)
 {
         struct problems found = { .cb = cb, .userdata = userdata };
+        struct pages watched = { .index = x, .cb = pages, .userdata = userdata };
         int trusted = 0;
         sqlite3_db_config(x->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, -1, &trusted);
         sqlite3_db_config(x->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 1, NULL);
+        watch_pages(&watched);
         int r = find_problems(x, INDEX_CHECK_INTEGRITY, &found);
         if (r == 0 && found.n == 0)
                 r = find_problems(x, INDEX_CHECK_SCHEMA_INTEGRITY, &found);
         if (r == 0 && found.n == 0)
                 r = find_problems(x, INDEX_CHECK_FOREIGN_KEYS, &found);
+        sqlite3_progress_handler(x->db, 0, NULL, NULL);
         sqlite3_db_config(x->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, trusted, NULL);
         return r;
 }

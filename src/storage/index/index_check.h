@@ -7,8 +7,11 @@
 /* Words about something that is wrong. Other than 0 stops, and is returned. */
 typedef int (*index_problem_cb)(void *userdata, const char *what, const char *problem);
 
-/* PRAGMA integrity_check and foreign_key_check; what: "detritus.db" or a table. */
-int index_check_database(struct index *x, index_problem_cb cb, void *userdata);
+/* About how many of the database's pages have been read. */
+typedef void (*index_pages_cb)(void *userdata, uint64_t done, uint64_t all);
+/* PRAGMA integrity_check and foreign_key_check; what: "detritus.db" or a table. pages is called now and then; it may be
+ * NULL. */
+int index_check_database(struct index *x, index_problem_cb cb, index_pages_cb pages, void *userdata);
 /* Each project whose row of usage or crash_count is wrong. Reads everything. */
 int index_check_usage(struct index *x, index_problem_cb cb, void *userdata);
 
