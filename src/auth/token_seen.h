@@ -1,7 +1,7 @@
 #pragma once
-/* The file <data-dir>/journal/tokens.seen: MACs of generated tokens that were found good, so that a restart costs no Argon2.
- * Only generated tokens are in it: their 256 bits of entropy cannot be guessed whatever the hash (adr/0015). It is a
- * cache. Whatever is missing in it, or damaged, costs an Argon2 at the token's next use.
+/* The file <data-dir>/journal/tokens.seen: MACs of generated tokens that were found good, so that a restart costs no
+ * Argon2. Only generated tokens are in it: their 256 bits of entropy cannot be guessed whatever the hash (adr/0015). It
+ * is a cache. Whatever is missing in it, or damaged, costs an Argon2 at the token's next use.
  *
  * A line names an entry by a digest of its id and PHC string, so that one that was removed or changed fits no line. */
 

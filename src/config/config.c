@@ -117,8 +117,8 @@ void config_derive_clear(struct config *c)
         c->n_derive_install_id = 0;
 }
 
-/* What a resource attribute may be called: OpenTelemetry "Attribute naming" knows letters, digits, dots and underscores,
- * but leaves programs free. */
+/* What a resource attribute may be called: OpenTelemetry "Attribute naming" knows letters, digits, dots and
+ * underscores, but leaves programs free. */
 static bool is_attribute_name(const char *s, size_t len)
 {
         if (len == 0 || len > CONFIG_DERIVE_NAME_MAX)

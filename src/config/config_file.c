@@ -1,6 +1,6 @@
 /* The configuration file: its tree is walked key by key, each looked up in the table of config_keys.c; "bind",
- * "listeners", "projects" and "derive_install_id" alone are read by hand. Bounds that concern two settings at once are checked when all
- * is read. Every refusal reads "<path>:<line>: <dotted.key>: reason". */
+ * "listeners", "projects" and "derive_install_id" alone are read by hand. Bounds that concern two settings at once
+ * are checked when all is read. Every refusal reads "<path>:<line>: <dotted.key>: reason". */
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* Log exports over gRPC: authenticate, gather one message, inflate it, prepare the batch (log_export.h), hand it over
  * (log_handover.h), answer. The answer is OK only once the lines are durable.
  *
- * A failure at any step refuses the whole request, and nothing of it is kept. Records that are wrong by themselves are no
- * failure: the answer counts them. */
+ * A failure at any step refuses the whole request, and nothing of it is kept. Records that are wrong by themselves
+ * are no failure: the answer counts them. */
 
 #include "ingest/logs.h"
 

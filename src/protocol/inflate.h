@@ -1,6 +1,6 @@
 #pragma once
-/* Streaming decompression of gzip, zstd and deflate bodies, with a ceiling, so that a bomb costs no more than the ceiling.
- * Pure over bytes; not thread-safe. Sources: RFC 1950, RFC 1951, RFC 1952, RFC 8878. */
+/* Streaming decompression of gzip, zstd and deflate bodies, with a ceiling, so that a bomb costs no more than the
+ * ceiling. Pure over bytes; not thread-safe. Sources: RFC 1950, RFC 1951, RFC 1952, RFC 8878. */
 
 #include <stddef.h>
 #include <stdint.h>

@@ -27,7 +27,7 @@ struct import_config {
         void *userdata;
 };
 
-/* o is open with its index. The other directory is only read; no daemon should be writing to it. Only its regular files
- * are opened. What is odd in it, or cannot be read, is told to left() and counted, and the rest is taken. 0, or < 0 with
- * err. */
+/* o is open with its index. The other directory is only read; no daemon should be writing to it. Only its regular
+ * files are opened. What is odd in it, or cannot be read, is told to left() and counted, and the rest is taken. 0,
+ * or < 0 with err. */
 int import_run(const struct import_config *config, struct offline *o, struct import_counts *ret, struct error *err);

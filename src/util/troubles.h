@@ -58,6 +58,6 @@ bool troubles_get(struct troubles *t, enum trouble_kind kind, struct trouble *re
 /* All there are, by kind; returns how many. */
 size_t troubles_read(struct troubles *t, struct trouble ret[TROUBLE_KIND_MAX_]);
 /* The first one for which /healthz is 503: it stops logs or crashes; or it is one source's, or about files, and not
- * older than TROUBLE_WARNING_NS. Those need a person, too, but a single bad directory must not take the daemon away from all
- * other sources for ever. now_ns: CLOCK_MONOTONIC. */
+ * older than TROUBLE_WARNING_NS. Those need a person, too, but a single bad directory must not take the daemon away
+ * from all other sources for ever. now_ns: CLOCK_MONOTONIC. */
 bool troubles_unhealthy(struct troubles *t, uint64_t now_ns, struct trouble *ret);

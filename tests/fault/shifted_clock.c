@@ -1,6 +1,6 @@
-/* Preloaded into a daemon, this shifts its CLOCK_REALTIME by the seconds that a file holds, read at each call, so that a
- * test sets the clock while the daemon runs. Other clocks, and the files' times, stay right: as when somebody sets the
- * clock. DETRITUS_CLOCK_SHIFT names the file. */
+/* Preloaded into a daemon, this shifts its CLOCK_REALTIME by the seconds that a file holds, read at each call, so
+ * that a test sets the clock while the daemon runs. Other clocks, and the files' times, stay right: as when somebody
+ * sets the clock. DETRITUS_CLOCK_SHIFT names the file. */
 
 #include <fcntl.h>
 #include <stdlib.h>

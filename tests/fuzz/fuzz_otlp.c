@@ -113,8 +113,8 @@ static void render_all(const struct otlp_resources *resources, unsigned records)
         buf_done(&tail);
 }
 
-/* What a request that is wrong in places becomes: every record is a line or is rejected, and nothing is lost of one that
- * is all right. strict: the lines of that way; NULL when it refuses. */
+/* What a request that is wrong in places becomes: every record is a line or is rejected, and nothing is lost of one
+ * that is all right. strict: the lines of that way; NULL when it refuses. */
 static void render_leniently(const uint8_t *data, size_t size, const struct buf *strict)
 {
         struct buf lines_out = { 0 }, scratch = { 0 }, tail = { 0 }, response = { 0 };

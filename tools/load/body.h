@@ -29,8 +29,8 @@ void body_done(struct body *b);
 void body_put_digits(uint8_t *to, unsigned digits, uint64_t n);
 
 /* A gRPC message: an ExportLogsServiceRequest with options->records records of about 230 bytes, from install id
- * s<source>, each with twelve digits that no other record has, in an attribute "seq" and at the end of its text. Ends the program when memory is
- * out, as does the next. */
+ * s<source>, each with twelve digits that no other record has, in an attribute "seq" and at the end of its text.
+ * Ends the program when memory is out, as does the next. */
 void otlp_body_init(struct body *b, const struct load_options *o);
 void otlp_body_patch(struct body *b, const struct load_options *o, uint64_t request);
 

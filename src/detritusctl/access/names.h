@@ -1,7 +1,7 @@
 #pragma once
-/* What people type for a project or an installation, and the names that exist: in the directories of logs and crashes, or
- * in the database. An installation may be named by project/install, in any case, or by the beginning of its id if only
- * one begins so. */
+/* What people type for a project or an installation, and the names that exist: in the directories of logs and
+ * crashes, or in the database. An installation may be named by project/install, in any case, or by the beginning of
+ * its id if only one begins so. */
 
 #include "protocol/source.h"
 

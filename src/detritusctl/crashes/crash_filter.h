@@ -22,6 +22,6 @@ struct crash_filter {
         struct moment since, until;
 };
 
-/* Reads --project and the other options; --since and --until only with_times. f->index points into *f and ctl. CTL_OK; or
- * CTL_USAGE, or CTL_FAILED for a project or an installation that does not exist, after a message. */
+/* Reads --project and the other options; --since and --until only with_times. f->index points into *f and ctl.
+ * CTL_OK; or CTL_USAGE, or CTL_FAILED for a project or an installation that does not exist, after a message. */
 int crash_filter_read(const struct ctl *ctl, bool with_times, struct crash_filter *f);

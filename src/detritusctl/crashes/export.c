@@ -1,8 +1,8 @@
 /* detritusctl crashes export: crashes as files in a directory, or as a tar archive on standard output.
  *
- * The files of a crash are written to a new directory of another name, which gets its name when all are complete. Others
- * may be allowed to write to the directory that the crash goes to. So everything below it is made here, through
- * descriptors, and no symbolic link is followed: one in the place of crash-ID makes the rename fail. */
+ * The files of a crash are written to a new directory of another name, which gets its name when all are complete.
+ * Others may be allowed to write to the directory that the crash goes to. So everything below it is made here,
+ * through descriptors, and no symbolic link is followed: one in the place of crash-ID makes the rename fail. */
 
 #include <assert.h>
 #include <errno.h>

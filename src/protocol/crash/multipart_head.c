@@ -82,8 +82,8 @@ static enum next next_value(const char **at, struct param *ret)
         return NEXT_FOUND;
 }
 
-/* The closing quote of a file name: one that a parameter or the end follows, because clients also send quotes inside the
- * name as they are. NULL: there is none. */
+/* The closing quote of a file name: one that a parameter or the end follows, because clients also send quotes inside
+ * the name as they are. NULL: there is none. */
 static const char *filename_end(const char *s, bool escapes)
 {
         for (; *s; s++) {

@@ -1,7 +1,7 @@
 #pragma once
-/* What is wrong with single records, scopes and resources of one request: otlp_scan() notes it, otlp_render() leaves out
- * what is rejected and mends what is text. Kept from request to request for its memory; nothing is allocated while
- * nothing is wrong. Not thread-safe. */
+/* What is wrong with single records, scopes and resources of one request: otlp_scan() notes it, otlp_render() leaves
+ * out what is rejected and mends what is text. Kept from request to request for its memory; nothing is allocated
+ * while nothing is wrong. Not thread-safe. */
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -96,7 +96,8 @@ static int take_component(const struct text *t, enum key key, char ret[SOURCE_CO
 
 /* ---- a derived name ---- */
 
-/* SDKs that were told no name say "unknown_service" or "unknown_service:node": of two attributes, that is one too few. */
+/* SDKs that were told no name say "unknown_service" or "unknown_service:node": of two attributes, that is one too
+ * few. */
 static bool says_nothing(const struct otlp_derive_name *name, const struct text *t)
 {
         static const char service[] = "service.name", unknown[] = "unknown_service";

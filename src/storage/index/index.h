@@ -16,8 +16,9 @@
  * functions of a `struct index`.
  *
  * Functions return 0, -errno, or INDEX_* codes. SQLITE_FULL is -ENOSPC; SQLITE_IOERR of a write or a sync and
- * SQLITE_CORRUPT are -EIO, which is final; other SQLITE_IOERR -EAGAIN, SQLITE_NOMEM -ENOMEM, SQLITE_BUSY (someone else writes) -EBUSY, SQLITE_CONSTRAINT and SQLITE_TOOBIG (this row cannot
- * be stored) -EINVAL, everything else -EPROTO; the SQLite message is logged. */
+ * SQLITE_CORRUPT are -EIO, which is final; other SQLITE_IOERR -EAGAIN, SQLITE_NOMEM -ENOMEM, SQLITE_BUSY (someone else
+ * writes) -EBUSY, SQLITE_CONSTRAINT and SQLITE_TOOBIG (this row cannot be stored) -EINVAL, everything else -EPROTO; the
+ * SQLite message is logged. */
 
 #include <stdbool.h>
 #include <stddef.h>

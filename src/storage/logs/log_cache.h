@@ -20,8 +20,8 @@ void log_cache_begin(struct log_cache *c); /* the calling thread is the committe
 void log_cache_set_time(struct log_cache *c, struct moment at);
 const char *log_cache_day(const struct log_cache *c);
 
-/* Today's file of the source when it is open, else NULL. It stays valid until log_cache_open(), log_cache_retire() or an
- * unlink. Somebody may have moved it (log_settle.h). */
+/* Today's file of the source when it is open, else NULL. It stays valid until log_cache_open(), log_cache_retire()
+ * or an unlink. Somebody may have moved it (log_settle.h). */
 struct log_file *log_cache_find(struct log_cache *c, const struct source *source);
 bool log_cache_full(const struct log_cache *c);
 /* Opens today's file of a source that is not open yet. When full, the least recently used file is closed. 0, -errno or

@@ -62,8 +62,8 @@ int log_file_repair_tail(struct log_file *f);
 int log_file_repair_hole(struct log_file *f, uint64_t hole, uint64_t known);
 /* Just after the last newline before a place in a file; 0 when there is none. 0 or -errno. Any thread. */
 int log_file_find_end(int fd, uint64_t before, uint64_t *ret_end);
-/* False when the file's name is no longer that of the file that is open (removed, renamed, replaced; its directory, too),
- * or when somebody else has changed its size. */
+/* False when the file's name is no longer that of the file that is open (removed, renamed, replaced; its directory,
+ * too), or when somebody else has changed its size. */
 bool log_file_is_ours(const struct log_file *f);
 /* Whether the open file has a name, the old one or another. */
 bool log_file_has_a_name(const struct log_file *f);

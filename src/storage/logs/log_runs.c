@@ -2,8 +2,8 @@
 
 #include <assert.h>
 
-/* Part of a run, at most IOV_MAX batches: all that got in whole stay, *ret_whole is where they end, and what follows has
- * to be cut off. first has at least one batch; *ret_next is the batch after the part. 0 or -errno. */
+/* Part of a run, at most IOV_MAX batches: all that got in whole stay, *ret_whole is where they end, and what follows
+ * has to be cut off. first has at least one batch; *ret_next is the batch after the part. 0 or -errno. */
 static int write_part(struct log_runs *r, struct log_file *f, struct log_batch *first, struct log_batch **ret_next,
                       uint64_t *ret_whole)
 {

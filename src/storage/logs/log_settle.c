@@ -1,11 +1,11 @@
 /* Only when a file was moved does this cost more than a look at each name: it waits for a checkpoint under way, reads
  * the live journal, and syncs the whole file system, so that a renamed file or a copy has its lines, and its name. Then
- * one frame of the journal says that what it held of the file is settled, and holds what goes to the new file. Only then
- * is the new file written, so that each line is there once, whenever a crash comes.
+ * one frame of the journal says that what it held of the file is settled, and holds what goes to the new file. Only
+ * then is the new file written, so that each line is there once, whenever a crash comes.
  *
- * Failure modes: a file that cannot be looked at, or opened, stays as it is, and its batches are refused (`trouble`) until
- * it can. A file that may not be written has its lines moved to recovered/ (log_recovered.c). After the frame is
- * durable a failed write is final; the next start brings the lines back from the journal. */
+ * Failure modes: a file that cannot be looked at, or opened, stays as it is, and its batches are refused (`trouble`)
+ * until it can. A file that may not be written has its lines moved to recovered/ (log_recovered.c). After the frame
+ * is durable a failed write is final; the next start brings the lines back from the journal. */
 #include "storage/logs/log_settle.h"
 
 #include <assert.h>

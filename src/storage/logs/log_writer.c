@@ -6,9 +6,10 @@
  * as one frame of the journal or, where few files got many bytes, by syncing the files; a group too large for one frame
  * is committed in parts.
  *
- * Failure modes: a write that fails (ENOSPC) is cut back to the last whole batch; that batch and those after it in the
- * same run fail, the rest of the group goes on. A cut that fails is owed (log_debts.h). When the journal cannot grow,
- * the files are synced instead. LOG_FILE_BROKEN (a failed sync) fails the group, and no file is touched or synced again. */
+ * Failure modes: a write that fails (ENOSPC) is cut back to the last whole batch; that batch and those after it in
+ * the same run fail, the rest of the group goes on. A cut that fails is owed (log_debts.h). When the journal cannot
+ * grow, the files are synced instead. LOG_FILE_BROKEN (a failed sync) fails the group, and no file is touched or
+ * synced again. */
 #include "storage/logs/log_writer.h"
 
 #include <assert.h>

@@ -1,5 +1,5 @@
-/* Rows of sources whose last crash and last log file are gone, a range of ids at a time. A source that sends again gets a
- * new row. */
+/* Rows of sources whose last crash and last log file are gone, a range of ids at a time. A source that sends again
+ * gets a new row. */
 #include <stdlib.h>
 
 #include "storage/index/index_retention.h"

@@ -3,8 +3,8 @@
  *   1. A clock before the floor is wrong. What is received meanwhile is remembered, and counts as received when the
  *      clock is corrected.
  *   2. In the same boot as the last believed cycle, the clock must have moved as far as the uptime has.
- *   3. After another boot it must not be behind that cycle. If it is more than a day ahead of it, and a tenth of what is
- *      stored would expire at once, that may be a machine that was off for long, or a wrong clock.
+ *   3. After another boot it must not be behind that cycle. If it is more than a day ahead of it, and a tenth of what
+ *      is stored would expire at once, that may be a machine that was off for long, or a wrong clock.
  *   4. Where nothing is known, as at the first start, the clock is believed.
  *
  * A clock that is doubted is believed after a day in which it ran steadily, or when an operator confirms it. A shorter

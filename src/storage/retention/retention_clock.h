@@ -1,6 +1,7 @@
 #pragma once
 /* Can the clock be believed when things are to be deleted because of their age? It is compared with what is known of
- * time: the last cycle whose clock was believed, the kernel's uptime and boot id. These are kept in <data_dir>/journal/clock (docs/adr/0014-clock.md). The thread that runs retention. */
+ * time: the last cycle whose clock was believed, the kernel's uptime and boot id. These are kept in
+ * <data_dir>/journal/clock (docs/adr/0014-the-clock-is-not-believed-blindly.md). The thread that runs retention. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -37,8 +38,9 @@ struct retention_clock_ttl {
         unsigned logs_days, crashes_days;
 };
 
-/* Judges the clock before a cycle. *reason is "" when it is believed, else why not, in words. It reads the index only
- * when the machine was started again and a long time seems to have passed without the daemon. confirmed: an operator says that it is right. */
+/* Judges the clock before a cycle. *reason is "" when it is believed, else why not, in words. It reads the index
+ * only when the machine was started again and a long time seems to have passed without the daemon. confirmed: an
+ * operator says that it is right. */
 #define RETENTION_CLOCK_REASON_SIZE 256
 void retention_clock_judge(struct retention_clock *c, const struct deletion_stores *stores, const char *data_dir,
                            struct retention_clock_ttl ttl, bool confirmed, char reason[RETENTION_CLOCK_REASON_SIZE]);

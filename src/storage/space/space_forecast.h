@@ -17,6 +17,6 @@ struct space_forecast {
 /* The disk became fuller by that many bytes (below 0: emptier) in that time. */
 void space_forecast_note(struct space_forecast *f, int64_t bytes, uint64_t duration_ns);
 
-/* Thousandths of a day until left_bytes of a disk are used up: 0 if none are left, at most SPACE_FORECAST_MAX_DAYS. Also
- * that much before there is enough to go by: an hour, or a hundredth of the disk. */
+/* Thousandths of a day until left_bytes of a disk are used up: 0 if none are left, at most SPACE_FORECAST_MAX_DAYS.
+ * Also that much before there is enough to go by: an hour, or a hundredth of the disk. */
 uint64_t space_forecast_millidays(const struct space_forecast *f, int64_t left_bytes, uint64_t disk_bytes);

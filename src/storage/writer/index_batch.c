@@ -4,11 +4,10 @@
  *
  * A report that is there already is answered like one that was stored; of two equal reports in one batch the second is
  * found inside the transaction. Failure modes: what passes (a full disk, no descriptor, no permission) fails the report
- * that met it, or, where SQLite rolls back or the commit fails, the whole batch, which clients send again; a failed sync
- * or a broken database is final. A mirror
- * that cannot be written is only a warning: its row is durable, and the file is derived from it, by the next start at
- * the latest.
- */
+ * that met it, or, where SQLite rolls back or the commit fails, the whole batch, which clients send again; a failed
+ * sync or a broken database is final. A mirror that cannot be written is only a warning: its row is durable, and the
+ * file is derived from it, by the next start at the latest.
+ * */
 #include "storage/writer/index_batch.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 #pragma once
-/* Eight bytes of text at once. Each test has the top bit of each byte for which it holds; of those, the lowest is exact,
- * and eight_first() is its place. Pure. */
+/* Eight bytes of text at once. Each test has the top bit of each byte for which it holds; of those, the lowest is
+ * exact, and eight_first() is its place. Pure. */
 
 #include <endian.h>
 #include <stdint.h>

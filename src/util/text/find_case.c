@@ -1,5 +1,5 @@
-/* Sixteen places at a time: a place is looked at closely only if the first and the last byte of what is sought are where
- * they would be, in either case. */
+/* Sixteen places at a time: a place is looked at closely only if the first and the last byte of what is sought are
+ * where they would be, in either case. */
 #include "util/text/find_case.h"
 
 #include <stdbool.h>
