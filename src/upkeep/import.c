@@ -32,6 +32,12 @@ void import_left(const struct import *i, const char *path, const char *why)
         i->config->left(i->config->userdata, path, why);
 }
 
+void import_leave_other(struct import *i, const char *path, const char *why)
+{
+        i->counts.others_left++;
+        import_left(i, path, why);
+}
+
 bool import_ends(int error)
 {
         switch (-error) {
@@ -126,8 +132,7 @@ int import_walk(struct import *i, const struct import_walk *walk)
 
 static int left_database(struct import *i, const char *path, const char *why)
 {
-        i->counts.others_left++;
-        import_left(i, path, why);
+        import_leave_other(i, path, why);
         return 0;
 }
 
@@ -183,7 +188,8 @@ static int index_all(struct import *i)
 
 static int take_all(struct import *i)
 {
-        static int (*const steps[])(struct import * i) = { import_crashes, import_logs, index_all, take_details };
+        static int (*const steps[])(struct import * i) = { import_crashes, import_logs, import_others, index_all,
+                                                           take_details };
         int r = 0;
         for (size_t n = 0; r == 0 && n < ARRAY_LEN(steps); n++)
                 r = steps[n](i);

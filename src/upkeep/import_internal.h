@@ -1,5 +1,5 @@
 #pragma once
-/* What import.c (the order of things), import_crashes.c and import_logs.c share. */
+/* What import.c (the order of things), import_crashes.c, import_logs.c and import_others.c (what is left) share. */
 
 #include "upkeep/import.h"
 #include "upkeep/tree_copy.h"
@@ -18,6 +18,7 @@ struct import {
 
 void import_progress(struct import *i, const char *step);
 void import_left(const struct import *i, const char *path, const char *why);
+void import_leave_other(struct import *i, const char *path, const char *why); /* counted, too */
 /* Would another file fail in the same way? Then the import ends; else this one is left. error: -errno. */
 bool import_ends(int error);
 
@@ -38,3 +39,4 @@ int import_walk(struct import *i, const struct import_walk *walk);
 /* 0 or -errno */
 int import_crashes(struct import *i);
 int import_logs(struct import *i);
+int import_others(struct import *i);

@@ -569,3 +569,23 @@ def stock_blob(tmp_path, content):
     path = tmp_path / hashlib.sha256(content).hexdigest()
     path.write_bytes(content)
     return path
+
+
+def test_import_tells_what_it_cannot_take(start_daemon, tmp_path, source):
+    """Lines that only a journal has, lines that could not be written, stray FIFOs."""
+    daemon = start_daemon()
+    crash.report(daemon, "1.1", ACME, source)
+    export(daemon, export_lines(source, 2), ACME).accepted()
+    daemon.kill()
+    for where in ("stray", "crashes/odd"):
+        os.mkfifo(daemon.data_dir / where)
+    lost = daemon.data_dir / "recovered/acme" / source.install_id
+    lost.mkdir(parents=True)
+    (lost / "2026-05-19.ndjson").write_text("{}\n")
+    to = tmp_path / "to"
+    to.mkdir()
+    done = ctl.run(to, "import", daemon.data_dir, status=1)
+    assert "4 other things left" in done.stdout, done
+    for word in ("stray: it is a FIFO", "crashes/odd: it is a FIFO", "journal/0.wal: it holds log lines",
+                 "recovered/acme/"):
+        assert word in done.stderr, (word, done.stderr)
