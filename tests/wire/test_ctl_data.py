@@ -334,7 +334,7 @@ def test_each_under_load_and_without_a_daemon(start_daemon, tmp_path):
     assert count() == load.sent + 1
     assert checks(ctl("doctor", "--json", "--config", config))["daemon"]["found"] == "none runs on this directory"
     assert json.loads(ctl("config", "check", "--json", config).stdout)["tokens"] >= 2
-    assert "cannot connect" in send(daemon, "--project", "acme", status=1).stderr
+    assert "the token was not sent" in send(daemon, "--project", "acme", status=1).stderr
 
 
 @contextlib.contextmanager

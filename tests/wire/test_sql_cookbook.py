@@ -62,7 +62,12 @@ def seconds(text):
 
 
 def title(row):
-    return row["panic_text"].split("\n")[0] if row["panic_text"] else "dump " + row["dump_sha256"][:12]
+    """Of a Rust panic: the file and the message."""
+    if not row["panic_text"]:
+        return "dump " + row["dump_sha256"][:12]
+    lines = row["panic_text"].split("\n")
+    place = re.fullmatch(r"thread '.*?' .*?panicked at (.*?):\d+:\d+:", lines[0])
+    return f"{place[1]}: {lines[1]}" if place and len(lines) > 1 else lines[0]
 
 
 def groups(rows, key):
