@@ -2,7 +2,8 @@
 acknowledged in all rounds is looked for, and so on. Now and then a daemon is killed in the middle of its start.
 
 Between a kill and the look nothing else happens to the data: the daemon that is looked at has a janitor that rests. Every
-other one has a janitor that works, so that kills come into deletions too. Descriptors are taken away while load runs.
+other one has a janitor that works, so that kills come into deletions too. Descriptors are taken away, and the clock is set ahead
+and back, while load runs.
 """
 
 import random
@@ -10,6 +11,7 @@ import shutil
 import time
 
 import aged
+from clock_jumps import ClockJumps
 from harness.children import DEADLINE_SECS
 from harness.daemon import Daemon, merged
 from ledger import Ledger
@@ -25,14 +27,15 @@ MOST_ANSWERS = 150
 AT_REST = merged(CONFIG, {"janitor": {"interval_secs": 3600}})
 
 
-def kill_at(daemon, ledger, seed, answers, moves=()):
+def kill_at(daemon, clock, ledger, seed, answers, moves=()):
     """Kills the daemon when the load got so many answers, while more are under way. Until then it is starved now and
-    then, and log files are moved (moves.py)."""
+    then, its clock jumps, and log files are moved (moves.py)."""
     starvation = Starvation(daemon, seed)
     mover = Mover(daemon.data_dir, seed, moves)
 
     def on_answer(seen):
         starvation.on_answer(seen)
+        clock.on_answer(seen)
         if moves:
             mover(seen)
         if seen == answers:
@@ -57,9 +60,10 @@ def kill_while_starting(daemon, rng):
 
 def campaign_round(directory, ledger, seed, rng, moves=()):
     """One kill, and the verdict on it."""
-    daemon = Daemon(directory, CONFIG).start()
+    clock = ClockJumps(directory.with_name(directory.name + ".clock"), seed)
+    daemon = Daemon(directory, CONFIG, environment=clock.environment()).start()
     try:
-        kill_at(daemon, ledger, seed, rng.randrange(1, MOST_ANSWERS), moves)
+        kill_at(daemon, clock, ledger, seed, rng.randrange(1, MOST_ANSWERS), moves)
         for _ in range(rng.choice((0, 0, 0, 1, 2))):
             kill_while_starting(Daemon(directory, AT_REST), rng)
         daemon = Daemon(directory, AT_REST).start()
