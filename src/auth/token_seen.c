@@ -200,9 +200,9 @@ static int print_head(const struct token_seen *s, struct buf *to)
 /* The file becomes text. What is not written is only verified again. */
 static void begin_file(struct token_seen *s, const struct buf *text)
 {
-        int r = durable_mkdirs(s->dirfd, "journal"); /* without syncs there is no journal */
+        int r = durable_mkdirs_later(s->dirfd, "journal"); /* without syncs there is no journal */
         if (r == 0)
-                r = durable_replace_file(s->dirfd, TOKEN_SEEN_FILE, text->data, text->len, 0600);
+                r = durable_replace_file_later(s->dirfd, TOKEN_SEEN_FILE, text->data, text->len, 0600);
         if (r == 0) {
                 s->fd = openat(s->dirfd, TOKEN_SEEN_FILE, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
                 r = s->fd < 0 ? -errno : 0;

@@ -67,11 +67,12 @@ static void set_pace(const struct retention *r, enum deletion_pace pace)
         deletion_set_pace(r->deletion, r->considerate ? pace : DELETION_FAST);
 }
 
-static void judge_clock(struct retention *r, char *doubt)
+/* The time that was judged: everything in the cycle goes by it, since the clock may jump at any moment. */
+static struct moment judge_clock(struct retention *r, char *doubt)
 {
         const struct retention_clock_ttl ttl = { r->config->logs_ttl_days, r->config->crashes_ttl_days };
         const struct deletion_stores *stores = &r->deletion->stores;
-        retention_clock_judge(&r->clock, stores, r->config->data_dir, ttl, r->confirm_clock, doubt);
+        struct moment now = retention_clock_judge(&r->clock, stores, r->config->data_dir, ttl, r->confirm_clock, doubt);
         r->confirm_clock = false;
         if (*doubt)
                 troubles_set(
@@ -81,6 +82,7 @@ static void judge_clock(struct retention *r, char *doubt)
                         doubt);
         else
                 troubles_clear(stores->troubles, TROUBLE_RETENTION_CLOCK);
+        return now;
 }
 
 static int first_failure(const int *results, size_t n)
@@ -94,14 +96,14 @@ static int first_failure(const int *results, size_t n)
 
 void retention_run(struct retention *r, struct retention_cycle *ret)
 {
-        struct moment now = clock_now();
+        struct moment now;
         uint64_t started = clock_monotonic_ns(), compressed_files = 0;
         bool caps = retention_caps_any(r);
         assert(r->metrics && r->deletion);
         deletion_take_tally(r->deletion);
         set_pace(r, caps ? DELETION_SMALL : DELETION_GENTLE);
-        *ret = (struct retention_cycle){ .began = now };
-        judge_clock(r, ret->clock_doubt);
+        *ret = (struct retention_cycle){ 0 };
+        now = ret->began = judge_clock(r, ret->clock_doubt);
         bool believed = !*ret->clock_doubt; /* what lives for 0 days goes whatever the time is */
         int logs = believed || r->config->logs_ttl_days == 0 ? expire_logs(r, now) : 0;
         int crashes = believed || r->config->crashes_ttl_days == 0 ? expire_crashes(r, now) : 0;

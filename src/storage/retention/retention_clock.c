@@ -37,10 +37,12 @@
 
 /* ---- samples ---- */
 
-static void take_sample(struct retention_clock_sample *ret)
+static struct moment take_sample(struct retention_clock_sample *ret)
 {
-        *ret = (struct retention_clock_sample){ .wall_secs = clock_now().sec, .uptime_secs = clock_uptime_secs() };
+        struct moment now = clock_now();
+        *ret = (struct retention_clock_sample){ .wall_secs = now.sec, .uptime_secs = clock_uptime_secs() };
         clock_boot_id(ret->boot_id);
+        return now;
 }
 
 static bool same_boot(const struct retention_clock_sample *a, const struct retention_clock_sample *b)
@@ -88,9 +90,9 @@ static void save(struct retention_clock *c, int datadir_fd, const struct retenti
         buf_append_char(&text, '\n');
         int e = json_write_finish(&w);
         if (e == 0)
-                e = durable_mkdirs(datadir_fd, "journal"); /* without syncs there is no journal */
+                e = durable_mkdirs_later(datadir_fd, "journal"); /* without syncs there is no journal */
         if (e == 0)
-                e = durable_replace_file(datadir_fd, RETENTION_CLOCK_FILE, text.data, text.len, 0640);
+                e = durable_replace_file_later(datadir_fd, RETENTION_CLOCK_FILE, text.data, text.len, 0640);
         if (e < 0)
                 log_warn("cannot keep what is known of time", LOG_STR("file", RETENTION_CLOCK_FILE),
                          LOG_STR("error", strerror(-e)));
@@ -253,9 +255,11 @@ static bool has_been_steady(struct retention_clock *c, const struct retention_cl
 {
         if (c->doubted.wall_secs == 0)
                 c->steady_secs = 0;
-        else if (!same_boot(&c->doubted, now))
-                c->steady_secs =
-                        now->wall_secs + RETENTION_CLOCK_TOLERANCE_SECS < c->doubted.wall_secs ? 0 : c->steady_secs;
+        else if (!same_boot(&c->doubted, now)) /* how long it was off nobody knows, but not for days */
+                c->steady_secs = now->wall_secs + RETENTION_CLOCK_TOLERANCE_SECS < c->doubted.wall_secs ||
+                                                 now->wall_secs - c->doubted.wall_secs > RETENTION_CLOCK_GAP_SECS
+                                         ? 0
+                                         : c->steady_secs;
         else if (is_steady(jump_secs(&c->doubted, now)))
                 c->steady_secs += now->uptime_secs - c->doubted.uptime_secs;
         else
@@ -285,11 +289,12 @@ static void note_corrected(struct retention_clock *c, const struct retention_clo
         log_info("the clock has been corrected; what was received before counts as received now");
 }
 
-void retention_clock_judge(struct retention_clock *c, const struct deletion_stores *stores, const char *data_dir,
-                           struct retention_clock_ttl ttl, bool confirmed, char reason[RETENTION_CLOCK_REASON_SIZE])
+struct moment retention_clock_judge(struct retention_clock *c, const struct deletion_stores *stores,
+                                    const char *data_dir, struct retention_clock_ttl ttl, bool confirmed,
+                                    char reason[RETENTION_CLOCK_REASON_SIZE])
 {
         struct retention_clock_sample now;
-        take_sample(&now);
+        struct moment at = take_sample(&now);
         load(c, stores->datadir_fd);
         bool was_doubted = c->doubted.wall_secs != 0;
         reason[0] = '\0';
@@ -319,6 +324,7 @@ void retention_clock_judge(struct retention_clock *c, const struct deletion_stor
         if (was_doubted != (reason[0] != '\0') || confirmed || c->saved_uptime_secs == 0 ||
             now.uptime_secs - c->saved_uptime_secs >= SAVE_INTERVAL_SECS)
                 save(c, stores->datadir_fd, &now);
+        return at;
 }
 
 struct moment retention_clock_wrong_until(const struct retention_clock *c, unsigned ttl_days, struct moment now)

@@ -38,12 +38,13 @@ struct retention_clock_ttl {
         unsigned logs_days, crashes_days;
 };
 
-/* Judges the clock before a cycle. *reason is "" when it is believed, else why not, in words. It reads the index
+/* Judges the clock before a cycle, and returns the time that it judged. *reason is "" when it is believed, else why not, in words. It reads the index
  * only when the machine was started again and a long time seems to have passed without the daemon. confirmed: an
  * operator says that it is right. */
 #define RETENTION_CLOCK_REASON_SIZE 256
-void retention_clock_judge(struct retention_clock *c, const struct deletion_stores *stores, const char *data_dir,
-                           struct retention_clock_ttl ttl, bool confirmed, char reason[RETENTION_CLOCK_REASON_SIZE]);
+struct moment retention_clock_judge(struct retention_clock *c, const struct deletion_stores *stores,
+                                    const char *data_dir, struct retention_clock_ttl ttl, bool confirmed,
+                                    char reason[RETENTION_CLOCK_REASON_SIZE]);
 
 /* What was received up to this moment must not expire yet, since its times are wrong; year 0: there is no such. */
 struct moment retention_clock_wrong_until(const struct retention_clock *c, unsigned ttl_days, struct moment now);

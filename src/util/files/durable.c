@@ -107,20 +107,25 @@ static int write_new(int dirfd, const char *path, const void *data, size_t len, 
         return r < 0 ? r : durable_sync(fd);
 }
 
-int durable_replace_file(int dirfd, const char *path, const void *data, size_t len, mode_t mode)
+int durable_replace_file_later(int dirfd, const char *path, const void *data, size_t len, mode_t mode)
 {
-        char parent[PATH_MAX], temporary[PATH_MAX];
-        int r = path_parent(path, parent);
-        if (r == 0)
-                r = path_unfinished(path, temporary);
+        char temporary[PATH_MAX];
+        int r = path_unfinished(path, temporary);
         if (r < 0)
                 return r;
         r = write_new(dirfd, temporary, data, len, mode);
         if (r == 0 && renameat(dirfd, temporary, dirfd, path) < 0)
                 r = -errno;
-        if (r < 0) {
+        if (r < 0)
                 unlinkat(dirfd, temporary, 0);
-                return r;
-        }
-        return durable_sync_dir(dirfd, parent);
+        return r;
+}
+
+int durable_replace_file(int dirfd, const char *path, const void *data, size_t len, mode_t mode)
+{
+        char parent[PATH_MAX];
+        int r = path_parent(path, parent);
+        if (r == 0)
+                r = durable_replace_file_later(dirfd, path, data, len, mode);
+        return r == 0 ? durable_sync_dir(dirfd, parent) : r;
 }

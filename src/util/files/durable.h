@@ -26,3 +26,5 @@ int durable_mkdirs_later(int dirfd, const char *path);
 
 /* Replaces path atomically: a temporary file beside it is written, synced and renamed, then the directory is synced. */
 int durable_replace_file(int dirfd, const char *path, const void *data, size_t len, mode_t mode);
+/* The same, but a power cut may bring the old file back: the directory is not synced. */
+int durable_replace_file_later(int dirfd, const char *path, const void *data, size_t len, mode_t mode);
