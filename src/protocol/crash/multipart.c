@@ -75,6 +75,8 @@ int multipart_new(const char *boundary, const struct multipart_limits *limits, c
 
 struct multipart *multipart_free(struct multipart *m)
 {
+        if (!m)
+                return NULL;
         if (m)
                 buf_done(&m->head);
         buf_done(&m->filename);
