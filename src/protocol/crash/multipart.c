@@ -77,8 +77,7 @@ struct multipart *multipart_free(struct multipart *m)
 {
         if (!m)
                 return NULL;
-        if (m)
-                buf_done(&m->head);
+        buf_done(&m->head);
         buf_done(&m->filename);
         free(m);
         return NULL;
