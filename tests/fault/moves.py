@@ -99,14 +99,13 @@ class Mover(Moves):
                 self._move(self.rng.choice(self.actions))
 
     def _move(self, action):
-        files = [path for path in log_files(self.logs) if len(list(path.parent.glob(f"*{MARK}*"))) < PER_SOURCE]
-        if files:
-            self.count += 1
-            try:
-                for _ in getattr(self, action)(self.rng.choice(files), f"{MARK}{action}-{self.mark()}"):
-                    pass
-            except FileNotFoundError:
-                pass  # somebody was quicker
+        try:
+            files = [path for path in log_files(self.logs) if len(list(path.parent.glob(f"*{MARK}*"))) < PER_SOURCE]
+            self.count += len(files) > 0
+            for _ in getattr(self, action)(self.rng.choice(files), f"{MARK}{action}-{self.mark()}") if files else ():
+                pass
+        except FileNotFoundError:
+            pass  # somebody was quicker: the daemon takes empty directories away, too
 
     def mark(self):
         return f"{re.sub('[^A-Za-z0-9]', '-', str(self.seed))}-{self.count}"

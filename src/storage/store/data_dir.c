@@ -17,6 +17,7 @@
 #include "storage/store/clean_stop.h"
 #include "storage/store/reconcile.h"
 #include "util/files/entries.h"
+#include "util/files/path.h"
 #include "util/log.h"
 
 void data_dir_init(struct data_dir *d, const char *path)
@@ -107,10 +108,28 @@ int data_dir_lock(struct data_dir *d, struct error *err)
         return 0;
 }
 
+static int ignore_entry(_unused_ void *userdata, _unused_ const char *path, _unused_ const char *name)
+{
+        return 0;
+}
+
+/* What a stop in the middle of replacing a small file left. */
+static int remove_unfinished(void *userdata, const char *path, const char *name)
+{
+        const struct data_dir *d = userdata;
+        if (strncmp(name, PATH_UNFINISHED, strlen(PATH_UNFINISHED)) == 0)
+                unlinkat(d->fd, path, 0);
+        return 0;
+}
+
 int data_dir_recover_logs(struct data_dir *d, struct error *err)
 {
+        const struct entries_walk journal = {
+                .dirfd = d->fd, .entry = ignore_entry, .hidden = remove_unfinished, .userdata = d
+        };
         struct log_recovery_counts found;
         assert(d->state == DATA_DIR_LOCKED);
+        (void)entries_walk(&journal, "journal");
         int r = log_recovery_run(d->fd, &found, err);
         if (r < 0)
                 return r;
