@@ -5,6 +5,7 @@ All that a case draws follows from the seed. What a recording holds also depends
 is repeated from its recording, which is kept when something was found: keep, repeat().
 """
 
+import contextlib
 import ctypes
 import dataclasses
 import os
@@ -86,7 +87,8 @@ def record(directory, seed, answers=ANSWERS, binary=None, config=CONFIG, moves=(
         mover = Mover(daemon.data_dir, seed, moves, position=disk.position)
 
         def on_answer(seen):
-            writeback(seen)
+            with contextlib.suppress(FileNotFoundError):  # the file was moved, or the daemon took its directory away
+                writeback(seen)
             if moves:
                 mover(seen)
 
