@@ -31,7 +31,7 @@ def kill_at(daemon, clock, ledger, seed, answers, moves=()):
     """Kills the daemon when the load got so many answers, while more are under way. Until then it is starved now and
     then, its clock jumps, and log files are moved (moves.py)."""
     starvation = Starvation(daemon, seed)
-    mover = Mover(daemon.data_dir, seed, moves)
+    mover = Mover(daemon.data_dir, seed, ledger, moves)
 
     def on_answer(seen):
         starvation.on_answer(seen)

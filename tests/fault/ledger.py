@@ -98,6 +98,13 @@ class Ledger:
             self.refusals[why] = self.refusals.get(why, 0) + 1
             self.answers += 1
 
+    def unanswered(self, install_id, first):
+        """Log records of a source that may be on their way into its file, and all in exports from number `first` on."""
+        with self.lock:
+            return [name for n, export in enumerate(self.exports)
+                    if n >= first or not export.refused and export.position is None
+                    for part in export.parts if part.source.install_id == install_id for name in part.names]
+
     def acknowledged(self, cut=None):
         """How many log records, and how many blobs of reports (a shared one once a report)."""
         records = sum(len(part.names) for export in self.exports if export.acknowledged(cut) for part in export.parts)

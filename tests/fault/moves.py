@@ -19,8 +19,8 @@ class Moves:
 
     deleted: {name of a log record: where the disk's log was before}: may be gone from then on, or back."""
 
-    def __init__(self, position=lambda: 0):
-        self.position = position
+    def __init__(self, ledger):
+        self.ledger, self.position = ledger, ledger.position
         self.deleted = {}
         self.held = []  # (files that lost their name, from where what is in them is deleted, position)
 
@@ -41,10 +41,7 @@ class Moves:
         before = self.position()
         copied = _copy(path, path.with_name(path.name + mark))
         yield
-        with open(path, "r+b") as file:
-            file.seek(copied)
-            self._delete(file.read(), before)
-            file.truncate(0)
+        self._empty(path, copied, before)
 
     def replace(self, path, mark):
         file, before = open(path, "rb"), self.position()
@@ -56,8 +53,7 @@ class Moves:
     def truncate(self, path, mark):
         before = self.position()
         yield
-        self._delete(path.read_bytes(), before)
-        os.truncate(path, 0)
+        self._empty(path, 0, before)
 
     def remove(self, path, mark):
         self.held.append((open(path, "rb"), 0, self.position()))
@@ -71,6 +67,17 @@ class Moves:
             self._delete(file.read(), before)
             file.close()
         self.held = []
+
+    def _empty(self, path, begin, before):
+        """What is being written just then is gone, too, and cannot all be read."""
+        sent = len(self.ledger.exports)
+        names = self.ledger.unanswered(path.parent.name, sent)
+        with open(path, "r+b") as file:
+            file.seek(begin)
+            self._delete(file.read(), before)
+            file.truncate(0)
+        for name in {*names, *self.ledger.unanswered(path.parent.name, sent)}:
+            self.deleted.setdefault(name, before)
 
     def _delete(self, data, before):
         for line in data.split(b"\n"):
@@ -86,8 +93,8 @@ ACTIONS = ("rename", "copytruncate", "replace", "rename_source", "rename_project
 class Mover(Moves):
     """Moves a file now and then: called after each answer, by the client that got it."""
 
-    def __init__(self, data_dir, seed, actions=ACTIONS, often=0.06, position=lambda: 0):
-        super().__init__(position)
+    def __init__(self, data_dir, seed, ledger, actions=ACTIONS, often=0.06):
+        super().__init__(ledger)
         self.logs, self.rng = pathlib.Path(data_dir) / "logs", random.Random(f"moves {seed}")
         self.actions, self.often, self.seed = actions, often, seed
         self.lock = threading.Lock()
@@ -117,7 +124,7 @@ def log_files(logs):
 
 
 def _copy(source, target):
-    """How many bytes."""
+    """Up to where there are whole lines: the daemon may have been in the middle of one."""
     data = source.read_bytes()
     with open(target, "xb") as file:
         file.write(data)
@@ -126,4 +133,4 @@ def _copy(source, target):
     directory = os.open(target.parent, os.O_RDONLY)
     os.fsync(directory)
     os.close(directory)
-    return len(data)
+    return data.rfind(b"\n") + 1

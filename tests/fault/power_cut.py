@@ -84,7 +84,7 @@ def record(directory, seed, answers=ANSWERS, binary=None, config=CONFIG, moves=(
         begin = disk.position()
         daemon = start(binary)
         writeback = Writeback(daemon.data_dir, seed)
-        mover = Mover(daemon.data_dir, seed, moves, position=disk.position)
+        mover = Mover(daemon.data_dir, seed, ledger, moves)
 
         def on_answer(seen):
             with contextlib.suppress(FileNotFoundError):  # the file was moved, or the daemon took its directory away
@@ -216,7 +216,8 @@ def every_cut(directory, seed, step=1, keep=None, say=lambda text: None):
 def record_short(directory, seed):
     """A few hundred writes: exports, one of them more than a segment of the journal, a renamed file, reports, checkpoints."""
     with RecordedDisk(directory, DISK_BYTES) as disk:
-        ledger, moves = Ledger(disk.position), Moves(disk.position)
+        ledger = Ledger(disk.position)
+        moves = Moves(ledger)
         daemon = Daemon(directory / "daemon", CONFIG, data_dir=disk.mount_point / "data").start()
         begin = disk.position()
         try:

@@ -38,7 +38,7 @@ def start_with_old_lines(ledger, directory, **where):
 def move_under(daemon, ledger, action, after):
     """Exports, moves every log file, while more is exported, and syncs the disk. `after`: exports again, so that the daemon
     notices."""
-    moves = Moves(ledger.position)
+    moves = Moves(ledger)
     export_some(daemon, ledger, "before")
     paths = log_files(daemon.data_dir / "logs")
     assert len(paths) > 4

@@ -58,14 +58,15 @@ void log_copies_add(struct log_copies *c, int fd)
                 c->fds[c->n++] = copy;
 }
 
-bool log_copies_have(const struct log_copies *c, const struct log_replay *r, const struct log_replay_piece *p)
+size_t log_copies_have(const struct log_copies *c, const struct log_replay *r, const struct log_replay_piece *p,
+                       size_t from)
 {
         for (unsigned i = 0; i < c->n; i++) {
                 size_t same = 0;
-                if (log_replay_compare(r, p, c->fds[i], UINT64_MAX, &same) == 0 && same == p->len)
-                        return true;
+                if (log_replay_compare(r, p, from, c->fds[i], UINT64_MAX, &same) == 0 && same > 0)
+                        return same;
         }
-        return false;
+        return 0;
 }
 
 void log_copies_done(struct log_copies *c)

@@ -17,6 +17,7 @@ struct log_copies {
 void log_copies_open(struct log_copies *c, int datadir_fd, const struct log_replay_file *file);
 /* Adds one more file; the descriptor is duplicated. */
 void log_copies_add(struct log_copies *c, int fd);
-/* Whether one of them has all bytes of the piece at its offset. */
-bool log_copies_have(const struct log_copies *c, const struct log_replay *r, const struct log_replay_piece *p);
+/* How many bytes of whole lines of the piece, from byte number `from` on, one of them has at their offsets. */
+size_t log_copies_have(const struct log_copies *c, const struct log_replay *r, const struct log_replay_piece *p,
+                       size_t from);
 void log_copies_done(struct log_copies *c);

@@ -2,7 +2,9 @@
  *
  * Opening an existing file reads its last block: when a crash left an unterminated line, that tail is appended to
  * <file>.torn, synced there, and only then cut off here; a crash in between leaves it twice, never lost. Appending
- * moves `size` by what the kernel took, so that after a failed write the caller knows where to cut.
+ * moves `size` by what the kernel took, so that after a failed write the caller knows where to cut. Between a look at
+ * the size and the write somebody may empty the file, so the kernel is asked where the lines went (O_APPEND moves the
+ * file offset).
  *
  * Failure modes: what concerns one file (ENOSPC, EMFILE, no permission, a directory in the way) is -errno, and the file
  * is as it was. A failed sync is final, since the kernel may have dropped the pages: LOG_FILE_BROKEN, logged here
@@ -232,7 +234,7 @@ bool log_file_is_ours(const struct log_file *f)
         struct stat st;
         char path[PATH_SIZE];
         file_path(&f->source, f->day, "", path);
-        return fstatat(f->datadir_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == f->inode &&
+        return !f->displaced && fstatat(f->datadir_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == f->inode &&
                st.st_dev == f->device && (uint64_t)st.st_size == f->size;
 }
 
@@ -261,17 +263,29 @@ static size_t iov_advance(struct iovec *iov, size_t count, size_t n)
         return i;
 }
 
-int log_file_append(struct log_file *f, struct iovec *iov, size_t n)
+static void find_place(struct log_file *f, uint64_t written, uint64_t *at)
+{
+        off_t end = lseek(f->fd, 0, SEEK_CUR);
+        if (end >= 0 && (uint64_t)end != f->size + written) {
+                f->displaced = true;
+                *at += (uint64_t)end - (f->size + written);
+                f->size = (uint64_t)end - written;
+        }
+        f->size += written;
+}
+
+int log_file_append(struct log_file *f, struct iovec *iov, size_t n, uint64_t *ret_at)
 {
         size_t used = iov_advance(iov, n, 0);
         assert(f->fd >= 0 && n <= IOV_MAX);
+        *ret_at = f->size;
         while (used < n) {
                 ssize_t written = writev(f->fd, iov + used, (int)(n - used));
                 if (written < 0 && errno == EINTR)
                         continue;
                 if (written <= 0)
                         return written < 0 ? -errno : -EIO;
-                f->size += (uint64_t)written;
+                find_place(f, (uint64_t)written, ret_at);
                 used += iov_advance(iov + used, n - used, (size_t)written);
         }
         return 0;

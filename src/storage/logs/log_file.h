@@ -26,6 +26,7 @@ struct log_file {
         uint64_t size;
         uint64_t looked_at; /* the committer's: the last group in which it looked whether the file is ours */
         int trouble;        /* the committer's: -errno while lines of a moved file cannot be brought back */
+        bool displaced;     /* somebody else changed its size, and we found that out by writing to it */
         bool unnamed;       /* new: its name is not durable before its directories are synced */
 
         /* For the next note. */
@@ -63,7 +64,7 @@ int log_file_repair_hole(struct log_file *f, uint64_t hole, uint64_t known);
 /* Just after the last newline before a place in a file; 0 when there is none. 0 or -errno. Any thread. */
 int log_file_find_end(int fd, uint64_t before, uint64_t *ret_end);
 /* False when the file's name is no longer that of the file that is open (removed, renamed, replaced; its directory,
- * too), or when somebody else has changed its size. */
+ * too), or when somebody else has changed its size, now or before the last append. */
 bool log_file_is_ours(const struct log_file *f);
 /* Whether the open file has a name, the old one or another. */
 bool log_file_has_a_name(const struct log_file *f);
@@ -72,9 +73,9 @@ void log_file_close(struct log_file *f); /* syncs nothing */
 #define LOG_FILE_PATH_SIZE 320
 void log_file_path(const struct source *source, const char *day, char ret[LOG_FILE_PATH_SIZE]);
 
-/* Appends the pieces in order; they are changed. 0, or -errno: size says how much of them is in the file, and the
- * caller cuts. */
-int log_file_append(struct log_file *f, struct iovec *iov, size_t n);
+/* Appends the pieces in order; they are changed. *ret_at: where they begin. 0, or -errno: size says how much of them is
+ * in the file, and the caller cuts. */
+int log_file_append(struct log_file *f, struct iovec *iov, size_t n, uint64_t *ret_at);
 /* Cuts the file back. 0 or -errno: it is as long as before. */
 int log_file_cut(struct log_file *f, uint64_t size);
 /* Makes the content, and a new file's name, durable. 0 or LOG_FILE_BROKEN. */

@@ -117,13 +117,13 @@ struct restore {
         bool repaired;
 };
 
-static int write_piece(const struct restore *s, const struct log_replay_piece *p, int fd, uint64_t at)
+static int write_lines(const struct restore *s, const struct log_replay_piece *p, size_t from, size_t len, uint64_t to)
 {
         uint8_t block[65536];
-        for (size_t done = 0; done < p->len;) {
-                size_t n = p->len - done < sizeof(block) ? p->len - done : sizeof(block);
-                int e = log_replay_copy(&s->recovery->replay, p, done, block, n);
-                ssize_t written = e == 0 ? pwrite(fd, block, n, (off_t)(at + done)) : 0;
+        for (size_t done = 0; done < len;) {
+                size_t n = len - done < sizeof(block) ? len - done : sizeof(block);
+                int e = log_replay_copy(&s->recovery->replay, p, from + done, block, n);
+                ssize_t written = e == 0 ? pwrite(s->log.fd, block, n, (off_t)(to + done)) : 0;
                 if (e < 0 || written <= 0)
                         return e < 0 ? e : written < 0 ? -errno : -EIO;
                 done += (size_t)written;
@@ -163,71 +163,84 @@ static int is_torn(const struct log_file *f, uint64_t at, bool *ret)
         return 0;
 }
 
-/* The file goes on at p's offset with something else. *ret_fits: that was torn and is cut off. */
-static int cut_torn(struct restore *s, const struct log_replay_piece *p, size_t same, bool *ret_fits)
+/* The file has something else at `place`. *ret_fits: that was torn and is cut off. */
+static int cut_torn(struct restore *s, uint64_t place, bool *ret_fits)
 {
         uint64_t line;
         bool torn = false;
-        int e = log_file_find_end(s->log.fd, p->offset + same, &line);
+        int e = log_file_find_end(s->log.fd, place, &line);
         if (e == 0)
                 e = is_torn(&s->log, line, &torn);
-        *ret_fits = torn && line >= p->offset; /* always, when whole lines precede it */
+        *ret_fits = torn && line == place; /* always, when whole lines precede it */
         if (e < 0 || !*ret_fits)
                 return e;
         s->found = line;
         return log_file_cut(&s->log, line) == 0 ? 0 : -EIO;
 }
 
-static int append_piece(struct restore *s, const struct log_replay_piece *p)
+static int append_lines(struct restore *s, const struct log_replay_piece *p, size_t from, size_t len)
 {
         int e = log_file_repair_tail(&s->log);
         if (e == 0)
-                e = write_piece(s, p, s->log.fd, s->log.size);
+                e = write_lines(s, p, from, len, s->log.size);
         if (e != 0)
                 return e < 0 ? e : -EIO;
-        s->log.size += p->len;
-        s->appended += p->len;
+        s->log.size += len;
+        s->appended += len;
         return 0;
 }
 
-/* The lines are not at their place: `same` bytes of them are. */
-static int restore_piece(struct restore *s, const struct log_replay_piece *p, size_t same)
+/* The line is nowhere. Nor is the rest of the piece, if there is no file, and no part of one, in which it could be. */
+static int restore_lines(struct restore *s, const struct log_replay_piece *p, size_t from, size_t *ret_len)
 {
+        const uint64_t place = p->offset + from;
         int e = s->log.fd < 0 ? open_log(s, true) : 0;
-        bool fits = !p->overwritten && p->offset <= s->log.size;
-        if (e == 0 && fits && p->offset < s->log.size) {
-                fits = p->offset < s->found;
-                if (fits && p->offset + same < s->log.size)
-                        e = cut_torn(s, p, same, &fits);
+        if (e == 0)
+                e = log_replay_line(&s->recovery->replay, p, from, ret_len);
+        bool fits = e == 0 && from + *ret_len <= p->at_place && place <= s->log.size;
+        if (fits && place < s->log.size) {
+                fits = place < s->found;
+                if (fits)
+                        e = cut_torn(s, place, &fits);
         }
         if (e < 0)
                 return e;
-        s->recovery->counts.bytes_restored += p->len - same;
+        if (s->copies.n == 0 && place >= s->found && (!fits || p->at_place == p->len))
+                *ret_len = p->len - from;
+        s->recovery->counts.bytes_restored += *ret_len;
         s->repaired = true;
         if (!fits)
-                return append_piece(s, p);
-        e = write_piece(s, p, s->log.fd, p->offset);
-        s->log.size = p->offset + p->len;
+                return append_lines(s, p, from, *ret_len);
+        e = write_lines(s, p, from, *ret_len, place);
+        s->log.size = place + *ret_len;
+        return e;
+}
+
+static int restore_piece(struct restore *s, const struct log_replay_piece *p)
+{
+        const struct log_replay *r = &s->recovery->replay;
+        int e = 0;
+        for (size_t from = 0, n; from < p->len && e == 0; from += n) {
+                n = 0;
+                if (s->log.fd >= 0)
+                        e = log_replay_compare_named(r, p, from, s->log.fd, s->found, &n);
+                if (e == 0 && n > 0) {
+                        e = write_lines(s, p, from, n, p->offset + from);
+                } else if (e == 0 && (n = log_copies_have(&s->copies, r, p, from)) > 0) {
+                        s->recovery->counts.bytes_elsewhere += n;
+                } else if (e == 0) {
+                        e = restore_lines(s, p, from, &n);
+                }
+        }
         return e;
 }
 
 static int restore_pieces(struct restore *s)
 {
-        for (const struct log_replay_piece *p = s->file->pieces; p < s->file->pieces + s->file->n; p++) {
-                size_t same = 0;
-                int e = 0;
-                if (s->log.fd >= 0 && !p->overwritten)
-                        e = log_replay_compare(&s->recovery->replay, p, s->log.fd, s->found, &same);
-                if (e == 0 && same == p->len)
-                        e = write_piece(s, p, s->log.fd, p->offset);
-                else if (e == 0 && log_copies_have(&s->copies, &s->recovery->replay, p))
-                        s->recovery->counts.bytes_elsewhere += p->len;
-                else if (e == 0)
-                        e = restore_piece(s, p, same);
-                if (e < 0)
-                        return e;
-        }
-        return 0;
+        int e = 0;
+        for (const struct log_replay_piece *p = s->file->pieces; p < s->file->pieces + s->file->n && e == 0; p++)
+                e = restore_piece(s, p);
+        return e;
 }
 
 static void report_changed(struct restore *s)
@@ -244,7 +257,7 @@ static int write_elsewhere(struct restore *s, int why)
         _cleanup_(buf_done) struct buf lines = { 0 };
         int e = 0;
         for (const struct log_replay_piece *p = s->file->pieces; p < s->file->pieces + s->file->n && e == 0; p++)
-                e = log_replay_take(&s->recovery->replay, p, &lines);
+                e = log_replay_take(&s->recovery->replay, p, 0, p->len, &lines);
         if (e == 0)
                 e = log_recovered_append(s->recovery->datadir_fd, &s->file->source, s->file->day, &lines, why);
         s->recovery->counts.files_unwritable++;

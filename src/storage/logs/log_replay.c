@@ -116,7 +116,9 @@ void log_replay_mark(struct log_replay_file *f)
         for (size_t i = f->n; i > 0; i--) {
                 struct log_replay_piece *p = &f->pieces[i - 1];
                 uint64_t end = p->offset + p->len;
-                p->overwritten = p->offset < high && end > low;
+                p->at_place = p->offset >= high || end <= low ? p->len
+                              : low > p->offset               ? (size_t)(low - p->offset)
+                                                              : 0;
                 low = p->offset < low ? p->offset : low;
                 high = end > high ? end : high;
         }
@@ -128,37 +130,67 @@ int log_replay_copy(const struct log_replay *r, const struct log_replay_piece *p
         return got < 0 ? -errno : (size_t)got == n ? 0 : -EIO;
 }
 
-int log_replay_take(const struct log_replay *r, const struct log_replay_piece *p, struct buf *lines)
+int log_replay_line(const struct log_replay *r, const struct log_replay_piece *p, size_t from, size_t *ret_len)
 {
-        int e = buf_reserve(lines, p->len);
+        char block[4096];
+        for (size_t at = from; at < p->len;) {
+                size_t n = p->len - at < sizeof(block) ? p->len - at : sizeof(block);
+                int e = log_replay_copy(r, p, at, block, n);
+                if (e < 0)
+                        return e;
+                const char *newline = memchr(block, '\n', n);
+                if (newline) {
+                        *ret_len = at + (size_t)(newline - block) + 1 - from;
+                        return 0;
+                }
+                at += n;
+        }
+        *ret_len = p->len - from;
+        return 0;
+}
+
+int log_replay_take(const struct log_replay *r, const struct log_replay_piece *p, size_t from, size_t n,
+                    struct buf *lines)
+{
+        int e = buf_reserve(lines, n);
         if (e == 0)
-                e = log_replay_copy(r, p, 0, lines->data + lines->len, p->len);
+                e = log_replay_copy(r, p, from, lines->data + lines->len, n);
         if (e == 0)
-                lines->len += p->len;
+                lines->len += n;
         return e;
 }
 
-int log_replay_compare(const struct log_replay *r, const struct log_replay_piece *p, int fd, uint64_t limit,
-                       size_t *ret_same)
+int log_replay_compare(const struct log_replay *r, const struct log_replay_piece *p, size_t from, int fd,
+                       uint64_t limit, size_t *ret_same)
 {
         uint8_t ours[4096], theirs[4096];
-        uint64_t room = limit > p->offset ? limit - p->offset : 0;
-        size_t same = 0, len = p->len < room ? p->len : (size_t)room;
-        while (same < len) {
-                size_t n = len - same < sizeof(ours) ? len - same : sizeof(ours);
-                int e = log_replay_copy(r, p, same, ours, n);
-                ssize_t got = e == 0 ? pread(fd, theirs, n, (off_t)(p->offset + same)) : 0;
+        uint64_t begin = p->offset + from, room = limit > begin ? limit - begin : 0;
+        size_t at = 0, len = p->len - from < room ? p->len - from : (size_t)room;
+        *ret_same = 0;
+        while (at < len) {
+                size_t n = len - at < sizeof(ours) ? len - at : sizeof(ours);
+                int e = log_replay_copy(r, p, from + at, ours, n);
+                ssize_t got = e == 0 ? pread(fd, theirs, n, (off_t)(begin + at)) : 0;
                 if (e < 0 || got < 0)
                         return e < 0 ? e : -errno;
                 size_t i = 0;
                 while (i < (size_t)got && ours[i] == theirs[i])
                         i++;
-                same += i;
+                const uint8_t *newline = memrchr(ours, '\n', i);
+                if (newline)
+                        *ret_same = at + (size_t)(newline - ours) + 1;
+                at += i;
                 if (i < n)
                         break;
         }
-        *ret_same = same;
         return 0;
+}
+
+int log_replay_compare_named(const struct log_replay *r, const struct log_replay_piece *p, size_t from, int fd,
+                             uint64_t size, size_t *ret_same)
+{
+        uint64_t placed = p->offset + p->at_place;
+        return log_replay_compare(r, p, from, fd, placed < size ? placed : size, ret_same);
 }
 
 void log_replay_done(struct log_replay *r)

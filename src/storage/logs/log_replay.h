@@ -18,7 +18,7 @@ struct log_replay_piece {
         uint64_t at;   /* where in it; bytes, like all here */
         uint64_t offset;
         size_t len;
-        bool overwritten; /* later lines were written to the same place of a newer file of this name */
+        size_t at_place; /* so much of it later lines of a newer file of this name left where it was written */
 };
 
 struct log_replay_file {
@@ -45,14 +45,20 @@ struct log_replay_file *log_replay_expect(struct log_replay *r, const struct sou
 /* Reads a live segment; the oldest generation first. *ret_damaged is set when there is a hole between its frames. 0 or
  * -errno. */
 int log_replay_read(struct log_replay *r, unsigned slot, int fd, uint64_t generation, bool *ret_damaged);
-/* Once everything is read: sets `overwritten` in the pieces of a file. */
+/* Once everything is read: sets `at_place` in the pieces of a file. */
 void log_replay_mark(struct log_replay_file *f);
 /* Copies n bytes of a piece, beginning with byte number `from`. 0 or -errno. */
 int log_replay_copy(const struct log_replay *r, const struct log_replay_piece *p, size_t from, void *ret, size_t n);
-/* Appends the whole piece. 0 or -errno. */
-int log_replay_take(const struct log_replay *r, const struct log_replay_piece *p, struct buf *lines);
-/* How many bytes from the piece's first on are at its offset in another file, whose first `limit` bytes count. 0 or
- * -errno. */
-int log_replay_compare(const struct log_replay *r, const struct log_replay_piece *p, int fd, uint64_t limit,
-                       size_t *ret_same);
+/* How long the line is that begins with byte number `from`. 0 or -errno. */
+int log_replay_line(const struct log_replay *r, const struct log_replay_piece *p, size_t from, size_t *ret_len);
+/* Appends n bytes of a piece. 0 or -errno. */
+int log_replay_take(const struct log_replay *r, const struct log_replay_piece *p, size_t from, size_t n,
+                    struct buf *lines);
+/* How many bytes of whole lines, from byte number `from` on, are at their offsets in another file, whose first `limit`
+ * bytes count. 0 or -errno. */
+int log_replay_compare(const struct log_replay *r, const struct log_replay_piece *p, size_t from, int fd,
+                       uint64_t limit, size_t *ret_same);
+/* The same in the file that has the name, of which `size` bytes count. */
+int log_replay_compare_named(const struct log_replay *r, const struct log_replay_piece *p, size_t from, int fd,
+                             uint64_t size, size_t *ret_same);
 void log_replay_done(struct log_replay *r);

@@ -7,7 +7,7 @@
 static int write_part(struct log_runs *r, struct log_file *f, struct log_batch *first, struct log_batch **ret_next,
                       uint64_t *ret_whole)
 {
-        uint64_t whole = f->size, lines = 0;
+        uint64_t whole, lines = 0;
         size_t n = 0;
         const struct log_append *newest = NULL;
         struct log_batch *b;
@@ -16,7 +16,7 @@ static int write_part(struct log_runs *r, struct log_file *f, struct log_batch *
                 r->iov[n++] = (struct iovec){ .iov_base = (void *)b->appends[0].data, .iov_len = b->appends[0].len };
         *ret_next = b;
         log_cache_touch(r->files, f);
-        int e = log_file_append(f, r->iov, n);
+        int e = log_file_append(f, r->iov, n, &whole);
         for (b = first; b != *ret_next && b->appends[0].len <= f->size - whole; b = b->next) {
                 newest = &b->appends[0];
                 if (r->journal)

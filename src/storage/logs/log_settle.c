@@ -1,10 +1,11 @@
 /* Only when a file was moved does this cost more than a look at each name: it waits for a checkpoint under way, reads
  * the live journal, and syncs the whole file system, so that a renamed file or a copy has its lines, and its name. Then
  * one frame of the journal says that what it held of the file is settled, and holds what goes to the new file. Only
- * then is the new file written, so that each line is there once, whenever a crash comes.
+ * then is the new file written, so that each line is there once, whenever a crash comes. When the journal has no room
+ * for that frame, the new file is synced, and the journal freed at once: a crash in between leaves the lines twice.
  *
- * Failure modes: a file that cannot be looked at, or opened, stays as it is, and its batches are refused (`trouble`)
- * until it can. A file that may not be written has its lines moved to recovered/ (log_recovered.c). After the frame
+ * Failure modes: a file that cannot be looked at, or opened, stays as it is, its batches are refused (`trouble`) and
+ * the journal is kept until it can. A file that may not be written has its lines moved to recovered/ (log_recovered.c). After the frame
  * is durable a failed write is final; the next start brings the lines back from the journal. */
 #include "storage/logs/log_settle.h"
 
@@ -37,6 +38,7 @@ struct moves {
         struct moved *list;
         size_t n, cap;
         struct log_replay replay;
+        bool round_journal; /* lines are in their files, and the journal does not say so */
 };
 
 static void moves_done(struct moves *m)
@@ -119,6 +121,26 @@ static int read_journal(const struct log_settle *s, struct moves *m)
         return r;
 }
 
+/* Of a piece, the lines that are in no file. They may be some of it: a copy was made in between. */
+static int take_lost(const struct log_replay *r, const struct log_replay_piece *p, const struct log_file *now,
+                     const struct log_copies *copies, struct buf *lines)
+{
+        int e = 0;
+        for (size_t from = 0, n; from < p->len && e == 0; from += n) {
+                n = 0;
+                if (now->fd >= 0)
+                        e = log_replay_compare_named(r, p, from, now->fd, now->size, &n);
+                if (e == 0 && n == 0)
+                        n = log_copies_have(copies, r, p, from);
+                if (e < 0 || n > 0)
+                        continue;
+                e = log_replay_line(r, p, from, &n);
+                if (e == 0)
+                        e = log_replay_take(r, p, from, n, lines);
+        }
+        return e;
+}
+
 /* Fills m->lines. A file that was removed, with nothing in its place, was meant to go. */
 static int find_lost(const struct log_replay *r, struct moved *m, int datadir_fd)
 {
@@ -133,14 +155,8 @@ static int find_lost(const struct log_replay *r, struct moved *m, int datadir_fd
         log_copies_open(&copies, datadir_fd, m->journal);
         if (e == -ENOENT || log_recovered_is_for(e))
                 e = 0;
-        for (size_t i = 0; i < m->journal->n && e == 0; i++) {
-                const struct log_replay_piece *p = &m->journal->pieces[i];
-                size_t same = 0;
-                if (now.fd >= 0 && !p->overwritten)
-                        e = log_replay_compare(r, p, now.fd, now.size, &same);
-                if (e == 0 && same < p->len && !log_copies_have(&copies, r, p))
-                        e = log_replay_take(r, p, &m->lines);
-        }
+        for (size_t i = 0; i < m->journal->n && e == 0; i++)
+                e = take_lost(r, &m->journal->pieces[i], &now, &copies, &m->lines);
         log_copies_done(&copies);
         log_file_close(&now);
         return e;
@@ -231,26 +247,30 @@ static int write_frame(const struct log_settle *s, struct moved *first, const st
         return r;
 }
 
-static int append_lines(const struct log_settle *s, const struct moved *m)
+static int append_lines(const struct log_settle *s, const struct moved *m, struct moves *moves)
 {
         struct log_file *f;
+        uint64_t at;
         struct iovec iov = { .iov_base = (void *)m->append.data, .iov_len = m->append.len };
         int r = find_or_open(s, &m->append.source, &f);
         if (r != 0)
                 return r;
         log_cache_touch(s->files, f);
-        r = log_file_append(f, &iov, 1);
+        r = log_file_append(f, &iov, 1, &at);
+        if (f->displaced)
+                moves->round_journal = true; /* they are not where the frame says */
         log_cache_count(s->files, f, &m->append, m->append.lines);
         return r;
 }
 
-static int write_some(const struct log_settle *s, struct moved *first, const struct moved *end, struct moved **ret_next)
+static int write_some(const struct log_settle *s, struct moves *moves, struct moved *first, struct moved **ret_next)
 {
-        int in_journal = write_frame(s, first, end, ret_next);
+        int in_journal = write_frame(s, first, moves->list + moves->n, ret_next);
+        moves->round_journal = moves->round_journal || in_journal != 0;
         int r = in_journal == JOURNAL_BROKEN ? LOG_FILE_BROKEN : 0;
         for (struct moved *m = first; m < *ret_next && r == 0; m++) {
                 if (!m->given_up && m->append.len > 0)
-                        r = append_lines(s, m);
+                        r = append_lines(s, m, moves);
         }
         if (r == 0 && in_journal == 0)
                 log_cache_leave(s->files);
@@ -266,8 +286,28 @@ static int write_lost(const struct log_settle *s, struct moves *m)
 {
         int r = 0;
         for (struct moved *at = m->list; at < m->list + m->n && r == 0;)
-                r = write_some(s, at, m->list + m->n, &at);
+                r = write_some(s, m, at, &at);
         return r;
+}
+
+/* A moved file whose lines may be in the journal alone. */
+static bool any_unsettled(const struct log_settle *s)
+{
+        for (const struct log_file *f = log_cache_dirty(s->files); f; f = f->dirty_next) {
+                if (f->trouble != 0)
+                        return true;
+        }
+        return false;
+}
+
+/* What is settled must not be brought back. */
+static int free_journal(const struct log_settle *s)
+{
+        struct log_checkpoint_work work;
+        log_cache_hand_over(s->files, &work);
+        log_checkpoint_start(s->checkpoint, &work);
+        log_checkpoint_wait(s->checkpoint);
+        return log_checkpoint_failed(s->checkpoint) ? LOG_FILE_BROKEN : 0;
 }
 
 /* ---- all together ---- */
@@ -312,6 +352,8 @@ static int settle(const struct log_settle *s, struct moves *m)
         }
         r = held ? write_lost(s, m) : 0;
         report(m);
+        if (r == 0 && m->round_journal && !any_unsettled(s))
+                r = free_journal(s);
         return r;
 }
 
@@ -341,5 +383,15 @@ int log_settle_checkpoint(struct log_settle *s)
         _cleanup_(moves_done) struct moves m = { 0 };
         s->group++;
         look_at_dirty(s, &m);
-        return settle_all(s, &m);
+        int r = settle_all(s, &m);
+        return r == 0 && any_unsettled(s) ? -EAGAIN : r;
+}
+
+bool log_settle_is_due(const struct log_settle *s)
+{
+        for (const struct log_file *f = log_cache_dirty(s->files); f; f = f->dirty_next) {
+                if (!log_file_is_ours(f))
+                        return true;
+        }
+        return false;
 }

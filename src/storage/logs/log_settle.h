@@ -25,5 +25,7 @@ struct log_settle {
 /* Before a group is written: looks at each open file that it will write to. When one was moved, it looks at all with
  * lines in the journal. 0 or LOG_FILE_BROKEN; what concerns a single file is in its `trouble`. */
 int log_settle_group(struct log_settle *s, struct log_work *list);
-/* The same before a checkpoint, which would free the journal. */
+/* The same before a checkpoint, which would free the journal. -EAGAIN: not yet, a moved file cannot be looked at. */
 int log_settle_checkpoint(struct log_settle *s);
+/* Whether a file with lines in the journal was moved. At any time. */
+bool log_settle_is_due(const struct log_settle *s);

@@ -83,15 +83,15 @@ static int append_one(struct log_writer *w, const struct log_append *a)
         int r = open_file(w, &a->source, &f);
         if (r != 0)
                 return r;
-        uint64_t before = f->size;
+        uint64_t at;
         struct iovec iov = piece(a);
         log_cache_touch(w->files, f);
-        r = log_file_append(f, &iov, 1);
+        r = log_file_append(f, &iov, 1, &at);
         if (r == 0) {
-                stage(w, a, before);
+                stage(w, a, at);
                 log_cache_count(w->files, f, a, a->lines);
         } else {
-                log_debts_cut_back(&w->debts, w->files, f, before, r);
+                log_debts_cut_back(&w->debts, w->files, f, at, r);
         }
         return r;
 }
@@ -144,9 +144,10 @@ static void begin_checkpoint(struct log_writer *w)
 /* Between two groups. */
 static void settle_and_checkpoint(struct log_writer *w)
 {
-        if (log_settle_checkpoint(&w->settle) == 0)
+        int r = log_settle_checkpoint(&w->settle);
+        if (r == 0)
                 begin_checkpoint(w);
-        else
+        else if (r > 0)
                 atomic_store(&w->failed, true);
 }
 
@@ -159,10 +160,11 @@ static void checkpoint_if_due(struct log_writer *w)
                 settle_and_checkpoint(w);
 }
 
-/* Every segment is in use: waits for a checkpoint, which may free none if the disk is full. 0 or LOG_FILE_BROKEN. */
+/* Every segment is in use: waits for a checkpoint, which may free none if the disk is full. When a file was moved none
+ * begins: the next group settles that first. 0 or LOG_FILE_BROKEN. */
 static int free_a_segment(struct log_writer *w)
 {
-        if (!log_checkpoint_is_running(w->checkpoint))
+        if (!log_checkpoint_is_running(w->checkpoint) && !log_settle_is_due(&w->settle))
                 begin_checkpoint(w);
         log_checkpoint_wait(w->checkpoint);
         return log_checkpoint_failed(w->checkpoint) ? LOG_FILE_BROKEN : 0;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -207,6 +208,128 @@ static void test_replaced(void **state _unused_)
         }
 }
 
+/* Lines of one commit: some are there, others are not. */
+static void test_some_lines_of_a_commit(void **state _unused_)
+{
+        static const struct {
+                const char *command, *file, *copy;
+        } cases[] = {
+                { "head -n 1 " FILE_A " > " FILE_A ".1 && : > " FILE_A, "2\n3\n", "1\n" },
+                { "head -n 2 " FILE_A " > x && mv x " FILE_A, "1\n2\n3\n", NULL },
+                { "sed -i s/2/x/ " FILE_A, "1\nx\n3\n2\n", NULL },
+                { "truncate -s 3 " FILE_A, "1\n2\n3\n", NULL },
+        };
+        for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+                plant("a", "", 0);
+                start();
+                put_lines("1\n2\n3\n");
+                run(cases[i].command);
+                {
+                        _cleanup_(closep) int dir = killed_and_recovered("true");
+                        expect_at(dir, FILE_A, cases[i].file);
+                        expect_at(dir, FILE_A ".1", cases[i].copy);
+                }
+                stop(); /* with a checkpoint */
+                expect(FILE_A, cases[i].file);
+                expect(FILE_A ".1", cases[i].copy);
+                run("rm " FILE_A "*");
+        }
+}
+
+static void empty_a(void)
+{
+        faults.in_write = NULL;
+        run("truncate -s 0 " FILE_A);
+}
+
+/* Just after the daemon looked: its lines are not where it thought. */
+static void test_emptied_before_a_write(void **state _unused_)
+{
+        start();
+        put_lines("1\n");
+        faults.in_write = empty_a;
+        put_lines("2\n");
+        expect(FILE_A, "2\n");
+        {
+                _cleanup_(closep) int dir = killed_and_recovered("true");
+                expect_at(dir, FILE_A, "2\n1\n");
+        }
+        put_lines("3\n");
+        expect(FILE_A, "2\n1\n3\n");
+}
+
+/* What is brought back, likewise. */
+static void test_emptied_before_lines_come_back(void **state _unused_)
+{
+        start();
+        put_lines("1\n");
+        run("cp " FILE_A " x");
+        put_lines("2\n");
+        run("mv x " FILE_A);
+        faults.in_write = empty_a;
+        put_lines("3\n");
+        expect(FILE_A, "2\n3\n");
+        put_lines("4\n");
+        expect(FILE_A, "2\n3\n4\n");
+        _cleanup_(closep) int dir = killed_and_recovered("true");
+        expect_at(dir, FILE_A, "2\n3\n4\n");
+}
+
+/* A moved file that cannot be looked at keeps the journal as it is. */
+static void test_no_descriptors_at_a_checkpoint(void **state _unused_)
+{
+        struct rlimit limit, none;
+        start();
+        put_lines("1\n");
+        run("cp " FILE_A " x");
+        put_lines("2\n");
+        run("mv x " FILE_A);
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+        none = (struct rlimit){ .rlim_cur = 0, .rlim_max = limit.rlim_max };
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+        stop();
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        recover_at(fixture_config.datadir_fd);
+        expect(FILE_A, "1\n2\n");
+}
+
+static int writes_until_move;
+
+static void move_x(void)
+{
+        if (--writes_until_move == 0)
+                run("mv x " FILE_A);
+}
+
+/* In the middle of a group that needs a checkpoint to go on. */
+static void test_moved_when_the_journal_is_full(void **state _unused_)
+{
+        enum { BATCHES = 6 };
+        static char line[60000];
+        struct probe probes[BATCHES] = { 0 };
+        fixture_config.journal_bytes = 1;
+        start();
+        put_lines("1\n");
+        run("cp " FILE_A " x");
+        put_lines("2\n");
+        hold();
+        memset(line, 'l', sizeof(line) - 2);
+        line[sizeof(line) - 2] = '\n';
+        for (size_t i = 0; i < BATCHES; i++) {
+                char name[] = { 's', (char)('0' + i), '\0' };
+                probe_add(&probes[i], name, line);
+                assert_int_equal(submit(&probes[i]), 0);
+        }
+        writes_until_move = 3;
+        faults.in_write = move_x;
+        release();
+        for (size_t i = 0; i < BATCHES; i++)
+                assert_int_equal(await(&probes[i]), 0);
+        assert_true(writes_until_move <= 0);
+        put_lines("3\n");
+        expect(FILE_A, "1\n2\n3\n");
+}
+
 /* What is in the way is foreign: nothing of it is cut. */
 static void test_replaced_by_something_else(void **state _unused_)
 {
@@ -319,6 +442,11 @@ int main(void)
                 CASE(test_directory_renamed),
                 CASE(test_copied_and_emptied),
                 CASE(test_replaced),
+                CASE(test_some_lines_of_a_commit),
+                CASE(test_emptied_before_a_write),
+                CASE(test_emptied_before_lines_come_back),
+                CASE(test_no_descriptors_at_a_checkpoint),
+                CASE(test_moved_when_the_journal_is_full),
                 CASE(test_replaced_by_something_else),
                 CASE(test_removed),
                 CASE(test_unwritable_at_recovery),
