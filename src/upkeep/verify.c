@@ -64,10 +64,17 @@ int verify_report(struct verify *v, enum verify_kind kind, const char *what, int
         return v->config->finding(v->config->userdata, &finding);
 }
 
+/* The totals are the database's, of a moment before: a daemon may have stored more since. 0: it is not known. */
+static void report_progress(struct verify *v, const char *step, uint64_t done, uint64_t all)
+{
+        if (v->config->progress)
+                v->config->progress(v->config->userdata, step, done, all > 0 && all < done ? done : all);
+}
+
 void verify_progress(struct verify *v, const char *step, uint64_t done, uint64_t all)
 {
-        if (v->config->progress && (done % VERIFY_PROGRESS_FILES == 0 || done == all))
-                v->config->progress(v->config->userdata, step, done, all);
+        if (done % VERIFY_PROGRESS_FILES == 0 || done == all)
+                report_progress(v, step, done, all);
 }
 
 #define MIB_SHIFT 20
@@ -76,9 +83,8 @@ void verify_read_bytes(struct verify *v, const char *step, uint64_t n, uint64_t 
 {
         uint64_t before = v->bytes_read;
         v->bytes_read += n;
-        if (v->config->progress && before >> MIB_SHIFT != v->bytes_read >> MIB_SHIFT)
-                v->config->progress(v->config->userdata, step, v->bytes_read >> MIB_SHIFT,
-                                    (all + (1 << MIB_SHIFT) - 1) >> MIB_SHIFT);
+        if (before >> MIB_SHIFT != v->bytes_read >> MIB_SHIFT)
+                report_progress(v, step, v->bytes_read >> MIB_SHIFT, (all + (1 << MIB_SHIFT) - 1) >> MIB_SHIFT);
 }
 
 bool verify_is_young(const struct verify *v, struct moment at)
@@ -134,8 +140,7 @@ static int count_problem(void *userdata, const char *what, const char *problem)
 static void see_pages(void *userdata, uint64_t done, uint64_t all)
 {
         struct verify *v = userdata;
-        if (v->config->progress)
-                v->config->progress(v->config->userdata, "database, pages", done, all);
+        report_progress(v, "database, pages", done, all);
 }
 
 static int check_database(struct verify *v)

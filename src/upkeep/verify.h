@@ -42,7 +42,8 @@ struct verify_finding {
 struct verify_config {
         bool deep;                                                            /* hash every blob, parse every line */
         int (*finding)(void *userdata, const struct verify_finding *finding); /* other than 0 ends it; borrowed */
-        /* Called every VERIFY_PROGRESS_FILES and at the end of a step. May be NULL. all is 0 if it is unknown. */
+        /* Called every VERIFY_PROGRESS_FILES and at the end of a step. May be NULL. all is 0 if it is unknown,
+         * else at least done. */
         void (*progress)(void *userdata, const char *step, uint64_t done, uint64_t all);
         void *userdata;
         bool held; /* the caller holds the lock of the data directory, so no daemon runs */

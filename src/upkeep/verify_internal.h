@@ -47,7 +47,8 @@ int verify_report(struct verify *v, enum verify_kind kind, const char *what, int
         _printf_(5, 6);
 /* Calls again(): at once without a daemon, else later. */
 int verify_suspect(struct verify *v, const struct suspect *s);
-/* Of rows looked at. Not when contents are read: then most of the time goes into those. */
+/* What is done never exceeds `all`, which grows when it was too low; 0: it is not known. Of rows looked at. Not when
+ * contents are read: then most of the time goes into those. */
 void verify_progress(struct verify *v, const char *step, uint64_t done, uint64_t all);
 /* Of contents read: reports each MiB. */
 void verify_read_bytes(struct verify *v, const char *step, uint64_t n, uint64_t all);

@@ -19,6 +19,7 @@
 #include "util/files/regular.h"
 
 #define JSON_DEPTH_MAX 64 /* attributes nest 32 deep */
+#define PACKED_RATIO 8    /* log lines become about that much smaller */
 
 struct log_page {
         size_t n;
@@ -143,8 +144,25 @@ static int check_line(const char *line, size_t len, struct buf *scratch, struct 
         return r < 0 ? r : 0;
 }
 
-static int check_lines(struct verify *v, const char *path)
+/* The total is of the files' sizes. So lines of a compressed file count as what they may take there, and a file never
+ * counts for more than its size. */
+struct file_progress {
+        uint64_t size, counted, rest; /* rest: bytes of lines that make no byte of the file yet */
+        unsigned ratio;
+};
+
+static void count_bytes(struct verify *v, struct file_progress *p, uint64_t n)
 {
+        p->rest += n;
+        uint64_t most = p->size - p->counted, bytes = p->rest / p->ratio < most ? p->rest / p->ratio : most;
+        p->rest %= p->ratio;
+        p->counted += bytes;
+        verify_read_bytes(v, "logs, MiB", bytes, v->usage.log_bytes);
+}
+
+static int check_lines(struct verify *v, const char *path, uint64_t size)
+{
+        struct file_progress progress = { .size = size, .ratio = path_ends_with(path, ".zst") ? PACKED_RATIO : 1 };
         _cleanup_(log_lines_freep) struct log_lines *l = NULL;
         _cleanup_(buf_done) struct buf scratch = { 0 };
         struct line_tally tally = { 0 };
@@ -153,8 +171,9 @@ static int check_lines(struct verify *v, const char *path)
         int r = log_lines_open(v->datadir_fd, path, &l);
         while (r == 0 && (r = log_lines_next(l, &line, &len)) == LOG_LINES_LINE) {
                 r = check_line(line, len, &scratch, &tally);
-                verify_read_bytes(v, "logs, MiB", len + 1, v->usage.log_bytes);
+                count_bytes(v, &progress, len + 1);
         }
+        count_bytes(v, &progress, size * progress.ratio); /* whatever is left of it */
         v->counts.log_lines += tally.lines;
         if (r == -ENOMEM)
                 return r;
@@ -181,15 +200,15 @@ static int check_row(struct verify *v, const char *path, uint64_t bytes)
         if (!v->config->deep)
                 verify_progress(v, "log files", v->counts.log_files, v->totals->log_files);
         bool there = fstatat(v->datadir_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
-        if (there)
-                v->counts.log_bytes += (uint64_t)st.st_size;
-        if (!there || (uint64_t)st.st_size != bytes) {
+        uint64_t size = there ? (uint64_t)st.st_size : 0;
+        v->counts.log_bytes += size;
+        if (!there || size != bytes) {
                 snprintf(s.path, sizeof(s.path), "%s", path);
                 r = verify_suspect(v, &s);
         }
         if (r == 0)
                 r = check_end(v, path);
-        return r == 0 && v->config->deep ? check_lines(v, path) : r;
+        return r == 0 && v->config->deep ? check_lines(v, path, size) : r;
 }
 
 static int check_rows(struct verify *v, struct log_page *page)

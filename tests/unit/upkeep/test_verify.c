@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <zstd.h>
 
 #include "storage/crashes/mirror.h"
 #include "storage/index/index_check.h"
@@ -112,10 +113,22 @@ static int ignore(_unused_ void *userdata, _unused_ const struct verify_finding 
         return 0;
 }
 
+static uint64_t last_done, last_all; /* of the contents that were read */
+
+static void see_progress(_unused_ void *userdata, const char *step, uint64_t done, uint64_t all)
+{
+        if (all > 0 && done > all)
+                fail_msg("%s: %llu of %llu", step, (unsigned long long)done, (unsigned long long)all);
+        if (!strstr(step, "MiB"))
+                return;
+        last_done = done;
+        last_all = all;
+}
+
 static struct verify_counts verified(void)
 {
         struct verify_counts counts;
-        const struct verify_config config = { .deep = true, .finding = ignore };
+        const struct verify_config config = { .deep = true, .finding = ignore, .progress = see_progress };
         assert_int_equal(verify_data_dir(storage_fd, x, &config, &counts), 0);
         return counts;
 }
@@ -388,6 +401,71 @@ static void test_counts_within_a_transaction(_unused_ void **state)
         assert_int_equal(verified().findings, 0);
 }
 
+#define MIB ((size_t)1 << 20)
+
+/* n MiB of lines. */
+static char *lines(size_t n)
+{
+        static const char line[] = "{\"body\":\"seven\"}";
+        char *text = malloc(n * MIB + 1);
+        assert_non_null(text);
+        memset(text, ' ', n * MIB);
+        for (size_t i = 0; i < n * MIB; i += 64) {
+                memcpy(text + i, line, sizeof(line) - 1);
+                text[i + 63] = '\n';
+        }
+        text[n * MIB] = '\0';
+        return text;
+}
+
+/* A file that is not as it was when its row was written, and one that has more lines than bytes. */
+static void test_progress_ends_at_its_total(_unused_ void **state)
+{
+        _cleanup_(freep) char *text = lines(8);
+        put_log(text, 8 * MIB);
+        assert_int_equal(verified().findings, 0);
+        assert_int_equal(last_done, 8);
+        assert_int_equal(last_all, 8);
+        put_log(text, MIB); /* the daemon has written more than the row says */
+        start_daemon();
+        assert_int_equal(verified().findings, 0);
+        assert_int_equal(last_done, last_all);
+}
+
+static void test_progress_in_compressed_files(_unused_ void **state)
+{
+        _cleanup_(freep) char *text = lines(64);
+        _cleanup_(freep) char *packed = malloc(ZSTD_compressBound(64 * MIB));
+        assert_non_null(packed);
+        size_t n = ZSTD_compress(packed, ZSTD_compressBound(64 * MIB), text, 64 * MIB, 3);
+        assert_false(ZSTD_isError(n));
+        put_log("", 0);
+        drop(LOG_PATH);
+        int fd = openat(storage_fd, LOG_PATH ".zst", O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
+        assert_int_equal(write(fd, packed, n), n);
+        close(fd);
+        storage_change("UPDATE log_file SET compressed = 1");
+        char sql[96];
+        snprintf(sql, sizeof(sql), "UPDATE log_file SET bytes = %zu", n);
+        storage_change(sql);
+        struct verify_counts counts = verified();
+        assert_int_equal(counts.findings, 0);
+        assert_int_equal(counts.log_lines, 64 * MIB / 64);
+}
+
+/* Their rows are read too, and the total is of those in use. */
+static void test_progress_of_blobs_that_nothing_uses(_unused_ void **state)
+{
+        _cleanup_(freep) char *text = lines(4);
+        put_crash(TIME_1, "one", 0);
+        put_crash(TIME_2, text, 0);
+        assert_int_equal(index_begin(x), 0);
+        assert_int_equal(index_delete_crash(x, 2), 0);
+        assert_int_equal(index_commit(x), 0);
+        verified();
+        assert_int_equal(last_done, last_all);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -408,6 +486,9 @@ int main(void)
                 TEST(test_set_aside_overwrites_nothing),
                 TEST(test_log_files_are_the_daemon_s),
                 TEST(test_counts_within_a_transaction),
+                TEST(test_progress_ends_at_its_total),
+                TEST(test_progress_in_compressed_files),
+                TEST(test_progress_of_blobs_that_nothing_uses),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
