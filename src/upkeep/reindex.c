@@ -2,6 +2,8 @@
  * lines a log file has, and sources that have nothing left. A crash was received at the mtime of its file. Crashes get
  * new ids.
  *
+ * Nothing is changed when something that is no file is in the place of one of the database's.
+ *
  * The swap: the old database gets a second name, and its WAL is set aside (a healthy database was checkpointed just
  * before, so it has none). Then the new database takes the name. If this is cut short, either the old database is there
  * or the new one, and the lock file makes the next start check everything.
@@ -42,6 +44,32 @@ static int clear_aside(int datadir_fd)
         if (r == 0 && unlinkat(datadir_fd, ASIDE, AT_REMOVEDIR) < 0 && errno != ENOENT)
                 r = -errno;
         return r;
+}
+
+static int say_odd(const char *data_dir, const char *name, const char *kind, const char *expected, struct error *err)
+{
+        error_set(err, "%s/%s is %s, not %s; move it away, then run reindex again", data_dir, name, kind, expected);
+        return -EINVAL;
+}
+
+/* What is in the place of a file of the database, or of the directory that is made, was put there by somebody: whoever
+ * replaces it may destroy what it stands for. A symbolic link to a file is fine; one that leads nowhere may be to a disk
+ * that is not mounted. */
+static int refuse_odd(const struct offline *o, struct error *err)
+{
+        static const char *const files[] = { "detritus.db",         "detritus.db-wal", "detritus.db-shm",
+                                             "detritus.db-journal", REINDEX_KEPT,      REINDEX_KEPT "-wal" };
+        struct stat st;
+        for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+                if (fstatat(o->dir.fd, files[i], &st, 0) == 0 && !S_ISREG(st.st_mode))
+                        return say_odd(o->path, files[i], regular_kind(st.st_mode), "a regular file", err);
+                if (fstatat(o->dir.fd, files[i], &st, 0) < 0 &&
+                    fstatat(o->dir.fd, files[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
+                        return say_odd(o->path, files[i], "a symbolic link that leads nowhere", "a regular file", err);
+        }
+        if (fstatat(o->dir.fd, ASIDE, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(st.st_mode))
+                return say_odd(o->path, ASIDE, regular_kind(st.st_mode), "a directory", err);
+        return 0;
 }
 
 /* The fault of the machine, and not of the old database: with space or memory it can be read. */
@@ -156,7 +184,10 @@ static int reindex_held(struct offline *o, bool force, struct reindex_counts *co
         int n = snprintf(aside, sizeof(aside), "%s/" ASIDE, o->path);
         if (n < 0 || (size_t)n >= sizeof(aside))
                 return error_cannot(err, -ENAMETOOLONG, "build the database", NULL);
-        int r = clear_aside(o->dir.fd);
+        int r = refuse_odd(o, err);
+        if (r < 0)
+                return r;
+        r = clear_aside(o->dir.fd);
         if (r == 0)
                 r = durable_mkdirs(o->dir.fd, ASIDE);
         if (r < 0)

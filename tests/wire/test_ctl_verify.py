@@ -435,6 +435,34 @@ def test_reindex_without_the_old_database(stock, start_daemon):
     start_daemon(KEPT, directory=stock.daemon.directory)
 
 
+@pytest.mark.parametrize("name", ["detritus.db", "detritus.db-wal", "detritus.db-shm", "detritus.db-journal",
+                                  "detritus.db.before-reindex", "detritus.db.before-reindex-wal"])
+@pytest.mark.parametrize("kind", ["FIFO", "directory", "symbolic link"])
+def test_reindex_refuses_what_is_no_database(stock, name, kind):
+    """It is named, once, and nothing is changed. The link leads nowhere."""
+    path, aside = stock.dir / name, stock.dir.parent / "aside"
+    if path.exists():
+        path.rename(aside)
+    {"FIFO": os.mkfifo, "directory": os.mkdir, "symbolic link": lambda link: link.symlink_to("nowhere")}[kind](path)
+    before = sorted(os.listdir(stock.dir))
+    done = ctl.run(stock.dir, "reindex", "--force", status=1)
+    leads = "a symbolic link that leads nowhere" if kind == "symbolic link" else f"a {kind}"
+    assert done.stderr == f"detritusctl: {path} is {leads}, not a regular file; move it away, then run reindex again\n"
+    assert sorted(os.listdir(stock.dir)) == before and not path.is_file()
+    path.rmdir() if kind == "directory" else path.unlink()
+    if aside.exists():
+        aside.rename(path)
+    ctl.run(stock.dir, "reindex")
+    stock.whole()
+
+
+def test_reindex_names_what_stands_in_its_way(stock):
+    os.mkfifo(stock.dir / "reindex")
+    done = ctl.run(stock.dir, "reindex", status=1)
+    assert done.stderr == (f"detritusctl: {stock.dir}/reindex is a FIFO, not a directory; move it away, then run reindex "
+                           "again\n")
+
+
 def test_reindex_refuses_to_lose_crashes(stock):
     stock.mirror().unlink()
     ctl.run(stock.dir, "reindex", status=1)
