@@ -261,7 +261,10 @@ def test_export_follows_nothing_that_others_planted(start_daemon, tmp_path, plan
         crash_1.mkdir()
         (crash_1 / "attachments").symlink_to(elsewhere)
     done = run(daemon, "crashes", "export", "1", "-o", str(out), status=1)
-    assert f"{out}/crash-1" in done.stderr and "exists" in done.stderr
+    is_what = {"link": "it is a symbolic link", "dangling": "it is a symbolic link", "file": "it is a regular file",
+               "fifo": "it is a FIFO", "full": "it is not empty"}[planted]
+    assert done.stderr == (f"detritusctl: {out}/crash-1 already exists: {is_what}. Move it away, or export into another "
+                           "directory\n")
     assert not list(elsewhere.iterdir())
     assert os.listdir(out) == ["crash-1"]
     if planted == "full":
@@ -269,6 +272,22 @@ def test_export_follows_nothing_that_others_planted(start_daemon, tmp_path, plan
         (crash_1 / "attachments").unlink()
         run(daemon, "crashes", "export", "1", "-o", str(out))  # an empty directory is fine
         assert (crash_1 / "attachments/00-passwd").read_bytes() == b"plain" and not list(elsewhere.iterdir())
+
+
+def test_export_looks_at_every_place_before_it_writes(start_daemon, tmp_path):
+    """The third is taken, or is nobody's name: then the first two are not written either."""
+    daemon = start_daemon()
+    three_crashes(daemon)
+    out = tmp_path / "out"
+    (out / "crash-3").mkdir(parents=True)
+    (out / "crash-3" / "mine").touch()
+    done = run(daemon, "crashes", "export", "1", "2", "3", "-o", str(out), status=1)
+    assert f"{out}/crash-3 already exists: it is not empty" in done.stderr
+    run(daemon, "crashes", "export", "1", "2", "4711", "-o", str(out), status=1)
+    assert os.listdir(out) == ["crash-3"] and os.listdir(out / "crash-3") == ["mine"]
+    run(daemon, "crashes", "export", "1", "2", "-o", str(out))
+    assert sorted(os.listdir(out)) == ["crash-1", "crash-2", "crash-3"]
+    assert not run(daemon, "crashes", "export", "1", "4711", "-o", "-", status=1).stdout
 
 
 def test_export_that_fails_leaves_nothing(start_daemon, tmp_path):

@@ -2,7 +2,9 @@
  *
  * The files of a crash are written to a new directory of another name, which gets its name when all are complete.
  * Others may be allowed to write to the directory that the crash goes to. So everything below it is made here,
- * through descriptors, and no symbolic link is followed: one in the place of crash-ID makes the rename fail. */
+ * through descriptors, and no symbolic link is followed: one in the place of crash-ID makes the rename fail.
+ *
+ * Wrong names, and places that are taken, are found before anything is written. */
 
 #include <assert.h>
 #include <errno.h>
@@ -103,25 +105,46 @@ static int make_directory(int dirfd, const char *name, int *ret_fd)
         return *ret_fd < 0 ? -errno : 0;
 }
 
-/* Says so before all the work; the rename would find it, too. Only an empty directory may be there. */
-static int check_place(const struct export_to *to, struct error *err)
+static int say_taken(const struct export_to *to, const char *crash, const char *what)
 {
+        return say_failed("%s/%s already exists: it is %s. Move it away, or export into another directory", to->output,
+                          crash, what);
+}
+
+static int see_entry(_unused_ void *userdata, _unused_ const char *path, _unused_ const char *name)
+{
+        return 1;
+}
+
+/* 0: a directory without entries. */
+static int has_entries(int dirfd, const char *name)
+{
+        const struct entries_walk walk = { .dirfd = dirfd, .entry = see_entry, .hidden = see_entry };
+        return entries_walk(&walk, name);
+}
+
+/* Says so before all the work; the rename would find it, too. Only an empty directory may be there. */
+static int check_place(const struct export_to *to, int64_t id)
+{
+        char crash[NAME_SIZE];
         struct stat st;
-        if (fstatat(to->dirfd, to->crash, &st, AT_SYMLINK_NOFOLLOW) < 0)
-                return errno == ENOENT ? 0 : fail_at(err, to, to->crash, -errno);
-        if (S_ISDIR(st.st_mode))
-                return 0;
-        error_set(err, "%s/%s already exists: it is %s", to->output, to->crash, regular_kind(st.st_mode));
-        return -EEXIST;
+        snprintf(crash, sizeof(crash), "crash-%lld", (long long)id);
+        int r = fstatat(to->dirfd, crash, &st, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+        if (r == -ENOENT)
+                return CTL_OK;
+        if (r == 0 && !S_ISDIR(st.st_mode))
+                return say_taken(to, crash, regular_kind(st.st_mode));
+        if (r == 0)
+                r = has_entries(to->dirfd, crash);
+        if (r > 0)
+                return say_taken(to, crash, "not empty");
+        return r == 0 ? CTL_OK : say_failed("%s/%s: %s", to->output, crash, strerror(-r));
 }
 
 static int begin_crash(struct export_to *to, const char *name, size_t len, struct error *err)
 {
         snprintf(to->crash, sizeof(to->crash), "%.*s", (int)len, name);
-        int r = check_place(to, err);
-        if (r < 0)
-                return r;
-        r = path_unfinished(to->crash, to->unfinished);
+        int r = path_unfinished(to->crash, to->unfinished);
         if (r == 0)
                 r = make_directory(to->dirfd, to->unfinished, &to->crash_fd);
         return r < 0 ? fail_at(err, to, to->unfinished, r) : 0;
@@ -173,8 +196,11 @@ static int finish_crash(struct export_to *to)
 {
         if (to->crash_fd < 0 || renameat(to->dirfd, to->unfinished, to->dirfd, to->crash) == 0)
                 return 0;
-        int r = errno == ENOTEMPTY ? -EEXIST : -errno;
-        say_failed("cannot write %s/%s: %s", to->output, to->crash, strerror(-r));
+        int r = -errno;
+        if (r == -ENOTEMPTY || r == -EEXIST)
+                say_taken(to, to->crash, "not empty");
+        else
+                say_failed("cannot write %s/%s: %s", to->output, to->crash, strerror(-r));
         return r;
 }
 
@@ -222,16 +248,24 @@ static int open_directory(const char *path, int *ret_fd)
 static const struct crash_export_sink archive_sink = { archive_begin, archive_data, archive_end, NULL };
 static const struct crash_export_sink directory_sink = { directory_begin, directory_data, directory_end, NULL };
 
-static int export_one(struct index *index, int datadir_fd, const char *what, const struct crash_export_options *options,
+/* All names are right, and all places are free, before the first crash is written. */
+static int find_all(struct index *index, const struct ctl *ctl, const struct export_to *to, int64_t *ret_ids)
+{
+        int status = CTL_OK;
+        for (size_t i = 0; status == CTL_OK && i < ctl->n_arguments; i++) {
+                status = crash_ids_find(index, ctl->arguments[i], &ret_ids[i]);
+                if (status == CTL_OK && to->dirfd >= 0)
+                        status = check_place(to, ret_ids[i]);
+        }
+        return status;
+}
+
+static int export_one(struct index *index, int datadir_fd, int64_t id, const struct crash_export_options *options,
                       struct export_to *to)
 {
         struct crash_export_sink sink = to->dirfd < 0 ? archive_sink : directory_sink;
         struct error err;
-        int64_t id = 0;
         sink.userdata = to;
-        int status = crash_ids_find(index, what, &id);
-        if (status != CTL_OK)
-                return status;
         int r = crash_export(index, datadir_fd, id, options, &sink, &err);
         if (r < 0)
                 say_failed("crash %lld: %s", (long long)id, err.text[0] ? err.text : strerror(-r));
@@ -242,12 +276,15 @@ static int export_all(const struct ctl *ctl, const struct crash_export_options *
 {
         _cleanup_(index_freep) struct index *index = NULL;
         _cleanup_(closep) int datadir_fd = -1;
+        _cleanup_(freep) int64_t *ids = calloc(ctl->n_arguments, sizeof(*ids));
         struct error err;
-        int status = open_index(ctl, &index);
+        int status = ids ? open_index(ctl, &index) : say_failed("out of memory");
         if (status == CTL_OK)
                 status = open_data_dir(ctl, &datadir_fd);
+        if (status == CTL_OK)
+                status = find_all(index, ctl, to, ids);
         for (size_t i = 0; status == CTL_OK && i < ctl->n_arguments; i++)
-                status = export_one(index, datadir_fd, ctl->arguments[i], options, to);
+                status = export_one(index, datadir_fd, ids[i], options, to);
         if (status == CTL_OK && to->dirfd < 0 && archive_finish(&err) < 0)
                 status = say_failed("%s", err.text);
         return status;
