@@ -141,6 +141,25 @@ def test_config_check_refuses_what_the_daemon_refuses(tmp_path, text, says):
     assert "tokens.toml:1: token: secret is missing" in ctl("config", "check", path, status=1).stderr
 
 
+@pytest.mark.parametrize("name, why", [("a b", "it has a blank"), ("a/b", 'it has "/"'), ("Z\u00fcrich", "it is not ASCII")])
+def test_token_ids_that_clients_cannot_send_are_named(tmp_path, name, why):
+    """token add refuses them. A file written by hand may have them, and a token chosen by hand works."""
+    tokens, path = tmp_path / "tokens.toml", tmp_path / "detritusd.yaml"
+    tokens.write_text(tokens_toml((ACME, OTHER), RATE_UNLIMITED))
+    tokens.chmod(0o600)
+    path.write_text(f"tokens_config: {tokens}\n")
+    assert not ctl("config", "check", path).stderr
+    tokens.write_text(tokens.read_text().replace('id = "', f'id = "{name}-', 1))
+    for how in ((), ("--json",)):
+        done = ctl("config", "check", path, *how)
+        (said,) = done.stderr.splitlines()
+        assert said.startswith(f'detritusctl: {tokens}: the token id "{name}-'), said
+        assert f"does not fit into a token that clients can send: {why}" in said and done.stdout
+    generate(tmp_path / "data", "--crashes", 1)
+    found = checks(ctl("doctor", "--json", "--tokens-config", tokens, data_dir=tmp_path / "data"))["token file"]
+    assert found["state"] == "warn" and why in found["found"]
+
+
 # -- doctor
 
 

@@ -7,6 +7,7 @@
 #include "detritusctl/cli/say.h"
 #include "detritusctl/screen/screen.h"
 #include "detritusctl/screen/table.h"
+#include "detritusctl/tokens/token_secret.h"
 #include "protocol/json/json_write.h"
 
 #include <errno.h>
@@ -179,6 +180,21 @@ static int print_json(const struct config *c, const struct tokens *tokens)
         return screen_json_line(&line);
 }
 
+/* ---- the tokens ---- */
+
+/* The daemon takes them: a token that somebody made up need not contain the id. */
+static void name_odd_tokens(const char *path, const struct tokens *tokens)
+{
+        char why[TOKEN_SECRET_WHY_SIZE];
+        for (size_t i = 0; i < tokens->n; i++) {
+                const char *id = tokens->list[i].id;
+                if (token_secret_id_problem(id, why))
+                        say_note("%s: the token id \"%s\" does not fit into a token that clients can send: %s; "
+                                 "use " TOKEN_SECRET_IDS,
+                                 path, id, why);
+        }
+}
+
 /* ---- the command ---- */
 
 static int check(const struct ctl *ctl)
@@ -194,7 +210,9 @@ static int check(const struct ctl *ctl)
         int r = ctl->json ? print_json(config, tokens) : print_table(config);
         if (r < 0)
                 return say_error("print the settings", r);
-        if (!tokens)
+        if (tokens)
+                name_odd_tokens(config->tokens_config, tokens);
+        else
                 say_note("%s: no errors; a daemon also needs a token file",
                          config->path ? config->path : "the defaults");
         return CTL_OK;
@@ -209,6 +227,7 @@ static const struct command check_command = {
         .description = "Reads FILE (by default the one of --config; if there is none, only the defaults) and the "
                        "token file that it names, with the daemon's own readers. Reports an error with file and line; "
                        "if there is none, shows every setting as the daemon would use it, without the daemon's flags. "
+                       "Names the ids of tokens that do not fit into a token that clients can send. "
                        "--json prints one document.",
         .examples =
                 (const struct command_example[]){

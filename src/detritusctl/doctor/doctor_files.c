@@ -8,6 +8,7 @@
 #include "auth/tokens.h"
 #include "detritusctl/doctor/doctor.h"
 #include "detritusctl/screen/size.h"
+#include "detritusctl/tokens/token_secret.h"
 #include "storage/index/index.h"
 
 /* The user of the daemon that runs; when none runs, the owner of the data directory. */
@@ -86,11 +87,22 @@ static const struct token *useless_token(const struct tokens *tokens)
         return NULL;
 }
 
+/* The first id that does not fit into a token that clients can send; NULL: there is none. */
+static const char *odd_id(const struct tokens *tokens, char ret_why[TOKEN_SECRET_WHY_SIZE])
+{
+        for (size_t i = 0; i < tokens->n; i++) {
+                if (token_secret_id_problem(tokens->list[i].id, ret_why))
+                        return tokens->list[i].id;
+        }
+        return NULL;
+}
+
 static void look_at_tokens(struct doctor *d)
 {
         _cleanup_(tokens_unrefp) struct tokens *tokens = NULL;
         struct error err = { "out of memory" };
         struct stat st, data;
+        char why[TOKEN_SECRET_WHY_SIZE];
         const char *path = d->config->tokens_config;
         if (!path) {
                 doctor_find(d, DOCTOR_WARN, "token file", "Name it with --tokens-config or --config.",
@@ -118,6 +130,10 @@ static void look_at_tokens(struct doctor *d)
                             "%s: the token \"%s\" can write nothing: no source of project \"%s\" begins with \"%s\"",
                             path, useless_token(tokens)->id, useless_token(tokens)->project,
                             useless_token(tokens)->source_prefix);
+        else if (odd_id(tokens, why))
+                doctor_find(d, DOCTOR_WARN, "token file", "Give it an id of " TOKEN_SECRET_IDS ".",
+                            "%s: the token id \"%s\" does not fit into a token that clients can send: %s", path,
+                            odd_id(tokens, why), why);
         else if (st.st_mode & 0007)
                 doctor_find(d, DOCTOR_WARN, "token file", "chmod 600 it: weak tokens can be guessed from their hashes.",
                             "%s is readable for everyone (mode %04o)", path, st.st_mode & 07777);

@@ -65,18 +65,13 @@ static int hand_out(const struct ctl *ctl, const struct token_file *file, const 
                       : say_failed("the token could not be printed; get another with detritusctl token rotate");
 }
 
-/* The file format allows more, which stays readable. But a token dt_<id>_... has to get through headers, URLs, shells
- * and configuration files. */
 static int check_id(const char *id)
 {
-        static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-        size_t len = strlen(id);
-        if (len >= 1 && len <= 64 && id[strspn(id, allowed)] == '\0')
+        char why[TOKEN_SECRET_WHY_SIZE];
+        if (!token_secret_id_problem(id, why))
                 return CTL_OK;
-        return say_failed(
-                "--id: \"%s\" does not fit into a token that clients can send; use 1 to 64 bytes of A-Z a-z 0-9 "
-                ". _ ~ -",
-                id);
+        return say_failed("--id: \"%s\" does not fit into a token that clients can send: %s; use " TOKEN_SECRET_IDS, id,
+                          why);
 }
 
 static int check_prefix(const struct token *t)

@@ -30,6 +30,24 @@ static int make_secret(char ret[SECRET_TEXT_SIZE])
         return 0;
 }
 
+const char *token_secret_id_problem(const char *id, char ret[TOKEN_SECRET_WHY_SIZE])
+{
+        static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+        size_t len = strlen(id);
+        unsigned char odd = (unsigned char)id[strspn(id, allowed)];
+        if (len == 0 || len > 64)
+                snprintf(ret, TOKEN_SECRET_WHY_SIZE, "it is %s", len == 0 ? "empty" : "too long");
+        else if (odd >= 0x80)
+                snprintf(ret, TOKEN_SECRET_WHY_SIZE, "it is not ASCII");
+        else if (odd == ' ')
+                snprintf(ret, TOKEN_SECRET_WHY_SIZE, "it has a blank");
+        else if (odd < ' ' || odd == 0x7F)
+                snprintf(ret, TOKEN_SECRET_WHY_SIZE, "it has a control character");
+        else
+                snprintf(ret, TOKEN_SECRET_WHY_SIZE, "it has \"%c\"", odd);
+        return odd || len == 0 || len > 64 ? ret : NULL;
+}
+
 int token_secret_new(const char *id, struct token_secret *ret, struct error *err)
 {
         char secret[SECRET_TEXT_SIZE];

@@ -14,6 +14,13 @@ struct token_secret {
         char phc[PHC_MAX_BYTES];           /* what the token file has */
 };
 
+/* Does an id fit into a token that clients can send? The file format allows more, which stays readable. But a token
+ * dt_<id>_... has to get through headers, URLs, shells and configuration files. NULL: it does; else why not, in words,
+ * in ret. */
+#define TOKEN_SECRET_IDS "1 to 64 bytes of A-Z a-z 0-9 . _ ~ -"
+#define TOKEN_SECRET_WHY_SIZE 32
+const char *token_secret_id_problem(const char *id, char ret[TOKEN_SECRET_WHY_SIZE]);
+
 /* 0, 1 with err (the id is too long), or -errno. */
 int token_secret_new(const char *id, struct token_secret *ret, struct error *err);
 void token_secret_done(struct token_secret *s); /* wipes it */
