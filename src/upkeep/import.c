@@ -1,6 +1,7 @@
 /* First come the files of crashes (import_crashes.c), then the log files (import_logs.c). At the end the adoption
  * (adopt.h) indexes them, as it does for a directory of the reference. After a kill before that, the next start indexes
- * them, and another run passes over what is here. */
+ * them, and another run passes over what is here. What only the other database names is told last (import_rows.c), when
+ * it is known what is here. */
 #include "upkeep/import.h"
 
 #include <assert.h>
@@ -188,8 +189,8 @@ static int index_all(struct import *i)
 
 static int take_all(struct import *i)
 {
-        static int (*const steps[])(struct import * i) = { import_crashes, import_logs, import_others, index_all,
-                                                           take_details };
+        static int (*const steps[])(struct import * i) = { import_crashes, import_logs,  import_others,
+                                                           index_all,      take_details, import_rows };
         int r = 0;
         for (size_t n = 0; r == 0 && n < ARRAY_LEN(steps); n++)
                 r = steps[n](i);

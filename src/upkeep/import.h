@@ -12,7 +12,8 @@
 
 struct import_counts {
         uint64_t crashes, crashes_known; /* taken; here before */
-        uint64_t crashes_left;           /* unreadable, or a blob is missing or corrupt: each is reported to left() */
+        uint64_t crashes_left;           /* unreadable, only in its database, or a blob is missing or corrupt: each is
+                                          * reported to left() */
         uint64_t blobs, blob_bytes;      /* copied */
         uint64_t log_files, log_files_known, log_files_left;
         uint64_t others_left; /* what is no file of a crash or day: odd names, a FIFO for a directory, the database */

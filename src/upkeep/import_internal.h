@@ -1,5 +1,6 @@
 #pragma once
-/* What import.c (the order of things), import_crashes.c, import_logs.c and import_others.c (what is left) share. */
+/* What import.c (the order of things), import_crashes.c, import_logs.c, import_others.c (what is left) and import_rows.c
+ * (what has no file) share. */
 
 #include "upkeep/import.h"
 #include "upkeep/tree_copy.h"
@@ -40,3 +41,4 @@ int import_walk(struct import *i, const struct import_walk *walk);
 int import_crashes(struct import *i);
 int import_logs(struct import *i);
 int import_others(struct import *i);
+int import_rows(struct import *i); /* after the details of the database were taken */

@@ -565,6 +565,39 @@ def test_import_beside_something_odd_here(stock, other, kind):
     assert f"{here.relative_to(stock.dir)}: here, it is a " in done.stderr
 
 
+def test_import_tells_of_what_only_the_other_database_names(stock, other):
+    """Crashes and days whose files are gone there: each is named and counted, and what is here already is not missed."""
+    gone, known = other.mirror(1), other.mirror(2)
+    lost = other.log()
+    import_from(stock.dir, other.dir)
+    ctl.run(stock.dir, "crashes", "delete", "--yes", str(stock.daemon.rows(
+        "SELECT crash.id FROM crash JOIN source ON source.id = source_id WHERE install_id = ? ORDER BY crashed_at",
+        (other.sources[1].install_id,))[0]["id"]))
+    for path in (gone, known, lost):
+        path.unlink()
+    done = ctl.run(stock.dir, "import", other.dir, "--json", status=1)
+    counts = json.loads(done.stdout)
+    assert (counts["crashes"], counts["crashes_known"], counts["crashes_left"]) == (0, 7, 1)
+    assert (counts["log_files_known"], counts["log_files_left"], counts["others_left"]) == (2, 1, 0)
+    assert done.stderr.splitlines() == [
+        f"detritusctl: not imported: {gone.relative_to(other.dir)}: only the database there has this crash; run "
+        "detritusctl mirror there, then import again",
+        f"detritusctl: not imported: {lost.relative_to(other.dir)}: the database there names it, and it is not there"]
+    ctl.run(other.dir, "mirror", "--yes")
+    again = ctl.run(stock.dir, "import", other.dir, "--json", status=1)
+    assert json.loads(again.stdout)["crashes"] == 1
+
+
+def test_import_names_a_crash_once(other, tmp_path):
+    """Its JSON file is odd: that is said already."""
+    (tmp_path / "new").mkdir()
+    path = other.mirror()
+    path.unlink()
+    os.mkfifo(path)
+    done = ctl.run(tmp_path / "new", "import", other.dir, "--json", status=1)
+    assert json.loads(done.stdout)["crashes_left"] == 1 and done.stderr.count("not imported") == 1
+
+
 def stock_blob(tmp_path, content):
     path = tmp_path / hashlib.sha256(content).hexdigest()
     path.write_bytes(content)

@@ -276,6 +276,39 @@ static void import(int version)
         expect_rows(to, &before);
 }
 
+static char left_path[64], left_why[128];
+
+static void note_left(_unused_ void *userdata, const char *path, const char *why)
+{
+        snprintf(left_path, sizeof(left_path), "%s", path);
+        snprintf(left_why, sizeof(left_why), "%s", why);
+}
+
+/* A crash whose JSON file is gone: its row cannot be read, but is counted. */
+static void import_without_a_file(int version)
+{
+        char to[192], sha256[BLOB_HEX_SIZE], path[MIRROR_PATH_SIZE];
+        struct offline *o;
+        struct import_counts counts;
+        struct error err = { "" };
+        _cleanup_(storage_metadata_free) struct crash_metadata *m = storage_metadata(INSTALL_A, TIME_1);
+        fill();
+        make_old(version);
+        mirror_path(&m->source, m->timestamp, storage_hash("one", sha256), path);
+        assert_int_equal(unlinkat(storage_fd, path, 0), 0);
+        snprintf(to, sizeof(to), "%s/to", storage_dir);
+        storage_make_dirs("to");
+        assert_int_equal(offline_open(to, OFFLINE_INDEX, &o, &err), 0);
+        const struct import_config config = { .from = storage_dir, .left = note_left };
+        if (import_run(&config, o, &counts, &err) != 0)
+                fail_msg("version %d: %s", version, err.text);
+        assert_int_equal(offline_close(o, true), 0);
+        assert_int_equal(counts.crashes, 2);
+        assert_int_equal(counts.others_left, 1);
+        assert_string_equal(left_path, "detritus.db");
+        assert_string_equal(left_why, "it has 3 crashes, and there are JSON files of 2; the others were not taken");
+}
+
 static void each_version(void (*move)(int version), void **state)
 {
         for (int version = 1; version <= VERSIONS; version++) {
@@ -295,11 +328,17 @@ static void test_import_keeps_every_row(void **state)
         each_version(import, state);
 }
 
+static void test_import_tells_of_rows_without_files(void **state)
+{
+        each_version(import_without_a_file, state);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_reindex_keeps_every_row),
                 cmocka_unit_test(test_import_keeps_every_row),
+                cmocka_unit_test(test_import_tells_of_rows_without_files),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
