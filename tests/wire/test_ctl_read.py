@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import stat
 import subprocess
 import tarfile
 import threading
@@ -451,6 +452,74 @@ def test_only_files_that_can_match_are_opened(start_daemon, tmp_path):
     assert json.loads(done.stdout)["body"] == "here" and done.stderr == ""
     done = run(daemon, "logs", "cat", "--since", DAY_2, "--until", "2026-05-20", "--json", status=1)
     assert json.loads(done.stdout)["body"] == "here" and "compressed file is damaged" in done.stderr
+
+
+ODD = {"FIFO": os.mkfifo, "directory": os.mkdir, "symbolic link": lambda path: os.symlink("/etc/passwd", path),
+       "socket": lambda path: os.mknod(path, 0o600 | stat.S_IFSOCK)}
+
+
+@pytest.mark.parametrize("ending", [".ndjson", ".ndjson.zst"])
+@pytest.mark.parametrize("kind", ODD)
+def test_what_stands_in_the_place_of_a_day_is_named(tmp_path, kind, ending):
+    """Once, by its path; the other days are printed, and nothing waits for a FIFO."""
+    daemon = Daemon(tmp_path / "daemon")
+    source, other = Source.fresh(), Source.fresh()
+    plant(daemon, source, DAY_1, [planted_line(NOON_1, "before")])
+    plant(daemon, other, DAY_2, [planted_line(NOON_1 + 86400, "beside")])
+    odd = daemon.source_dir("logs", source) / (DAY_2 + ending)
+    ODD[kind](odd)
+    named = f"detritusctl: {odd.relative_to(daemon.data_dir)}: it is a {kind}, not a regular file\n"
+    for command in (("cat",), ("grep", "be"), ("tail",)):
+        done = run(daemon, "logs", *command, "--json", "--since", DAY_1, "--until", "2026-05-20", status=1)
+        assert [json.loads(line)["body"] for line in done.stdout.splitlines()] == ["before", "beside"]
+        assert done.stderr == named, command
+    for narrow in (("--install", other.install_id), ("--until", "2026-05-17")):
+        assert run(daemon, "logs", "cat", *narrow).stderr == ""  # it cannot match
+
+
+def test_an_unreadable_day_is_named_by_its_path(tmp_path):
+    daemon = Daemon(tmp_path / "daemon")
+    source = Source.fresh()
+    plant(daemon, source, DAY_1, [planted_line(NOON_1, "before")])
+    path = daemon.source_dir("logs", source) / f"{DAY_2}.ndjson.zst"
+    path.write_bytes(b"garbage")
+    done = run(daemon, "logs", "cat", status=1)
+    assert "before" in done.stdout
+    assert done.stderr == (f"detritusctl: {path.relative_to(daemon.data_dir)}: the compressed file is damaged; what can "
+                           "be read of it was read\n")
+
+
+@pytest.mark.parametrize("kind", ["FIFO", "symbolic link", "socket"])
+def test_what_stands_in_the_place_of_a_directory_is_named(tmp_path, kind):
+    daemon = Daemon(tmp_path / "daemon")
+    source = Source.fresh()
+    plant(daemon, source, DAY_1, [planted_line(NOON_1, "here")])
+    logs = daemon.data_dir / "logs"
+    for odd in (logs / "acme" / "install", logs / "project"):
+        ODD[kind](odd)
+        for command in (("cat",), ("grep", "here"), ("tail",)):
+            done = run(daemon, "logs", *command, "--json", status=1)
+            assert json.loads(done.stdout)["body"] == "here"
+            assert done.stderr == (f"detritusctl: {odd.relative_to(daemon.data_dir)}: it is a {kind}, not a directory\n")
+        assert run(daemon, "logs", "cat", "--install", source.install_id, "--project", "acme").stderr == ""
+        odd.unlink()
+    logs.rename(tmp_path / "aside")
+    ODD[kind](logs)
+    for command in (("cat",), ("grep", "here"), ("tail",)):
+        done = run(daemon, "logs", *command, status=1)
+        assert f"detritusctl: logs: it is a {kind}, not a directory\n" in done.stderr and not done.stdout
+
+
+def test_show_names_what_stands_in_the_place_of_a_day(start_daemon):
+    daemon = start_daemon()
+    source = Source.fresh()
+    crash.report(daemon, "1.1", ACME, source, b"MDMP", timestamp=f"{DAY_1}T12:00:00Z")
+    plant(daemon, source, DAY_1, [planted_line(NOON_1, "here")])
+    for kind, day in (("FIFO", DAY_2), ("symbolic link", "2026-05-17")):
+        ODD[kind](daemon.source_dir("logs", source) / f"{day}.ndjson")
+    done = run(daemon, "crashes", "show", "1", "--logs", "5m", "--json", status=1)
+    assert [line["body"] for line in json.loads(done.stdout)["logs"]] == ["here"]
+    assert f"{DAY_2}.ndjson: it is a FIFO" in done.stderr and "2026-05-17.ndjson: it is a symbolic link" in done.stderr
 
 
 def test_memory_is_bounded(tmp_path):

@@ -10,6 +10,7 @@
 #include "detritusctl/cli/say.h"
 #include "detritusctl/crashes/crash_ids.h"
 #include "detritusctl/crashes/crash_page.h"
+#include "detritusctl/logs/log_odd.h"
 #include "detritusctl/logs/log_print.h"
 #include "detritusctl/screen/screen.h"
 #include "detritusctl/screen/terminal.h"
@@ -24,6 +25,7 @@ struct show {
         struct source source;
         struct moment crashed_at;
         size_t printed; /* log lines */
+        uint64_t odd;   /* log files that could not be read, or not to their end, and were named */
 };
 
 /* ---- the lines around it ---- */
@@ -46,6 +48,14 @@ static int print_line(void *userdata, const struct source *source, const struct 
         return log_print(&people, source, line);
 }
 
+/* A log_broken_cb. */
+static void name_broken(void *userdata, const struct source *source, const char *day, int error)
+{
+        struct show *s = userdata;
+        s->odd++;
+        log_odd_say_broken(s->datadir_fd, source, day, error);
+}
+
 static int print_lines(struct show *s)
 {
         struct moment since = s->crashed_at, until = s->crashed_at;
@@ -55,7 +65,10 @@ static int print_lines(struct show *s)
         const struct log_filter f = {
                 .project = s->source.project, .install_id = s->source.install_id, .since = &since, .until = &until
         };
-        return log_query(s->datadir_fd, &f, s->ctl->json ? print_json_line : print_line, log_print_broken, s, &counts);
+        int r = log_odd_report(s->datadir_fd, &f, LOG_ODD_ALL, &s->odd);
+        return r < 0 ? r
+                     : log_query(s->datadir_fd, &f, s->ctl->json ? print_json_line : print_line, name_broken, s,
+                                 &counts);
 }
 
 /* ---- the crash ---- */
@@ -128,7 +141,9 @@ static int show(const struct ctl *ctl)
         int r = index_show_crash(index, id, around ? print_with_logs : ctl->json ? screen_json : crash_page_print, &s);
         if (r == -ENOENT)
                 return say_failed("there is no crash %s", ctl->arguments[0]);
-        return r == 0 ? CTL_OK : say_error("read the database", r);
+        if (r != 0)
+                return say_error("read the database", r);
+        return s.odd > 0 ? CTL_FAILED : CTL_OK;
 }
 
 const struct command crashes_show_command = {

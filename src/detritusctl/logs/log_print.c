@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "detritusctl/cli/say.h"
 #include "detritusctl/logs/log_fields.h"
 #include "detritusctl/screen/screen.h"
 #include "detritusctl/screen/terminal.h"
@@ -212,12 +211,4 @@ int log_print(void *userdata, const struct source *source, const struct log_line
         if (r == 0 && p->json)
                 r = buf_append_char(&p->out, '\n');
         return r == 0 && screen_put(&p->out) == 0 ? 0 : LOG_PRINT_FAILED;
-}
-
-void log_print_broken(_unused_ void *userdata, const struct source *source, const char *day, int error)
-{
-        say_note("%s/%s, %s: %s", source->project, source->install_id, day,
-                 error == -EBADMSG  ? "the compressed file is damaged; what can be read of it was read"
-                 : error == -ESPIPE ? "the file became shorter; continuing from its end"
-                                    : strerror(-error));
 }

@@ -18,8 +18,6 @@ void log_print_done(struct log_print *p);
 /* A log_line_cb; userdata is a struct log_print. 0, or LOG_PRINT_FAILED. */
 enum { LOG_PRINT_FAILED = 1 };
 int log_print(void *userdata, const struct source *source, const struct log_line *line);
-/* A log_broken_cb. */
-void log_print_broken(void *userdata, const struct source *source, const char *day, int error);
 
 /* Appends a line's JSON with "project" and "install_id" before the other members, harmless for a terminal; no newline.
  * A line that is not a JSON object (torn, or not ours) becomes a string, "text". 0 or -ENOMEM. */

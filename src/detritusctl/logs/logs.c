@@ -12,6 +12,7 @@
 #include "detritusctl/cli/arg.h"
 #include "detritusctl/cli/commands.h"
 #include "detritusctl/cli/say.h"
+#include "detritusctl/logs/log_odd.h"
 #include "detritusctl/logs/log_print.h"
 #include "detritusctl/screen/screen.h"
 #include "storage/log_days/log_follow.h"
@@ -41,6 +42,7 @@ struct logs {
         struct log_print print;
         struct names names;
         int datadir_fd;
+        uint64_t odd; /* what was named because it could not be read, or not to its end */
 };
 
 static int read_severity(const char *text, int *ret)
@@ -89,6 +91,21 @@ static int read_options(const struct ctl *ctl, struct logs *l)
         return status == CTL_OK ? open_data_dir(ctl, &l->datadir_fd) : status;
 }
 
+/* A log_line_cb. */
+static int print_line(void *userdata, const struct source *source, const struct log_line *line)
+{
+        struct logs *l = userdata;
+        return log_print(&l->print, source, line);
+}
+
+/* A log_broken_cb. A file that became shorter is read on. */
+static void name_broken(void *userdata, const struct source *source, const char *day, int error)
+{
+        struct logs *l = userdata;
+        l->odd += error != -ESPIPE;
+        log_odd_say_broken(l->datadir_fd, source, day, error);
+}
+
 static void logs_done(struct logs *l)
 {
         closep(&l->datadir_fd);
@@ -100,7 +117,10 @@ static void logs_done(struct logs *l)
 
 static int query(struct logs *l, struct log_query_counts *counts)
 {
-        int r = log_query(l->datadir_fd, &l->filter, log_print, log_print_broken, &l->print, counts);
+        *counts = (struct log_query_counts){ 0 };
+        int r = log_odd_report(l->datadir_fd, &l->filter, LOG_ODD_ALL, &l->odd);
+        if (r == 0)
+                r = log_query(l->datadir_fd, &l->filter, print_line, name_broken, l, counts);
         if (counts->passed_over > 0)
                 say_note("%llu lines are too long to be shown and were left out",
                          (unsigned long long)counts->passed_over);
@@ -110,7 +130,7 @@ static int query(struct logs *l, struct log_query_counts *counts)
                 return say_failed("there are no log files here: the data directory has no logs/");
         if (counts->fits == 0 && !l->filter.text && screen_is_terminal())
                 say_at_end("no log line matches");
-        return counts->broken > 0 ? CTL_FAILED : CTL_OK;
+        return l->odd > 0 ? CTL_FAILED : CTL_OK;
 }
 
 static int cat(const struct ctl *ctl)
@@ -144,7 +164,7 @@ static int follow(struct log_follow *w, struct logs *l)
 {
         int r = 0;
         while (r == 0 && screen_wait(LOG_FOLLOW_POLL_MS))
-                r = log_follow_more(w, clock_now(), log_print, log_print_broken, &l->print);
+                r = log_follow_more(w, clock_now(), print_line, name_broken, l);
         return r;
 }
 
@@ -159,12 +179,16 @@ static int tail(const struct ctl *ctl)
                 status = read_options(ctl, &l);
         if (status != CTL_OK)
                 return status;
-        int r = log_follow_new(l.datadir_fd, &l.filter, &w);
+        int r = log_odd_report(l.datadir_fd, &l.filter, LOG_ODD_NEWEST, &l.odd);
         if (r == 0)
-                r = log_follow_last(w, n, log_print, log_print_broken, &l.print);
+                r = log_follow_new(l.datadir_fd, &l.filter, &w);
+        if (r == 0)
+                r = log_follow_last(w, n, print_line, name_broken, &l);
         if (r == 0 && ctl_flag(ctl, "follow"))
                 r = follow(w, &l);
-        return r == 0 ? CTL_OK : say_error("read the log files", r);
+        if (r != 0)
+                return say_error("read the log files", r);
+        return l.odd > 0 ? CTL_FAILED : CTL_OK;
 }
 
 static const struct command cat_command = {

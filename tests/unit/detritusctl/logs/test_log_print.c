@@ -6,11 +6,13 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "captured.h"
+#include "detritusctl/logs/log_odd.h"
 #include "detritusctl/logs/log_print.h"
 
 static const struct source source = { .project = "acme", .install_id = "8f14e45f-ceea-4e6a-9f2b-2f1c0dd7b7c1" };
@@ -89,8 +91,8 @@ static void test_as_json(_unused_ void **state)
 static void test_a_damaged_file(_unused_ void **state)
 {
         captured_begin(STDERR_FILENO);
-        log_print_broken(NULL, &source, "2026-05-19", -EBADMSG);
-        assert_non_null(strstr(captured_end(), "2026-05-19: the compressed file is damaged"));
+        log_odd_say_broken(AT_FDCWD, &source, "2026-05-19", -EBADMSG);
+        assert_non_null(strstr(captured_end(), "2026-05-19.ndjson: the compressed file is damaged"));
 }
 
 int main(void)
