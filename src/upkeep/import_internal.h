@@ -1,6 +1,6 @@
 #pragma once
-/* What import.c (the order of things), import_crashes.c, import_logs.c, import_others.c (what is left) and import_rows.c
- * (what has no file) share. */
+/* What import.c (the order of things), import_crashes.c, import_logs.c, import_others.c (what is left) and
+ * import_rows.c (what has no file) share. */
 
 #include "upkeep/import.h"
 #include "upkeep/tree_copy.h"

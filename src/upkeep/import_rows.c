@@ -1,9 +1,9 @@
 /* What only the other database names: crashes and log files whose files are gone there. They cannot be taken, since
  * everything is taken from files, and must not be passed over without a word.
  *
- * A crash that is here already is not missed, and what is in the place of a file was left, and told, when the files were
- * taken. A database that this detritus cannot read row by row, because it is from before the first release, only tells
- * how many crashes it has. */
+ * A crash that is here already is not missed, and what is in the place of a file was left, and told, when the files
+ * were taken. A database that this detritus cannot read row by row, because it is from before the first release, only
+ * tells how many crashes it has. */
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -32,6 +32,8 @@
 #define ASIDE "reindex"
 #define PAGE_ROWS 500
 
+static const char kept_wal[] = REINDEX_KEPT "-wal";
+
 static int remove_file(void *userdata, const char *path, _unused_ const char *name)
 {
         return path_remove(*(const int *)userdata, path);
@@ -53,12 +55,12 @@ static int say_odd(const char *data_dir, const char *name, const char *kind, con
 }
 
 /* What is in the place of a file of the database, or of the directory that is made, was put there by somebody: whoever
- * replaces it may destroy what it stands for. A symbolic link to a file is fine; one that leads nowhere may be to a disk
- * that is not mounted. */
+ * replaces it may destroy what it stands for. A symbolic link to a file is fine; one that leads nowhere may be to a
+ * disk that is not mounted. */
 static int refuse_odd(const struct offline *o, struct error *err)
 {
         static const char *const files[] = { "detritus.db",         "detritus.db-wal", "detritus.db-shm",
-                                             "detritus.db-journal", REINDEX_KEPT,      REINDEX_KEPT "-wal" };
+                                             "detritus.db-journal", REINDEX_KEPT,      kept_wal };
         struct stat st;
         for (size_t i = 0; i < ARRAY_LEN(files); i++) {
                 if (fstatat(o->dir.fd, files[i], &st, 0) == 0 && !S_ISREG(st.st_mode))
@@ -140,12 +142,12 @@ static int keep_old(int fd)
 {
         int r = path_remove(fd, REINDEX_KEPT);
         if (r == 0)
-                r = path_remove(fd, REINDEX_KEPT "-wal");
+                r = path_remove(fd, kept_wal);
         if (r < 0)
                 return r;
         if (linkat(fd, "detritus.db", fd, REINDEX_KEPT, 0) < 0 && errno != ENOENT)
                 return -errno;
-        r = set_aside(fd, "detritus.db-wal", REINDEX_KEPT "-wal");
+        r = set_aside(fd, "detritus.db-wal", kept_wal);
         return r < 0 ? r : path_remove(fd, "detritus.db-shm");
 }
 

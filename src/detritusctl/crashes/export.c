@@ -278,7 +278,9 @@ static int export_all(const struct ctl *ctl, const struct crash_export_options *
         _cleanup_(closep) int datadir_fd = -1;
         _cleanup_(freep) int64_t *ids = calloc(ctl->n_arguments, sizeof(*ids));
         struct error err;
-        int status = ids ? open_index(ctl, &index) : say_failed("out of memory");
+        if (!ids)
+                return say_failed("out of memory");
+        int status = open_index(ctl, &index);
         if (status == CTL_OK)
                 status = open_data_dir(ctl, &datadir_fd);
         if (status == CTL_OK)

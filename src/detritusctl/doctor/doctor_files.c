@@ -1,4 +1,5 @@
 /* detritusctl doctor: who may read and change which file. */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -90,6 +91,7 @@ static const struct token *useless_token(const struct tokens *tokens)
 /* The first id that does not fit into a token that clients can send; NULL: there is none. */
 static const char *odd_id(const struct tokens *tokens, char ret_why[TOKEN_SECRET_WHY_SIZE])
 {
+        assert(tokens && (tokens->list || tokens->n == 0));
         for (size_t i = 0; i < tokens->n; i++) {
                 if (token_secret_id_problem(tokens->list[i].id, ret_why))
                         return tokens->list[i].id;
